@@ -1,0 +1,6 @@
+"""The `darkroom` command."""
+from __future__ import annotations
+
+
+def main() -> int:
+    raise SystemExit("not yet")

@@ -1,0 +1,23 @@
+"""Errors told apart by their consequence. Imports nothing outside the standard library."""
+
+from __future__ import annotations
+
+
+class DarkroomError(Exception):
+    """Base of the errors that this project raises on purpose."""
+
+
+class TransientError(DarkroomError):
+    """Try again: the same work may succeed later (a throttle, a timeout, a service away)."""
+
+
+class PermanentError(DarkroomError):
+    """Never try again: the same work will fail the same way (bad input, a broken contract)."""
+
+
+class ConfigurationError(PermanentError):
+    """The environment or a manifest is wrong. The message lists every mistake, each by its name."""
+
+    def __init__(self, subject: str, mistakes: list[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(f"{subject}: " + "; ".join(mistakes))

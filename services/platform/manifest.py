@@ -1,0 +1,250 @@
+"""Reads `function.yaml`: what one function needs, may do and may cost.
+
+The worker, the embedded lab and the image build read it here; Terraform reads the same file with
+`yamldecode`. Handlers never import this module: what they need reaches them as environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from services.platform.errors import ConfigurationError
+
+# Lambda's own limits: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MEMORY_MIB_RANGE = (128, 10_240)
+TIMEOUT_SECONDS_RANGE = (1, 900)
+BATCH_SIZE_RANGE = (1, 10_000)
+BATCH_WINDOW_SECONDS_RANGE = (0, 300)
+MAXIMUM_CONCURRENCY_RANGE = (2, 1_000)
+# SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_RECEIVE_COUNT_RANGE = (1, 1_000)
+# AWS advises a queue's visibility timeout of six function timeouts:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
+
+
+class Resource(StrEnum):
+    """What a grant, an environment value or a source can point at in the topology."""
+
+    BUCKET = "bucket"
+    TABLE = "table"
+    TOPIC = "topic"
+    MAIL = "mail"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A resource by its logical name in `terraform/lab/topology.yaml`."""
+
+    resource: Resource
+    name: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What feeds a function's queue: a bucket's events, or a topic's messages by filter."""
+
+    reference: Reference
+    events: tuple[str, ...] = ()
+    filter: Mapping[str, tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class QueueTrigger:
+    """How messages are taken from the function's queue, in the terms of Lambda's event source
+    mapping. `batch_window_seconds` is the longest wait for a full batch."""
+
+    batch_size: int
+    batch_window_seconds: int
+    maximum_concurrency: int
+    max_receive_count: int
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Actions that the function's role may take on one resource."""
+
+    reference: Reference
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What the function may cost: image size over the base in MiB, initialisation in ms."""
+
+    image_mib_over_base: int
+    init_ms: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One function, as its `function.yaml` declares it."""
+
+    name: str
+    folder: Path
+    description: str
+    memory_mib: int
+    timeout_seconds: int
+    queue: QueueTrigger | None
+    grants: tuple[Grant, ...]
+    environment: Mapping[str, str | Reference]
+    budgets: Budgets
+
+    @property
+    def visibility_timeout_seconds(self) -> int:
+        return self.timeout_seconds * VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT
+
+
+def load(folder: Path) -> Manifest:
+    """The manifest in `folder`; the folder's name is the function's.
+
+    Raises ConfigurationError with every mistake in the file.
+    """
+    import yaml  # only here: PyYAML has no place in a handler's cold start
+
+    path = folder / "function.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(str(path), ["expected a function manifest, found none"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(str(path), [f"expected YAML: {error}"]) from None
+    reader = _Reader(document)
+    manifest = Manifest(
+        name=folder.name,
+        folder=folder,
+        description=reader.text("description"),
+        memory_mib=reader.integer("memory_mib", MEMORY_MIB_RANGE),
+        timeout_seconds=reader.integer("timeout_seconds", TIMEOUT_SECONDS_RANGE),
+        queue=_queue(reader),
+        grants=tuple(
+            Grant(reader.reference(item, f"grants[{i}]"), reader.texts(item, "actions"))
+            for i, item in enumerate(reader.sequence("grants"))
+        ),
+        environment={
+            str(name): reader.reference(value, f"environment.{name}")
+            if isinstance(value, dict)
+            else str(value)
+            for name, value in reader.mapping("environment").items()
+        },
+        budgets=Budgets(
+            image_mib_over_base=reader.integer("budgets.image_mib_over_base", (1, 10_240)),
+            init_ms=reader.integer("budgets.init_ms", (1, 10_000)),
+        ),
+    )
+    reader.refuse_unknown()
+    if reader.mistakes:
+        raise ConfigurationError(str(path), reader.mistakes)
+    return manifest
+
+
+def load_all(images: Path) -> tuple[Manifest, ...]:
+    """Every function under `images`, by name. Raises ConfigurationError."""
+    return tuple(load(path.parent) for path in sorted(images.glob("*/function.yaml")))
+
+
+def _queue(reader: _Reader) -> QueueTrigger | None:
+    if "queue" not in reader.mapping("trigger"):
+        return None
+    base = "trigger.queue"
+    sources = []
+    for i, item in enumerate(reader.sequence(f"{base}.sources")):
+        reference = reader.reference(item, f"{base}.sources[{i}]")
+        wanted = item.get("filter") if isinstance(item, dict) else None
+        sources.append(
+            Source(
+                reference=reference,
+                events=reader.texts(item, "events", required=reference.resource is Resource.BUCKET),
+                filter={k: tuple(v) for k, v in wanted.items()} if wanted else None,
+            )
+        )
+    return QueueTrigger(
+        batch_size=reader.integer(f"{base}.batch_size", BATCH_SIZE_RANGE),
+        batch_window_seconds=reader.integer(
+            f"{base}.batch_window_seconds", BATCH_WINDOW_SECONDS_RANGE
+        ),
+        maximum_concurrency=reader.integer(
+            f"{base}.maximum_concurrency", MAXIMUM_CONCURRENCY_RANGE
+        ),
+        max_receive_count=reader.integer(f"{base}.max_receive_count", MAX_RECEIVE_COUNT_RANGE),
+        sources=tuple(sources),
+    )
+
+
+class _Reader:
+    """Takes values out of the parsed YAML by dotted path, and gathers what is wrong."""
+
+    def __init__(self, document: Any) -> None:
+        self.mistakes: list[str] = []
+        self._known = {
+            "description", "memory_mib", "timeout_seconds", "trigger", "grants", "environment",
+            "budgets",
+        }  # fmt: skip
+        self._document: dict[str, Any] = document if isinstance(document, dict) else {}
+        if not isinstance(document, dict):
+            self.mistakes.append(f"expected a mapping, got {type(document).__name__}")
+
+    def refuse_unknown(self) -> None:
+        for key in sorted(map(str, self._document.keys() - self._known)):
+            self.mistakes.append(f"{key} is not a known field")
+
+    def integer(self, path: str, allowed: tuple[int, int]) -> int:
+        value = self._at(path)
+        low, high = allowed
+        if type(value) is not int or not low <= value <= high:
+            self.mistakes.append(f"{path} must be a whole number {low}..{high}, got {value!r}")
+            return low
+        return value
+
+    def text(self, path: str) -> str:
+        value = self._at(path)
+        if not isinstance(value, str) or not value.strip():
+            self.mistakes.append(f"{path} must be a text, got {value!r}")
+            return ""
+        return value
+
+    def mapping(self, path: str) -> dict[str, Any]:
+        value = self._at(path)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.mistakes.append(f"{path} must be a mapping, got {value!r}")
+            return {}
+        return value
+
+    def sequence(self, path: str) -> list[Any]:
+        value = self._at(path)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.mistakes.append(f"{path} must be a list, got {value!r}")
+            return []
+        return value
+
+    def texts(self, item: Any, key: str, *, required: bool = True) -> tuple[str, ...]:
+        value = item.get(key) if isinstance(item, dict) else None
+        if value is None and not required:
+            return ()
+        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+            self.mistakes.append(f"{key} of {item!r} must be a list of texts")
+            return ()
+        return tuple(value)
+
+    def reference(self, item: Any, where: str) -> Reference:
+        kinds = [r for r in Resource if isinstance(item, dict) and r.value in item]
+        if len(kinds) != 1:
+            expected = ", ".join(r.value for r in Resource)
+            self.mistakes.append(f"{where} must name exactly one of {expected}, got {item!r}")
+            return Reference(Resource.BUCKET, "")
+        return Reference(kinds[0], str(item[kinds[0].value]))
+
+    def _at(self, path: str) -> Any:
+        value: Any = self._document
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
