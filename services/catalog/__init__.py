@@ -1,0 +1,1 @@
+"""The catalogue: which photo an owner has, what became of it, and where its renditions lie."""

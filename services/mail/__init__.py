@@ -1,0 +1,1 @@
+"""E-mails to customers: composed from events, sent through SES, each once."""

@@ -1,0 +1,85 @@
+"""S3's event notifications.
+
+Message structure: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import unquote_plus
+
+from services.events.envelopes import open_envelope
+from services.platform.errors import PermanentError
+
+# S3 gives sequencers as hexadecimal texts of varying length; the shorter is padded on the right
+# with zeros before two are compared as texts. This is longer than any that S3 gives.
+_SEQUENCER_DIGITS = 40
+
+
+class Change(StrEnum):
+    CREATED = "created"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True)
+class ObjectEvent:
+    """One change of one object. `key` is decoded; `sequencer` orders the events of one key and
+    compares as a text; `size` is in bytes, `etag` empty for a removal."""
+
+    change: Change
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    version_id: str | None
+    sequencer: str
+    time: str
+
+
+def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
+    """The object events in a queue message; none for S3's test event.
+
+    Raises PermanentError for a message that is no S3 notification.
+    """
+    document = open_envelope(body)
+    if document.get("Event") == "s3:TestEvent":
+        return ()
+    records = document.get("Records")
+    if not isinstance(records, list):
+        raise PermanentError(
+            f"expected an S3 notification with Records, got an object with {sorted(document)}"
+        )
+    return tuple(_event(record) for record in records)
+
+
+def _event(record: Any) -> ObjectEvent:
+    try:
+        name: str = record["eventName"]
+        described = record["s3"]["object"]
+        return ObjectEvent(
+            change=_change(name),
+            bucket=record["s3"]["bucket"]["name"],
+            # S3 encodes keys as form values: a space comes as +, a plus as %2B.
+            key=unquote_plus(described["key"], errors="strict"),
+            size=int(described.get("size", 0)),
+            etag=described.get("eTag", ""),
+            version_id=described.get("versionId"),
+            sequencer=described.get("sequencer", "").upper().ljust(_SEQUENCER_DIGITS, "0"),
+            time=record.get("eventTime", ""),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PermanentError(
+            f"expected an S3 event record, got {str(record)[:200]!r} ({error!r})"
+        ) from None
+
+
+def _change(name: str) -> Change:
+    # "ObjectCreated:Put" in notifications, "s3:ObjectCreated:Put" in some emulators.
+    kind = name.removeprefix("s3:").partition(":")[0]
+    if kind == "ObjectCreated":
+        return Change.CREATED
+    if kind in ("ObjectRemoved", "LifecycleExpiration"):
+        return Change.REMOVED
+    raise PermanentError(f"expected an ObjectCreated or ObjectRemoved event, got {name!r}")
