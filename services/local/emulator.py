@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,15 @@ def free_port() -> int:
 
 
 def start(
-    port: int, log_file: Path, extra_environment: Mapping[str, str] | None = None
+    port: int,
+    log_file: Path,
+    smtp_port: int | None = None,
+    before_run: Callable[[], None] | None = None,
 ) -> Emulator:
     """Starts the emulator and waits until it is healthy.
+
+    It hands e-mails to the SMTP server on `smtp_port` of loopback, where one is given.
+    `before_run` is called in the new process before the emulator runs in it.
 
     Raises TransientError when it does not answer in time, with the end of its log.
     """
@@ -79,8 +85,9 @@ def start(
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": REGION,
         "LOG_LEVEL": "WARNING",
-        **(extra_environment or {}),
     }
+    if smtp_port is not None:
+        environment["SMTP_HOST"] = f"{LOOPBACK}:{smtp_port}"
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
@@ -89,6 +96,7 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=before_run,
         )
     emulator = Emulator(process, port)
     give_up_at = time.monotonic() + START_TIMEOUT_SECONDS

@@ -1,0 +1,96 @@
+"""The lab's mailbox: an SMTP server that keeps every e-mail as a file, and a reader of the files.
+
+    python -m services.local.mailbox FOLDER PORT
+
+The emulator hands over each e-mail that SES takes; any mail program opens the `.eml` files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import signal
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from services.local.emulator import LOOPBACK
+from services.mail.compose import EVENT_ID_HEADER
+
+_ACCEPTED = "250 kept"
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """One e-mail as it was given to SES. `thumbnail` is the picture inside it, a JPEG."""
+
+    path: Path
+    event_id: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    thumbnail: bytes | None
+
+
+def sent_mails(folder: Path) -> tuple[SentMail, ...]:
+    """Every e-mail in `folder`, oldest first."""
+    return tuple(_read(path) for path in sorted(folder.glob("*.eml")))
+
+
+def _read(path: Path) -> SentMail:
+    parsed = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)  # noqa: S101  what the default policy makes
+    text, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
+    pictures = [part for part in parsed.walk() if part.get_content_maintype() == "image"]
+    return SentMail(
+        path=path,
+        event_id=str(parsed[EVENT_ID_HEADER]),
+        recipient=str(parsed["To"]),
+        subject=str(parsed["Subject"]),
+        text=text.get_content() if text is not None else "",
+        html=html.get_content() if html is not None else "",
+        thumbnail=pictures[0].get_content() if pictures else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """What aiosmtpd calls for each e-mail."""
+
+    folder: Path
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
+        draft = self.folder / f"{name}.draft"
+        draft.write_bytes(envelope.content)
+        draft.rename(self.folder / f"{name}.eml")
+        return _ACCEPTED
+
+
+async def _serve(folder: Path, port: int) -> None:
+    from aiosmtpd.smtp import SMTP
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(_Keeper(folder)), LOOPBACK, port)
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop.set)
+    async with server:
+        await told_to_stop.wait()
+
+
+def main() -> int:
+    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_serve(folder, port))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""Makes the lab's queues, buckets, tables and topics on an emulator, from the manifests and the
+topology: what Terraform makes on AWS. Safe to repeat."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from services.local.topology import Table, Topology
+from services.platform.clients import error_code
+from services.platform.errors import ConfigurationError
+from services.platform.manifest import Manifest, QueueTrigger, Reference, Resource, Source
+
+PREFIX = "darkroom"
+# Longest that SQS keeps a message, so that a dead letter can be looked into after a holiday.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
+RETENTION_SECONDS = 4 * 24 * 3600
+LONG_POLL_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class FunctionQueue:
+    """A function's queue and its dead letter queue."""
+
+    url: str
+    arn: str
+    dead_letter_url: str
+    dead_letter_arn: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What was made, by logical name."""
+
+    queues: Mapping[str, FunctionQueue]
+    values: Mapping[Reference, str]
+
+    def environment(self, manifest: Manifest) -> dict[str, str]:
+        """What the function finds in its environment: its manifest's, with references resolved."""
+        return {
+            name: self.values[value] if isinstance(value, Reference) else value
+            for name, value in manifest.environment.items()
+        }
+
+    def bucket(self, name: str) -> str:
+        return self.values[Reference(Resource.BUCKET, name)]
+
+    def table(self, name: str) -> str:
+        return self.values[Reference(Resource.TABLE, name)]
+
+
+def resource_name(name: str, prefix: str = PREFIX) -> str:
+    return f"{prefix}-{name}"
+
+
+def provision(
+    session: Any, topology: Topology, manifests: Sequence[Manifest], prefix: str = PREFIX
+) -> Lab:
+    """Makes everything through `session`'s clients (a boto3 session set up for the emulator).
+
+    Raises ConfigurationError when a manifest names what the topology does not have.
+    """
+    _refuse_unknown(topology, manifests)
+    values: dict[Reference, str] = {}
+    for name in topology.buckets:
+        values[Reference(Resource.BUCKET, name)] = _make_bucket(session, topology, name, prefix)
+    for name, table in topology.tables.items():
+        values[Reference(Resource.TABLE, name)] = _make_table(session, table, name, prefix)
+    topics = session.client("sns")
+    for name in topology.topics:
+        made = topics.create_topic(Name=resource_name(name, prefix))
+        values[Reference(Resource.TOPIC, name)] = made["TopicArn"]
+    for name, address in topology.mail.items():
+        _verify_sender(session, address)
+        values[Reference(Resource.MAIL, name)] = address
+    queues = {
+        m.name: _make_queue(session, m, m.queue, values, prefix) for m in manifests if m.queue
+    }
+    _connect_buckets(session, manifests, queues, values)
+    for manifest in manifests:
+        for source in manifest.queue.sources if manifest.queue else ():
+            if source.reference.resource is Resource.TOPIC:
+                _subscribe(topics, values[source.reference], source, queues[manifest.name].arn)
+    return Lab(queues, values)
+
+
+def _refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:
+    known = {
+        Resource.BUCKET: topology.buckets,
+        Resource.TABLE: topology.tables,
+        Resource.TOPIC: topology.topics,
+        Resource.MAIL: topology.mail,
+    }
+    mistakes = []
+    for manifest in manifests:
+        named = [grant.reference for grant in manifest.grants]
+        named += [v for v in manifest.environment.values() if isinstance(v, Reference)]
+        named += [s.reference for s in manifest.queue.sources] if manifest.queue else []
+        mistakes += [
+            f"{manifest.name} names the {r.resource} {r.name!r}, which the topology does not have"
+            for r in dict.fromkeys(named)
+            if r.name not in known[r.resource]
+        ]
+    if mistakes:
+        raise ConfigurationError("function manifests", mistakes)
+
+
+def _make_bucket(session: Any, topology: Topology, name: str, prefix: str) -> str:
+    s3 = session.client("s3")
+    bucket = resource_name(name, prefix)
+    try:
+        s3.create_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error_code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            raise
+    if topology.buckets[name].versioned:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+def _make_table(session: Any, table: Table, name: str, prefix: str) -> str:
+    dynamodb = session.client("dynamodb")
+    table_name = resource_name(name, prefix)
+    keys = {table.hash_key, *([table.range_key] if table.range_key else [])}
+    for index in table.indexes.values():
+        keys |= {index.hash_key, index.range_key}
+    indexes = [
+        {
+            "IndexName": index_name,
+            "KeySchema": _key_schema(index.hash_key, index.range_key),
+            "Projection": {"ProjectionType": "ALL"},
+        }
+        for index_name, index in table.indexes.items()
+    ]
+    optional = {"GlobalSecondaryIndexes": indexes} if indexes else {}
+    try:
+        dynamodb.create_table(
+            TableName=table_name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in sorted(keys)],
+            KeySchema=_key_schema(table.hash_key, table.range_key),
+            **optional,
+        )
+    except dynamodb.exceptions.ResourceInUseException:
+        return table_name
+    dynamodb.get_waiter("table_exists").wait(
+        TableName=table_name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    if table.ttl:
+        dynamodb.update_time_to_live(
+            TableName=table_name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": table.ttl},
+        )
+    return table_name
+
+
+def _key_schema(hash_key: str, range_key: str | None) -> list[dict[str, str]]:
+    schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    if range_key:
+        schema.append({"AttributeName": range_key, "KeyType": "RANGE"})
+    return schema
+
+
+def _verify_sender(session: Any, address: str) -> None:
+    # SES identifies an address without its display name.
+    session.client("ses").verify_email_identity(
+        EmailAddress=address.rpartition("<")[2].rstrip(">").strip()
+    )
+
+
+def _make_queue(
+    session: Any,
+    manifest: Manifest,
+    trigger: QueueTrigger,
+    values: Mapping[Reference, str],
+    prefix: str,
+) -> FunctionQueue:
+    sqs = session.client("sqs")
+    name = resource_name(manifest.name, prefix)
+    dead_url, dead_arn = _queue(
+        sqs,
+        f"{name}-dead-letters",
+        {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION_SECONDS)},
+    )
+    url, arn = _queue(
+        sqs,
+        name,
+        {
+            "MessageRetentionPeriod": str(RETENTION_SECONDS),
+            "VisibilityTimeout": str(manifest.visibility_timeout_seconds),
+            "ReceiveMessageWaitTimeSeconds": str(LONG_POLL_SECONDS),
+            "RedrivePolicy": json.dumps(
+                {"deadLetterTargetArn": dead_arn, "maxReceiveCount": trigger.max_receive_count}
+            ),
+        },
+    )
+    sources = [_arn(source.reference, values) for source in trigger.sources]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _let_in(arn, sources)})
+    return FunctionQueue(url, arn, dead_url, dead_arn)
+
+
+def _queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
+    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, got["Attributes"]["QueueArn"]
+
+
+def _arn(reference: Reference, values: Mapping[Reference, str]) -> str:
+    value = values[reference]
+    return f"arn:aws:s3:::{value}" if reference.resource is Resource.BUCKET else value
+
+
+def _let_in(queue_arn: str, sources: Sequence[str]) -> str:
+    """A queue policy that lets in only the named buckets and topics."""
+    statements = [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com" if ":s3:" in arn else "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+        }
+        for arn in sources
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _connect_buckets(
+    session: Any,
+    manifests: Sequence[Manifest],
+    queues: Mapping[str, FunctionQueue],
+    values: Mapping[Reference, str],
+) -> None:
+    """One notification configuration a bucket, since each put replaces the one before."""
+    s3 = session.client("s3")
+    by_bucket: dict[Reference, list[dict[str, Any]]] = {}
+    for manifest in manifests:
+        for source in manifest.queue.sources if manifest.queue else ():
+            if source.reference.resource is Resource.BUCKET:
+                by_bucket.setdefault(source.reference, []).append(
+                    {
+                        "Id": manifest.name,
+                        "QueueArn": queues[manifest.name].arn,
+                        "Events": list(source.events),
+                    }
+                )
+    for reference, configurations in by_bucket.items():
+        s3.put_bucket_notification_configuration(
+            Bucket=values[reference],
+            NotificationConfiguration={"QueueConfigurations": configurations},
+        )
+
+
+def _subscribe(sns: Any, topic_arn: str, source: Source, queue_arn: str) -> None:
+    attributes = {}
+    if source.filter:
+        attributes["FilterPolicy"] = json.dumps({k: list(v) for k, v in source.filter.items()})
+    sns.subscribe(
+        TopicArn=topic_arn,
+        Protocol="sqs",
+        Endpoint=queue_arn,
+        Attributes=attributes,
+        ReturnSubscriptionArn=True,
+    )

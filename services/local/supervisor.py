@@ -1,0 +1,262 @@
+"""The process that runs a lab: the emulator, the mailbox, a worker process for each function.
+
+    python -m services.local.supervisor ROOT [--port N] [--concurrency N]
+
+It provisions the emulator, starts a worker for every function with a queue, restarts what dies,
+and ends everything on SIGTERM. What it knows stands in ROOT/state.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import dataclasses
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from services.local import emulator, topology
+from services.local.provision import Lab, provision
+from services.local.session import LocalSession
+from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
+from services.platform import manifest
+from services.platform.errors import DarkroomError
+from services.platform.manifest import Manifest
+
+POLL_SECONDS = 0.1
+# A process that dies again and again is restarted ever more slowly.
+FIRST_RESTART_SECONDS = 0.1
+LAST_RESTART_SECONDS = 10.0
+STABLE_SECONDS = 10.0
+# Longer than a worker's own drain.
+WORKER_STOP_SECONDS = 30.0
+EMULATOR_LOG = "emulator"
+
+
+@dataclass
+class _Child:
+    """A supervised process."""
+
+    name: str
+    log: Path
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes]
+    started: float
+    restarts: int = 0
+    quick_deaths: int = 0
+    restart_at: float | None = None
+
+    def state(self) -> ChildState:
+        return ChildState(self.name, self.process.pid, self.restarts, str(self.log))
+
+
+@dataclass
+class Supervisor:
+    """Runs one lab until it is told to stop."""
+
+    files: LabFiles
+    port: int
+    concurrency: int
+    stopping: bool = False
+    children: list[_Child] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Runs the lab; the exit code: 0 stopped on request, 1 failed."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        state = LabState(LabStatus.STARTING, os.getpid(), started_at=_now())
+        self.files.write(state)
+        cloud = None
+        try:
+            smtp_port = emulator.free_port()
+            self._start_mailbox(smtp_port)
+            cloud = emulator.start(
+                self.port, self.files.log(EMULATOR_LOG), smtp_port, die_with_parent
+            )
+            manifests = manifest.load_all(PROJECT / "images")
+            lab = provision(
+                LocalSession(cloud.endpoint),
+                topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
+                manifests,
+            )
+            self._start_workers(manifests, lab, cloud)
+            state = dataclasses.replace(
+                state,
+                status=LabStatus.READY,
+                endpoint=cloud.endpoint,
+                mail_folder=str(self.files.mail),
+                buckets={r.name: v for r, v in lab.values.items() if r.resource == "bucket"},
+                tables={r.name: v for r, v in lab.values.items() if r.resource == "table"},
+                queues=dict(lab.queues),
+            )
+            message = self._watch(state, cloud)
+        except DarkroomError as error:
+            message = str(error)
+        self.files.write(dataclasses.replace(state, status=LabStatus.STOPPING))
+        self._stop_children()
+        if cloud is not None:
+            emulator.stop(cloud)
+        ended = LabStatus.FAILED if message else LabStatus.STOPPED
+        self.files.write(LabState(ended, os.getpid(), message=message, started_at=state.started_at))
+        return 1 if message else 0
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _start_workers(
+        self, manifests: tuple[Manifest, ...], lab: Lab, cloud: emulator.Emulator
+    ) -> None:
+        for item in manifests:
+            if item.queue is None:
+                continue
+            queue = lab.queues[item.name]
+            environment = {
+                **_inherited(),
+                **cloud.environment,
+                **lab.environment(item),
+                "PYTHONUNBUFFERED": "1",
+                "WORKER_QUEUE_URL": queue.url,
+                "WORKER_DEAD_LETTER_QUEUE_URL": queue.dead_letter_url,
+                "WORKER_CONCURRENCY": str(min(self.concurrency, item.queue.maximum_concurrency)),
+            }
+            self._start(
+                item.name,
+                [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
+                environment,
+            )
+
+    def _start_mailbox(self, port: int) -> None:
+        # E-mails of a lab before would be told as sent by this one.
+        shutil.rmtree(self.files.mail, ignore_errors=True)
+        self._start(
+            "mailbox",
+            [sys.executable, "-m", "services.local.mailbox", str(self.files.mail), str(port)],
+            _inherited(),
+        )
+
+    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        log = self.files.log(name)
+        spawn = _spawner(command, environment, log)
+        self.children.append(_Child(name, log, spawn, spawn(), time.monotonic()))
+
+    def _watch(self, state: LabState, cloud: emulator.Emulator) -> str:
+        """Restarts workers until told to stop; the message of what ended it otherwise."""
+        written: tuple[ChildState, ...] | None = None
+        while not self.stopping:
+            if cloud.process.poll() is not None:
+                return (
+                    f"the emulator ended with code {cloud.process.returncode}, and what it held is "
+                    f"gone; see {self.files.log(EMULATOR_LOG)}, then `darkroom up` again"
+                )
+            for child in self.children:
+                _revive(child)
+            current = tuple(child.state() for child in self.children)
+            if current != written:
+                self.files.write(dataclasses.replace(state, children=current))
+                written = current
+            time.sleep(POLL_SECONDS)
+        return ""
+
+    def _stop_children(self) -> None:
+        for child in self.children:
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        give_up_at = time.monotonic() + WORKER_STOP_SECONDS
+        for child in self.children:
+            try:
+                child.process.wait(max(0.1, give_up_at - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+def die_with_parent() -> None:
+    """In a new child, before it runs: asks Linux to end it when its parent dies, so that a killed
+    supervisor leaves no process behind. Elsewhere it does nothing."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _spawner(
+    command: list[str], environment: dict[str, str], log: Path
+) -> Callable[[], subprocess.Popen[bytes]]:
+    def spawn() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+
+    return spawn
+
+
+def _revive(child: _Child) -> None:
+    now = time.monotonic()
+    if child.process.poll() is None:
+        return
+    if child.restart_at is None:
+        quick = now - child.started < STABLE_SECONDS
+        child.quick_deaths = child.quick_deaths + 1 if quick else 0
+        delay = FIRST_RESTART_SECONDS * 2 ** max(child.quick_deaths - 1, 0)
+        child.restart_at = now + min(delay, LAST_RESTART_SECONDS)
+    if now >= child.restart_at:
+        child.process, child.started = child.spawn(), now
+        child.restarts += 1
+        child.restart_at = None
+
+
+def _inherited() -> dict[str, str]:
+    """The environment that a worker gets from here: no AWS settings of the person at the shell."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def hold_lock(files: LabFiles) -> IO[bytes] | None:
+    """The lab's lock, held while the file is open; None when another supervisor has it."""
+    files.logs.mkdir(parents=True, exist_ok=True)
+    lock = files.lock.open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.local.supervisor")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--port", type=int, default=None)
+    parser.add_argument("--concurrency", type=int, default=2)
+    arguments = parser.parse_args()
+    files = LabFiles(arguments.root)
+    lock = hold_lock(files)
+    if lock is None:
+        return 1
+    with lock:
+        port = arguments.port or emulator.free_port()
+        return Supervisor(files, port, arguments.concurrency).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

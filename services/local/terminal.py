@@ -1,0 +1,72 @@
+"""What a person sees in a terminal: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from services.local import developing
+from services.local.developing import Outcome
+from services.local.state import LabState
+
+# People read progress on stderr and tables on stdout; machines read stdout.
+people = Console(stderr=True, highlight=False)
+page = Console(highlight=False)
+
+
+def develop_with_progress(
+    state: LabState, photos: Sequence[Path], *, keep_location: bool
+) -> list[Outcome]:
+    """Develops `photos` with a live bar; the outcomes in the order of the photos."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rejected]}"),
+    )
+    outcomes = []
+    with Progress(*columns, console=people) as progress:
+        uploads = progress.add_task("uploaded ", total=len(photos), rejected="")
+        settled = progress.add_task("developed", total=len(photos), rejected="")
+        for outcome in developing.develop_all(
+            state,
+            photos,
+            keep_location=keep_location,
+            uploaded=lambda _upload: progress.advance(uploads),
+        ):
+            outcomes.append(outcome)
+            rejected = sum(not o.developed for o in outcomes)
+            progress.update(
+                settled, advance=1, rejected=f"[yellow]{rejected} rejected[/]" if rejected else ""
+            )
+    order = {path: number for number, path in enumerate(photos)}
+    return sorted(outcomes, key=lambda outcome: order[outcome.path])
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> Table:
+    """What became of each photo, for people."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "photo", "format", "pixels", "camera", "taken", "seconds", "outcome"):
+        table.add_column(name, justify="right" if name in ("pixels", "seconds") else "left")
+    for outcome in outcomes:
+        shown = outcome.document()
+        colour = shown["dominant_colour"]
+        table.add_row(
+            f"[{colour}]██[/]" if colour else "",
+            escape(outcome.path.name),
+            shown["format"] or "",
+            f"{shown['width']}×{shown['height']}" if shown["width"] else "",
+            escape(shown["camera"] or ""),
+            (shown["taken_at"] or "")[:16].replace("T", " "),
+            f"{outcome.seconds:.2f}" if outcome.record else "",
+            "[green]developed[/]"
+            if outcome.developed
+            else f"[yellow]rejected[/] {escape(str(shown['message']))}",
+        )
+    return table
