@@ -1,0 +1,182 @@
+"""What goes into developing a photo and what comes out. Imports nothing but the standard library.
+
+Sizes are pixels, weights are bytes, angles are decimal degrees (WGS 84), times are seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+
+# Part of every recipe's version: raise it when the pipeline or a codec library changes what comes
+# out of the same recipe.
+PIPELINE_REVISION = 1
+
+
+class SourceFormat(StrEnum):
+    """The formats that are taken in, told by the bytes and never by a name or a declared type."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    GIF = "gif"
+    TIFF = "tiff"
+    HEIF = "heif"
+    AVIF = "avif"
+
+
+class OutputFormat(StrEnum):
+    """The formats that renditions are made in."""
+
+    JPEG = "jpeg"
+    WEBP = "webp"
+    AVIF = "avif"
+
+    @property
+    def extension(self) -> str:
+        """The usual ending of a file's name, without the dot."""
+        return "jpg" if self is OutputFormat.JPEG else self.value
+
+    @property
+    def content_type(self) -> str:
+        """The media type as IANA registers it."""
+        return f"image/{self.value}"
+
+
+class RejectionReason(StrEnum):
+    """Why a photo cannot be developed."""
+
+    EMPTY = "empty"
+    NOT_AN_IMAGE = "not-an-image"
+    UNSUPPORTED_FORMAT = "unsupported-format"
+    TOO_MANY_BYTES = "too-many-bytes"
+    TOO_MANY_PIXELS = "too-many-pixels"
+    TOO_MANY_FRAMES = "too-many-frames"
+    TOO_MANY_PIXELS_IN_ALL = "too-many-pixels-in-all"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    POLYGLOT = "polyglot"
+    TIMED_OUT = "timed-out"
+
+
+class PhotoRejected(Exception):  # noqa: N818 - a verdict, no error
+    """The photo cannot be developed, and never will be from these bytes.
+
+    `message` is for the photo's owner: what was expected, what came, what to do.
+    """
+
+    def __init__(self, reason: RejectionReason, message: str) -> None:
+        super().__init__(f"{reason.value}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a photo may be. Each limit has a rejection reason of its own.
+
+    `pixels_in_all_max` counts every frame at the full size of the canvas, which is what a decoder
+    has to produce. `seconds_max` is wall time from the call of `develop`; it is looked at between
+    steps and between frames, so one decoder call may overrun it.
+    """
+
+    bytes_max: int = 64 * 1024 * 1024
+    pixels_per_frame_max: int = 100_000_000
+    frames_max: int = 1_000
+    pixels_in_all_max: int = 250_000_000
+    seconds_max: float = 60.0
+
+
+@dataclass(frozen=True)
+class RenditionSpec:
+    """A size to make: the longer edge, at most. Smaller photos keep their own size."""
+
+    name: str
+    long_edge_pixels: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which renditions to make and how. Qualities are 0..100, `webp_method` is 0 (fast)..6 (small),
+    `avif_speed` 0 (small)..10 (fast)."""
+
+    renditions: tuple[RenditionSpec, ...] = (
+        RenditionSpec("thumb", 256),
+        RenditionSpec("medium", 1024),
+        RenditionSpec("large", 2048),
+    )
+    formats: tuple[OutputFormat, ...] = (OutputFormat.JPEG, OutputFormat.WEBP)
+    jpeg_quality: int = 80
+    webp_quality: int = 80
+    webp_method: int = 2
+    avif_quality: int = 60
+    avif_speed: int = 8
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits, the same for as long as the same source gives the same bytes."""
+        decides = repr((PIPELINE_REVISION, astuple(self)))
+        return hashlib.sha256(decides.encode()).hexdigest()[:12]
+
+    @property
+    def long_edge_pixels_max(self) -> int:
+        """The long edge of the largest rendition."""
+        return max(spec.long_edge_pixels for spec in self.renditions)
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One picture made from the photo: upright, in sRGB, without any metadata."""
+
+    name: str
+    format: OutputFormat
+    width: int
+    height: int
+    data: bytes
+    animated: bool
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the photo was taken. Private: only for a catalogue whose owner agreed."""
+
+    latitude: float
+    longitude: float
+    altitude_metres: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the file says about itself. `width` and `height` are as seen, after orientation.
+
+    `taken_at` is ISO 8601 text, with an offset only where the camera wrote one.
+    """
+
+    format: SourceFormat
+    width: int
+    height: int
+    frames: int
+    bytes: int
+    sha256: str
+    camera: str | None
+    lens: str | None
+    exposure_seconds: float | None
+    aperture: float | None
+    iso: int | None
+    focal_length_mm: float | None
+    taken_at: str | None
+    colour_profile: str | None
+    location: Location | None
+
+
+@dataclass(frozen=True)
+class Developed:
+    """A photo, developed. `placeholder` is a ThumbHash in base64, `fingerprint` a 64-bit perceptual
+    hash as 16 hex digits, `dominant_colour` an sRGB colour as "#rrggbb"."""
+
+    facts: Facts
+    renditions: tuple[Rendition, ...]
+    placeholder: str
+    fingerprint: str
+    dominant_colour: str

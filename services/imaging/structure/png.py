@@ -1,0 +1,54 @@
+"""The structure of a PNG or APNG file (ISO/IEC 15948; APNG 1.0). Checks every chunk's CRC."""
+
+from __future__ import annotations
+
+import zlib
+
+from services.imaging.structure.common import Structure, damaged, truncated
+
+_SIGNATURE_BYTES = 8
+
+
+def read(source: bytes) -> Structure:
+    """The structure of `source`. Raises PhotoRejected."""
+    view = memoryview(source)
+    position = _SIGNATURE_BYTES
+    width = height = 0
+    frames = 1
+    controls = 0
+    has_data = False
+    while True:
+        if position + 12 > len(source):
+            truncated("the PNG end mark is missing")
+        length = int.from_bytes(view[position : position + 4], "big")
+        name = bytes(view[position + 4 : position + 8])
+        end = position + 12 + length
+        if end > len(source):
+            truncated("a PNG chunk is cut off")
+        if zlib.crc32(view[position + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+            damaged("a PNG checksum does not match")
+        body = view[position + 8 : end - 4]
+        if (name == b"IHDR") != (position == _SIGNATURE_BYTES):
+            damaged("its PNG header is not where it should be")
+        if name == b"IHDR":
+            if length != 13:
+                damaged("its PNG header has the wrong length")
+            width = int.from_bytes(body[:4], "big")
+            height = int.from_bytes(body[4:8], "big")
+            if not width or not height:
+                damaged("it has no width or no height")
+        elif name == b"acTL" and length == 8 and not has_data:
+            frames = int.from_bytes(body[:4], "big")
+        elif name == b"fcTL":
+            controls += 1
+        elif name == b"IDAT":
+            has_data = True
+        elif name == b"IEND":
+            position = end
+            break
+        position = end
+    if not has_data:
+        truncated("it has no picture data")
+    if not frames or (controls and frames > controls) or (frames > 1 and not controls):
+        truncated("frames of the animation are missing")
+    return Structure(width, height, frames, position)
