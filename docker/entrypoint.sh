@@ -18,6 +18,8 @@ export PYTHONPATH="${LAMBDA_TASK_ROOT}:${PYTHONPATH:+$PYTHONPATH:}${LAMBDA_RUNTI
 export WORKER_HEALTH_FILE="${WORKER_HEALTH_FILE:-/tmp/worker-healthy}"
 cd "$LAMBDA_TASK_ROOT"
 if [ "${1:-}" = health ]; then
-  exec python -m services.worker "$@"
+  # Not `-m services.worker health`: that would load all of the worker every few seconds.
+  exec python -c 'import sys; from pathlib import Path; from services.worker import health
+sys.exit(not health.fresh(Path(sys.argv[1])))' "$WORKER_HEALTH_FILE"
 fi
 exec python -m services.worker --function "$LAMBDA_TASK_ROOT" "$@"
