@@ -56,7 +56,7 @@ def _shortened(text: str) -> str:
 
 
 def _taken(text: str) -> str:
-    """`text` within the characters that SQS takes (#x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD and up)."""
+    """`text` in the characters that SQS takes: #x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD and up."""
     kept = "".join(
         c
         if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"

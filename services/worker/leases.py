@@ -1,0 +1,78 @@
+"""Keeps received messages invisible to others for as long as they are worked on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from services.worker import output
+from services.worker.batch import Message
+from services.worker.queue import MAX_BATCH_ENTRIES, Queue, QueueAwayError, QueueRefusedError
+
+# Renewed after a third of the lease: two heartbeats may fail before it runs out.
+RENEWALS_PER_LEASE = 3
+
+
+class Leases:
+    """The heartbeat over every message in hand, from its receipt until it is settled."""
+
+    def __init__(
+        self, queue: Queue, seconds: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._queue = queue
+        self._seconds = seconds
+        self._clock = clock
+        self._renew_at: dict[Message, float] = {}
+        self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+
+    @property
+    def seconds(self) -> int:
+        return self._seconds
+
+    def hold(self, messages: Iterable[Message]) -> None:
+        """Renews the leases of `messages`, just received, from now on."""
+        due = self._clock() + self._seconds / RENEWALS_PER_LEASE
+        with self._lock:
+            self._renew_at.update(dict.fromkeys(messages, due))
+
+    def release(self, messages: Iterable[Message]) -> None:
+        """Renews them no more. When it returns no renewal of them is under way, so a visibility
+        that is set afterwards stays."""
+        with self._lock:
+            for message in messages:
+                self._renew_at.pop(message, None)
+        # Renewals are rare; waiting for one that runs is the exception.
+        with self._renewing:
+            pass
+
+    def renew_due(self) -> None:
+        """Renews what is due. Never raises for the queue's sake: the next round tries again."""
+        while True:
+            with self._renewing:
+                now = self._clock()
+                with self._lock:
+                    due = [m for m, at in self._renew_at.items() if at <= now]
+                if not due or not self._renew(due[:MAX_BATCH_ENTRIES], now):
+                    return
+
+    def run(self, until: threading.Event) -> None:
+        """Renews until told to end."""
+        while not until.wait(self._seconds / RENEWALS_PER_LEASE / 4):
+            self.renew_due()
+
+    def _renew(self, due: list[Message], now: float) -> bool:
+        try:
+            entries = self._queue.change_visibility(dict.fromkeys(due, self._seconds))
+        except (QueueAwayError, QueueRefusedError):
+            return False  # the queue has logged it
+        if entries.stale:
+            output.logger().warning("lease-lost", message_ids=[m.id for m in entries.stale])
+        with self._lock:
+            for message in due:
+                if message in entries.stale:
+                    self._renew_at.pop(message, None)
+                elif message in self._renew_at and message not in entries.again:
+                    self._renew_at[message] = now + self._seconds / RENEWALS_PER_LEASE
+        return not entries.again
