@@ -19,7 +19,7 @@ from rich.table import Table
 
 from services.local import demo, developing, lab
 from services.local.state import DEFAULT_ROOT, LabFiles, LabState, alive
-from services.local.terminal import develop_with_progress, outcome_table, page, people
+from services.local.terminal import develop_with_progress, page, people, show_outcomes
 from services.operations import dead_letters
 from services.operations.dead_letters import DeadLetter, Queues
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
@@ -219,7 +219,7 @@ def _develop(options: argparse.Namespace) -> ExitCode:
     if options.json:
         print(json.dumps([outcome.document() for outcome in outcomes], indent=2))
     else:
-        page.print(outcome_table(outcomes))
+        show_outcomes(outcomes)
     return ExitCode.DONE if all(o.developed for o in outcomes) else ExitCode.SOME_REJECTED
 
 

@@ -10,8 +10,6 @@ time.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +36,6 @@ from services.imaging.model import (
     Limits,
     PhotoRejected,
     Recipe,
-    RejectionReason,
 )
 from services.platform import logging
 from services.platform.clients import error_code
@@ -47,6 +44,11 @@ from services.platform.queue import Message
 # After this many developments that ended with the process (out of memory, out of time, a decoder
 # that crashed), the photo is taken to be the cause. One less than the queue's receives.
 ATTEMPTS_BEFORE_REJECTION = 4
+FAILED_REPEATEDLY = "failed-repeatedly"
+_FAILED_REPEATEDLY_MESSAGE = (
+    f"Developing this photo was begun {ATTEMPTS_BEFORE_REJECTION} times and never came to an end. "
+    "Please save it anew in a photo application, smaller if it is very large, and upload that."
+)
 # Wall time left for storing and announcing after a development that used all it may.
 STORE_RESERVE_SECONDS = 10.0
 _THUMBNAIL = "thumb"
@@ -159,24 +161,22 @@ class PhotoProcessor:
         self, record: ImageRecord, source: Source, original: Original, message: Message
     ) -> ImageRecord:
         """The record with its outcome; the renditions are stored."""
-        settled = dataclasses.replace(record, recipe=self.recipe.version, reason=None, message=None)
+        unsettled = dataclasses.replace(record, recipe=self.recipe.version)
+        if source.attempts > ATTEMPTS_BEFORE_REJECTION:
+            return _rejected(unsettled, original, FAILED_REPEATEDLY, _FAILED_REPEATEDLY_MESSAGE)
         try:
-            developed = self._try_to_develop(source, original, message)
+            developed = self._try_to_develop(original, message)
         except PhotoRejected as rejection:
-            return dataclasses.replace(
-                settled,
-                status=ImageStatus.REJECTED,
-                reason=rejection.reason.value,
-                message=rejection.message,
-                facts={"bytes": original.size},
-            )
+            return _rejected(unsettled, original, rejection.reason.value, rejection.message)
         except Exception:
             # The process lived to tell: this attempt did not end with it, so it does not count.
             self.catalog.update_source(record.owner, source, attempts=source.attempts - 1)
             raise
         return dataclasses.replace(
-            settled,
+            unsettled,
             status=ImageStatus.DEVELOPED,
+            reason=None,
+            message=None,
             placeholder=developed.placeholder,
             fingerprint=developed.fingerprint,
             dominant_colour=developed.dominant_colour,
@@ -184,21 +184,11 @@ class PhotoProcessor:
             renditions=self._store(record, developed),
         )
 
-    def _try_to_develop(self, source: Source, original: Original, message: Message) -> Developed:
+    def _try_to_develop(self, original: Original, message: Message) -> Developed:
         check_bytes(original.size, self.limits)
-        if source.attempts > ATTEMPTS_BEFORE_REJECTION:
-            raise PhotoRejected(
-                RejectionReason.TOO_DEMANDING,
-                f"developing this photo failed {source.attempts - 1} times without an answer, so "
-                "it is not tried again; please save it anew in your photo application, at a "
-                "smaller size if it is very large",
-            )
         seconds = min(self.limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
-        return develop(
-            original.content,
-            self.recipe,
-            dataclasses.replace(self.limits, seconds_max=max(seconds, 1.0)),
-        )
+        limits = dataclasses.replace(self.limits, seconds_max=max(seconds, 1.0))
+        return develop(original.content, self.recipe, limits)
 
     def _store(self, record: ImageRecord, developed: Developed) -> tuple[StoredRendition, ...]:
         stored = []
@@ -336,6 +326,16 @@ class PhotoProcessor:
                 self.s3.delete_objects(
                     Bucket=self.renditions_bucket, Delete={"Objects": keys, "Quiet": True}
                 )
+
+
+def _rejected(record: ImageRecord, original: Original, reason: str, message: str) -> ImageRecord:
+    return dataclasses.replace(
+        record,
+        status=ImageStatus.REJECTED,
+        reason=reason,
+        message=message,
+        facts={"bytes": original.size},
+    )
 
 
 def _facts(developed: Developed, metadata: dict[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from services.local.developing import Outcome
 from services.local.mailbox import SentMail, sent_mails
 from services.local.sample_photos import make_sample_photos
 from services.local.state import PROJECT, LabState
-from services.local.terminal import develop_with_progress, outcome_table, page, people
+from services.local.terminal import develop_with_progress, page, people, show_outcomes
 
 FOLDER = PROJECT / ".darkroom" / "demo"
 MAIL_WAIT_SECONDS = 30
@@ -70,7 +70,7 @@ def run(photos_folder: Path | None) -> int:
     finally:
         context.__exit__(None, None, None)
     timed("stopping the lab", mark)
-    page.print(outcome_table(outcomes))
+    show_outcomes(outcomes)
     _show_mails(mails)
     _show_timings(outcomes, timings, time.monotonic() - began)
     return 0

@@ -40,6 +40,8 @@ LAST_RESTART_SECONDS = 10.0
 STABLE_SECONDS = 10.0
 # Longer than a worker's own drain.
 WORKER_STOP_SECONDS = 30.0
+# A worker lets its last long poll end before it stops; on loopback a short one costs nothing.
+POLL_WAIT_SECONDS = 2
 EMULATOR_LOG = "emulator"
 
 
@@ -127,6 +129,7 @@ class Supervisor:
                 "PYTHONUNBUFFERED": "1",
                 "WORKER_QUEUE_URL": queue.url,
                 "WORKER_DEAD_LETTER_QUEUE_URL": queue.dead_letter_url,
+                "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
                 "WORKER_CONCURRENCY": str(min(self.concurrency, item.queue.maximum_concurrency)),
             }
             self._start(

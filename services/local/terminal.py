@@ -49,11 +49,12 @@ def develop_with_progress(
     return sorted(outcomes, key=lambda outcome: order[outcome.path])
 
 
-def outcome_table(outcomes: Sequence[Outcome]) -> Table:
-    """What became of each photo, for people."""
+def show_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Prints what became of each photo: a table, then why some were rejected."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "photo", "format", "pixels", "camera", "taken", "seconds", "outcome"):
         table.add_column(name, justify="right" if name in ("pixels", "seconds") else "left")
+    rejections = []
     for outcome in outcomes:
         shown = outcome.document()
         colour = shown["dominant_colour"]
@@ -67,6 +68,12 @@ def outcome_table(outcomes: Sequence[Outcome]) -> Table:
             f"{outcome.seconds:.2f}" if outcome.record else "",
             "[green]developed[/]"
             if outcome.developed
-            else f"[yellow]rejected[/] {escape(str(shown['message']))}",
+            else f"[yellow]{escape(str(shown['reason']))}[/]",
         )
-    return table
+        if not outcome.developed:
+            rejections.append(f"[bold]{escape(outcome.path.name)}[/] {escape(shown['message'])}")
+    page.print(table)
+    if rejections:
+        page.print("\n[yellow]Rejected:[/]")
+        for line in rejections:
+            page.print(f"  {line}")

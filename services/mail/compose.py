@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -11,6 +12,8 @@ from services.events.images import ImageEvent, ImageEventType
 
 # Lets support and tests find the event that an e-mail tells of.
 EVENT_ID_HEADER = "X-Darkroom-Event-Id"
+# Seven bits pass every mail server on the way, whatever the server takes.
+_POLICY = email.policy.SMTP.clone(cte_type="7bit")
 _THUMBNAIL_ID = "thumbnail@darkroom"
 _TEXT_COLOUR, _MUTED_COLOUR, _PAPER, _DEFAULT_ACCENT = "#1c1b1a", "#6b6660", "#f5f2ee", "#8c5a3c"
 
@@ -29,7 +32,7 @@ def compose(event: ImageEvent, sender: str, thumbnail: bytes | None) -> EmailMes
     line breaks, so a file name cannot add a header.
     """
     story = _developed(event) if event.type is ImageEventType.DEVELOPED else _rejected(event)
-    message = EmailMessage()
+    message = EmailMessage(_POLICY)
     message["From"] = sender
     message["To"] = event.recipient
     message["Subject"] = story.subject
@@ -66,7 +69,7 @@ def _rejected(event: ImageEvent) -> _Story:
         subject=f"We could not develop {name}",
         headline="We could not develop your photo.",
         lines=(
-            f"{name}: {event.message}.",
+            f"{name}: {event.message}",
             "Nothing was charged, and the file you sent is still where you uploaded it.",
         ),
     )
