@@ -1,0 +1,96 @@
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from services.events.images import (
+    ImageEvent,
+    ImageEventType,
+    event_id,
+    parse_image_event,
+    publish,
+)
+from services.platform.errors import PermanentError
+
+EVENT = ImageEvent(
+    id="1",
+    type=ImageEventType.REJECTED,
+    time="2026-01-02T03:04:05Z",
+    owner="o",
+    image_id="i",
+    source_key="o/u/f.jpg",
+    filename="f.jpg",
+    reason="truncated",
+    message="The file ends too early.",
+)
+
+
+class Recorder:
+    """Takes what is published: the arguments are what is tested, SNS itself is not."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+
+    def publish(self, **arguments: Any) -> None:
+        self.published.append(arguments)
+
+
+def published(event: ImageEvent) -> dict[str, Any]:
+    recorder = Recorder()
+    publish(recorder, "arn:topic", event)
+    (arguments,) = recorder.published
+    return arguments
+
+
+def test_an_event_survives_the_way_raw_and_wrapped() -> None:
+    text = published(EVENT)["Message"]
+    assert parse_image_event(text) == EVENT
+    assert parse_image_event(json.dumps({"Type": "Notification", "Message": text})) == EVENT
+
+
+def test_it_is_a_cloud_event_with_its_type_as_an_attribute() -> None:
+    arguments = published(EVENT)
+    document = json.loads(arguments["Message"])
+    required = {"specversion", "id", "source", "type"}
+    assert required <= document.keys()
+    assert document["specversion"] == "1.0"
+    assert arguments["MessageAttributes"]["type"]["StringValue"] == document["type"]
+
+
+def test_fields_of_a_newer_producer_are_ignored() -> None:
+    document = json.loads(published(EVENT)["Message"])
+    document["data"]["novelty"] = 1
+    assert parse_image_event(json.dumps(document)) == EVENT
+
+
+def test_the_same_change_has_the_same_id_and_another_change_another() -> None:
+    base = (ImageEventType.DEVELOPED, "o", "k", "1")
+    others = [
+        (ImageEventType.REJECTED, "o", "k", "1"),
+        (ImageEventType.DEVELOPED, "p", "k", "1"),
+        (ImageEventType.DEVELOPED, "o", "l", "1"),
+        (ImageEventType.DEVELOPED, "o", "k", "2"),
+    ]
+    assert event_id(*base) == event_id(*base)
+    assert len({event_id(*arguments) for arguments in [base, *others]}) == 5
+
+
+@pytest.mark.parametrize("missing", ["id", "type", "time", "data"])
+def test_an_incomplete_event_is_a_permanent_error(missing: str) -> None:
+    document = json.loads(published(EVENT)["Message"])
+    del document[missing]
+    with pytest.raises(PermanentError, match="expected an image event"):
+        parse_image_event(json.dumps(document))
+
+
+def test_an_unknown_type_is_a_permanent_error() -> None:
+    document = json.loads(published(EVENT)["Message"]) | {"type": "image.eaten"}
+    with pytest.raises(PermanentError, match=r"image\.eaten"):
+        parse_image_event(json.dumps(document))
+
+
+def test_nothing_is_published_that_is_not_known() -> None:
+    data = json.loads(published(dataclasses.replace(EVENT, reason=None))["Message"])["data"]
+    assert "reason" not in data
+    assert "recipient" not in data

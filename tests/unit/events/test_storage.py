@@ -1,0 +1,95 @@
+import json
+from typing import Any
+
+import pytest
+
+from services.events.storage import Change, parse_object_events
+from services.platform.errors import PermanentError
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    described = {
+        "key": "a/b/c.jpg",
+        "size": 5,
+        "eTag": "e",
+        "versionId": "v",
+        "sequencer": "00AB",
+    } | changes.pop("object", {})
+    return {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-02T03:04:05.678Z",
+        "s3": {"bucket": {"name": "originals"}, "object": described},
+    } | changes
+
+
+def body(*records: dict[str, Any]) -> str:
+    return json.dumps({"Records": list(records)})
+
+
+def wrapped(text: str) -> str:
+    return json.dumps({"Type": "Notification", "MessageId": "m", "Message": text})
+
+
+def test_many_records_in_one_message() -> None:
+    removed = record(eventName="ObjectRemoved:DeleteMarkerCreated")
+    created, deleted = parse_object_events(body(record(), removed))
+    assert created.change is Change.CREATED
+    assert (created.bucket, created.key, created.size) == ("originals", "a/b/c.jpg", 5)
+    assert (created.etag, created.version_id) == ("e", "v")
+    assert deleted.change is Change.REMOVED
+
+
+@pytest.mark.parametrize(
+    ("encoded", "key"),
+    [
+        ("o/u/my+photo.jpg", "o/u/my photo.jpg"),
+        ("o/u/my%20photo.jpg", "o/u/my photo.jpg"),
+        ("o/u/1%2B1%3D2.jpg", "o/u/1+1=2.jpg"),
+        ("o/u/%C3%A9t%C3%A9.jpg", "o/u/été.jpg"),
+        ("o/u/100%25.jpg", "o/u/100%.jpg"),
+    ],
+)
+def test_keys_are_decoded(encoded: str, key: str) -> None:
+    (event,) = parse_object_events(body(record(object={"key": encoded})))
+    assert event.key == key
+
+
+def test_the_test_event_is_skipped_also_inside_sns() -> None:
+    test_event = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
+    assert parse_object_events(test_event) == ()
+    assert parse_object_events(wrapped(test_event)) == ()
+
+
+def test_sns_wrapping_changes_nothing() -> None:
+    assert parse_object_events(wrapped(body(record()))) == parse_object_events(body(record()))
+
+
+def test_sequencers_of_different_length_compare_as_s3_says() -> None:
+    """The shorter is padded on the right with zeros, then they compare as texts."""
+
+    def sequencer(text: str) -> str:
+        return parse_object_events(body(record(object={"sequencer": text})))[0].sequencer
+
+    assert sequencer("0055AED6") < sequencer("0055AED60001") < sequencer("0055AED7")
+    assert sequencer("0055aed6") == sequencer("0055AED6")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        '{"Records": 1}',
+        '{"Records": [1]}',
+        '{"Records": [{}]}',
+        body(record(eventName="ObjectRestore:Post")),
+        body(record(object={"key": None})),
+        body(record(object={"key": "%ff"})),
+        wrapped("nonsense"),
+    ],
+)
+def test_anything_else_is_a_permanent_error(text: str) -> None:
+    with pytest.raises(PermanentError, match="expected"):
+        parse_object_events(text)

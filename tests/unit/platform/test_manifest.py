@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from services.platform import manifest
+from services.platform.errors import ConfigurationError
+from services.platform.manifest import Reference, Resource
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_every_function_of_the_project_has_a_sound_manifest() -> None:
+    names = [item.name for item in manifest.load_all(ROOT / "images")]
+    assert {"process-image", "send-image-email"} <= set(names)
+
+
+def test_process_image_is_read_whole() -> None:
+    item = manifest.load(ROOT / "images" / "process-image")
+    assert item.memory_mib == 1769
+    assert item.visibility_timeout_seconds == 6 * item.timeout_seconds
+    assert item.queue is not None
+    (source,) = item.queue.sources
+    assert source.reference == Reference(Resource.BUCKET, "originals")
+    assert source.events == ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+    assert item.environment["IMAGES_TABLE"] == Reference(Resource.TABLE, "images")
+
+
+def test_all_mistakes_of_a_file_are_reported_together(tmp_path: Path) -> None:
+    (tmp_path / "function.yaml").write_text(
+        """
+description: ""
+memory_mib: 64
+timeout_seconds: soon
+surprise: 1
+trigger:
+  queue:
+    batch_size: 0
+    batch_window_seconds: 0
+    maximum_concurrency: 2
+    max_receive_count: 5
+    sources: [{basket: x}]
+grants: [{table: images}]
+environment: {TABLE: {table: images, bucket: originals}}
+budgets: {image_mib_over_base: 1, init_ms: 1}
+"""
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        manifest.load(tmp_path)
+    mistakes = "\n".join(caught.value.mistakes)
+    for expected in (
+        "description must be a text",
+        "memory_mib must be a whole number 128..10240, got 64",
+        "timeout_seconds must be a whole number 1..900, got 'soon'",
+        "trigger.queue.batch_size must be",
+        "trigger.queue.sources[0] must name exactly one of bucket, table, topic, mail",
+        "actions of {'table': 'images'} must be a list of texts",
+        "environment.TABLE must name exactly one of",
+        "surprise is not a known field",
+    ):
+        assert expected in mistakes
+
+
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "a: [", "42"])
+def test_a_file_that_is_no_manifest_gets_a_clear_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "function.yaml").write_text(content)
+    with pytest.raises(ConfigurationError, match=r"function\.yaml"):
+        manifest.load(tmp_path)
+
+
+def test_a_folder_without_a_manifest_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="expected a function manifest, found none"):
+        manifest.load(tmp_path)
