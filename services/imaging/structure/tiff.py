@@ -5,82 +5,100 @@ from __future__ import annotations
 from services.imaging.structure.common import Structure, damaged, truncated
 
 _WIDTH, _LENGTH = 256, 257
-_OFFSETS = {
-    273: 279,
-    324: 325,
-}  # strips and tiles: offsets by tag, and the tag of their byte counts
-_TYPE_BYTES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
-_PAGES_MAX = 10_000  # a chain of directories longer than this is a loop or an attack
+# Strips and tiles: the tag of their offsets, and that of their byte counts.
+_DATA = {273: 279, 324: 325}
+_SUB_DIRECTORIES = (330, 34665, 34853)  # further pictures, EXIF, GPS
+_WANTED = frozenset((_WIDTH, _LENGTH, *_DATA, *_DATA.values(), *_SUB_DIRECTORIES))
+_TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
+    18: 8,
+}  # fmt: skip
+_WHOLE_NUMBERS = frozenset((1, 3, 4, 13, 16, 18))
+_ENTRIES_MAX = 4_096
+_DIRECTORIES_MAX = 1_000
 
 
 def read(source: bytes) -> Structure:
-    """The structure of `source`: the size of its first page, its pages as frames.
+    """The structure of `source`: the size of its first page, which is the one that is developed.
 
     Raises PhotoRejected.
     """
-    order = "little" if source[:2] == b"II" else "big"
-    reader = _Reader(source, order == "little", big=source[2:4] in (b"+\0", b"\0+"))
-    offset = reader.number(8, 8) if reader.big else reader.number(4, 4)
-    first: dict[int, list[int]] | None = None
-    pages = 0
-    seen: set[int] = set()
-    while offset and offset not in seen and pages < _PAGES_MAX:
-        seen.add(offset)
-        tags, offset = reader.directory(offset)
-        first = first or tags
-        pages += 1
-    if first is None:
-        truncated("it has no picture directory")
+    reader = _Reader(source)
+    first, *others = reader.directories()
     width, height = first.get(_WIDTH, [0])[0], first.get(_LENGTH, [0])[0]
     if not width or not height:
         damaged("it has no width or no height")
+    needed = _data_end(first)
+    if not needed:
+        damaged("its TIFF directory does not say where the picture data are")
+    if needed > len(source):
+        truncated("picture data lie behind the end of the file")
+    end = max([reader.end, needed, *map(_data_end, others)])
+    return Structure(width, height, 1, min(end, len(source)))
+
+
+def _data_end(tags: dict[int, list[int]]) -> int:
     end = 0
-    for offsets_tag, counts_tag in _OFFSETS.items():
-        offsets, counts = first.get(offsets_tag, []), first.get(counts_tag, [])
-        if offsets and len(counts) < len(offsets) and len(offsets) > 1:
+    for offsets_tag, counts_tag in _DATA.items():
+        offsets, counts = tags.get(offsets_tag, []), tags.get(counts_tag, [])
+        if len(counts) < len(offsets):
             damaged("its TIFF directory does not say where the picture data are")
         end = max([end, *(o + c for o, c in zip(offsets, counts, strict=False))])
-    if not end:
-        damaged("its TIFF directory does not say where the picture data are")
-    if end > len(source):
-        truncated("picture data lie behind the end of the file")
-    # Directories and data come in any order: the end of a TIFF cannot be told, so it is the file's.
-    return Structure(width, height, 1, len(source))
+    return end
 
 
 class _Reader:
-    def __init__(self, source: bytes, little: bool, *, big: bool) -> None:
-        self._source = source
-        self._little = little
-        self.big = big
+    """Walks the directories. `end` is where the last byte lies that one of them points at."""
 
-    def number(self, offset: int, size: int) -> int:
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._little = source[:2] == b"II"
+        self._big = 43 in source[2:4]
+        self.end = 0
+
+    def directories(self) -> list[dict[int, list[int]]]:
+        """Every directory's whole numbers that matter here, by tag: the first page's, then the
+        rest in any order. At least one."""
+        waiting = [self._number(8, 8) if self._big else self._number(4, 4)]
+        seen: set[int] = set()
+        found: list[dict[int, list[int]]] = []
+        while waiting and len(found) < _DIRECTORIES_MAX:
+            offset = waiting.pop()
+            if not offset or offset in seen:
+                continue
+            seen.add(offset)
+            tags, following = self._directory(offset)
+            found.append(tags)
+            waiting += [following, *(o for t in _SUB_DIRECTORIES for o in tags.get(t, []))]
+        if not found:
+            truncated("it has no picture directory")
+        return found
+
+    def _number(self, offset: int, size: int) -> int:
         part = self._source[offset : offset + size]
         if len(part) < size:
             truncated("a TIFF directory is cut off")
         return int.from_bytes(part, "little" if self._little else "big")
 
-    def directory(self, offset: int) -> tuple[dict[int, list[int]], int]:
-        """The whole numbers that matter here, by tag, and the offset of the next directory."""
-        head, entry, pointer = (8, 20, 8) if self.big else (2, 12, 4)
-        count = self.number(offset, head)
-        if count > 4096:
+    def _directory(self, offset: int) -> tuple[dict[int, list[int]], int]:
+        head, entry, pointer = (8, 20, 8) if self._big else (2, 12, 4)
+        count = self._number(offset, head)
+        if count > _ENTRIES_MAX:
             damaged("a TIFF directory has too many entries")
         tags: dict[int, list[int]] = {}
         for i in range(count):
             at = offset + head + i * entry
-            tag, kind = self.number(at, 2), self.number(at + 2, 2)
-            values = self.number(at + 4, pointer)
-            size = _TYPE_BYTES.get(kind)
-            if size is None or tag not in _WANTED:
-                continue
+            tag, kind = self._number(at, 2), self._number(at + 2, 2)
+            values = self._number(at + 4, pointer)
+            size = _TYPE_BYTES.get(kind, 1)
             where = at + 4 + pointer
             if size * values > pointer:
-                where = self.number(where, pointer)
+                where = self._number(where, pointer)
             if where + size * values > len(self._source):
                 truncated("a TIFF directory points behind the end of the file")
-            tags[tag] = [self.number(where + n * size, size) for n in range(values)]
-        return tags, self.number(offset + head + count * entry, pointer)
-
-
-_WANTED = {_WIDTH, _LENGTH, *_OFFSETS, *_OFFSETS.values()}
+            self.end = max(self.end, where + size * values)
+            if tag in _WANTED and kind in _WHOLE_NUMBERS:
+                tags[tag] = [self._number(where + n * size, size) for n in range(values)]
+        behind = offset + head + count * entry
+        self.end = max(self.end, behind + pointer)
+        return tags, self._number(behind, pointer)
