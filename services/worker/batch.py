@@ -118,7 +118,7 @@ def failures(messages: Sequence[Message], invocation: Invocation) -> dict[str, F
         return _all(messages, invocation.error_type, invocation.error_message)
     try:
         answer = json.loads(invocation.payload or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         return _all(messages, "MalformedResponse", "the function's answer is not JSON")
     if answer is None:
         return {}

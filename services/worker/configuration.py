@@ -24,6 +24,11 @@ class Configuration:
     """See `help` of each field; seconds are whole, as SQS wants them."""
 
     queue_url: str = variable("WORKER_QUEUE_URL", help="URL of the standard queue to work on")
+    function_name: str | None = variable(
+        "WORKER_FUNCTION_NAME",
+        default=None,
+        help="the function's name where its folder has another (in an image: /var/task)",
+    )
     dead_letter_queue_url: str | None = variable(
         "WORKER_DEAD_LETTER_QUEUE_URL",
         default=None,
@@ -78,7 +83,7 @@ class Configuration:
         maximum=SQS_MAX_VISIBILITY_SECONDS,
         help="longest such pause",
     )
-    health_file: Path | None = variable(  # noqa: RUF009  a field declaration
+    health_file: Path | None = variable(
         "WORKER_HEALTH_FILE",
         default=None,
         help="touched every second while the worker is healthy, for `health`",

@@ -213,10 +213,10 @@ class Environment:
         self._signal(signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the process: politely when it is idle, then by force. Frees everything."""
+        """Ends the process: politely, then by force. Frees everything."""
         process = self._process
         if process is not None:
-            if self._next is not None:
+            if not self._killed:
                 self._signal(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(END_SECONDS)
@@ -263,9 +263,11 @@ class Environment:
         finally:
             os.close(lifeline_read)
             os.close(output_write)
+        # Without pidfds (macOS, old kernels) the tick sees the process's end, a little later.
         if hasattr(os, "pidfd_open"):
-            self._pid_fd = os.pidfd_open(self._process.pid)
-            self._api.watch(self._pid_fd)
+            with contextlib.suppress(OSError):
+                self._pid_fd = os.pidfd_open(self._process.pid)
+                self._api.watch(self._pid_fd)
         self._memory = MemoryProbe(self._process.pid)
         self._logs = LogPump(output_read, self._function.name)
         self._logs.start()
@@ -431,7 +433,7 @@ def _error(request: Request) -> tuple[str, str]:
     header = request.headers.get("lambda-runtime-function-error-type", "")
     try:
         document: Any = json.loads(request.body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         document = {}
     if not isinstance(document, dict):
         document = {}

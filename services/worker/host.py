@@ -38,9 +38,10 @@ class Worker:
     def __init__(
         self, configuration: Configuration, manifest: manifests.Manifest, address: QueueAddress
     ) -> None:
+        name = configuration.function_name or manifest.name
         trigger = manifest.queue
         if trigger is None:
-            raise ConfigurationError(manifest.name, ["has no queue trigger: nothing to work on"])
+            raise ConfigurationError(name, ["has no queue trigger: nothing to work on"])
         self.configuration = configuration
         self.stop = Stop()
         self.queue = Queue(
@@ -53,17 +54,16 @@ class Worker:
         )
         self.leases = Leases(self.queue, configuration.visibility_seconds)
         self.function = Function(
-            name=manifest.name,
+            name=name,
             folder=manifest.folder,
             memory_mib=manifest.memory_mib,
             timeout_seconds=manifest.timeout_seconds,
-            arn=address.arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:")
-            + f":function:{manifest.name}",
+            arn=address.arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:") + f":function:{name}",
             init_seconds=configuration.init_seconds,
             variables=_variables(configuration, trigger, address),
         )
         rules = Rules(
-            function=manifest.name,
+            function=name,
             max_receive_count=trigger.max_receive_count,
             backoff_base_seconds=configuration.backoff_base_seconds,
             backoff_cap_seconds=configuration.backoff_cap_seconds,
@@ -165,6 +165,10 @@ def _force(worker: Worker) -> None:
         not lane.ended and lane.state is not State.POLLING for lane in worker.lanes
     ):
         time.sleep(0.05)
+    open_polls = sum(not lane.ended and lane.state is State.POLLING for lane in worker.lanes)
+    if open_polls:
+        # What they bring, if anything, comes back when its lease runs out.
+        output.logger().warning("polls-left-open", polls=open_polls)
 
 
 def healthy(worker: Worker) -> bool:

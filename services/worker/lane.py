@@ -28,6 +28,7 @@ from services.worker.stopping import Stop
 
 RECEIVE_BASE_SECONDS = 0.2
 RECEIVE_CAP_SECONDS = 15.0
+EMPTY_SECONDS = 0.5
 START_BASE_SECONDS = 1.0
 START_CAP_SECONDS = 60.0
 _TRACE_ATTRIBUTE = "AWSTraceHeader"
@@ -126,15 +127,17 @@ class Lane:
 
     def _run(self) -> None:
         try:
-            while not self._all.stop.draining.is_set():
-                self._once()
-        except Exception:  # noqa: BLE001  the lane's boundary: a defect of ours ends the worker, loudly
+            try:
+                while not self._all.stop.draining.is_set():
+                    self._once()
+            finally:
+                self._close_environment()
+                if self._settling is not None:
+                    self._settling.result()
+        except Exception:  # noqa: BLE001  a lane's boundary: a defect of ours ends the worker, loudly
             output.logger().error("lane-failed", exc_info=True)
             self.failed = True
         finally:
-            self._close_environment()
-            if self._settling is not None:
-                self._settling.result()
             self.state = State.ENDED
 
     def _once(self) -> None:
@@ -143,6 +146,7 @@ class Lane:
             return
         self.state = State.POLLING
         stop = self._all.stop
+        asked_at = time.monotonic()
         try:
             messages = gather(
                 self._all.queue, self._all.leases, self._all.trigger, stop.draining.is_set
@@ -158,6 +162,10 @@ class Lane:
             self.state = State.WORKING
             for part in parts(messages):
                 self._work(part)
+        elif time.monotonic() - asked_at < EMPTY_SECONDS:
+            # Nothing, and at once: short polling, or something in between that answers for the
+            # queue. Either way asking again at once only costs.
+            stop.draining.wait(EMPTY_SECONDS)
 
     def _work(self, messages: Sequence[Message]) -> None:
         if self._all.stop.draining.is_set() or not self._environment_ready():

@@ -41,11 +41,11 @@ class Leases:
         """Renews them no more. When it returns no renewal of them is under way, so a visibility
         that is set afterwards stays."""
         with self._lock:
-            for message in messages:
-                self._renew_at.pop(message, None)
-        # Renewals are rare; waiting for one that runs is the exception.
-        with self._renewing:
-            pass
+            held = [m for m in messages if self._renew_at.pop(m, None) is not None]
+        if held:
+            # Renewals are rare; waiting for one that runs is the exception.
+            with self._renewing:
+                pass
 
     def renew_due(self) -> None:
         """Renews what is due. Never raises for the queue's sake: the next round tries again."""
@@ -60,7 +60,10 @@ class Leases:
     def run(self, until: threading.Event) -> None:
         """Renews until told to end."""
         while not until.wait(self._seconds / RENEWALS_PER_LEASE / 4):
-            self.renew_due()
+            try:
+                self.renew_due()
+            except Exception:  # noqa: BLE001  a defect here must not let every lease run out
+                output.logger().error("heartbeat-failed", exc_info=True)
 
     def _renew(self, due: list[Message], now: float) -> bool:
         try:

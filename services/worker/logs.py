@@ -169,7 +169,7 @@ class LogPump:
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         return False
     return True
 

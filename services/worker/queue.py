@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from services.platform import dead_letter
 from services.platform.errors import PermanentError, TransientError
@@ -209,7 +210,7 @@ class Queue:
             if status >= 500 or status == 429 or code.split(".")[-1] in _PASSING:
                 raise QueueAwayError(str(error)) from error
             raise QueueRefusedError(str(error)) from error
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, ResponseParserError, OSError) as error:
             self._note_failure(operation, f"{type(error).__name__}: {error}")
             raise QueueAwayError(str(error)) from error
         self._note_success(operation)
