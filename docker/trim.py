@@ -59,24 +59,23 @@ def keep_services(data: Path, services: set[str]) -> None:
 
 
 def shorten_descriptions(data: Path) -> None:
-    """Leaves the prose out of the descriptions and unpacks them: a client parses a third of the
-    text when it is made, and inflates nothing."""
+    """Empties the prose in the descriptions and unpacks them: a client parses a third of the text
+    when it is made, and inflates nothing."""
     for packed in data.glob("*/*/*.json.gz"):
         description = json.loads(gzip.decompress(packed.read_bytes()))
-        write_compact(packed.with_suffix(""), without_documentation(description))
+        write_compact(packed.with_suffix(""), without_prose(description))
         packed.unlink()
 
 
-def without_documentation(value: Any) -> Any:
-    """`value` without its members `documentation` that are text. A shape or parameter which is
-    called so is a mapping, and stays."""
+def without_prose(value: Any) -> Any:
+    """`value` with every text called `documentation` empty. The member stays, since botocore reads
+    some; and a shape or parameter which is called so is a mapping, and stays as it is."""
     if isinstance(value, dict):
         return {
-            name: without_documentation(item)
+            name: "" if name == "documentation" and isinstance(item, str) else without_prose(item)
             for name, item in value.items()
-            if not (name == "documentation" and isinstance(item, str))
         }
-    return [without_documentation(item) for item in value] if isinstance(value, list) else value
+    return [without_prose(item) for item in value] if isinstance(value, list) else value
 
 
 def shorten_endpoints(path: Path, services: set[str]) -> None:

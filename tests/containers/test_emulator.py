@@ -1,0 +1,165 @@
+"""Every image as a Lambda function, under the Runtime Interface Emulator."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.local.emulator import REGION
+from services.operations.images import BASE, Built
+from services.platform.manifest import Reference
+from tests.containers.support import (
+    MANIFESTS,
+    ContainerLab,
+    Engine,
+    emulated,
+    placeholder_environment,
+    sqs_record,
+)
+
+every_function = pytest.mark.parametrize("function", sorted(MANIFESTS))
+queue_functions = pytest.mark.parametrize(
+    "function", sorted(name for name, m in MANIFESTS.items() if m.queue)
+)
+# Of several starts the cheapest says what the image costs; the others, what else the machine did.
+STARTS = 5
+
+
+@every_function
+def test_answers_a_warmer(engine: Engine, built: dict[str, Built], function: str) -> None:
+    manifest = MANIFESTS[function]
+    with emulated(
+        engine,
+        built[function].image,
+        placeholder_environment(manifest),
+        memory_mib=manifest.memory_mib,
+    ) as running:
+        assert running.invoke({"warmer": True}) == {"warm": True}
+        assert running.invoke({"warmer": True}) == {"warm": True}
+
+
+@queue_functions
+def test_reports_the_message_that_it_cannot_read(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    manifest = MANIFESTS[function]
+    record = sqs_record("no JSON", "message-1", f"arn:aws:sqs:{REGION}:000000000000:queue")
+    with emulated(
+        engine,
+        built[function].image,
+        placeholder_environment(manifest),
+        memory_mib=manifest.memory_mib,
+    ) as running:
+        answer = running.invoke({"Records": [record]})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+
+
+def test_a_photo_goes_through_the_functions(lab: ContainerLab) -> None:
+    key = lab.upload(1)
+
+    process_image = lab.emulated("process-image")
+    answer = process_image.invoke({"Records": [lab.take("process-image", key)]})
+    assert answer == {"batchItemFailures": []}, process_image.logs()
+    assert lab.developed([key]) == [key]
+
+    send_image_email = lab.emulated("send-image-email")
+    answer = send_image_email.invoke({"Records": [lab.take("send-image-email", key)]})
+    assert answer == {"batchItemFailures": []}, send_image_email.logs()
+    assert any("photo-1.jpg" in mail for mail in lab.mails())
+
+
+@every_function
+def test_reports_an_initialisation_error_with_every_mistake(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    manifest = MANIFESTS[function]
+    missing = [n for n, value in manifest.environment.items() if isinstance(value, Reference)]
+    environment = {
+        name: value
+        for name, value in placeholder_environment(manifest).items()
+        if name not in missing
+    }
+    with emulated(
+        engine, built[function].image, environment, memory_mib=manifest.memory_mib
+    ) as running:
+        answer = running.invoke({"warmer": True})
+    assert answer["errorType"] == "ConfigurationError"
+    assert [name for name in missing if name not in answer["errorMessage"]] == []
+
+
+def test_the_entrypoint_wants_one_argument_as_the_base_image_does(
+    engine: Engine, built: dict[str, Built]
+) -> None:
+    for image in built.values():
+        started = engine.client.containers.run(
+            image.id, ["one", "two"], detach=True, labels=engine.labels
+        )
+        status = started.wait()["StatusCode"]
+        logs = started.logs().decode()
+        started.remove()
+        assert status == 142
+        assert "requires the handler name" in logs
+
+
+@every_function
+def test_the_image_is_within_its_budget(built: dict[str, Built], function: str) -> None:
+    image = built[function]
+    assert image.mib_over_base <= image.budget_mib
+
+
+@every_function
+def test_initialisation_is_within_its_budget(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    """In CPU time, which at one CPU (1769 MiB on Lambda) is the wall time of a machine that does
+    nothing else: initialisation waits for nobody."""
+    manifest = MANIFESTS[function]
+    cpu, wall = [], []
+    for _ in range(STARTS):
+        with emulated(
+            engine,
+            built[function].image,
+            placeholder_environment(manifest),
+            memory_mib=manifest.memory_mib,
+        ) as running:
+            before = running.cpu_ms
+            running.invoke({"warmer": True})
+            cpu.append(round(running.cpu_ms - before))
+            wall.append(round(running.init_ms))
+    print(f"{function}: init at one CPU, ms of CPU {sorted(cpu)}, of wall {sorted(wall)}")  # noqa: T201  a figure to look at
+    assert min(cpu) <= manifest.budgets.init_ms, f"ms of CPU {sorted(cpu)}, wall {sorted(wall)}"
+
+
+@every_function
+def test_the_image_holds_what_the_function_needs_and_nothing_else(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    listed = engine.client.containers.run(
+        built[function].id,
+        ["-c", "cd /var/task && find . -type f"],
+        entrypoint="/bin/sh",
+        remove=True,
+        labels=engine.labels,
+    )
+    files = set(listed.decode().splitlines())
+    assert {"./handler.py", "./function.yaml", "./services/worker/__main__.py"} <= files
+    for unwanted in ("./services/local", "./services/operations", "./services/cli", "./pip/"):
+        assert not [name for name in files if name.startswith(unwanted)]
+    assert not [name for name in files if "/tests/" in name]
+    # Every module is compiled, so that a cold start compiles nothing.
+    for name in (n for n in files if n.startswith("./services/") and n.endswith(".py")):
+        folder, _, module = name.rpartition("/")
+        compiled = f"{folder}/__pycache__/{module.removesuffix('.py')}.cpython-313.pyc"
+        assert compiled in files
+
+
+@every_function
+def test_labels_say_what_the_image_is(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    config = engine.client.images.get(built[function].id).attrs["Config"]
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.title"] == f"darkroom {function}"
+    assert labels["org.opencontainers.image.base.name"] == BASE
+    for name in ("version", "revision", "created", "licenses"):
+        assert labels[f"org.opencontainers.image.{name}"]
+    assert config["User"] == "10001:10001"

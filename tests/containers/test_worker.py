@@ -1,0 +1,159 @@
+"""Every image as a worker, in a container with the function's CPU and memory, on LocalStack."""
+
+from __future__ import annotations
+
+from services.events.images import ImageEvent, ImageEventType, parse_image_event, publish
+from services.operations.images import Built
+from services.platform import dead_letter
+from services.platform.idempotency import IdempotencyStore
+from tests.containers.support import (
+    MANIFESTS,
+    OWNER,
+    RECIPIENT,
+    ContainerLab,
+    Engine,
+    emulated,
+    eventually,
+    placeholder_environment,
+)
+
+
+def test_one_image_serves_as_function_and_as_worker(
+    engine: Engine, built: dict[str, Built], lab: ContainerLab
+) -> None:
+    image = built["process-image"]
+    manifest = MANIFESTS["process-image"]
+    with emulated(
+        engine, image.image, placeholder_environment(manifest), memory_mib=manifest.memory_mib
+    ) as function:
+        assert function.invoke({"warmer": True}) == {"warm": True}
+        as_function = function.image_id
+
+    worker = lab.worker("process-image")
+    key = lab.upload(10)
+    eventually(lambda: lab.developed([key]), "the photo is developed")
+    assert worker.image_id == as_function == image.id
+    assert worker.user == "10001"
+    eventually(lambda: worker.health == "healthy", "the healthcheck passes", seconds=40)
+
+
+def test_photos_are_developed_and_their_owner_told(lab: ContainerLab) -> None:
+    lab.worker("process-image")
+    lab.worker("send-image-email")
+    keys = [lab.upload(seed) for seed in range(20, 25)]
+    eventually(lambda: len(lab.developed(keys)) == 5, "five photos are developed")
+    eventually(lambda: mails_about(lab, range(20, 25)) == [1] * 5, "five e-mails are sent")
+    eventually(lambda: lab.depth("process-image") == 0, "its queue is empty")
+    eventually(lambda: lab.depth("send-image-email") == 0, "its queue is empty")
+    assert lab.dead("process-image") == lab.dead("send-image-email") == 0
+
+
+def test_a_poison_message_becomes_a_dead_letter_with_its_reason(lab: ContainerLab) -> None:
+    lab.worker("process-image")
+    lab.send("process-image", '{"not": "an S3 notification"}')
+    key = lab.upload(30)
+    (letter,) = eventually(lambda: lab.dead_letters("process-image"), "a dead letter")
+    attributes = {n: v["StringValue"] for n, v in letter["MessageAttributes"].items()}
+    assert letter["Body"] == '{"not": "an S3 notification"}'
+    assert set(attributes) == set(dead_letter.NAMES)
+    assert attributes[dead_letter.ERROR_TYPE] == "PermanentError"
+    assert "expected an S3 notification" in attributes[dead_letter.REASON]
+    assert attributes[dead_letter.FUNCTION] == "process-image"
+    eventually(lambda: lab.developed([key]), "the photo beside it is developed")
+    eventually(lambda: lab.depth("process-image") == 0, "the queue is empty")
+
+
+def test_only_what_failed_of_a_batch_comes_back(lab: ContainerLab) -> None:
+    """One good, one poison and one that somebody else is just working on, in one batch."""
+    held = lab_idempotency(lab).claim("mail#event-42", {"recipient": RECIPIENT})
+    lab.send("send-image-email", rejection(41), rejection(42), "no JSON")
+    worker = lab.worker("send-image-email")
+
+    eventually(lambda: lab.dead("send-image-email") == 1, "the poison is a dead letter")
+    eventually(lambda: mails_about(lab, [41]) == [1], "the good one is sent")
+    eventually(lambda: lab.depth("send-image-email") == 1, "one message is left")
+    assert mails_about(lab, [42]) == [0]
+    lab_idempotency(lab).release(held)
+    eventually(lambda: mails_about(lab, [42]) == [1], "the held one is sent")
+    eventually(lambda: lab.depth("send-image-email") == 0, "the queue is empty")
+    assert mails_about(lab, [41, 42]) == [1, 1]
+    assert worker.events("report")[0]["records"] >= 1
+
+
+def test_docker_stop_drains(lab: ContainerLab) -> None:
+    keys = [lab.upload(seed, 4000, 3000) for seed in range(50, 58)]
+    worker = lab.worker("process-image")
+    eventually(lambda: worker.events("report"), "the first photo is done")
+    assert worker.stop() == 0
+    done = lab.developed(keys)
+    assert 0 < len(done) < len(keys), "the stop came in the midst of the work"
+    # What it had finished is acknowledged; what it had not is there for the next one at once.
+    eventually(
+        lambda: lab.depth("process-image") == len(keys) - len(done), "the rest is in the queue"
+    )
+    lab.worker("process-image")
+    eventually(lambda: len(lab.developed(keys)) == len(keys), "all photos are developed")
+    eventually(lambda: lab.depth("process-image") == 0, "the queue is empty")
+    assert_announced_once_each(lab, keys)
+
+
+def test_nothing_is_lost_when_a_container_is_killed(lab: ContainerLab) -> None:
+    keys = [lab.upload(seed, 4000, 3000) for seed in range(60, 66)]
+    worker = lab.worker("process-image")
+    eventually(lambda: worker.events("report"), "the first photo is done")
+    worker.kill()
+    assert len(lab.developed(keys)) < len(keys), "the kill came in the midst of the work"
+    lab.worker("process-image")
+    eventually(lambda: len(lab.developed(keys)) == len(keys), "all photos are developed")
+    eventually(lambda: lab.depth("process-image") == 0, "the queue is empty")
+    assert lab.dead("process-image") == 0
+    assert_announced_once_each(lab, keys)
+
+
+def rejection(number: int) -> str:
+    """The message that tells of a photo which could not be developed."""
+    return _Recorder().body_of(
+        ImageEvent(
+            id=f"event-{number}",
+            type=ImageEventType.REJECTED,
+            time="2026-11-23T12:00:00Z",
+            owner=OWNER,
+            image_id=f"{number:032x}",
+            source_key=f"{OWNER}/upload-{number}/photo-{number}.jpg",
+            filename=f"photo-{number}.jpg",
+            recipient=RECIPIENT,
+            reason="unreadable",
+            message="It is no photo.",
+        )
+    )
+
+
+class _Recorder:
+    """Stands for SNS where only the message is wanted."""
+
+    def body_of(self, event: ImageEvent) -> str:
+        publish(self, "", event)
+        return self._message
+
+    def publish(self, **arguments: str) -> None:
+        self._message = arguments["Message"]
+
+
+def mails_about(lab: ContainerLab, numbers: range | list[int]) -> list[int]:
+    """How many e-mails went out about each photo."""
+    mails = lab.mails()
+    return [sum(f"photo-{number}.jpg" in mail for mail in mails) for number in numbers]
+
+
+def lab_idempotency(lab: ContainerLab) -> IdempotencyStore:
+    table = lab.made.table("idempotency")
+    return IdempotencyStore(lab.cloud.client("dynamodb"), table, 60.0, 3600.0)
+
+
+def assert_announced_once_each(lab: ContainerLab, keys: list[str]) -> None:
+    """One event for each photo; a delivery that was repeated bears the same id."""
+    events = {}
+    while lab.depth("send-image-email"):
+        event = parse_image_event(lab.take("send-image-email")["body"])
+        events.setdefault(event.source_key, set()).add(event.id)
+    assert {key: len(ids) for key, ids in events.items()} == dict.fromkeys(keys, 1)
