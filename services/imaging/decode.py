@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from PIL import Image
 
 from services.imaging.model import PhotoRejected, RejectionReason, SourceFormat
+from services.imaging.structure import png
 from services.imaging.structure.common import Structure, damaged, truncated
 from services.imaging.structure.jpeg import with_more_entropy
 
@@ -100,6 +101,8 @@ class Photo:
             image.load()
             if self._format is SourceFormat.JPEG:
                 _check_not_run_dry(image, self._pixels, covering)
+            elif self._format is SourceFormat.PNG and not self._shows_default_image():
+                _check_all_rows(image, self._pixels)
             return _plain(image)
 
     def frames(self, count: int) -> Iterator[tuple[Image.Image, int]]:
@@ -167,18 +170,36 @@ def _check_not_run_dry(image: Image.Image, pixels: bytes, covering: tuple[int, i
     """libjpeg paints what it has no data for in mid-grey (all coefficients zero) and says nothing.
 
     Such a picture ends in mid-grey. A photo may, too: then it is decoded once more with bits to
-    spare, which changes the last pixel only if it was painted.
+    spare, which changes the picture only if some of it was painted. What is not found out is a
+    progressive JPEG whose very last scan is cut short and ended properly: it lacks the finest
+    detail in part of the picture, and nothing is grey.
     """
-    corner = (image.width - 1, image.height - 1)
-    if image.getpixel(corner) not in _MID_GREYS:
+    if image.getpixel((image.width - 1, image.height - 1)) not in _MID_GREYS:
         return
+    from PIL import ImageChops
     from PIL.JpegImagePlugin import JpegImageFile
 
     again = JpegImageFile(io.BytesIO(with_more_entropy(pixels)))
     again.draft(None, covering)
     again.load()
-    if again.getpixel(corner) != image.getpixel(corner):
+    if ImageChops.difference(image, again).getbbox() is not None:
         truncated("the picture data end before the picture does")
+
+
+def _check_all_rows(image: Image.Image, source: bytes) -> None:
+    """Pillow leaves rows of a PNG black or empty for which the compressed data hold nothing.
+
+    Such a picture ends in zeros. One that does is unpacked once more, to count.
+    """
+    right, bottom = image.width - 1, image.height - 1
+    # Two rows, as an interlaced PNG sends every other row last.
+    ends = (image.getpixel((right, row)) for row in (bottom, max(0, bottom - 1)))
+    if any(_is_zero(pixel) for pixel in ends) and not png.is_complete(source):
+        truncated("the picture data end before the picture does")
+
+
+def _is_zero(pixel: object) -> bool:
+    return not any(pixel) if isinstance(pixel, tuple) else pixel == 0
 
 
 def _plain(image: Image.Image) -> Image.Image:

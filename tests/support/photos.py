@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -86,10 +86,8 @@ def moving_frames(count: int = 5, width: int = 48, height: int = 32) -> list[Ima
 def animation(name: str, count: int = 5, **options: Any) -> bytes:
     """An animated "GIF", "WEBP", "PNG" or "AVIF"."""
     frames = moving_frames(count)
-    return saved(
-        frames[0], name, save_all=True, append_images=frames[1:],
-        **{"duration": 80, "loop": 0, **options},
-    )  # fmt: skip
+    options = {"duration": 80, "loop": 0, **options}
+    return saved(frames[0], name, save_all=True, append_images=frames[1:], **options)
 
 
 # --- EXIF -----------------------------------------------------------------------------------------
@@ -138,8 +136,9 @@ def _directory(entries: Sequence[Entry], at: int, order: str) -> bytes:
             body = b"".join(struct.pack(order + "LL", *pair) for pair in values)
             count = len(values)
         else:
+            assert not isinstance(values, bytes)
             code = {BYTE: "B", SHORT: "H", LONG: "L"}[kind]
-            body, count = struct.pack(f"{order}{len(values)}{code}", *values), len(values)
+            body, count = struct.pack(f"{order}{len(values)}{code}", *tuple(values)), len(values)
         if len(body) > 4:
             place = struct.pack(order + "L", behind + len(heap))
             heap += body + b"\0" * (len(body) & 1)
@@ -209,6 +208,7 @@ def as_stored(seen: Image.Image, orientation: int) -> Image.Image:
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
 SRGB = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
+_RGB_NAMES = (b"r", b"g", b"b")
 _D65 = (0.3127, 0.3290)
 _D50_XYZ = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
@@ -224,12 +224,12 @@ def _xyz(xy: tuple[float, float]) -> np.ndarray:
 def rgb_to_xyz(primaries: Sequence[tuple[float, float]]) -> np.ndarray:
     """The matrix from linear RGB with these primaries (white D65) to XYZ."""
     columns = np.stack([_xyz(p) for p in primaries], axis=1)
-    return columns * np.linalg.solve(columns, _xyz(_D65))
+    return np.asarray(columns * np.linalg.solve(columns, _xyz(_D65)))
 
 
 def _to_d50() -> np.ndarray:
     gains = (_BRADFORD @ _D50_XYZ) / (_BRADFORD @ _xyz(_D65))
-    return np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD
+    return np.asarray(np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD)
 
 
 def srgb_decoded(values: np.ndarray) -> np.ndarray:
@@ -289,8 +289,8 @@ def rgb_profile(
         {
             b"desc": _text_tag(description),
             b"wtpt": _xyz_tag(_D50_XYZ),
-            **{name + b"XYZ": _xyz_tag(colorants[:, i]) for i, name in enumerate((b"r", b"g", b"b"))},
-            **{name + b"TRC": curve for name in (b"r", b"g", b"b")},
+            **{name + b"XYZ": _xyz_tag(colorants[:, i]) for i, name in enumerate(_RGB_NAMES)},
+            **{name + b"TRC": curve for name in _RGB_NAMES},
         },
     )  # fmt: skip
 
@@ -308,10 +308,12 @@ def grey_profile(gamma: float) -> bytes:
 
 
 # What each ink of the test's press looks like, and what they make of each other: Lab of the 16
-# corners of the CMYK cube. Only solid inks are compared, where no interpolation has a say.
+# corners of the CMYK cube, from white paper to full black, so that nothing is left to the colour
+# engine's white and black point compensation. Only solid inks are compared, where no interpolation
+# has a say.
 def cmyk_corner_lab(c: int, m: int, y: int, k: int) -> tuple[float, float, float]:
     """CIELAB (D50) of a solid overprint on the test's press; each ink is 0 or 1."""
-    lightness = (95 - 30 * c - 35 * m - 8 * y) * (0.12 if k else 1.0)
+    lightness = (100 - 35 * c - 40 * m - 10 * y) * (0.0 if k else 1.0)
     strength = 0.0 if k else 1.0
     return (
         lightness,
@@ -409,7 +411,7 @@ def bomb_png(width: int = 30_000, height: int = 30_000) -> bytes:
 # --- TIFF -----------------------------------------------------------------------------------------
 
 
-def tiff(samples: np.ndarray, *, order: str = "<", orientation: int = 1) -> bytes:
+def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", orientation: int = 1) -> bytes:
     """An uncompressed TIFF of `samples` (height, width, 1 or 3; uint8 or uint16)."""
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
@@ -497,7 +499,7 @@ def damaged_corpus() -> Iterator[tuple[str, bytes]]:
     yield "nothing", b""
     yield "zeros", bytes(5_000)
     yield "noise", random.Random(5).randbytes(5_000)
-    yield "text", "Dear lab, please print this.\n".encode() * 40
+    yield "text", b"Dear lab, please print this.\n" * 40
 
 
 def _cut(part: float) -> Callable[[bytes, random.Random], bytes]:

@@ -3,12 +3,14 @@
 Walks every marker to EOI, so that a file which breaks off, lacks scans or lost restart intervals is
 found out: libjpeg only warns about those and paints grey. The decoder is given the picture alone,
 without metadata and without what follows EOI.
+
+Further pictures behind EOI (CIPA DC-007, Multi-Picture Format) are not looked at, nor is their
+index: programs that edit photos drop the pictures and leave the index behind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.imaging.model import PhotoRejected, RejectionReason
@@ -26,6 +28,8 @@ _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _COEFFICIENTS = 64
+# Every scan costs a pass over the whole picture, however few bytes it has. Encoders write 10 or so.
+_SCANS_MAX = 100
 
 
 @dataclass
@@ -43,6 +47,7 @@ class _Walk:
     icc_parts: dict[int, bytes] = field(default_factory=dict)
     kept: list[bytes] = field(default_factory=list)
     first_scan: int = 0
+    scans: int = 0
 
 
 def read(source: bytes) -> Structure:
@@ -157,6 +162,9 @@ def _scan(walk: _Walk, source: bytes, start: int, header: bytes) -> int:
     """Checks one scan and gives the offset of the marker behind it."""
     if not walk.components:
         damaged("picture data come before the JPEG frame header")
+    walk.scans += 1
+    if walk.scans > _SCANS_MAX:
+        damaged(f"it has more than {_SCANS_MAX} JPEG scans")
     count = header[0] if header else 0
     if not 1 <= count <= 4 or len(header) < 4 + 2 * count:
         damaged("a JPEG scan header is too short")
@@ -176,14 +184,10 @@ def _scan(walk: _Walk, source: bytes, start: int, header: bytes) -> int:
     end = found.start()
     if walk.restart_interval:
         expected = -(-_mcus(walk, ids) // walk.restart_interval) - 1
-        met = sum(1 for _ in _restarts(source, start, end))
+        met = sum(1 for _ in _RESTART.finditer(source, start, end))
         if met < expected:
             damaged("parts of the picture data are missing")
     return end
-
-
-def _restarts(source: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
-    return _RESTART.finditer(source, start, end)
 
 
 def _mcus(walk: _Walk, ids: list[int]) -> int:

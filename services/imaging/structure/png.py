@@ -7,6 +7,13 @@ import zlib
 from services.imaging.structure.common import Structure, damaged, truncated
 
 _SIGNATURE_BYTES = 8
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Adam7: left, top, step across, step down of each pass (ISO/IEC 15948 8.2).
+_PASSES = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # fmt: skip
+_UNPACKED_BYTES_AT_ONCE = 1 << 20
 
 
 def read(source: bytes) -> Structure:
@@ -52,3 +59,31 @@ def read(source: bytes) -> Structure:
     if not frames or (controls and frames > controls) or (frames > 1 and not controls):
         truncated("frames of the animation are missing")
     return Structure(width, height, frames, position)
+
+
+def is_complete(source: bytes) -> bool:
+    """Whether the picture data unpack to as many bytes as width, height and depth ask for.
+
+    `source` has a structure that `read` has passed. May raise zlib.error.
+    """
+    view = memoryview(source)
+    width, height = (int.from_bytes(view[i : i + 4], "big") for i in (16, 20))
+    depth, kind, interlaced = view[24], view[25], view[28]
+    bits = depth * _CHANNELS.get(kind, 0)
+    needed = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            needed += rows * (1 + -(-columns * bits // 8))
+    unpacker = zlib.decompressobj()
+    unpacked = 0
+    position = _SIGNATURE_BYTES
+    while position + 12 <= len(source) and unpacked < needed:
+        length = int.from_bytes(view[position : position + 4], "big")
+        if source[position + 4 : position + 8] == b"IDAT":
+            waiting: bytes | memoryview = view[position + 8 : position + 8 + length]
+            while waiting and unpacked < needed and not unpacker.eof:
+                unpacked += len(unpacker.decompress(waiting, _UNPACKED_BYTES_AT_ONCE))
+                waiting = unpacker.unconsumed_tail
+        position += 12 + length
+    return unpacked + len(unpacker.flush()) >= needed

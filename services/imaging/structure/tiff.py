@@ -16,6 +16,7 @@ _TYPE_BYTES = {
 _WHOLE_NUMBERS = frozenset((1, 3, 4, 13, 16, 18))
 _ENTRIES_MAX = 4_096
 _DIRECTORIES_MAX = 1_000
+_VALUES_MAX = 1_000_000  # over all directories: more strips than any picture within limits has
 
 
 def read(source: bytes) -> Structure:
@@ -55,6 +56,7 @@ class _Reader:
         self._little = source[:2] == b"II"
         self._big = 43 in source[2:4]
         self.end = 0
+        self._values = 0
 
     def directories(self) -> list[dict[int, list[int]]]:
         """Every directory's whole numbers that matter here, by tag: the first page's, then the
@@ -98,6 +100,9 @@ class _Reader:
                 truncated("a TIFF directory points behind the end of the file")
             self.end = max(self.end, where + size * values)
             if tag in _WANTED and kind in _WHOLE_NUMBERS:
+                self._values += values
+                if self._values > _VALUES_MAX:
+                    damaged("its TIFF directories have too many values")
                 tags[tag] = [self._number(where + n * size, size) for n in range(values)]
         behind = offset + head + count * entry
         self.end = max(self.end, behind + pointer)

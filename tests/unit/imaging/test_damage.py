@@ -1,0 +1,132 @@
+"""Damaged files: developed or rejected with a named reason, and never half a picture."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from services.imaging.develop import develop
+from services.imaging.model import PhotoRejected, RejectionReason
+from tests.support import photos
+
+# Behind the first picture of an MPO lies the second, which no rendition shows.
+WHOLE = {**photos.valid_files(), "two.mpo": photos.mpo()[: photos.mpo().rindex(b"\xff\xd8\xff")]}
+SECONDS_MAX = 5.0
+
+
+def test_the_corpus_is_large_and_the_same_every_time() -> None:
+    first, second = dict(photos.damaged_corpus()), dict(photos.damaged_corpus())
+    assert len(first) >= 300
+    assert first == second
+
+
+def test_every_damaged_file_is_developed_or_rejected() -> None:
+    ends: Counter[str] = Counter()
+    for name, source in photos.damaged_corpus():
+        started = time.monotonic()
+        try:
+            developed = develop(source)
+        except PhotoRejected as rejected:
+            ends[rejected.reason.value] += 1
+        else:
+            assert developed.renditions, name
+            ends["developed"] += 1
+        assert time.monotonic() - started < SECONDS_MAX, name
+    # All of these must occur, else the corpus does not test what it should.
+    for reason in ("developed", "truncated", "damaged", "polyglot", "not-an-image", "empty"):
+        assert ends[reason], ends
+
+
+@pytest.mark.parametrize("percent", [30, 60, 90, 99])
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_a_truncated_file_is_never_passed_as_good(name: str, percent: int) -> None:
+    source = WHOLE[name]
+    with pytest.raises(PhotoRejected) as caught:
+        develop(source[: len(source) * percent // 100])
+    assert caught.value.reason is RejectionReason.TRUNCATED
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_not_even_the_last_byte_may_be_missing(name: str) -> None:
+    with pytest.raises(PhotoRejected) as caught:
+        develop(WHOLE[name][:-1])
+    assert caught.value.reason is RejectionReason.TRUNCATED
+
+
+JPEGS = [n for n in sorted(WHOLE) if n.endswith((".jpg", ".mpo"))]
+
+
+@pytest.mark.parametrize("percent", [55, 70, 85, 95])
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_truncated_jpeg_with_an_end_mark_put_on_is_found_out(name: str, percent: int) -> None:
+    """libjpeg paints the rest of such a picture grey, or leaves it coarse, without an error."""
+    source = WHOLE[name]
+    start = source.index(b"\xff\xda")
+    # Within the last scan of a progressive JPEG only detail is lost, and nothing tells.
+    end = source.rindex(b"\xff\xda") if name == "progressive.jpg" else len(source)
+    cut = start + 14 + (end - start - 14) * percent // 100
+    while source[cut - 1] == 0xFF:
+        cut -= 1
+    with pytest.raises(PhotoRejected) as caught:
+        develop(source[:cut] + b"\xff\xd9")
+    assert caught.value.reason in (RejectionReason.TRUNCATED, RejectionReason.DAMAGED)
+
+
+def test_a_photo_that_truly_ends_in_mid_grey_is_good() -> None:
+    image = photos.scene()
+    image.paste((128, 128, 128), (0, 32, photos.WIDTH, photos.HEIGHT))
+    for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
+        develop(photos.jpeg(image, **options))
+    develop(photos.jpeg(image.convert("L")))
+
+
+def test_a_png_checksum_that_does_not_match() -> None:
+    source = bytearray(photos.valid_files()["plain.png"])
+    source[source.index(b"IDAT") + 40] ^= 1
+    with pytest.raises(PhotoRejected) as caught:
+        develop(bytes(source))
+    assert caught.value.reason is RejectionReason.DAMAGED
+
+
+def test_a_png_whose_rows_run_out() -> None:
+    """Sound chunks and checksums, but fewer pixels inside than the header says."""
+    whole = photos.png(np.zeros((64, 64, 3), np.uint8), 8, photos.RGB)
+    half = photos.png(np.zeros((32, 64, 3), np.uint8), 8, photos.RGB)
+    header = whole[8 : 8 + 25]
+    develop(whole)
+    with pytest.raises(PhotoRejected) as caught:
+        develop(half[:8] + header + half[8 + 25 :])
+    assert caught.value.reason is RejectionReason.TRUNCATED
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_a_png_that_truly_ends_in_black_is_good(depth: int, interlaced: bool) -> None:
+    samples = np.zeros((33, 21), np.uint16)
+    samples[:10] = 1
+    develop(photos.png(samples, depth, photos.GREY, interlaced=interlaced))
+
+
+def test_a_gif_whose_pixels_run_out() -> None:
+    """Sound blocks, but compressed data for the first rows only."""
+    source = photos.saved(photos.scene(300, 200).quantize(64), "GIF")
+    at = source.index(b",\0\0\0\0") + 10
+    at += (3 << ((source[at - 1] & 7) + 1)) if source[at - 1] & 0x80 else 0
+    first_block = source[: at + 2 + source[at + 1]]
+    with pytest.raises(PhotoRejected) as caught:
+        develop(first_block + b"\0;")
+    assert caught.value.reason is RejectionReason.TRUNCATED
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr("services.imaging.decode._open", broken)
+    with pytest.raises(TypeError):
+        develop(photos.jpeg())

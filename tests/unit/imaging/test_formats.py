@@ -1,0 +1,208 @@
+"""Every format and kind of file that is taken in."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.imaging.develop import develop
+from services.imaging.model import OutputFormat, Recipe, Rendition, RenditionSpec, SourceFormat
+from tests.support import photos
+
+RECIPE = Recipe(jpeg_quality=95, webp_quality=95)
+FORMATS = {
+    "jpg": SourceFormat.JPEG, "mpo": SourceFormat.JPEG, "png": SourceFormat.PNG,
+    "webp": SourceFormat.WEBP, "gif": SourceFormat.GIF, "tif": SourceFormat.TIFF,
+    "heic": SourceFormat.HEIF, "avif": SourceFormat.AVIF,
+}  # fmt: skip
+
+
+# Fewer colours, transparency over white, or a profile: compared elsewhere.
+ODD_COLOURS = ("palette.png", "still.gif", "lossless.webp", "progressive.jpg")
+
+
+def _pixels(rendition: Rendition) -> np.ndarray:
+    image = Image.open(io.BytesIO(rendition.data)).convert("RGB")
+    return np.asarray(image, dtype=float)
+
+
+@pytest.mark.parametrize("name", sorted(photos.valid_files()))
+def test_sound_files_are_developed(name: str) -> None:
+    developed = develop(photos.valid_files()[name], RECIPE)
+
+    assert developed.facts.format is FORMATS[name.rsplit(".")[-1]]
+    assert {(r.name, r.format) for r in developed.renditions} == {
+        (size, output)
+        for size in ("thumb", "medium", "large")
+        for output in (OutputFormat.JPEG, OutputFormat.WEBP)
+    }
+    for rendition in developed.renditions:
+        opened = Image.open(io.BytesIO(rendition.data))
+        assert opened.format == rendition.format.value.upper()
+        assert opened.size == (rendition.width, rendition.height)
+    if not name.startswith("moving") and name not in ODD_COLOURS:
+        scene = np.asarray(photos.scene(), dtype=float)
+        if name == "grey.jpg":
+            scene = np.asarray(photos.scene().convert("L").convert("RGB"), dtype=float)
+        assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 8
+
+
+LEVELS = np.arange(32)[None, :].repeat(16, axis=0)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("depth", "kind"),
+    [(d, photos.GREY) for d in (1, 2, 4, 8, 16)]
+    + [(d, k) for d in (8, 16) for k in (photos.RGB, photos.GREY_ALPHA, photos.RGBA)],
+)
+def test_png_of_every_depth(depth: int, kind: int, interlaced: bool) -> None:
+    most = 2**depth - 1
+    grey = LEVELS * most // 31
+    channels = {photos.GREY: 1, photos.RGB: 3, photos.GREY_ALPHA: 2, photos.RGBA: 4}[kind]
+    samples = np.dstack([grey] * channels)
+    if kind in (photos.GREY_ALPHA, photos.RGBA):
+        samples[:, :, -1] = most
+    source = photos.png(samples, depth, kind, interlaced=interlaced)
+
+    webp = next(r for r in develop(source, RECIPE).renditions if r.format is OutputFormat.WEBP)
+
+    expected = np.dstack([grey * 255 / most] * 3)
+    assert np.abs(_pixels(webp) - expected).mean() < 5
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_png_palette_of_every_depth(depth: int, interlaced: bool) -> None:
+    colours = np.array([[i * 37 % 256, i * 91 % 256, 255 - i * 53 % 256] for i in range(2**depth)])
+    palette = photos.chunk(b"PLTE", bytes(colours.astype(np.uint8).reshape(-1)))
+    # Blocks of 16, as chroma is stored at half resolution.
+    indices = (np.arange(64) // 16 % 2**depth)[None, :].repeat(16, axis=0)
+    source = photos.png(indices, depth, photos.PALETTE, interlaced=interlaced, extra=[palette])
+
+    webp = next(r for r in develop(source, RECIPE).renditions if r.format is OutputFormat.WEBP)
+
+    pixels = _pixels(webp)
+    for i in range(4):
+        middle = pixels[4:12, 16 * i + 4 : 16 * i + 12].mean((0, 1))
+        assert np.abs(middle - colours[i % 2**depth]).max() < 12
+
+
+@pytest.mark.parametrize(
+    "compression",
+    ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "tiff_deflate", "zstd"],
+)
+def test_tiff_compressions(compression: str) -> None:
+    source = photos.saved(photos.scene(), "TIFF", compression=compression)
+    scene = np.asarray(photos.scene(), dtype=float)
+    assert np.abs(_pixels(develop(source, RECIPE).renditions[0]) - scene).mean() < 6
+
+
+def test_the_first_picture_of_an_mpo_counts() -> None:
+    assert np.abs(
+        _pixels(develop(photos.mpo(), RECIPE).renditions[0])
+        - np.asarray(photos.scene(), dtype=float)
+    ).mean() < 6  # fmt: skip
+
+
+def test_a_ten_bit_heic() -> None:
+    import pillow_heif
+
+    samples = np.asarray(photos.scene(), dtype=np.uint16) * 257
+    out = io.BytesIO()
+    pillow_heif.encode("RGB;16", (photos.WIDTH, photos.HEIGHT), samples.tobytes(), out, quality=90)
+    developed = develop(out.getvalue(), RECIPE)
+    scene = np.asarray(photos.scene(), dtype=float)
+    assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 6
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_animation_gives_an_animated_webp_and_stills(name: str) -> None:
+    recipe = Recipe(
+        renditions=(RenditionSpec("thumb", 24), RenditionSpec("large", 2048)),
+        jpeg_quality=95, webp_quality=95,
+    )  # fmt: skip
+    developed = develop(photos.animation(name), recipe)
+
+    assert developed.facts.frames == 5
+    assert (developed.facts.width, developed.facts.height) == (48, 32)
+    stills = [r for r in developed.renditions if r.format is OutputFormat.JPEG]
+    moving = [r for r in developed.renditions if r.format is OutputFormat.WEBP]
+    assert [(r.width, r.height) for r in stills] == [(24, 16), (48, 32)]
+    assert [(r.width, r.height) for r in moving] == [(24, 16), (48, 32)]
+    assert all(r.animated for r in moving)
+    assert not any(r.animated for r in stills)
+    frames = photos.moving_frames()
+    opened = Image.open(io.BytesIO(moving[1].data))
+    assert opened.n_frames == 5  # type: ignore[attr-defined]
+    assert opened.info["loop"] == 0
+    for i, frame in enumerate(frames):
+        opened.seek(i)
+        shown = np.asarray(opened.convert("RGB"), dtype=float)
+        assert np.abs(shown - np.asarray(frame, dtype=float)).mean() < 8
+        assert opened.info["duration"] == 80
+    first = np.asarray(frames[0], dtype=float)
+    assert np.abs(_pixels(stills[1]) - first).mean() < 8
+
+
+def test_apng_keeps_its_default_image_out_of_the_animation() -> None:
+    frames = photos.moving_frames(3)
+    default = Image.new("RGB", frames[0].size, (255, 255, 255))
+    source = photos.saved(
+        default, "PNG", save_all=True, append_images=frames, default_image=True, duration=50
+    )
+    developed = develop(source, RECIPE)
+    assert developed.facts.frames == 3
+    animated = next(r for r in developed.renditions if r.animated)
+    assert Image.open(io.BytesIO(animated.data)).n_frames == 3  # type: ignore[attr-defined]
+    assert _pixels(developed.renditions[0]).mean() < 100
+
+
+def test_a_gif_keeps_what_its_frames_leave_standing() -> None:
+    """Disposal: the second frame paints one corner only, the rest of the first shows on."""
+    first = Image.new("P", (40, 40), 0)
+    first.putpalette([200, 30, 30, 30, 30, 200])
+    second = first.copy()
+    second.paste(1, (0, 0, 10, 10))
+    source = photos.saved(
+        first, "GIF", save_all=True, append_images=[second], duration=100, disposal=1
+    )
+    animated = next(r for r in develop(source, RECIPE).renditions if r.animated)
+    opened = Image.open(io.BytesIO(animated.data))
+    opened.seek(1)
+    shown = np.asarray(opened.convert("RGB"), dtype=float)
+    assert shown[4, 4, 2] > 150
+    assert shown[30, 30, 0] > 150
+
+
+def test_an_animation_with_orientation_and_profile() -> None:
+    frames = [photos.as_stored(f, 6) for f in photos.moving_frames(3)]
+    source = photos.saved(
+        frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=40, lossless=True,
+        exif=photos.orientation_exif(6),
+        icc_profile=photos.rgb_profile(photos.SRGB, photos.GAMMA_SRGB),
+    )  # fmt: skip
+    developed = develop(source, RECIPE)
+    animated = next(r for r in developed.renditions if r.animated)
+    assert (animated.width, animated.height) == (48, 32)
+    opened = Image.open(io.BytesIO(animated.data))
+    opened.seek(2)
+    expected = np.asarray(photos.moving_frames(3)[2], dtype=float)
+    assert np.abs(np.asarray(opened.convert("RGB"), dtype=float) - expected).mean() < 8
+
+
+def test_avif_renditions_by_recipe() -> None:
+    recipe = Recipe(formats=(OutputFormat.AVIF,), avif_speed=10, avif_quality=90)
+    developed = develop(photos.jpeg(), recipe)
+    assert [r.format for r in developed.renditions] == [OutputFormat.AVIF] * 3
+    scene = np.asarray(photos.scene(), dtype=float)
+    assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 8
+
+
+def test_jpeg_renditions_are_progressive() -> None:
+    for rendition in develop(photos.jpeg(), RECIPE).renditions:
+        if rendition.format is OutputFormat.JPEG:
+            assert b"\xff\xc2" in rendition.data

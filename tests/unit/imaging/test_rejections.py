@@ -1,0 +1,192 @@
+"""Each named reason, and limits that hold before memory is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.imaging.develop import develop
+from services.imaging.model import Limits, PhotoRejected, Recipe, RejectionReason
+from services.imaging.structure.trailer import UNKNOWN_BYTES_MAX
+from tests.support import photos
+
+
+def _reason(source: bytes, limits: Limits | None = None) -> RejectionReason:
+    with pytest.raises(PhotoRejected) as caught:
+        develop(source, Recipe(), limits or Limits())
+    message = caught.value.message
+    assert message.endswith(".")
+    assert "Traceback" not in message
+    assert len(message) > 40
+    return caught.value.reason
+
+
+def test_empty() -> None:
+    assert _reason(b"") is RejectionReason.EMPTY
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"Dear lab, please print this.",
+        photos.PDF,
+        photos.zip_archive(),
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"\xff\xd8",
+        b"\0" * 1000,
+    ],
+)
+def test_not_an_image(source: bytes) -> None:
+    assert _reason(source) is RejectionReason.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        photos.saved(photos.scene(), "BMP"),
+        b"8BPS\0\1" + bytes(40),
+        b"SIMPLE  =                    T",
+        b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(40),
+        photos.saved(photos.scene().convert("F"), "TIFF"),
+        photos.saved(photos.scene().convert("I"), "TIFF"),
+        photos.jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08"),
+        photos.jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"),
+    ],
+    ids=["bmp", "psd", "fits", "mp4", "float tiff", "32-bit tiff", "lossless jpeg", "12-bit jpeg"],
+)
+def test_unsupported_format(source: bytes) -> None:
+    assert _reason(source) is RejectionReason.UNSUPPORTED_FORMAT
+
+
+def test_too_many_bytes() -> None:
+    source = photos.jpeg()
+    develop(source, Recipe(), Limits(bytes_max=len(source)))
+    assert _reason(source, Limits(bytes_max=len(source) - 1)) is RejectionReason.TOO_MANY_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(photos.valid_files()))
+def test_too_many_pixels_in_every_format(name: str) -> None:
+    source = photos.valid_files()[name]
+    pixels = 48 * 32 if name.startswith("moving") else photos.WIDTH * photos.HEIGHT
+    develop(source, Recipe(), Limits(pixels_per_frame_max=pixels))
+    reason = _reason(source, Limits(pixels_per_frame_max=pixels - 1))
+    assert reason is RejectionReason.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
+def test_too_many_frames(name: str) -> None:
+    source = photos.valid_files()[name]
+    develop(source, Recipe(), Limits(frames_max=5))
+    assert _reason(source, Limits(frames_max=4)) is RejectionReason.TOO_MANY_FRAMES
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
+def test_too_many_pixels_in_all(name: str) -> None:
+    source = photos.valid_files()[name]
+    pixels = 5 * 48 * 32
+    develop(source, Recipe(), Limits(pixels_in_all_max=pixels))
+    reason = _reason(source, Limits(pixels_in_all_max=pixels - 1))
+    assert reason is RejectionReason.TOO_MANY_PIXELS_IN_ALL
+
+
+def test_timed_out() -> None:
+    assert _reason(photos.jpeg(), Limits(seconds_max=0)) is RejectionReason.TIMED_OUT
+
+
+def test_time_is_looked_at_between_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(1000))
+    monkeypatch.setattr("services.imaging.deadline.time.monotonic", lambda: next(now))
+    # Eleven steps and six stills take 17 looks: the twentieth falls among the frames.
+    reason = _reason(photos.valid_files()["moving.gif"], Limits(seconds_max=15))
+    assert reason is RejectionReason.TIMED_OUT
+
+
+def test_a_bomb_is_refused_before_memory_is_taken() -> None:
+    source = photos.bomb_png()
+    tracemalloc.start()
+    try:
+        assert _reason(source) is RejectionReason.TOO_MANY_PIXELS
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_a_gif_whose_frame_is_larger_than_its_canvas() -> None:
+    source = bytearray(photos.valid_files()["still.gif"])
+    at = source.index(b",\0\0\0\0")
+    source[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    assert _reason(bytes(source)) is RejectionReason.TOO_MANY_PIXELS
+
+
+def test_a_jpeg_of_endless_scans() -> None:
+    source = photos.jpeg(progressive=True)
+    at = source.rindex(b"\xff\xda")
+    scan = source[at:-2]
+    assert _reason(source[:-2] + scan * 200 + source[-2:]) is RejectionReason.DAMAGED
+
+
+# An MPO has its second picture before whatever follows: no place to tell an executable.
+SOUND = sorted(photos.valid_files().keys() - {"two.mpo"})
+
+
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize(
+    "payload",
+    [
+        photos.zip_archive(),
+        photos.PDF,
+        photos.HTML,
+        b"\x7fELF\2\1\1" + bytes(60),
+        b"MZ" + bytes(90),
+    ],
+    ids=["zip", "pdf", "html", "elf", "exe"],
+)
+def test_polyglots(name: str, payload: bytes) -> None:
+    assert _reason(photos.valid_files()[name] + payload) is RejectionReason.POLYGLOT
+
+
+def test_a_pdf_in_the_comment_of_a_jpeg() -> None:
+    assert _reason(photos.jpeg(comment=photos.PDF)) is RejectionReason.POLYGLOT
+
+
+def test_a_large_unknown_payload() -> None:
+    payload = b"\1unknown" + bytes(range(1, 251)) * (UNKNOWN_BYTES_MAX // 250 + 1)
+    assert _reason(photos.jpeg() + payload) is RejectionReason.POLYGLOT
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"\0" * 4096,
+        b"\r\n",
+        photos.jpeg(),
+        b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 8192,
+        b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data" + bytes(300) + b"SEFHk\0\0\0\x18\0\0\0SEFT",
+        b"vendor's own few bytes",
+    ],
+    ids=["padding", "newline", "second jpeg", "motion photo", "samsung", "small and unknown"],
+)
+def test_what_phones_append_is_no_polyglot(trailer: bytes) -> None:
+    develop(photos.jpeg() + trailer)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_are_developed_or_rejected(data: bytes) -> None:
+    for head in (
+        b"",
+        b"\xff\xd8\xff\xe0",
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR",
+        b"GIF89a\x10\0\x10\0",
+        b"II*\0\x08\0\0\0",
+        b"RIFF\x00\x01\0\0WEBPVP8 ",
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0",
+        b"\0\0\0\x18ftypavif\0\0\0\0mif1avif\0\0",
+    ):
+        with contextlib.suppress(PhotoRejected):
+            develop(head + data)
