@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -226,13 +225,6 @@ class Emulated:
                 return json.load(error)
 
     @property
-    def init_ms(self) -> float:
-        """What the emulator measured of the initialisation, from its log: wall time."""
-        found = re.findall(r"INIT REPORT\(durationMs: ([0-9.]+)\)", self.logs())
-        assert found, f"no INIT REPORT in the emulator's log:\n{self.logs()}"
-        return float(found[0])
-
-    @property
     def cpu_ms(self) -> float:
         """CPU time of the container so far, the emulator's own in it."""
         container = self._container.get_wrapped_container()
@@ -256,18 +248,21 @@ def emulated(
     memory_mib: int,
     cpus: float = 1.0,
     network: Network | None = None,
-    command: str = "handler.handler",
+    task: Path | None = None,
 ) -> Iterator[Emulated]:
-    """The image as a Lambda function, with one whole CPU unless told: init gets that much."""
+    """The image as a Lambda function, with one whole CPU unless told: init gets that much. `task`
+    is a folder to run in place of the image's own function."""
     container = (
         DockerContainer(image)
-        .with_command(command)
+        .with_command("handler.handler")
         .with_envs(AWS_LAMBDA_FUNCTION_MEMORY_SIZE=str(memory_mib), **environment)
         .with_exposed_ports(EMULATOR_PORT)
         .with_kwargs(
             labels=engine.labels, nano_cpus=int(cpus * 1e9), mem_limit=f"{memory_mib + 64}m"
         )
     )
+    if task is not None:
+        container = container.with_volume_mapping(str(task), "/var/task", "ro")
     if network is not None:
         container = container.with_network(network)
     with running(container):

