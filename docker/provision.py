@@ -1,0 +1,32 @@
+"""Makes the lab's resources on the clouds of compose.yaml, and ends. Safe to repeat."""
+
+import functools
+import sys
+from pathlib import Path
+
+import boto3
+
+from services.local import provision, topology
+from services.platform.manifest import load_all
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class Session:
+    """boto3's clients; endpoints come from AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB."""
+
+    client = staticmethod(functools.cache(boto3.client))
+
+
+def main() -> None:
+    lab = provision.provision(
+        Session(),
+        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
+        load_all(PROJECT / "images"),
+    )
+    for name, queue in lab.queues.items():
+        sys.stdout.write(f"provisioned {name}: {queue.url}\n")
+
+
+if __name__ == "__main__":
+    main()
