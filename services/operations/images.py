@@ -503,6 +503,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.functions, base=options.base, wanted=options.platform, force=options.force
             )
         else:
+            if not options.registry:
+                parser.error("expected a registry to push to: make push REGISTRY=host[/path]")
             if bool(options.username) != options.password_stdin:
                 parser.error("expected --username and --password-stdin together")
             results, failed = push(

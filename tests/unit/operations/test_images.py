@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.operations import image_context, images
 from services.operations.images import Built, ImageError, Pushed, Revision
@@ -297,6 +298,24 @@ def test_the_command_fails_when_no_engine_answers(
     assert images.main(["build", "--json"]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out) == []
+
+
+# -- the lab in containers
+
+
+def test_compose_runs_every_function_as_its_manifest_says() -> None:
+    services = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"]
+    workers = {name: item for name, item in services.items() if item.get("command") == "worker"}
+    manifests = {m.name: m for m in load_all(ROOT / "images") if m.queue is not None}
+    assert set(workers) == set(manifests)
+    for name, manifest in manifests.items():
+        worker = workers[name]
+        limits = worker["deploy"]["resources"]["limits"]
+        assert worker["image"] == f"darkroom/{name}:latest"
+        assert limits["cpus"] == f"{manifest.memory_mib / 1769:.2f}"
+        assert limits["memory"] == f"{manifest.memory_mib + 160}M"
+        own = {n for n in worker["environment"] if not n.startswith(("AWS_", "WORKER_"))}
+        assert own == set(manifest.environment)
 
 
 # -- pushing
