@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import cos, pi
+from operator import mul
 from statistics import median
 
 from PIL import Image
@@ -40,4 +41,4 @@ def _waves() -> tuple[tuple[float, ...], ...]:
 
 
 def _dot(a: bytes | list[float], b: tuple[float, ...]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(map(mul, a, b))

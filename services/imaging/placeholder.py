@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from math import cos, floor, pi
+from operator import mul
 
 from PIL import Image
 
@@ -117,7 +118,7 @@ class _Terms:
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(map(mul, a, b))
 
 
 def _round(value: float) -> int:
