@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -37,12 +38,13 @@ MINISTACK = "ministackorg/ministack:1.5.33"
 EDGE_PORT = 4566
 EMULATOR_PORT = 8080
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
-OWNER_LABEL = "dev.darkroom.test"  # its value: the process id of the test run
+OWNER_LABEL = "dev.darkroom.test"  # its value: the test run's machine and process id
 # Lambda gives CPU by memory, one whole processor at this size:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MIB_PER_CPU = 1769
 # The worker's own process beside its execution environments.
 WORKER_OWN_MIB = 160
+HOST = socket.gethostname()
 OWNER = "anna"
 RECIPIENT = "anna@darkroom.example"
 Value = TypeVar("Value")
@@ -57,7 +59,7 @@ class Engine:
 
     def __init__(self, client: docker.DockerClient) -> None:
         self.client = client
-        self.labels = {OWNER_LABEL: str(os.getpid())}
+        self.labels = {OWNER_LABEL: f"{HOST} {os.getpid()}"}
 
     @classmethod
     def connect(cls) -> Engine:
@@ -70,11 +72,16 @@ class Engine:
 
     def remove_own(self) -> None:
         """Removes everything that this run has started and not stopped."""
-        self._remove(lambda owner: owner == str(os.getpid()))
+        self._remove(lambda owner: owner == self.labels[OWNER_LABEL])
 
     def remove_abandoned(self) -> None:
-        """Removes what runs that are no more have left behind."""
-        self._remove(lambda owner: not Path("/proc", owner).exists())
+        """Removes what runs on this machine that are no more have left behind."""
+
+        def abandoned(owner: str) -> bool:
+            host, _, process = owner.rpartition(" ")
+            return host == HOST and not _alive(int(process))
+
+        self._remove(abandoned)
 
     def _remove(self, chosen: Callable[[str], bool]) -> None:
         filters = {"label": OWNER_LABEL}
@@ -84,6 +91,16 @@ class Engine:
         for network in self.client.networks.list(filters=filters):
             if chosen(network.attrs["Labels"][OWNER_LABEL]):
                 network.remove()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def eventually(
@@ -99,8 +116,8 @@ def eventually(
 
 def fetch(url: str, body: bytes | None = None, timeout_seconds: float = 60) -> bytes:
     """GET, or POST of `body`. Raises OSError; HTTPError is one."""
-    request = urllib.request.Request(url, body)  # noqa: S310  our own containers
-    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310
+    request = urllib.request.Request(url, body)
+    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:
         return bytes(answer.read())
 
 
