@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from services.platform.errors import ConfigurationError
 from services.worker import health, host, output
-from services.worker.configuration import MAX_CONCURRENCY
+from services.worker.configuration import MAX_CONCURRENCY, Configuration
 from services.worker.exit_codes import ExitCode
 
 
@@ -43,8 +44,10 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.worker",
         description="Runs a function image as an SQS worker: the same contract as on Lambda.",
-        epilog="Settings come from WORKER_* variables. Exit status: 0 drained, 1 failed, "
-        "2 configuration, 3 stopped with work unfinished (and handed back).",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"environment variables:\n{_variables()}\n\n"
+        "exit status:\n  0  drained\n  1  failed (health: not healthy)\n  2  wrong configuration\n"
+        "  3  stopped with work unfinished, which is back in the queue",
     )
     parser.add_argument(
         "command",
@@ -66,6 +69,16 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         help=f"execution environments, 1..{MAX_CONCURRENCY} (default: WORKER_CONCURRENCY or 1)",
     )
     return parser
+
+
+def _variables() -> str:
+    lines = [
+        f"  {declared.name:30} {declared.help}"
+        + (f" ({declared.default})" if isinstance(declared.default, int) else "")
+        for declared in (item.metadata["variable"] for item in fields(Configuration))
+    ]
+    lines.append("  AWS_REGION, AWS_ENDPOINT_URL, ...  as for every AWS SDK")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

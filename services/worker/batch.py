@@ -93,6 +93,11 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def parts(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
     """`messages` in as few batches as fit Lambda's payload limit each, in order."""
+    # No character takes more than six bytes in JSON: almost every batch fits without a closer look.
+    if sum(6 * len(m.body) + _RECORD_OVERHEAD_BYTES for m in messages) <= MAX_PAYLOAD_BYTES:
+        if messages:
+            yield tuple(messages)
+        return
     part: list[Message] = []
     size = 0
     for item in messages:

@@ -107,7 +107,7 @@ class Environment:
         self._process_lock = threading.Lock()
         self._pid_fd: int | None = None
         self._lifeline: int | None = None
-        self._deadline_file = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
+        self._deadline_fd: int | None = _shared_memory()
         self._logs: LogPump | None = None
         self._memory: MemoryProbe | None = None
         self._next: Request | None = None
@@ -167,7 +167,7 @@ class Environment:
         timeout = self._function.timeout_seconds
         started = time.monotonic()
         deadline = started + timeout
-        os.pwrite(self._deadline_file.fileno(), bootstrap.DEADLINE.pack(deadline), 0)
+        self._tell_deadline(deadline)
         self._api.reply(
             waiting,
             HTTPStatus.OK,
@@ -228,18 +228,15 @@ class Environment:
         self._api.close()
         if self._memory is not None:
             self._memory.close()
-        for fd in (self._lifeline, self._pid_fd):
+        for fd in (self._lifeline, self._pid_fd, self._deadline_fd):
             if fd is not None:
                 os.close(fd)
-        self._lifeline = self._pid_fd = None
-        self._deadline_file.close()
+        self._lifeline = self._pid_fd = self._deadline_fd = None
 
     def _spawn(self) -> None:
         lifeline_read, self._lifeline = os.pipe()
         output_read, output_write = os.pipe()
-        deadline_fd = self._deadline_file.fileno()
-        os.pwrite(deadline_fd, bootstrap.DEADLINE.pack(0.0), 0)
-        inherited = (lifeline_read, deadline_fd, output_read)
+        inherited = (lifeline_read, self._tell_deadline(0.0), output_read)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", bootstrap.__name__, HANDLER],
@@ -271,6 +268,13 @@ class Environment:
         self._memory = MemoryProbe(self._process.pid)
         self._logs = LogPump(output_read, self._function.name)
         self._logs.start()
+
+    def _tell_deadline(self, deadline: float) -> int:
+        """Writes the deadline where an orphan would look for it; the file's descriptor."""
+        if self._deadline_fd is None:
+            raise RuntimeError("the environment is closed")
+        os.pwrite(self._deadline_fd, bootstrap.DEADLINE.pack(deadline), 0)
+        return self._deadline_fd
 
     def _await_init(self, until: float) -> None:
         while True:
@@ -417,6 +421,14 @@ def environment_variables(function: Function, runtime_api: str) -> dict[str, str
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(python_path)),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _shared_memory() -> int:
+    """A nameless file; on Linux in memory, so that a read-only root needs no writable folder."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("deadline")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def new_trace_id() -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.platform import manifest as manifests
@@ -140,7 +140,9 @@ def _supervise(worker: Worker, signals: int) -> ExitCode:
     while not all(lane.ended for lane in worker.lanes):
         count = _signals_within(signals, TICK_SECONDS, worker)
         if worker.configuration.health_file is not None and healthy(worker):
-            health.touch(worker.configuration.health_file)
+            # A file that cannot be touched says by its age what there is to say.
+            with suppress(OSError):
+                health.touch(worker.configuration.health_file)
         draining = worker.stop.draining.is_set()
         if not draining and (count or any(lane.failed for lane in worker.lanes)):
             log.info("draining", seconds=worker.configuration.drain_seconds)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
+from services.worker.execution import Environment, Function, Outcome
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.support import Queues, eventually
+from tests.integration.worker.support import ROOT, Queues, eventually, write_function
 
 
 def test_a_function_gets_lambdas_event_and_its_messages_are_deleted(
@@ -151,3 +157,63 @@ def test_a_poison_message_becomes_a_dead_letter_with_its_reason(
     assert attributes["request_id"] == reports[2]["request_id"]
     assert attributes["failed_at"].endswith("Z")
     assert [report["outcome"] for report in reports] == ["error"] * 3
+
+
+def test_health_is_told_while_the_queue_answers(
+    start: Start, queues: Queues, tmp_path: Path
+) -> None:
+    file = tmp_path / "health" / "file"
+    with start("def handler(event, context): pass", WORKER_HEALTH_FILE=file) as worker:
+        eventually(file.exists, "the health file")
+        first = file.stat().st_mtime_ns
+        eventually(lambda: file.stat().st_mtime_ns > first, "it is touched again")
+        asked = subprocess.run(
+            [sys.executable, "-m", "services.worker", "health"],
+            cwd=ROOT,
+            env={**os.environ, "WORKER_HEALTH_FILE": str(file)},
+            check=False,
+        )
+        assert asked.returncode == 0
+        worker.terminate()
+        assert worker.exit_code() == 0
+
+
+def test_a_worker_without_an_environment_is_not_healthy(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "health"
+    with start("raise ValueError", await_start=False, WORKER_HEALTH_FILE=file) as worker:
+        worker.await_event("init-failed", 2)
+        assert not file.exists()
+
+
+def test_environments_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
+    folder = write_function(
+        tmp_path / "function",
+        """
+        import os
+        def handler(event, context):
+            print("seen")
+            if event: os._exit(1)
+            return "ok"
+        """,
+    )
+    function = Function("function", folder, 256, 10, "arn", 10, {})
+
+    def one_life() -> None:
+        environment = Environment(function)
+        environment.start()
+        assert environment.ready()
+        assert environment.invoke(b"false").payload == b'"ok"'
+        assert environment.ready()
+        assert environment.invoke(b"true").outcome is Outcome.EXIT
+        assert not environment.ready()
+        environment.close()
+        environment.close()
+
+    def in_use() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    one_life()
+    before = in_use()
+    for _ in range(5):
+        one_life()
+    assert in_use() == before
