@@ -58,24 +58,24 @@ def up(
     command += ["--concurrency", str(concurrency or default_concurrency())]
     command += ["--port", str(port)] if port is not None else []
     with files.log("supervisor").open("ab") as log:
-        supervisor = subprocess.Popen(
+        subprocess.run(
             command,
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            check=False,
+            timeout=START_SECONDS,
         )
     give_up_at = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up_at:
+    while _held(files) and time.monotonic() < give_up_at:
         state = files.read()
         if state is not None and state.status is LabStatus.READY:
             return state
-        if supervisor.poll() is not None:
-            break
         time.sleep(POLL_SECONDS)
-    if supervisor.poll() is None:
-        supervisor.terminate()
+    down(root)
+    state = files.read()
     reason = state.message if state is not None and state.message else "it gave no reason"
     raise TransientError(f"the lab did not start: {reason}; its logs are in {files.logs}")
 
@@ -88,7 +88,7 @@ def down(root: Path = DEFAULT_ROOT) -> bool:
         return False
     os.kill(state.pid, signal.SIGTERM)
     give_up_at = time.monotonic() + STOP_SECONDS
-    while _held(files):
+    while _held(files) or alive(state.pid):
         if time.monotonic() > give_up_at:
             raise TransientError(
                 f"the lab (process {state.pid}) did not stop within {STOP_SECONDS} s; see "

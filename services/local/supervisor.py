@@ -3,7 +3,8 @@
     python -m services.local.supervisor ROOT [--port N] [--concurrency N]
 
 It provisions the emulator, starts a worker for every function with a queue, restarts what dies,
-and ends everything on SIGTERM. What it knows stands in ROOT/state.json.
+and ends everything on SIGTERM. The command returns at once and the supervisor goes on in the
+background, for as long as it holds ROOT/lock; what it knows stands in ROOT/state.json.
 """
 
 from __future__ import annotations
@@ -215,7 +216,9 @@ def _revive(child: _Child) -> None:
     if child.process.poll() is None:
         return
     if child.restart_at is None:
-        quick = now - child.started < STABLE_SECONDS
+        # One that was killed from outside (a signal: a negative code) is not to blame for it.
+        failed = (child.process.returncode or 0) >= 0
+        quick = failed and now - child.started < STABLE_SECONDS
         child.quick_deaths = child.quick_deaths + 1 if quick else 0
         delay = FIRST_RESTART_SECONDS * 2 ** max(child.quick_deaths - 1, 0)
         child.restart_at = now + min(delay, LAST_RESTART_SECONDS)
@@ -257,6 +260,10 @@ def main() -> int:
     if lock is None:
         return 1
     with lock:
+        # The lock goes on with the child; whoever started us gets on at once, and the lab stays
+        # when they end.
+        if os.fork() > 0:
+            return 0
         port = arguments.port or emulator.free_port()
         return Supervisor(files, port, arguments.concurrency).run()
 

@@ -1,0 +1,32 @@
+"""The damaged corpus through the real worker: each input ends developed or rejected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.imaging.model import RejectionReason
+from services.local import developing
+from services.local.state import LabState
+from tests.support.photos import damaged_corpus
+
+REASONS = {reason.value for reason in RejectionReason}
+
+
+def test_no_damaged_input_crashes_or_hangs_the_worker(lab: LabState, tmp_path: Path) -> None:
+    count = 0
+    for name, content in damaged_corpus():
+        (tmp_path / f"{count:04}-{name.replace('/', '_')}").write_bytes(content)
+        count += 1
+    assert count >= 300
+    outcomes = list(developing.develop_all(lab, developing.find_photos([tmp_path])))
+    assert len(outcomes) == count
+    for outcome in outcomes:
+        told = outcome.document()
+        assert told["status"] in ("developed", "rejected"), outcome.path.name
+        if told["status"] == "rejected":
+            # A reason of imaging: none of them ended its process ("failed-repeatedly").
+            assert told["reason"] in REASONS, (outcome.path.name, told["reason"])
+            assert told["message"]
+    log = (Path(lab.mail_folder).parent / "logs" / "process-image.log").read_text()
+    assert "Runtime.ExitError" not in log
+    assert "Task timed out" not in log

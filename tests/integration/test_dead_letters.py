@@ -1,0 +1,110 @@
+"""Dead letters of a running lab: kept with their reason, shown, replayed and discarded."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import pytest
+
+from services.local.state import LabState
+from services.operations import dead_letters
+from services.operations.dead_letters import DeadLetter, Queues
+from services.platform.errors import PermanentError
+
+FUNCTION = "process-image"
+
+
+@pytest.fixture
+def queues(lab: LabState) -> dict[str, Queues]:
+    return {n: Queues(q.url, q.dead_letter_url) for n, q in lab.queues.items()}
+
+
+def poison(lab: LabState) -> str:
+    """Sends a message that can never be worked through; a text to know it by."""
+    mark = uuid.uuid4().hex
+    sqs = lab.session.client("sqs")
+    sqs.send_message(QueueUrl=lab.queues[FUNCTION].url, MessageBody=json.dumps({"mark": mark}))
+    return mark
+
+
+def wait_for(lab: LabState, queues: dict[str, Queues], mark: str) -> DeadLetter:
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at:
+        for letter in dead_letters.peek(lab.session.client("sqs"), queues):
+            if mark in letter.body:
+                return letter
+        time.sleep(0.2)
+    pytest.fail("the poison message never became a dead letter")
+
+
+def test_a_poison_message_is_kept_with_its_reason_at_the_first_attempt(
+    lab: LabState, queues: dict[str, Queues]
+) -> None:
+    letter = wait_for(lab, queues, mark := poison(lab))
+    assert letter.function == FUNCTION
+    assert letter.error_type == "PermanentError"
+    assert "expected an S3 notification with Records" in letter.reason
+    assert letter.attempts == 1
+    assert letter.failed_at is not None
+    assert letter.request_id
+    assert letter.document()["event"] == {"mark": mark}
+    found = dead_letters.find(lab.session.client("sqs"), queues, letter.message_id[:12])
+    assert found.message_id == letter.message_id
+
+
+def test_a_replay_goes_back_to_the_functions_own_queue(
+    lab: LabState, queues: dict[str, Queues]
+) -> None:
+    sqs = lab.session.client("sqs")
+    first = wait_for(lab, queues, mark := poison(lab))
+    seen: list[str] = []
+    taken = dead_letters.replay(
+        sqs, queues, [first.message_id], lambda letter: seen.append(letter.message_id)
+    )
+    assert [letter.message_id for letter in taken] == seen == [first.message_id]
+    # It fails the same way again: a new dead letter, and only one.
+    again = wait_for(lab, queues, mark)
+    assert again.message_id != first.message_id
+    everything = dead_letters.peek(sqs, queues)
+    assert sum(mark in letter.body for letter in everything) == 1
+
+
+def test_a_discard_deletes_the_named_one_and_no_other(
+    lab: LabState, queues: dict[str, Queues]
+) -> None:
+    sqs = lab.session.client("sqs")
+    one = wait_for(lab, queues, poison(lab))
+    other = wait_for(lab, queues, poison(lab))
+    dead_letters.discard(sqs, queues, [one.message_id])
+    left = {letter.message_id for letter in dead_letters.peek(sqs, queues)}
+    assert one.message_id not in left
+    assert other.message_id in left
+
+
+def test_a_name_that_fits_none_changes_nothing(lab: LabState, queues: dict[str, Queues]) -> None:
+    sqs = lab.session.client("sqs")
+    letter = wait_for(lab, queues, poison(lab))
+    with pytest.raises(PermanentError, match="no dead letter's message id begins"):
+        dead_letters.replay(sqs, queues, [letter.message_id, "nothing-like-it"])
+    assert letter.message_id in {kept.message_id for kept in dead_letters.peek(sqs, queues)}
+
+
+def test_all_can_be_replayed_and_discarded(lab: LabState, queues: dict[str, Queues]) -> None:
+    sqs = lab.session.client("sqs")
+    marks = {poison(lab) for _ in range(12)}  # more than one receive can take
+
+    def wait_for_all() -> None:
+        give_up_at = time.monotonic() + 30
+        while time.monotonic() < give_up_at:
+            bodies = "".join(letter.body for letter in dead_letters.peek(sqs, queues))
+            if all(mark in bodies for mark in marks):
+                return
+        pytest.fail("not every poison message became a dead letter")
+
+    wait_for_all()
+    assert len(dead_letters.replay(sqs, queues, None)) >= len(marks)
+    wait_for_all()
+    dead_letters.discard(sqs, queues, None)
+    assert dead_letters.peek(sqs, queues) == []

@@ -1,0 +1,116 @@
+"""Nothing lost and nothing doubled while worker processes are killed.
+
+DARKROOM_FAULT_PHOTOS sets how many photos go through (300 unless told; 1000 is the full test).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from services.catalog.store import Catalog
+from services.local import developing
+from services.local import lab as labs
+from services.local.mailbox import sent_mails
+from services.local.state import LabFiles, LabState, alive
+from services.operations import dead_letters
+from services.operations.dead_letters import Queues
+
+PHOTOS = int(os.environ.get("DARKROOM_FAULT_PHOTOS", "300"))
+KILL_EVERY_SECONDS = 2.0
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Small photos, each of its own content."""
+    rng = random.Random(1)
+    for number in range(count):
+        picture = Image.new("RGB", (800, 600), tuple(rng.randrange(256) for _ in range(3)))
+        draw = ImageDraw.Draw(picture)
+        for _ in range(20):
+            corners = sorted(rng.randrange(600) for _ in range(2))
+            draw.rectangle((*corners[:1], 10, *corners[1:], 590), rng.randrange(1 << 24))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG")
+        (folder / f"{number:04}.jpg").write_bytes(buffer.getvalue())
+
+
+class Killer(threading.Thread):
+    """Kills a worker process of the lab every two seconds, each function's in turn."""
+
+    def __init__(self, files: LabFiles) -> None:
+        super().__init__()
+        self.files, self.kills, self.ended = files, Counter[str](), threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(KILL_EVERY_SECONDS):
+            state = self.files.read()
+            workers = [c for c in state.children if c.name != "mailbox"] if state else []
+            least = sorted(workers, key=lambda child: self.kills[child.name])
+            if least and alive(least[0].pid):
+                os.kill(least[0].pid, signal.SIGKILL)
+                self.kills[least[0].name] += 1
+
+
+@pytest.fixture
+def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
+    # What a killed worker held comes back soon, so that the test ends soon.
+    monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
+    state = labs.up(tmp_path / "lab")
+    yield state
+    labs.down(tmp_path / "lab")
+
+
+def test_workers_killed_every_two_seconds_lose_and_double_nothing(
+    faulty_lab: LabState, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    make_photos(photos, PHOTOS)
+    killer = Killer(LabFiles(tmp_path / "lab"))
+    killer.start()
+    try:
+        outcomes = list(developing.develop_all(faulty_lab, developing.find_photos([photos])))
+        mails = wait_for_quiet(faulty_lab)
+    finally:
+        killer.ended.set()
+        killer.join()
+    assert sum(killer.kills.values()) >= 4, "too quick for the test to mean something"
+    assert Counter(o.record.status.value for o in outcomes if o.record) == {"developed": PHOTOS}
+    ids = [outcome.record.image_id for outcome in outcomes if outcome.record]
+    assert len(set(ids)) == PHOTOS
+    catalog = Catalog(faulty_lab.session.client("dynamodb"), faulty_lab.tables["images"])
+    assert {r.image_id for r in catalog.images(developing.OWNER, ids)} == set(ids)
+    assert Counter(Counter(mails).values()) == {1: PHOTOS}, "one e-mail for each event"
+
+
+def wait_for_quiet(lab: LabState) -> list[str]:
+    """The event of each e-mail, once every queue is empty and no dead letter is there."""
+    sqs = lab.session.client("sqs")
+    give_up_at = time.monotonic() + 120
+    while time.monotonic() < give_up_at:
+        busy = {}
+        for name, queue in lab.queues.items():
+            counts = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])
+            busy[name] = sum(
+                int(counts["Attributes"][f"ApproximateNumberOfMessages{kind}"])
+                for kind in ("", "NotVisible")
+            )
+        if not any(busy.values()):
+            break
+        time.sleep(0.5)
+    else:
+        pytest.fail(f"messages are left in the queues: {busy}")
+    queues = {n: Queues(q.url, q.dead_letter_url) for n, q in lab.queues.items()}
+    assert dead_letters.peek(sqs, queues) == []
+    time.sleep(1)  # the emulator hands e-mails over in the background
+    return [mail.event_id for mail in sent_mails(Path(lab.mail_folder))]

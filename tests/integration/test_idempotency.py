@@ -1,0 +1,120 @@
+"""The idempotency store on a real table, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.platform.idempotency import (
+    AlreadyInProgressError,
+    Claim,
+    Completed,
+    IdempotencyStore,
+    LostClaimError,
+    PayloadMismatchError,
+)
+from tests.integration.conftest import Provisioned
+
+LEASE_SECONDS, KEEP_SECONDS = 30.0, 3600.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(provisioned: Provisioned, clock: Clock) -> IdempotencyStore:
+    return IdempotencyStore(
+        provisioned.session.client("dynamodb"),
+        provisioned.lab.table("idempotency"),
+        LEASE_SECONDS,
+        KEEP_SECONDS,
+        clock,
+    )
+
+
+def claimed(store: IdempotencyStore, payload: object = "p") -> Claim:
+    claim = store.claim("k", payload)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def test_a_result_is_replayed(store: IdempotencyStore) -> None:
+    store.complete(claimed(store), {"charge": "ch_1"})
+    assert store.claim("k", "p") == Completed({"charge": "ch_1"})
+
+
+def test_a_living_claim_keeps_others_out(store: IdempotencyStore, clock: Clock) -> None:
+    claimed(store)
+    clock.now += LEASE_SECONDS - 1
+    with pytest.raises(AlreadyInProgressError):
+        store.claim("k", "p")
+
+
+def test_an_expired_claim_is_taken_over_once_and_told(
+    store: IdempotencyStore, clock: Clock
+) -> None:
+    first = claimed(store)
+    assert not first.takes_over
+    clock.now += LEASE_SECONDS + 1
+    assert claimed(store).takes_over
+    with pytest.raises(AlreadyInProgressError):
+        store.claim("k", "p")
+
+
+def test_an_owner_that_outlived_its_lease_cannot_touch_its_successor(
+    store: IdempotencyStore, clock: Clock
+) -> None:
+    first = claimed(store)
+    clock.now += LEASE_SECONDS + 1
+    second = claimed(store)
+    with pytest.raises(LostClaimError):
+        store.complete(first, "late")
+    with pytest.raises(LostClaimError):
+        store.release(first)
+    store.complete(second, "right")
+    with pytest.raises(LostClaimError):
+        store.complete(first, "later still")
+    assert store.claim("k", "p") == Completed("right")
+
+
+def test_a_released_key_is_free(store: IdempotencyStore) -> None:
+    store.release(claimed(store))
+    assert not claimed(store).takes_over
+
+
+@pytest.mark.parametrize("completed", [False, True])
+def test_another_payload_is_refused(store: IdempotencyStore, completed: bool) -> None:
+    claim = claimed(store, {"amount": 1})
+    if completed:
+        store.complete(claim)
+    with pytest.raises(PayloadMismatchError, match="another payload"):
+        store.claim("k", {"amount": 2})
+
+
+def test_a_record_past_its_time_counts_as_absent(store: IdempotencyStore, clock: Clock) -> None:
+    store.complete(claimed(store), "old")
+    clock.now += KEEP_SECONDS + 1
+    assert not claimed(store, "another payload").takes_over
+
+
+def test_run_once_replays_and_gives_the_key_back_on_an_error(store: IdempotencyStore) -> None:
+    calls = []
+
+    def fails() -> None:
+        calls.append("failed")
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        store.run_once("k", "p", fails)
+    for _ in range(2):
+        assert store.run_once("k", "p", lambda: calls.append("done") or "result") == "result"
+    assert calls == ["failed", "done"]
