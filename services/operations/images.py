@@ -8,6 +8,7 @@ Lambda has nothing to deploy.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import platform
@@ -17,8 +18,9 @@ import sys
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -361,6 +363,19 @@ def each(
     return [done[m.name] for m in manifests if m.name in done], failed
 
 
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Holds the lock in `path`: builds share the folders that they stage into."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("waiting for another build to end ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(
     names: Sequence[str], *, base: str, wanted: str, force: bool
 ) -> tuple[list[Built], list[str]]:
@@ -369,15 +384,17 @@ def build(
     manifests = chosen(names)
     require_engine()
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    builder = Builder(base, require_base(base, wanted), wanted, revision(), version, force)
-    console.print(f"building {len(manifests)} images on {base} ({wanted})")
-    images, failed = each(
-        manifests,
-        builder.build,
-        lambda image: console.print(
-            f"{image.function}: {'built' if image.built else 'unchanged'}, {image.seconds:.1f} s"
-        ),
-    )
+    with one_at_a_time(STATE / "images.lock"):
+        builder = Builder(base, require_base(base, wanted), wanted, revision(), version, force)
+        console.print(f"building {len(manifests)} images on {base} ({wanted})")
+        images, failed = each(
+            manifests,
+            builder.build,
+            lambda image: console.print(
+                f"{image.function}: {'built' if image.built else 'unchanged'}, "
+                f"{image.seconds:.1f} s"
+            ),
+        )
     failed += [
         f"{image.function}: expected at most {image.budget_mib} MiB over the base, got "
         f"{image.mib_over_base:.1f}: what does it bring that it does not need?"
