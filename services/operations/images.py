@@ -38,6 +38,8 @@ STATE = ROOT / ".darkroom"
 DIGESTS_FILE = ROOT / "terraform" / "lab" / "images.auto.tfvars.json"
 BASE = "public.ecr.aws/lambda/python:3.13"
 REPOSITORY = "darkroom"
+# Inherited from a base that docker/standins built.
+STANDIN_LABEL = "dev.darkroom.standin"
 CONTENT_LABEL = "dev.darkroom.content"
 REVISION_LABEL = "org.opencontainers.image.revision"
 MIB = 1024 * 1024
@@ -56,6 +58,11 @@ print(json.dumps([
 
 Done = TypeVar("Done", "Built", "Pushed")
 console = Console(stderr=True, highlight=False)
+
+
+def warn(message: str) -> None:
+    """Tells the reader, on one line whatever the terminal's width: it may hold a command."""
+    console.print(message, style="red", markup=False, soft_wrap=True)
 
 
 class ImageError(PermanentError):
@@ -462,8 +469,11 @@ def push(
     def push_one(manifest: Manifest) -> Pushed:
         began = time.monotonic()
         local = f"{REPOSITORY}/{manifest.name}:{now.tag}"
-        if inspect(local) is None:
+        here = inspect(local)
+        if here is None:
             raise ImageError(f"expected the image {local}, found none: make images")
+        if STANDIN_LABEL in (here["Config"].get("Labels") or {}):
+            warn(f"{manifest.name}: built on a stand-in of the base; for tests, not for Lambda")
         repository = f"{registry}/{REPOSITORY}/{manifest.name}"
         docker("tag", local, f"{repository}:{now.tag}")
         docker("push", f"{repository}:{now.tag}")
@@ -538,7 +548,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif results:
         Console().print(table(results))
     for message in failed:
-        console.print(message, style="red", markup=False)
+        warn(message)
     return 1 if failed else 0
 
 

@@ -370,7 +370,10 @@ def test_push_goes_by_revision_and_notes_the_digests(
         calls.append(arguments)
         return ""
 
-    found = {"RepoDigests": ["other@sha256:1", f"{repository}@sha256:2"]}
+    found = {
+        "RepoDigests": ["other@sha256:1", f"{repository}@sha256:2"],
+        "Config": {"Labels": None},
+    }
     monkeypatch.setattr(images, "require_engine", lambda: None)
     monkeypatch.setattr(images, "revision", lambda: Revision("abc", "", dirty=False))
     monkeypatch.setattr(images, "docker", docker)
