@@ -106,7 +106,7 @@ CASES: dict[str, Callable[[], bytes]] = {
     "HEIC 12 MP": heic,
     "WebP 12 MP": lambda: saved(scene(4032, 3024), "WEBP", quality=80, method=0),
     "AVIF 12 MP": lambda: saved(scene(4032, 3024), "AVIF", quality=70, speed=10),
-    "TIFF 24 MP, LZW": lambda: saved(scene(6000, 4000), "TIFF", compression="tiff_lzw"),
+    "TIFF 12 MP, LZW": lambda: saved(scene(4032, 3024), "TIFF", compression="tiff_lzw"),
     "GIF 100 frames": animated_gif,
 }
 

@@ -41,4 +41,5 @@ def _waves() -> tuple[tuple[float, ...], ...]:
 
 
 def _dot(a: bytes | list[float], b: tuple[float, ...]) -> float:
-    return sum(map(mul, a, b))
+    total: float = sum(map(mul, a, b))
+    return total
