@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 import boto3
 
 from services.local import emulator as emulators
+from services.worker.execution import Environment, Function
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "x" * 1024
@@ -54,12 +56,15 @@ class Case:
 
     name: str
     run: Callable[[Any, str, str, int], float]
+    # A batch of one takes ten times as many calls: fewer messages make the same number of seconds.
+    share: float = 1.0
     against: str | None = None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Messages a second over all rounds, and the ratio to the loop of the same batch size."""
+    """Messages a second: the median, lowest and highest of all rounds; and the median of each
+    round's ratio to the loop of the same batch size in the same round."""
 
     name: str
     messages_per_second: float
@@ -101,33 +106,86 @@ def worker(batch_size: int, concurrency: int) -> Callable[[Any, str, str, int], 
     of its last invocation; messages a second."""
 
     def run(_sqs: Any, url: str, endpoint: str, messages: int) -> float:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "no-op"
-            folder.mkdir()
-            (folder / "handler.py").write_text(HANDLER)
-            (folder / "function.yaml").write_text(MANIFEST.format(batch_size=batch_size))
-            log_file = Path(scratch) / "worker.log"
-            with log_file.open("wb") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "services.worker", "--function", str(folder)],
-                    cwd=ROOT,
-                    env={
-                        "PATH": os.environ.get("PATH", ""),
-                        **emulators.aws_environment(endpoint),
-                        "WORKER_QUEUE_URL": url,
-                        "WORKER_CONCURRENCY": str(concurrency),
-                        "WORKER_POLL_WAIT_SECONDS": "1",
-                    },
-                    stdout=log,
-                    stderr=log,
-                )
-            try:
-                return _rate(process, log_file, messages)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(30)
+        with started_worker(url, endpoint, batch_size, concurrency) as (process, log_file):
+            return _rate(process, log_file, messages)
 
     return run
+
+
+@contextmanager
+def started_worker(
+    url: str, endpoint: str, batch_size: int, concurrency: int
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A worker with the no-op function, and its log."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "no-op"
+        folder.mkdir()
+        (folder / "handler.py").write_text(HANDLER)
+        (folder / "function.yaml").write_text(MANIFEST.format(batch_size=batch_size))
+        log_file = Path(scratch) / "worker.log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.worker", "--function", str(folder)],
+                cwd=ROOT,
+                env={
+                    "PATH": os.environ.get("PATH", ""),
+                    **emulators.aws_environment(endpoint),
+                    "WORKER_QUEUE_URL": url,
+                    "WORKER_CONCURRENCY": str(concurrency),
+                    "WORKER_POLL_WAIT_SECONDS": "1",
+                },
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield process, log_file
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def cpu_ms_per_message(messages: int) -> dict[str, float]:
+    """Processor milliseconds a message takes, by process: the loop's, and the worker's and its
+    environment's, which start idle so that their start does not count; and the emulator's for
+    each. Unlike a rate it hardly depends on what else the machine does. Reads /proc: Linux."""
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "emulator.log"
+        with emulators.running(log) as emulator:
+            sqs = sqs_client(emulator.endpoint)
+            looped = sqs.create_queue(QueueName="looped")["QueueUrl"]
+            fill(sqs, looped, messages)
+            served, began = cpu_ms(emulator.process.pid), time.process_time()
+            bare_loop(10)(sqs, looped, emulator.endpoint, messages)
+            figures = {
+                "loop": (time.process_time() - began) * 1000,
+                "emulator, for the loop": cpu_ms(emulator.process.pid) - served,
+            }
+            worked = sqs.create_queue(QueueName="worked")["QueueUrl"]
+            with started_worker(worked, emulator.endpoint, 10, 1) as (process, log_file):
+                while '"environment-started"' not in log_file.read_text():
+                    time.sleep(0.1)
+                (environment,) = (
+                    json.loads(line)["pid"]
+                    for line in log_file.read_text().splitlines()
+                    if '"environment-started"' in line
+                )
+                # Full at once, as the worker would find it, or its batches would be small.
+                os.kill(process.pid, signal.SIGSTOP)
+                fill(sqs, worked, messages)
+                pids = (process.pid, environment, emulator.process.pid)
+                before = [cpu_ms(pid) for pid in pids]
+                os.kill(process.pid, signal.SIGCONT)
+                _rate(process, log_file, messages)
+                spent = [cpu_ms(pid) - at for pid, at in zip(pids, before, strict=True)]
+            names = ("worker", "environment", "emulator, for the worker")
+            figures.update(zip(names, spent, strict=True))
+    return {name: round(value / messages, 3) for name, value in figures.items()}
+
+
+def cpu_ms(pid: int) -> float:
+    """Processor time of a process so far: proc(5), fields utime and stime."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def _rate(process: subprocess.Popen[bytes], log_file: Path, messages: int) -> float:
@@ -148,11 +206,11 @@ def _rate(process: subprocess.Popen[bytes], log_file: Path, messages: int) -> fl
 
 CASES = (
     Case("loop, batch 10", bare_loop(10)),
-    Case("worker, batch 10, 1 environment", worker(10, 1), "loop, batch 10"),
-    Case("worker, batch 10, 2 environments", worker(10, 2), "loop, batch 10"),
-    Case("loop, batch 1", bare_loop(1)),
-    Case("worker, batch 1, 1 environment", worker(1, 1), "loop, batch 1"),
-    Case("worker, batch 1, 2 environments", worker(1, 2), "loop, batch 1"),
+    Case("worker, batch 10, 1 environment", worker(10, 1), against="loop, batch 10"),
+    Case("worker, batch 10, 2 environments", worker(10, 2), against="loop, batch 10"),
+    Case("loop, batch 1", bare_loop(1), 0.2),
+    Case("worker, batch 1, 1 environment", worker(1, 1), 0.2, "loop, batch 1"),
+    Case("worker, batch 1, 2 environments", worker(1, 2), 0.2, "loop, batch 1"),
 )
 
 
@@ -163,31 +221,59 @@ def measure(rounds: int, messages: int) -> list[Figure]:
         tempfile.TemporaryDirectory() as scratch,
         emulators.running(Path(scratch) / "emulator.log") as emulator,
     ):
-        sqs = boto3.client(
-            "sqs",
-            endpoint_url=emulator.endpoint,
-            region_name=emulators.REGION,
-            aws_access_key_id=emulators.ACCESS_KEY_ID,
-            aws_secret_access_key=emulators.SECRET_ACCESS_KEY,
-        )
+        sqs = sqs_client(emulator.endpoint)
         for turn in range(rounds):
             for number, case in enumerate(CASES):
                 url = sqs.create_queue(QueueName=f"turn-{turn}-case-{number}")["QueueUrl"]
-                fill(sqs, url, messages)
-                rates[case.name].append(case.run(sqs, url, emulator.endpoint, messages))
+                count = max(1, int(messages * case.share))
+                fill(sqs, url, count)
+                rates[case.name].append(case.run(sqs, url, emulator.endpoint, count))
                 sqs.delete_queue(QueueUrl=url)
                 print(f"{case.name}: {rates[case.name][-1]:.0f}/s", file=sys.stderr)
-    middle = {name: statistics.median(values) for name, values in rates.items()}
     return [
         Figure(
             name=case.name,
-            messages_per_second=round(middle[case.name], 1),
+            messages_per_second=round(statistics.median(rates[case.name]), 1),
             lowest=round(min(rates[case.name]), 1),
             highest=round(max(rates[case.name]), 1),
-            ratio=round(middle[case.name] / middle[case.against], 3) if case.against else None,
+            ratio=_ratio(rates[case.name], rates[case.against]) if case.against else None,
         )
         for case in CASES
     ]
+
+
+def _ratio(rates: list[float], loop_rates: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(rates, loop_rates, strict=True)), 3)
+
+
+def bare_invocations(seconds: float) -> float:
+    """Milliseconds of a no-op invocation through the host alone: no queue, one environment."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "handler.py").write_text(HANDLER)
+        environment = Environment(Function("no-op", folder, 128, 30, "arn", 10, {}))
+        environment.start()
+        try:
+            count = 0
+            began = time.perf_counter()
+            while time.perf_counter() - began < seconds:
+                if not environment.ready():
+                    raise RuntimeError("the environment ended")
+                environment.invoke(b"{}")
+                count += 1
+            return (time.perf_counter() - began) * 1000 / count
+        finally:
+            environment.close()
+
+
+def sqs_client(endpoint: str) -> Any:
+    return boto3.client(
+        "sqs",
+        endpoint_url=endpoint,
+        region_name=emulators.REGION,
+        aws_access_key_id=emulators.ACCESS_KEY_ID,
+        aws_secret_access_key=emulators.SECRET_ACCESS_KEY,
+    )
 
 
 def fill(sqs: Any, url: str, messages: int) -> None:
@@ -207,11 +293,14 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=2000, help="in each case and round")
-    parser.add_argument("--json", action="store_true", help="one array on stdout")
+    parser.add_argument("--json", action="store_true", help="one object on stdout")
     options = parser.parse_args()
     figures = measure(options.rounds, options.messages)
+    invocation_ms = round(bare_invocations(3), 3)
+    cpu = cpu_ms_per_message(options.messages)
     if options.json:
-        print(json.dumps([asdict(figure) for figure in figures]))
+        cases = [asdict(figure) for figure in figures]
+        print(json.dumps({"cases": cases, "cpu_ms": cpu, "invocation_ms": invocation_ms}))
         return
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} of the loop"
@@ -219,6 +308,9 @@ def main() -> None:
             f"{figure.name:34} {figure.messages_per_second:7.0f}/s "
             f"({figure.lowest:.0f}-{figure.highest:.0f})  {ratio}"
         )
+    for name, value in cpu.items():
+        print(f"processor time a message, {name}: {value:.2f} ms")
+    print(f"an invocation alone, without a queue: {invocation_ms:.2f} ms")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_a_hung_orphan_ends_at_its_deadline(start: Start, queues: Queues) -> Non
         time.sleep(1)
         assert _exists(environment["pid"]), "it has until its deadline"
         eventually(lambda: not _exists(environment["pid"]), "it ends by itself")
-        assert time.monotonic() - began < 5.5
+        assert time.monotonic() - began < 9
 
 
 def test_an_idle_orphan_ends_at_once(start: Start, queues: Queues) -> None:

@@ -165,7 +165,7 @@ def test_a_hang_ends_at_the_deadline(start: Start, queues: Queues) -> None:
         eventually(lambda: not _running(child), "what the handler started is gone too")
     assert report["outcome"] == "timeout"
     assert report["error_message"].endswith("Task timed out after 1.00 seconds")
-    assert 1000 <= report["duration_ms"] < 2000
+    assert 1000 <= report["duration_ms"] < 5000
     assert good["outcome"] == "success"
     assert dead["MessageAttributes"]["error_type"]["StringValue"] == "Sandbox.Timedout"
 
@@ -348,6 +348,7 @@ def test_a_queue_service_that_goes_and_comes_back(
             if event["Records"][0]["body"] == "before": time.sleep(2)
         """,
         endpoint=f"http://127.0.0.1:{proxy.port}",
+        WORKER_VISIBILITY_SECONDS=60,  # no heartbeat in the gap, which would be a third operation
     ) as worker:
         worker.await_event("working on before")
         proxy.cut()
