@@ -60,9 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start an embedded lab: emulator, mailbox and workers")
     up.add_argument("--port", type=_port, help="port of the emulator (default: a free one)")
     up.add_argument(
+        "--workers", type=_positive, default=1, help="worker processes a function (default: 1)"
+    )
+    up.add_argument(
         "--concurrency",
         type=_positive,
-        help="execution environments a function (default: one a core)",
+        help="execution environments a worker process (default: one a core)",
     )
     up.set_defaults(run=_up)
 
@@ -125,7 +128,7 @@ def _add_dead_letters(commands: Any) -> None:
 
 def _up(options: argparse.Namespace) -> ExitCode:
     with people.status("starting the lab"):
-        state = lab.up(port=options.port, concurrency=options.concurrency)
+        state = lab.up(port=options.port, workers=options.workers, concurrency=options.concurrency)
     if options.port is not None and not state.endpoint.endswith(f":{options.port}"):
         people.print("a lab ran already, on another port")
     page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint, any credentials).")

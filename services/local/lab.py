@@ -35,9 +35,14 @@ def default_concurrency() -> int:
 
 
 def up(
-    root: Path = DEFAULT_ROOT, port: int | None = None, concurrency: int | None = None
+    root: Path = DEFAULT_ROOT,
+    port: int | None = None,
+    workers: int = 1,
+    concurrency: int | None = None,
 ) -> LabState:
     """Starts a lab and returns when it is ready; a lab that runs already is returned as it is.
+
+    Every function gets `workers` processes of `concurrency` execution environments each.
 
     Raises PermanentError when a port or a leftover is in the way, TransientError when the lab does
     not become ready.
@@ -55,6 +60,7 @@ def up(
     files.logs.mkdir(parents=True, exist_ok=True)
     files.state.unlink(missing_ok=True)
     command = [sys.executable, "-m", "services.local.supervisor", str(root)]
+    command += ["--workers", str(workers)]
     command += ["--concurrency", str(concurrency or default_concurrency())]
     command += ["--port", str(port)] if port is not None else []
     with files.log("supervisor").open("ab") as log:

@@ -1,6 +1,6 @@
 """The process that runs a lab: the emulator, the mailbox, a worker process for each function.
 
-    python -m services.local.supervisor ROOT [--port N] [--concurrency N]
+    python -m services.local.supervisor ROOT [--port N] [--workers N] [--concurrency N]
 
 It provisions the emulator, starts a worker for every function with a queue, restarts what dies,
 and ends everything on SIGTERM. The command returns at once and the supervisor goes on in the
@@ -69,6 +69,7 @@ class Supervisor:
 
     files: LabFiles
     port: int
+    workers: int
     concurrency: int
     stopping: bool = False
     children: list[_Child] = field(default_factory=list)
@@ -133,11 +134,12 @@ class Supervisor:
                 "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
                 "WORKER_CONCURRENCY": str(min(self.concurrency, item.queue.maximum_concurrency)),
             }
-            self._start(
-                item.name,
-                [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
-                environment,
-            )
+            for number in range(1, self.workers + 1):
+                self._start(
+                    item.name if self.workers == 1 else f"{item.name}-{number}",
+                    [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
+                    environment,
+                )
 
     def _start_mailbox(self, port: int) -> None:
         # E-mails of a lab before would be told as sent by this one.
@@ -253,7 +255,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services.local.supervisor")
     parser.add_argument("root", type=Path)
     parser.add_argument("--port", type=int, default=None)
-    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--concurrency", type=int, default=1)
     arguments = parser.parse_args()
     files = LabFiles(arguments.root)
     lock = hold_lock(files)
@@ -265,7 +268,7 @@ def main() -> int:
         if os.fork() > 0:
             return 0
         port = arguments.port or emulator.free_port()
-        return Supervisor(files, port, arguments.concurrency).run()
+        return Supervisor(files, port, arguments.workers, arguments.concurrency).run()
 
 
 if __name__ == "__main__":

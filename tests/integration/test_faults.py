@@ -45,7 +45,7 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 class Killer(threading.Thread):
-    """Kills a worker process of the lab every two seconds, each function's in turn."""
+    """Kills a worker process of the lab every two seconds, each in its turn."""
 
     def __init__(self, files: LabFiles) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Killer(threading.Thread):
 def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
     # What a killed worker held comes back soon, so that the test ends soon.
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
-    state = labs.up(tmp_path / "lab")
+    state = labs.up(tmp_path / "lab", workers=2, concurrency=1)
     yield state
     labs.down(tmp_path / "lab")
 
