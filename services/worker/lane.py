@@ -168,7 +168,7 @@ class Lane:
             stop.draining.wait(EMPTY_SECONDS)
 
     def _work(self, messages: Sequence[Message]) -> None:
-        if self._all.stop.draining.is_set() or not self._environment_ready():
+        if self._all.stop.draining.is_set() or not self._environment_ready(patient=False):
             self._all.settler.hand_back(messages)
             return
         environment = self._environment
@@ -192,9 +192,9 @@ class Lane:
             self._all.settler.settle, messages, failed, invocation.request_id
         )
 
-    def _environment_ready(self) -> bool:
+    def _environment_ready(self, *, patient: bool = True) -> bool:
         """Whether an environment is there for the next batch; starts one where needed. After a
-        failed start it waits, longer each time."""
+        failed start it waits, longer each time, if it is `patient`: not with messages in hand."""
         if self._environment is not None:
             if self._environment.ready():
                 return True
@@ -233,7 +233,8 @@ class Lane:
                     init_ms=round((time.monotonic() - started) * 1000, 1),
                 )
                 return True
-        stop.draining.wait(delay)
+        if patient:
+            stop.draining.wait(delay)
         return False
 
     def _close_environment(self) -> None:

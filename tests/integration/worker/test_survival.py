@@ -220,6 +220,31 @@ def test_an_init_error_is_told_and_backs_off_without_receiving(
         worker.await_event("receive 1")
 
 
+def test_a_message_that_meets_no_environment_is_handed_back(
+    start: Start, queues: Queues, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    with start(
+        f"""
+        import pathlib
+        if pathlib.Path({str(broken)!r}).exists():
+            raise LookupError("broken since")
+        def handler(event, context): pass
+        """,
+        WORKER_POLL_WAIT_SECONDS=10,
+    ) as worker:
+        (environment,) = worker.await_event("environment-started")
+        time.sleep(0.5)  # now it polls
+        broken.touch()
+        os.kill(environment["pid"], signal.SIGKILL)
+        queues.send("early")
+        worker.await_event("handed-back")
+        eventually(lambda: queues.counts() == (1, 0), "it is there for others")
+        broken.unlink()
+        worker.reports(1)
+        eventually(queues.empty, "it is done in the end")
+
+
 def test_an_init_that_hangs_is_given_up(start: Start, queues: Queues) -> None:
     with start(
         """
