@@ -49,11 +49,13 @@ format: $(READY) ## Format and fix what ruff can fix
 requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade requirements/dev.in -o requirements/dev.txt
-	@for input in images/*/requirements.in; do \
+	@for input in images/*/requirements.in docker/worker-requirements.in; do \
 	  echo "$$input"; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 	    --no-header --constraint requirements/dev.txt "$$input" -o "$${input%.in}.txt"; \
 	done
+
+include docker/Makefile.inc
 
 clean: ## Remove the environment and all local state
 	rm -rf $(VENV) .darkroom build *.egg-info

@@ -21,7 +21,7 @@ def check_pixels(width: int, height: int, limits: Limits) -> None:
         raise PhotoRejected(
             RejectionReason.TOO_MANY_PIXELS,
             f"The picture has {width:,} x {height:,} pixels; at most "
-            f"{limits.pixels_per_frame_max:,} in all are taken. Please upload it smaller.",
+            f"{limits.pixels_per_frame_max:,} pixels are taken. Please upload it smaller.",
         )
 
 

@@ -86,7 +86,7 @@ def _caption(outcome: Outcome) -> str:
     if not outcome.developed:
         return f"rejected: {shown['reason']}"
     parts = (
-        f"{shown['format']} {shown['width']}×{shown['height']}",
+        f"{shown['format']} {shown['width']} x {shown['height']}",
         shown["camera"] or "",
         f"{outcome.seconds:.2f} s",
     )

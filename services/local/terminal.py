@@ -17,6 +17,7 @@ from services.local.state import LabState
 # People read progress on stderr and tables on stdout; machines read stdout.
 people = Console(stderr=True, highlight=False)
 page = Console(highlight=False)
+_WIDE_COLUMNS = 110
 
 
 def develop_with_progress(
@@ -51,9 +52,12 @@ def develop_with_progress(
 
 def show_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Prints what became of each photo: a table, then why some were rejected."""
+    wide = page.width >= _WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "photo", "format", "pixels", "camera", "taken", "seconds", "outcome"):
-        table.add_column(name, justify="right" if name in ("pixels", "seconds") else "left")
+    for name in ("", "photo", "format", "pixels", *(["camera"] if wide else []), "taken"):
+        table.add_column(name, justify="right" if name == "pixels" else "left", no_wrap=True)
+    table.add_column("seconds", justify="right")
+    table.add_column("outcome", no_wrap=True)
     rejections = []
     for outcome in outcomes:
         shown = outcome.document()
@@ -63,8 +67,8 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
             escape(outcome.path.name),
             shown["format"] or "",
             f"{shown['width']}×{shown['height']}" if shown["width"] else "",
-            escape(shown["camera"] or ""),
-            (shown["taken_at"] or "")[:16].replace("T", " "),
+            *([escape(shown["camera"] or "")] if wide else []),
+            (shown["taken_at"] or "")[:10],
             f"{outcome.seconds:.2f}" if outcome.record else "",
             "[green]developed[/]"
             if outcome.developed

@@ -1,6 +1,7 @@
 """AWS clients: made once per execution environment, with timeouts and bounded retries.
 
-Making a client calls nothing; endpoint, region and credentials come from the SDK's own
+They are botocore's own: boto3's session adds nothing to a low-level client and 60 ms of CPU to a cold
+start. Making a client calls nothing; endpoint, region and credentials come from the SDK's own
 environment variables, so the same code talks to AWS and to an emulator.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -21,7 +22,7 @@ ATTEMPTS = 3
 @functools.cache
 def client(service: str) -> Any:
     """The one client of `service` ("s3", "dynamodb", ...) in this process."""
-    return _session().client(
+    return _session().create_client(
         service,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -34,8 +35,8 @@ def client(service: str) -> Any:
 
 
 @functools.cache
-def _session() -> boto3.session.Session:
-    return boto3.session.Session()
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
 
 
 def error_code(error: Exception) -> str:

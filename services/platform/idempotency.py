@@ -95,7 +95,7 @@ class IdempotencyStore:
             return Completed(json.loads(found["result"]))
         if found["lease_until"] >= now:
             raise AlreadyInProgressError(
-                f"idempotency key {key} is in progress for another {found['lease_until'] - now:.1f} s"
+                f"idempotency key {key} is claimed for another {found['lease_until'] - now:.1f} s"
             )
         successor = Claim(key, claim.owner, claim.lease_until, takes_over=True)
         if self._put(

@@ -142,7 +142,7 @@ def _done_with(
     log = logging.logger()
     try:
         work(message)
-    except Exception as error:  # noqa: BLE001  the boundary: logged, and given back to the queue
+    except Exception as error:
         # A traceback helps only where nobody foresaw the error.
         log.warning(
             "message-failed",
@@ -181,7 +181,7 @@ def _keep_as_dead_letter(
                 function=context.function_name,
             ),
         )
-    except Exception:  # noqa: BLE001  the message stays in its queue, whose redrive policy keeps it
+    except Exception:
         log.warning("dead-letter-not-sent", exc_info=True)
         return False
     log.error("dead-letter", error_type=type(error).__name__, reason=str(error))
