@@ -81,12 +81,13 @@ def _meta(source: bytes, start: int, stop: int) -> tuple[int, int]:
 
 
 def _check_extents(source: bytes, position: int, stop: int) -> None:
-    version = source[position]
-    sizes = int.from_bytes(source[position + 4 : position + 6], "big")
+    cursor = _Cursor(source, position, stop)
+    version = cursor.take(1)
+    cursor.take(3)
+    sizes = cursor.take(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version in (1, 2) else 0
     id_size = 4 if version == 2 else 2
-    cursor = _Cursor(source, position + 6, stop)
     for _ in range(cursor.take(id_size)):
         cursor.take(id_size)
         in_file = cursor.take(2) & 15 == 0 if version in (1, 2) else True

@@ -26,7 +26,7 @@ def read(source: bytes) -> Structure:
     """
     reader = _Reader(source)
     first, *others = reader.directories()
-    width, height = first.get(_WIDTH, [0])[0], first.get(_LENGTH, [0])[0]
+    width, height = ((first.get(tag) or [0])[0] for tag in (_WIDTH, _LENGTH))
     if not width or not height:
         damaged("it has no width or no height")
     needed = _data_end(first)

@@ -121,6 +121,24 @@ def test_a_gif_whose_pixels_run_out() -> None:
     assert caught.value.reason is RejectionReason.TRUNCATED
 
 
+def test_a_tiff_whose_width_has_no_value() -> None:
+    source = bytearray(photos.tiff(np.zeros((8, 8), np.uint8)))
+    source[14:18] = bytes(4)  # how many values the first entry, the width, has
+    with pytest.raises(PhotoRejected) as caught:
+        develop(bytes(source))
+    assert caught.value.reason is RejectionReason.DAMAGED
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.avif"])
+def test_a_heif_whose_directory_is_empty(name: str) -> None:
+    source = photos.valid_files()[name]
+    meta = b"\0\0\0\x14meta\0\0\0\0\0\0\0\x08iloc"
+    start = source.index(b"meta") - 4
+    with pytest.raises(PhotoRejected) as caught:
+        develop(source[:start] + meta)
+    assert caught.value.reason is RejectionReason.DAMAGED
+
+
 def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
