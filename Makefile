@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RESULTS := .darkroom/test-results
 
 .PHONY: help setup demo test lint types unit integration format requirements clean
 
@@ -37,10 +38,11 @@ types: $(READY) ## mypy, strict, over services/ and every handler
 	@for handler in images/*/handler.py; do echo "mypy $$handler"; $(BIN)/mypy "$$handler"; done
 
 unit: $(READY) ## Unit tests: no network
-	$(BIN)/pytest tests/unit -n 2
+	$(BIN)/pytest tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
 integration: $(READY) ## Integration tests on the embedded lab
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration tests/load -m 'not containers' --durations=10 \
+	  --junitxml=$(RESULTS)/integration.xml
 
 format: $(READY) ## Format and fix what ruff can fix
 	$(BIN)/ruff check --fix .

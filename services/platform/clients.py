@@ -1,7 +1,7 @@
 """AWS clients: made once per execution environment, with timeouts and bounded retries.
 
-They are botocore's own: boto3's session adds nothing to a low-level client and 60 ms of CPU to a cold
-start. Making a client calls nothing; endpoint, region and credentials come from the SDK's own
+They are botocore's own: boto3's session adds nothing to a low-level client and 60 ms of CPU to a
+cold start. Making a client calls nothing; endpoint, region and credentials come from the SDK's own
 environment variables, so the same code talks to AWS and to an emulator.
 """
 
