@@ -15,13 +15,21 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from services.local import demo, developing, lab
 from services.local.state import DEFAULT_ROOT, LabFiles, LabState, alive
-from services.local.terminal import develop_with_progress, page, people, show_outcomes
+from services.local.terminal import (
+    develop_with_progress,
+    page,
+    people,
+    show_outcomes,
+    shown_path,
+)
 from services.operations import dead_letters
 from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.load import command as load_test
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 
 
@@ -97,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_demo)
 
     _add_dead_letters(commands)
+    load_test.add(commands, lambda balanced: ExitCode.DONE if balanced else ExitCode.FAILED)
     return parser
 
 
@@ -160,8 +169,8 @@ def _status(options: argparse.Namespace) -> ExitCode:
     page.print(f"The lab at [bold]{state.endpoint}[/], since {state.started_at}.")
     processes = Table("process", "id", "restarts", "log", box=None, pad_edge=False)
     for child in state.children:
-        shown = str(child.pid) if alive(child.pid) else "[red]restarting[/]"
-        processes.add_row(child.name, shown, str(child.restarts), escape(child.log))
+        running = str(child.pid) if alive(child.pid) else "[red]restarting[/]"
+        processes.add_row(child.name, running, str(child.restarts), escape(shown_path(child.log)))
     page.print(processes)
     page.print()
     queues = Table("queue", "waiting", "in flight", "dead letters", box=None, pad_edge=False)
@@ -263,17 +272,14 @@ def _list_letters(options: argparse.Namespace) -> ExitCode:
     if not letters:
         page.print("No dead letters.")
         return ExitCode.DONE
-    table = Table("id", "function", "failed", "attempts", "error", "reason", box=None)
     for letter in letters:
-        table.add_row(
-            letter.message_id[:8],
-            letter.function,
-            letter.failed_at or letter.sent_at,
-            "" if letter.attempts is None else str(letter.attempts),
-            escape(letter.error_type),
-            escape(letter.reason),
+        attempts = "" if letter.attempts is None else f", attempt {letter.attempts}"
+        page.print(
+            f"[bold]{letter.message_id[:8]}[/]  {letter.function}  "
+            f"{(letter.failed_at or letter.sent_at)[:19].replace('T', ' ')}  "
+            f"[yellow]{escape(letter.error_type)}[/]{attempts}"
         )
-    page.print(table)
+        page.print(Padding(escape(letter.reason), (0, 0, 0, 10)))
     return ExitCode.DONE
 
 

@@ -67,7 +67,7 @@ def write_png(sheet: Sheet, path: Path) -> None:
                     top + (_CELL - thumbnail.height) // 2,
                 )
                 picture.paste(thumbnail.convert("RGB"), corner)
-        draw.text((left, top + _CELL + 8), _fitting(outcome.path.name, font), _INK, font)
+        draw.text((left, top + _CELL + 8), _fitting(outcome.name, font), _INK, font)
         draw.text((left, top + _CELL + 32), _fitting(_caption(outcome), small), _MUTED, small)
     picture.save(path, optimize=True)
 
@@ -105,7 +105,7 @@ def _page(sheet: Sheet) -> str:
         _card(outcome, outcome.record) for outcome in sheet.developed if outcome.record
     )
     refused = "\n".join(
-        f"<li><b>{escape(o.path.name)}</b> <code>{escape(str(o.document()['reason']))}</code> "
+        f"<li><b>{escape(o.name)}</b> <code>{escape(str(o.document()['reason']))}</code> "
         f"{escape(str(o.document()['message']))}</li>"
         for o in sheet.rejected
     )
@@ -174,8 +174,8 @@ def _card(outcome: Outcome, record: ImageRecord) -> str:
     return (
         f'<figure style="--colour:{escape(record.dominant_colour or _FRAME)}">'
         f'<a href="{folder}/large.jpg"><img loading="lazy" src="{folder}/{shown}" '
-        f'alt="{escape(outcome.path.name)}"></a>'
-        f"<figcaption><b>{escape(outcome.path.name)}</b> "
+        f'alt="{escape(outcome.name)}"></a>'
+        f"<figcaption><b>{escape(outcome.name)}</b> "
         f'<span class="facts">{outcome.seconds:.2f} s</span>'
         f'<div class="facts">{facts}<div>{links}</div></div></figcaption></figure>'
     )

@@ -17,7 +17,13 @@ from services.local.developing import Outcome
 from services.local.mailbox import SentMail, sent_mails
 from services.local.sample_photos import make_sample_photos
 from services.local.state import PROJECT, LabState
-from services.local.terminal import develop_with_progress, page, people, show_outcomes
+from services.local.terminal import (
+    develop_with_progress,
+    page,
+    people,
+    show_outcomes,
+    shown_path,
+)
 
 FOLDER = PROJECT / ".darkroom" / "demo"
 MAIL_WAIT_SECONDS = 30
@@ -44,7 +50,7 @@ def run(photos_folder: Path | None) -> int:
             shutil.rmtree(FOLDER / "photos", ignore_errors=True)
             (FOLDER / "photos").mkdir()
             photos = make_sample_photos(FOLDER / "photos")
-        people.print(f"made {len(photos)} sample photos in {_shown(FOLDER / 'photos')}")
+        people.print(f"made {len(photos)} sample photos in {shown_path(FOLDER / 'photos')}")
         mark = timed("making the sample photos", began)
     else:
         photos = developing.find_photos([photos_folder])
@@ -114,13 +120,6 @@ def _show_timings(
     developed = sum(outcome.developed for outcome in outcomes)
     page.print(
         f"\n[bold]{developed} developed, {len(outcomes) - developed} rejected.[/] "
-        f"Look at [bold]{_shown(FOLDER / 'index.html')}[/] and "
-        f"[bold]{_shown(FOLDER / 'contact-sheet.png')}[/]."
+        f"Look at [bold]{shown_path(FOLDER / 'index.html')}[/] and "
+        f"[bold]{shown_path(FOLDER / 'contact-sheet.png')}[/]."
     )
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -82,6 +82,11 @@ class Outcome:
         }
 
     @property
+    def name(self) -> str:
+        """The file's name for people; what is no text in it shows as question marks."""
+        return self.path.name.encode("utf-8", "replace").decode()
+
+    @property
     def developed(self) -> bool:
         return self.record is not None and self.record.status.value == "developed"
 

@@ -64,7 +64,7 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
         colour = shown["dominant_colour"]
         table.add_row(
             f"[{colour}]██[/]" if colour else "",
-            escape(outcome.path.name),
+            escape(outcome.name),
             shown["format"] or "",
             f"{shown['width']}×{shown['height']}" if shown["width"] else "",
             *([escape(shown["camera"] or "")] if wide else []),
@@ -75,9 +75,17 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
             else f"[yellow]{escape(str(shown['reason']))}[/]",
         )
         if not outcome.developed:
-            rejections.append(f"[bold]{escape(outcome.path.name)}[/] {escape(shown['message'])}")
+            rejections.append(f"[bold]{escape(outcome.name)}[/] {escape(shown['message'])}")
     page.print(table)
     if rejections:
         page.print("\n[yellow]Rejected:[/]")
         for line in rejections:
             page.print(f"  {line}")
+
+
+def shown_path(path: Path | str) -> str:
+    """`path` as a person would type it: from the current folder, where it lies below."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -17,6 +17,8 @@ from PIL import Image
 
 from services.local import emulator
 from services.local import lab as labs
+from services.local.contact_sheet import Sheet, write_html, write_png
+from services.local.developing import Outcome
 from services.local.mailbox import sent_mails
 from services.local.state import PROJECT, LabFiles, LabState, LabStatus, alive
 from services.platform.errors import PermanentError
@@ -105,6 +107,21 @@ class TestDevelop:
         by_name = {Path(a["path"]).name: a for a in json.loads(done.stdout)}
         assert by_name["empty.jpg"]["reason"] == "empty"
         assert by_name["copy.jpg"]["image_id"] == by_name["a b+c.jpg"]["image_id"]
+
+    def test_odd_names_are_names_too(self, tmp_path: Path) -> None:
+        picture = io.BytesIO()
+        Image.new("RGB", (64, 48), "green").save(picture, "JPEG")
+        names = [b"[bold]a'b $x.jpg", b"not \xff text.jpg", b"line\nbreak.jpg", b"%2B+ %.jpg"]
+        for name in names:
+            (tmp_path / os.fsdecode(name)).write_bytes(picture.getvalue())
+        done = darkroom("develop", str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("developed") == len(names)
+        sheet = Sheet(
+            tuple(Outcome(path, None, 0.0, "x") for path in tmp_path.iterdir()), (), tmp_path, ()
+        )
+        write_html(sheet, tmp_path / "index.html")
+        write_png(sheet, tmp_path / "sheet.png")
 
     @pytest.mark.parametrize(
         "arguments",
