@@ -1,0 +1,44 @@
+"""What a load test is asked to do, and the rules of a run that are not asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# A worker is killed this often when faults are wanted, but never more often than this in all.
+KILL_EVERY_SECONDS = 4.0
+KILLS_MAX = 500
+# What a killed worker held comes back after this lease (30 s unless told), so that a run with
+# faults ends soon. The claim on an e-mail is shortened in step (45 s unless told): it must outlive
+# the lease, and end before the message's last allowed receive.
+VISIBILITY_SECONDS = 5
+MAIL_LEASE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `rate` is in photos a second, `workers` in processes or containers of a function;
+    without a folder of photos, sample photos are made."""
+
+    run_id: str
+    count: int
+    rate: float
+    workers: int
+    faults: bool
+    photos: Path | None
+    folder: Path
+
+    @property
+    def owner(self) -> str:
+        """The customer whose photos these are: one of the run's own, so that all of them count."""
+        return f"load-{self.run_id}"
+
+    @property
+    def worker_variables(self) -> dict[str, str]:
+        """What the workers are told beyond what they always need."""
+        if not self.faults:
+            return {}
+        return {
+            "WORKER_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "MAIL_LEASE_SECONDS": str(MAIL_LEASE_SECONDS),
+        }
