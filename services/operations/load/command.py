@@ -29,7 +29,7 @@ from services.platform.errors import TransientError
 
 FOLDER = PROJECT / ".darkroom" / "load"
 DEFAULT_COUNT = 200
-DEFAULT_RATE = 4.0
+DEFAULT_RATE = 2.0
 DEFAULT_WORKERS = 2
 COUNT_MAX = 100_000
 RATE_MAX = 1_000.0

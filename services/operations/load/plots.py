@@ -39,7 +39,8 @@ class Bars:
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes say, units included. `marks` are moments on the x axis."""
+    """What the axes say, units included. `marks` are moments on the x axis, which reaches at least
+    to `x_end`: plots beneath each other can be compared."""
 
     x: str
     y: str
@@ -47,6 +48,7 @@ class Axes:
     mark_label: str = ""
     rules: Sequence[tuple[float, str]] = ()
     """Upright lines with a label each, such as percentiles."""
+    x_end: float = 0.0
 
 
 def lines(axes: Axes, series: Sequence[Series], title: str) -> str:
@@ -109,7 +111,7 @@ class _Frame:
     @classmethod
     def around(cls, points: Sequence[tuple[float, float]], axes: Axes) -> _Frame:
         across = [x for x, _ in points] + list(axes.marks) + [x for x, _ in axes.rules]
-        x_max = max(across, default=0.0) or 1.0
+        x_max = max([*across, axes.x_end]) or 1.0
         y_step = nice(max((y for _, y in points), default=0.0) / _TICKS)
         up = max((y for _, y in points), default=0.0)
         return cls(x_max, max(y_step, math.ceil(up / y_step) * y_step), nice(x_max / 8), y_step)
@@ -194,7 +196,7 @@ def _rules(frame: _Frame, axes: Axes) -> list[str]:
         left = x > WIDTH - 130
         parts.append(
             f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-            f'<text class="tick" x="{x - 4 if left else x + 4:.1f}" y="{y}" '
+            f'<text class="tick over" x="{x - 4 if left else x + 4:.1f}" y="{y}" '
             f'text-anchor="{"end" if left else "start"}">{escape(label)}</text>'
         )
     return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -27,6 +27,7 @@ from services.operations.load.stage import StageKind
 from services.operations.load.summary import ledger, verdict
 
 _POINTS = 1_000
+Timed = Callable[[str], Axes]
 _STYLE = Path(__file__).with_name("report.css")
 
 
@@ -175,8 +176,7 @@ def _discrepancies(run: Run) -> str:
 
 
 def _sections(run: Run, figures: Figures) -> Iterable[str]:
-    kills = [kill.at - run.began for kill in run.kills]
-    time_axis = "seconds since the run began"
+    timed = _timed(run)
     settled = [at - run.began for at in settled_at(run).values()]
     sent = [u.ended - run.began for u in run.uploads if u.problem is None]
 
@@ -188,7 +188,7 @@ def _sections(run: Run, figures: Figures) -> Iterable[str]:
         "Photos uploaded and settled",
         "The distance between the lines, across, is how long a photo waits.",
         plots.lines(
-            Axes(time_axis, "photos", kills, "worker killed"),
+            timed("photos"),
             [
                 Series("uploaded", "s2", plots.thinned(plots.cumulative(sent), _POINTS)),
                 Series("settled", "s1", plots.thinned(plots.cumulative(settled), _POINTS)),
@@ -200,19 +200,30 @@ def _sections(run: Run, figures: Figures) -> Iterable[str]:
         "Throughput",
         f"Photos settled in each second; {figures.throughput:.2f} a second on average.",
         plots.bars(
-            Axes(time_axis, "photos a second", kills, "worker killed"),
+            timed("photos a second"),
             [Bars("settled", "s1", 0.0, 1.0, _per_second(settled))],
             "photos settled in each second",
         ),
     )
-    yield _latency(run, figures, kills, time_axis)
-    yield _queues(run, kills, time_axis)
+    yield _latency(run, figures, timed)
+    yield _queues(run, timed)
     yield _durations(run, figures)
     yield _workers(figures)
     yield _cost(figures)
 
 
-def _latency(run: Run, figures: Figures, kills: Sequence[float], time_axis: str) -> str:
+def _timed(run: Run) -> Timed:
+    """Axes of a plot over the run's time, with the kills marked."""
+    kills = [kill.at - run.began for kill in run.kills]
+    end = run.samples[-1].at - run.began if run.samples else 0.0
+
+    def axes(y: str) -> Axes:
+        return Axes("seconds since the run began", y, kills, "worker killed", x_end=end)
+
+    return axes
+
+
+def _latency(run: Run, figures: Figures, timed: Timed) -> str:
     if figures.latency is None:
         return ""
     ended = {u.key: u.ended - run.began for u in run.uploads}
@@ -222,7 +233,7 @@ def _latency(run: Run, figures: Figures, kills: Sequence[float], time_axis: str)
     rules = [(spread.p50, f"p50 {spread.p50:.2f} s"), (spread.p90, f"p90 {spread.p90:.2f} s"),
              (spread.p99, f"p99 {spread.p99:.2f} s")]  # fmt: skip
     over_time = plots.lines(
-        Axes(time_axis, "seconds", kills, "worker killed"),
+        timed("seconds"),
         [Series("one photo, by the time of its upload", "s1",
                 [(ended[key], seconds) for key, seconds in found.items()], dots=True)],
         "latency of each photo over time",
@@ -239,7 +250,7 @@ def _latency(run: Run, figures: Figures, kills: Sequence[float], time_axis: str)
     )
 
 
-def _queues(run: Run, kills: Sequence[float], time_axis: str) -> str:
+def _queues(run: Run, timed: Timed) -> str:
     drawn = []
     for crew in run.crews:
         moments = [
@@ -249,7 +260,7 @@ def _queues(run: Run, kills: Sequence[float], time_axis: str) -> str:
         drawn.append(
             f"<figure><figcaption>{escape(crew.function)}</figcaption>"
             + plots.lines(
-                Axes(time_axis, "messages", kills, "worker killed"),
+                timed("messages"),
                 [
                     Series("waiting", "s1", [(at, d.waiting) for at, d in moments], filled=True),
                     Series("in flight", "s3", [(at, d.in_flight) for at, d in moments]),
