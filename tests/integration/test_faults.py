@@ -71,7 +71,7 @@ def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabS
 
 
 def test_workers_killed_every_two_seconds_lose_and_double_nothing(
-    faulty_lab: LabState, tmp_path: Path, record_property: Callable[[str, object], None]
+    faulty_lab: LabState, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -84,7 +84,7 @@ def test_workers_killed_every_two_seconds_lose_and_double_nothing(
     finally:
         killer.ended.set()
         killer.join()
-    record_property("kills", sum(killer.kills.values()))
+    record_testsuite_property("kills", sum(killer.kills.values()))
     assert sum(killer.kills.values()) >= 4, "too quick for the test to mean something"
     assert Counter(o.record.status.value for o in outcomes if o.record) == {"developed": PHOTOS}
     ids = [outcome.record.image_id for outcome in outcomes if outcome.record]
