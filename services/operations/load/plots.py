@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 20, 40
+# Marks stand above the frame: many of them would hide what is in it.
+MARK_PIXELS = 10
 _TICKS = 5
 _STEPS = (1, 2, 2.5, 5, 10)
 _LABEL_PIXELS = 6.2  # a character's width, about, at the size of the legend
@@ -156,7 +158,7 @@ def _svg(
     parts += _grid(frame)
     parts += [
         f'<line class="kill" x1="{frame.x(mark):.1f}" x2="{frame.x(mark):.1f}" '
-        f'y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+        f'y1="{TOP - MARK_PIXELS}" y2="{TOP}"/>'
         for mark in axes.marks
     ]
     parts += drawn

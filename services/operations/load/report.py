@@ -27,6 +27,7 @@ from services.operations.load.stage import StageKind
 from services.operations.load.summary import ledger, verdict
 
 _POINTS = 1_000
+_COLUMNS = 60
 Timed = Callable[[str], Axes]
 _STYLE = Path(__file__).with_name("report.css")
 
@@ -88,7 +89,7 @@ def page(run: Run, figures: Figures) -> str:
     good = "good" if run.books.balanced else "bad"
     body = [
         f'<header><p class="over">Darkroom load test · {began:%d %B %Y, %H:%M}</p>',
-        f'<h1 class="{good}">{escape(verdict(run))}</h1>',
+        f'<h1 class="{good}">{_headline(run)}</h1>',
         f'<p class="lead">{run.plan.count} photos at {run.plan.rate:g} a second {where}: '
         f"{escape(crews)}. {faults}</p></header>",
         _tiles(run, figures),
@@ -153,8 +154,8 @@ def _tiles(run: Run, figures: Figures) -> str:
         (f"{figures.throughput:.1f}", "photos a second, settled"),
         (f"{latency.p50:.2f} s" if latency else "–", "upload to catalogue, median"),
         (f"{latency.p99:.2f} s" if latency else "–", "upload to catalogue, p99"),
-        (f"${figures.dollars[Architecture.X86]:,.0f}", "a million photos, x86_64"),
-        (f"${figures.dollars[Architecture.ARM]:,.0f}", "a million photos, arm64"),
+        (f"${figures.dollars[Architecture.X86]:,.2f}", "a million photos, x86_64"),
+        (f"${figures.dollars[Architecture.ARM]:,.2f}", "a million photos, arm64"),
     ]
     if run.plan.faults:
         tiles.insert(1, (f"{len(run.kills)}", "workers killed"))
@@ -196,13 +197,14 @@ def _sections(run: Run, figures: Figures) -> Iterable[str]:
             "photos uploaded and settled over time",
         ),
     )
+    step = plots.nice(max(settled, default=0.0) / _COLUMNS)
     yield _figure(
         "Throughput",
-        f"Photos settled in each second; {figures.throughput:.2f} a second on average.",
+        f"Photos settled, in steps of {step:g} s; {figures.throughput:.2f} a second on average.",
         plots.bars(
             timed("photos a second"),
-            [Bars("settled", "s1", 0.0, 1.0, _per_second(settled))],
-            "photos settled in each second",
+            [Bars("settled", "s1", 0.0, step, _rates(settled, step))],
+            "photos settled a second over time",
         ),
     )
     yield _latency(run, figures, timed)
@@ -274,7 +276,7 @@ def _queues(run: Run, timed: Timed) -> str:
 
 def _durations(run: Run, figures: Figures) -> str:
     rows, drawn = [], []
-    for number, item in enumerate(figures.functions, 1):
+    for item in figures.functions:
         rows.append(
             [
                 item.function,
@@ -297,7 +299,7 @@ def _durations(run: Run, figures: Figures) -> str:
             f"<figure><figcaption>{caption}</figcaption>"
             + plots.bars(
                 Axes("milliseconds of an invocation", "invocations"),
-                [Bars("", f"s{number}", 0.0, step, counts)],
+                [Bars("", "s1", 0.0, step, counts)],
                 f"distribution of durations of {item.function}",
             )
             + "</figure>"
@@ -343,6 +345,12 @@ def _cost(figures: Figures) -> str:
     return f"<section><h2>A million photos on Lambda</h2>{_table(heads, rows)}</section>"
 
 
+def _headline(run: Run) -> str:
+    """The verdict, broken between its parts only."""
+    parts = verdict(run).split(", ")
+    return ", ".join(escape(part).replace(" ", "&nbsp;") for part in parts)
+
+
 class _Html(str):
     """A cell that is HTML already."""
 
@@ -380,10 +388,11 @@ def _spread_row(name: str, spread: Spread, digits: int) -> list[str]:
     return [name, *(f"{value:,.{digits}f}" for value in values)]
 
 
-def _per_second(moments: Sequence[float]) -> list[float]:
-    counts = [0.0] * (int(max(moments, default=0.0)) + 1)
+def _rates(moments: Sequence[float], step: float) -> list[float]:
+    """How many of `moments` a second there are, in each step of time."""
+    counts = [0.0] * (int(max(moments, default=0.0) / step) + 1)
     for moment in moments:
-        counts[max(0, int(moment))] += 1
+        counts[max(0, int(moment / step))] += 1 / step
     return counts
 
 

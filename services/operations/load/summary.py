@@ -45,7 +45,7 @@ def ledger(run: Run, figures: Figures) -> list[tuple[str, str]]:
         ("messages delivered again", f"{figures.redeliveries}"),
         ("repetitions recognised, and not repeated", f"{figures.repetitions}"),
     ]
-    if run.doubts:
+    if run.plan.faults or run.doubts:
         lines += [
             ("e-mails in doubt, found sent", f"{sent}"),
             ("e-mails in doubt, found not sent and replayed once", f"{len(run.doubts) - sent}"),

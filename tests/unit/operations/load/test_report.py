@@ -21,7 +21,8 @@ from .test_figures import run
 def test_the_page_needs_nothing_else_and_begins_with_the_verdict(tmp_path: Path) -> None:
     done = run()
     text = report.write(done, figures(done), tmp_path).read_text()
-    assert "3 photos, nothing lost, nothing doubled." in text.split("</h1>")[0]
+    assert "3 photos, nothing lost, nothing doubled." in text.split("</title>")[0]
+    assert "nothing&nbsp;doubled." in text.split("</h1>")[0]
     assert text.count("<svg") == 8
     for outside in ("http://", "https://", "<script", "@import", "url("):
         assert outside not in text.replace('xmlns="http://www.w3.org/2000/svg"', ""), outside
@@ -33,7 +34,7 @@ def test_what_is_wrong_stands_in_the_report_escaped() -> None:
     books = balance(replace(found, mails=(*found.mails, "<unknown>")))
     done = run(books=books)
     text = report.page(done, figures(done))
-    assert '<h1 class="bad">3 photos: 1 doubled.</h1>' in text
+    assert '<h1 class="bad">3&nbsp;photos:&nbsp;1&nbsp;doubled.</h1>' in text
     assert "&lt;unknown&gt;" in text
     assert "<unknown>" not in text
 
