@@ -1,0 +1,151 @@
+"""The load test as people run it, in containers; and what it says when it cannot run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.operations import images
+from services.operations.images import ImageError
+from services.operations.load.containers import RUN_LABEL
+from services.platform.manifest import load_all
+
+pytestmark = pytest.mark.containers
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "services.cli", "load-test"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Skips without an engine (fails in CI); afterwards nothing of ours is in it."""
+    try:
+        images.require_engine()
+    except ImageError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    before = _ours()
+    yield
+    assert _ours() <= before
+
+
+def _ours() -> set[str]:
+    by_label = ["--quiet", "--filter", f"label={RUN_LABEL}"]
+    return {
+        *images.docker("ps", "--all", *by_label).split(),
+        *images.docker("network", "ls", *by_label).split(),
+    }
+
+
+@pytest.fixture
+def built() -> None:
+    done, failed = images.build((), base=images.BASE, wanted=images.host_platform(), force=False)
+    missing = {m.name for m in load_all(ROOT / "images")} - {image.function for image in done}
+    if missing:
+        pytest.fail("the images do not build:\n" + "\n".join(failed))
+
+
+def _run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *options],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("built")
+def test_every_photo_is_accounted_for() -> None:
+    done = _run("--count", "40", "--rate", "4", "--workers", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "40 photos, nothing lost, nothing doubled." in done.stdout
+    page = ROOT / done.stdout.rsplit("The report: ", 1)[1].strip().replace("\n", "")
+    report = json.loads(page.with_suffix(".json").read_text())
+    assert report["plan"]["stage"] == "containers"
+    assert (report["books"]["developed"], report["books"]["rejected"]) == (39, 1)
+    assert report["books"]["notified"] == 40
+    assert [crew["cpus"] for crew in report["crews"]] == pytest.approx([1.0, 512 / 1769])
+    assert report["figures"]["dollars"]["arm64"] < report["figures"]["dollars"]["x86_64"]
+    assert report["figures"]["workers"][0]["peak_mib"] > 50
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        give_up_at = time.monotonic() + 60
+        while not _ours() and time.monotonic() < give_up_at:
+            time.sleep(0.2)
+        assert _ours(), "it did not start"
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert b"interrupted" in told
+
+
+@pytest.mark.usefixtures("built")
+def test_localstack_dying_is_told() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        by_image = ["--quiet", "--filter", f"label={RUN_LABEL}"]
+        by_image += ["--filter", "ancestor=localstack/localstack:4.14.0"]
+        give_up_at = time.monotonic() + 90
+        found: list[str] = []
+        workers = [
+            "--filter",
+            f"label={RUN_LABEL}",
+            "--filter",
+            "ancestor=darkroom/process-image:latest",
+        ]
+        while not (found and images.docker("ps", "--quiet", *workers)):
+            assert time.monotonic() < give_up_at, "it did not start"
+            found = images.docker("ps", *by_image).split()
+            time.sleep(0.2)
+        images.docker("kill", found[0])
+        _, told = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 1
+    assert "localstack ended" in told.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("built")
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = _run("--port", str(port))
+    assert done.returncode == 2
+    assert f"port {port} is taken" in done.stderr
+
+
+def test_no_engine_is_told() -> None:
+    done = _run(DOCKER_HOST="tcp://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "no Docker engine answers" in done.stderr

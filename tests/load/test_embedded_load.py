@@ -1,0 +1,53 @@
+"""The load test itself, small, on an embedded lab: nothing lost or doubled while workers die."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services import cli
+from services.local.emulator import ACCESS_KEY_ID
+from services.operations.load import command
+
+PHOTOS = 30
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A few small photos and one that is none, so that the run is short."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, colour in enumerate(("red", "green", "blue", "grey")):
+        Image.new("RGB", (1600, 1200), colour).save(folder / f"{number}.jpg")
+    (folder / "letter.jpg").write_text("I am no photo.")
+    return folder
+
+
+def test_a_run_with_faults_balances(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "FOLDER", tmp_path / "load")
+    code = cli.main(
+        ["load-test", "--embedded", "--faults", "--photos", str(photos), "--count", str(PHOTOS),
+         "--rate", "3", "--workers", "2"]
+    )  # fmt: skip
+    told = capsys.readouterr().out
+    (page,) = (tmp_path / "load").glob("*/report.html")
+    report = json.loads(page.with_suffix(".json").read_text())
+    assert code == 0, told
+    assert f"{PHOTOS} photos, nothing lost, nothing doubled." in told
+    assert (report["books"]["developed"], report["books"]["rejected"]) == (24, 6)
+    assert report["books"]["notified"] == PHOTOS
+    assert len(report["kills"]) >= 2, "too quick for the test to mean something"
+    assert report["figures"]["latency"]["count"] == PHOTOS
+    assert {w["function"] for w in report["figures"]["workers"]} == {
+        "process-image",
+        "send-image-email",
+    }
+    assert ACCESS_KEY_ID not in page.read_text()
