@@ -16,7 +16,7 @@ from services.operations.load.generator import Upload
 class Fault(StrEnum):
     """What can be wrong with the books; the value is what a reader sees."""
 
-    NOT_UPLOADED = "did not arrive"
+    NOT_UPLOADED = "not uploaded"
     PHOTO_LOST = "photo lost"
     PHOTO_DOUBLED = "photo doubled"
     WRONG_OUTCOME = "wrong outcome"
@@ -29,7 +29,7 @@ class Fault(StrEnum):
     DEAD_LETTER = "dead letter"
 
 
-LOST = frozenset({Fault.NOT_UPLOADED, Fault.PHOTO_LOST, Fault.RENDITION_LOST, Fault.MAIL_LOST})
+LOST = frozenset({Fault.PHOTO_LOST, Fault.RENDITION_LOST, Fault.MAIL_LOST})
 DOUBLED = frozenset(
     {Fault.PHOTO_DOUBLED, Fault.RENDITION_STRAY, Fault.MAIL_DOUBLED, Fault.MAIL_STRAY}
 )
@@ -68,12 +68,14 @@ def balance(evidence: Evidence) -> Books:
     arrived = [upload for upload in evidence.uploads if upload.problem is None]
     outcomes = Counter(_status(evidence, upload) for upload in arrived)
     mails = Counter(evidence.mails)
-    told = {u.key: _event(evidence, u) for u in arrived}
+    # An upload that got no answer may have arrived all the same: then it is no stray, either.
+    told = {u.key: _event(evidence, u) for u in evidence.uploads}
+    counted = {u.key: told[u.key] for u in arrived}
     return Books(
         uploaded=len(arrived),
         developed=outcomes[ImageStatus.DEVELOPED],
         rejected=outcomes[ImageStatus.REJECTED],
-        notified=sum(event is not None and mails[event] == 1 for event in told.values()),
+        notified=sum(event is not None and mails[event] == 1 for event in counted.values()),
         discrepancies=(
             *(
                 Discrepancy(Fault.NOT_UPLOADED, u.key, u.problem)
@@ -82,7 +84,11 @@ def balance(evidence: Evidence) -> Books:
             ),
             *_photos(evidence, arrived),
             *_renditions(evidence),
-            *_mails(mails, told),
+            *_mails(mails, counted),
+            *(
+                Discrepancy(Fault.MAIL_STRAY, event, f"{mails[event]} e-mails for no photo of ours")
+                for event in mails.keys() - set(told.values())
+            ),
             *_queues(evidence),
         ),
     )
@@ -125,7 +131,7 @@ def _photos(evidence: Evidence, arrived: list[Upload]) -> Iterator[Discrepancy]:
             yield Discrepancy(
                 Fault.WRONG_OUTCOME, upload.key, f"{status.value}: {record.reason or 'no reason'}"
             )
-    wanted = {upload.image_id for upload in arrived}
+    wanted = {upload.image_id for upload in evidence.uploads}
     for stray in evidence.records.keys() - wanted:
         yield Discrepancy(Fault.PHOTO_DOUBLED, stray, "a record of a photo that nobody uploaded")
 
@@ -146,8 +152,6 @@ def _mails(mails: Counter[str], told: dict[str, str | None]) -> Iterator[Discrep
             yield Discrepancy(Fault.MAIL_LOST, key, f"no e-mail for event {event}")
         elif mails[event] > 1:
             yield Discrepancy(Fault.MAIL_DOUBLED, key, f"{mails[event]} e-mails for event {event}")
-    for event in mails.keys() - set(told.values()):
-        yield Discrepancy(Fault.MAIL_STRAY, event, f"{mails[event]} e-mails for an unknown event")
 
 
 def _queues(evidence: Evidence) -> Iterator[Discrepancy]:

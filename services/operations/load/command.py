@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
-import signal
+import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -22,6 +21,7 @@ from services.operations.load.conduct import Conductor, Run, Sample
 from services.operations.load.containers import ContainerStage
 from services.operations.load.embedded import EmbeddedStage
 from services.operations.load.figures import figures
+from services.operations.load.interrupts import terminated_like_interrupted
 from services.operations.load.photos import album_of, sample_album
 from services.operations.load.plan import Plan
 from services.operations.load.stage import Stage
@@ -66,7 +66,9 @@ def add(commands: Any, finished: Callable[[bool], Any]) -> None:
     )  # fmt: skip
     parser.add_argument("--faults", action="store_true", help="kill a worker every few seconds")
     parser.add_argument(
-        "--port", type=_whole(65_535), help="LocalStack's port on loopback (default: a free one)"
+        "--port",
+        type=_whole(65_535),
+        help="the emulator's port on loopback (default: a free one)",
     )
     parser.set_defaults(run=lambda options: finished(run(options)))
 
@@ -74,7 +76,7 @@ def add(commands: Any, finished: Callable[[bool], Any]) -> None:
 def run(options: argparse.Namespace) -> bool:
     """One load test; whether nothing was lost or doubled. Raises DarkroomError."""
     now = datetime.now().astimezone()
-    run_id = now.strftime("%Y%m%d-%H%M%S")
+    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"  # others may run at the same time
     plan = Plan(
         run_id=run_id,
         count=options.count,
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> bool:
         folder=FOLDER / run_id,
     )
     try:
-        with _terminated_like_interrupted():
+        with terminated_like_interrupted():
             done = _perform(plan, options)
             shown = figures(done)
             summary.show(done, shown, page)
@@ -114,7 +116,7 @@ def _perform(plan: Plan, options: argparse.Namespace) -> Run:
         plan.folder.mkdir(parents=True)
         tell("starting the lab")
         opened: AbstractContextManager[Stage] = (
-            EmbeddedStage.opened(plan)
+            EmbeddedStage.opened(plan, options.port)
             if options.embedded
             else ContainerStage.opened(plan, options.port, tell)
         )
@@ -131,20 +133,6 @@ def _perform(plan: Plan, options: argparse.Namespace) -> Run:
         with opened as stage:
             tell("the first photos")
             return Conductor(plan, stage, album, progress).run()
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: everything is removed first."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _whole(maximum: int) -> Callable[[str], int]:

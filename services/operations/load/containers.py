@@ -10,7 +10,6 @@ import email
 import email.policy
 import json
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -29,6 +28,7 @@ from services.mail.compose import EVENT_ID_HEADER
 from services.operations import images
 from services.operations.images import ImageError, docker
 from services.operations.load import stage
+from services.operations.load.interrupts import undisturbed
 from services.operations.load.plan import Plan
 from services.operations.load.stage import Crew, Places, StageKind
 from services.platform import manifest
@@ -106,7 +106,7 @@ class ContainerStage:
             yield made
         finally:
             progress("removing the containers")
-            with _undisturbed():
+            with undisturbed():
                 remove(f"{RUN_LABEL}={plan.run_id}")
 
     # -- what a stage can do
@@ -301,7 +301,8 @@ class ContainerStage:
 
     def _postgres_ready(self) -> bool:
         try:
-            docker("exec", self._clouds["postgres"], "pg_isready", "--quiet", "-U", "darkroom")
+            docker("exec", self._clouds["postgres"], "pg_isready", "--quiet",
+                   "--host", LOOPBACK, "--username", "darkroom")  # fmt: skip
         except ImageError:
             return False
         return True
@@ -387,20 +388,6 @@ def remove_abandoned() -> None:
         host, _, process = owner.rpartition(" ")
         if host == socket.gethostname() and process.isdigit() and not alive(int(process)):
             remove(f"{RUN_LABEL}={run}")
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No interrupt for the length of a `with` block: cleaning up is not to be cut short."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [(n, signal.signal(n, signal.SIG_IGN)) for n in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _fetch(url: str, timeout_seconds: float) -> bytes:

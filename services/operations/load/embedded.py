@@ -14,6 +14,7 @@ from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.state import PROJECT, LabFiles, LabState, alive
 from services.operations.load import stage
+from services.operations.load.interrupts import undisturbed
 from services.operations.load.plan import Plan
 from services.operations.load.stage import Crew, Places, StageKind
 from services.platform import manifest
@@ -51,15 +52,17 @@ class EmbeddedStage:
 
     @classmethod
     @contextmanager
-    def opened(cls, plan: Plan) -> Iterator[EmbeddedStage]:
-        """The stage for the length of a `with` block. Raises TransientError, PermanentError."""
+    def opened(cls, plan: Plan, port: int | None = None) -> Iterator[EmbeddedStage]:
+        """The stage for the length of a `with` block; the emulator answers on `port` of loopback, a
+        free one unless told. Raises TransientError, PermanentError."""
         root = plan.folder / "lab"
         with _environment(plan.worker_variables):
-            state = labs.up(root, workers=plan.workers, concurrency=1)
+            state = labs.up(root, port, workers=plan.workers, concurrency=1)
         try:
             yield cls(plan, state, LabFiles(root))
         finally:
-            labs.down(root)
+            with undisturbed():
+                labs.down(root)
 
     def client(self, service: str) -> Any:
         return stage.client(self._state.endpoint, service)

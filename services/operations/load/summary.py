@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.operations.load.accounting import DOUBLED, LOST
+from services.operations.load.accounting import DOUBLED, LOST, Fault
 from services.operations.load.conduct import Run
 from services.operations.load.doubts import Verdict
 from services.operations.load.figures import Architecture, Figures, Spread
@@ -20,13 +20,13 @@ def verdict(run: Run) -> str:
     photos = f"{books.uploaded} photo{'s' * (books.uploaded != 1)}"
     if books.balanced:
         return f"{photos}, nothing lost, nothing doubled."
-    lost, doubled = books.count(LOST), books.count(DOUBLED)
-    other = len(books.discrepancies) - lost - doubled
-    parts = [
-        f"{number} {word}"
-        for number, word in ((lost, "lost"), (doubled, "doubled"), (other, "otherwise wrong"))
-        if number
-    ]
+    counts = {
+        "lost": books.count(LOST),
+        "doubled": books.count(DOUBLED),
+        "not uploaded": books.count(frozenset({Fault.NOT_UPLOADED})),
+    }
+    counts["otherwise wrong"] = len(books.discrepancies) - sum(counts.values())
+    parts = [f"{number} {word}" for word, number in counts.items() if number]
     return f"{photos}: {', '.join(parts)}."
 
 

@@ -130,3 +130,11 @@ def test_photos_of_a_folder_have_no_expected_outcome() -> None:
     found = evidence()
     uploads = tuple(replace(u, expected=None) for u in found.uploads)
     assert balance(replace(found, uploads=uploads)).balanced
+
+
+def test_an_upload_that_got_no_answer_and_arrived_is_wrong_in_that_alone() -> None:
+    found = evidence()
+    uploads = (replace(found.uploads[0], problem="ReadTimeoutError"), *found.uploads[1:])
+    books = balance(replace(found, uploads=uploads))
+    assert [d.fault for d in books.discrepancies] == [Fault.NOT_UPLOADED]
+    assert (books.uploaded, books.notified) == (2, 2)
