@@ -56,9 +56,9 @@ class EmbeddedStage:
         """The stage for the length of a `with` block; the emulator answers on `port` of loopback, a
         free one unless told. Raises TransientError, PermanentError."""
         root = plan.folder / "lab"
-        with _environment(plan.worker_variables):
-            state = labs.up(root, port, workers=plan.workers, concurrency=1)
         try:
+            with _environment(plan.worker_variables):
+                state = labs.up(root, port, workers=plan.workers, concurrency=1)
             yield cls(plan, state, LabFiles(root))
         finally:
             with undisturbed():
