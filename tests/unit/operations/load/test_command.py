@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from services import cli
 from services.local.state import PROJECT
 from services.operations import images
 from services.operations.images import ImageError
-from services.operations.load import containers
+from services.operations.load import command, containers
 from services.operations.load.plan import MAIL_LEASE_SECONDS, VISIBILITY_SECONDS
 from services.platform.errors import PermanentError
 from services.platform.manifest import load_all
@@ -44,6 +46,18 @@ def test_a_wrong_value_is_told(
 def test_a_folder_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["load-test", "--photos", "/nowhere"]) == 2
     assert "/nowhere does not exist" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "_perform", full)
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    assert cli.main(["load-test", "--embedded"]) == 1
+    assert "the disk is full" in capsys.readouterr().err
 
 
 class Engine:
