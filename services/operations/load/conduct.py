@@ -144,7 +144,8 @@ class Conductor:
 
     def _observe(self, generating: Future[None], killing: Future[None] | None) -> None:
         """Looks on until nothing is left to do, or nothing has happened for too long."""
-        progress = _Progress()
+        # A slow timetable is no standstill.
+        progress = _Progress(NO_PROGRESS_SECONDS + 1 / self._plan.rate)
         checked_at = quiet_since = 0.0
         while True:
             now = time.monotonic()
@@ -212,13 +213,14 @@ class Conductor:
 class _Progress:
     """Whether something still happens. Raises TransientError when the stage stays silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience = patience_seconds
         self._last: tuple[int, int, int] | None = None
         self._since = time.monotonic()
 
     @property
     def stalled(self) -> bool:
-        return time.monotonic() - self._since > NO_PROGRESS_SECONDS
+        return time.monotonic() - self._since > self._patience
 
     def note(self, sample: Sample) -> None:
         now = (sample.uploaded, sample.settled, sum(d.total for d in sample.depths.values()))
@@ -228,7 +230,7 @@ class _Progress:
     def note_silence(self, error: Exception) -> None:
         if self.stalled:
             raise TransientError(
-                f"the lab's queues and tables have not answered for {NO_PROGRESS_SECONDS:.0f} s "
+                f"the lab's queues and tables have not answered for {self._patience:.0f} s "
                 f"({error}): the machine is too small for this rate; try a lower one"
             )
 
