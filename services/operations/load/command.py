@@ -7,7 +7,7 @@ import errno
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,10 @@ def run(options: argparse.Namespace) -> bool:
                 f"the disk is full: remove what is old in {FOLDER}, or `docker system df`"
             ) from error
         raise TransientError(f"the load test cannot go on: {error}") from error
+    finally:
+        # A run that was ended early has left nothing to read, unless its lab did.
+        with suppress(OSError):
+            plan.folder.rmdir()
     page.print(f"\nThe report: [bold]{escape(str(_shown(written)))}[/]")
     return done.books.balanced
 
