@@ -198,7 +198,7 @@ def _rules(frame: _Frame, axes: Axes) -> list[str]:
         left = x > WIDTH - 130
         parts.append(
             f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-            f'<text class="tick over" x="{x - 4 if left else x + 4:.1f}" y="{y}" '
+            f'<text class="tick told" x="{x - 4 if left else x + 4:.1f}" y="{y}" '
             f'text-anchor="{"end" if left else "start"}">{escape(label)}</text>'
         )
     return parts

@@ -28,6 +28,7 @@ from services.operations.load.summary import ledger, verdict
 
 _POINTS = 1_000
 _COLUMNS = 60
+_BEYOND_P99 = 1.25
 Timed = Callable[[str], Axes]
 _STYLE = Path(__file__).with_name("report.css")
 
@@ -230,8 +231,9 @@ def _latency(run: Run, figures: Figures, timed: Timed) -> str:
         return ""
     ended = {u.key: u.ended - run.began for u in run.uploads}
     found = latencies(run)
-    step, counts = plots.histogram(list(found.values()))
     spread = figures.latency
+    step, counts, beyond = _histogram(list(found.values()), spread)
+    caption = "Distribution" + _beyond(beyond)
     rules = [(spread.p50, f"p50 {spread.p50:.2f} s"), (spread.p90, f"p90 {spread.p90:.2f} s"),
              (spread.p99, f"p99 {spread.p99:.2f} s")]  # fmt: skip
     over_time = plots.lines(
@@ -248,7 +250,8 @@ def _latency(run: Run, figures: Figures, timed: Timed) -> str:
     table = _table(["", "p50", "p90", "p99", "max"], [_spread_row("seconds", spread, 2)])
     return (
         "<section><h2>From upload to catalogue</h2>"
-        f"{table}<figure>{spread_out}</figure><figure>{over_time}</figure></section>"
+        f"{table}<figure><figcaption>{caption}</figcaption>{spread_out}</figure>"
+        f"<figure><figcaption>Over time</figcaption>{over_time}</figure></section>"
     )
 
 
@@ -290,11 +293,8 @@ def _durations(run: Run, figures: Figures) -> str:
         durations = [
             i.duration_ms for i in run.logs.invocations if i.function == item.function
         ]  # fmt: skip
-        # One that met a stall would squeeze all others into one column.
-        cut = item.duration_ms.p99 * 1.5
-        step, counts = plots.histogram([d for d in durations if d <= cut])
-        beyond = sum(d > cut for d in durations)
-        caption = escape(item.function) + (f"; {beyond} longer than shown" if beyond else "")
+        step, counts, beyond = _histogram(durations, item.duration_ms)
+        caption = escape(item.function) + _beyond(beyond)
         drawn.append(
             f"<figure><figcaption>{caption}</figcaption>"
             + plots.bars(
@@ -309,13 +309,25 @@ def _durations(run: Run, figures: Figures) -> str:
     return f"<section><h2>Invocations</h2>{_table(heads, rows)}{''.join(drawn)}</section>"
 
 
+def _histogram(values: Sequence[float], spread: Spread) -> tuple[float, list[float], int]:
+    """A column's width, the columns, and how many values lie beyond them: one that met a stall
+    would squeeze all others into one column."""
+    end = spread.p99 * _BEYOND_P99
+    step, counts = plots.histogram([value for value in values if value <= end])
+    return step, counts, sum(value > end for value in values)
+
+
+def _beyond(count: int) -> str:
+    return f"; {count} longer than shown" if count else ""
+
+
 def _workers(figures: Figures) -> str:
     rows = []
     for item in figures.workers:
         share = min(1.0, item.peak_mib / item.memory_mib)
         meter = (
-            f'<span class="meter"><i style="width:{share:.1%}"></i></span> '
-            f"{item.peak_mib} of {item.memory_mib} MiB"
+            f"{item.peak_mib} of {item.memory_mib} MiB "
+            f'<span class="meter"><i style="width:{share:.1%}"></i></span>'
         )
         rows.append([item.worker, f"{item.invocations:,}", str(item.kills), _Html(meter)])
     heads = ["worker", "invocations", "times killed", "peak memory of its function"]
