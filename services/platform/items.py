@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 Item = dict[str, dict[str, Any]]
@@ -24,7 +23,7 @@ def to_attribute(value: Any) -> dict[str, Any]:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": str(value)}
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int):
         return {"N": str(value)}
     if isinstance(value, float):
         return {"N": repr(value)}
