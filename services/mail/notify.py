@@ -51,9 +51,9 @@ class ImageMailer:
         if isinstance(claim, Completed):
             log.info("mail-sent-before", ses_message_id=claim.result)
             return
-        if claim.takes_over:
-            # Gives the key back, so that an operator who replays the dead letter does send it.
-            self.idempotency.release(claim)
+        if claim.takes_over and not message.replayed:
+            # Stays in doubt, however often this message comes; a replay takes over and sends.
+            self.idempotency.abandon(claim)
             raise DeliveryUnknownError(
                 f"an earlier attempt to send the e-mail for event {event.id} ended before it could "
                 "record the outcome; look for it in the mail log, and replay this dead letter if "

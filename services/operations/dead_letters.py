@@ -100,7 +100,13 @@ def replay(
     """
 
     def send_back(letter: DeadLetter) -> None:
-        sqs.send_message(QueueUrl=queues[letter.function].url, MessageBody=letter.body)
+        sqs.send_message(
+            QueueUrl=queues[letter.function].url,
+            MessageBody=letter.body,
+            MessageAttributes={
+                dead_letter.REPLAYED: {"DataType": "String", "StringValue": letter.message_id}
+            },
+        )
         progress(letter)
 
     return _take(sqs, queues, wanted, send_back)

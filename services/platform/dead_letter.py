@@ -15,6 +15,8 @@ REQUEST_ID: Final = "request_id"
 ATTEMPTS: Final = "attempts"
 FUNCTION: Final = "function"
 FAILED_AT: Final = "failed_at"
+# On a message that a person sent back to its queue, after looking into it.
+REPLAYED: Final = "replayed"
 NAMES: Final = (REASON, ERROR_TYPE, REQUEST_ID, ATTEMPTS, FUNCTION, FAILED_AT)
 
 # Attributes count towards the size of the message, whose body must still fit.

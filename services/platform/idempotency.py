@@ -121,6 +121,17 @@ class IdempotencyStore:
             },
         )
 
+    def abandon(self, claim: Claim) -> None:
+        """Ends the lease and leaves it unknown whether the work was done: the next claim takes
+        over. Raises LostClaimError."""
+        self._owned(
+            claim,
+            self.dynamodb.update_item,
+            UpdateExpression="SET lease_until = :over",
+            extra_names={},
+            values={":over": 0},
+        )
+
     def release(self, claim: Claim) -> None:
         """Gives the key back, for work that was surely not done. Raises LostClaimError."""
         self._owned(claim, self.dynamodb.delete_item, extra_names={}, values={})

@@ -38,13 +38,14 @@ class Context(Protocol):
 class Message:
     """One message of the batch. `receive_count` is 1 at the first delivery; `last_receive` tells
     that the queue will not deliver it again; `deadline` is when the invocation ends, in seconds of
-    `time.monotonic`."""
+    `time.monotonic`; `replayed`, that a person sent it back after it had failed for good."""
 
     id: str
     body: str
     receive_count: int
     last_receive: bool
     deadline: float
+    replayed: bool = False
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -128,6 +129,7 @@ def _message(
         receive_count=receives,
         last_receive=receives >= configuration.max_receive_count,
         deadline=deadline,
+        replayed=dead_letter.REPLAYED in record.get("messageAttributes", {}),
     )
 
 

@@ -86,6 +86,14 @@ def test_an_owner_that_outlived_its_lease_cannot_touch_its_successor(
     assert store.claim("k", "p") == Completed("right")
 
 
+def test_abandoned_work_is_taken_over_at_once(store: IdempotencyStore) -> None:
+    claim = claimed(store)
+    store.abandon(claim)
+    assert claimed(store).takes_over
+    with pytest.raises(LostClaimError):
+        store.complete(claim)
+
+
 def test_a_released_key_is_free(store: IdempotencyStore) -> None:
     store.release(claimed(store))
     assert not claimed(store).takes_over

@@ -73,6 +73,13 @@ def test_the_message_knows_its_last_receive_and_its_time() -> None:
     assert all(29 < m.seconds_left() <= 30 for m in seen)
 
 
+def test_a_replayed_message_is_known() -> None:
+    seen: list[Message] = []
+    replayed = record("b") | {"messageAttributes": {"replayed": {"stringValue": "dead"}}}
+    queue_function(seen.append)({"Records": [record("a"), replayed]}, Context())
+    assert [m.replayed for m in seen] == [False, True]
+
+
 def test_nothing_is_started_that_could_not_be_ended() -> None:
     seen: list[Message] = []
     answer = queue_function(seen.append)({"Records": [record("a")]}, Context(remaining_ms=500))
