@@ -23,6 +23,7 @@ from typing import Any
 from services.local import topology
 from services.local.emulator import ACCESS_KEY_ID, LOOPBACK, REGION, SECRET_ACCESS_KEY
 from services.local.provision import Lab, provision
+from services.local.session import READ_TIMEOUT_SECONDS
 from services.local.state import PROJECT, alive
 from services.mail.compose import EVENT_ID_HEADER
 from services.operations import images
@@ -118,7 +119,7 @@ class ContainerStage:
     def mails(self) -> list[str]:
         url = f"{self._endpoints['localstack']}/_aws/ses"
         try:
-            found = json.loads(_fetch(url, stage.READ_TIMEOUT_SECONDS))["messages"]
+            found = json.loads(_fetch(url, READ_TIMEOUT_SECONDS))["messages"]
         except (OSError, ValueError) as error:
             raise TransientError(f"LocalStack does not show its e-mails: {error}") from error
         return [_event_id(message["RawData"]) for message in found]

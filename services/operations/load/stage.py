@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
-
-from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from services.local.provision import FunctionQueue
+from services.local.session import LocalSession
 
-# An emulator that needs longer is not well, and the run should be told, not slowed down.
-READ_TIMEOUT_SECONDS = 30
-CONNECT_TIMEOUT_SECONDS = 5
 CONNECTIONS = 40
 
 
@@ -84,22 +77,7 @@ class Stage(Protocol):
         ...
 
 
-@functools.cache
 def client(endpoint: str, service: str) -> Any:
     """A client for the emulator at `endpoint` that tries once: a repeated upload would be another
     photo, and the run should see what is slow."""
-    return boto3.session.Session(
-        aws_access_key_id=ACCESS_KEY_ID,
-        aws_secret_access_key=SECRET_ACCESS_KEY,
-        region_name=REGION,
-    ).client(
-        service,
-        endpoint_url=endpoint,
-        config=Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            max_pool_connections=CONNECTIONS,
-            s3={"addressing_style": "path"},
-        ),
-    )
+    return LocalSession(endpoint, attempts=1, connections=CONNECTIONS).client(service)
