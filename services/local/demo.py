@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.markup import escape
@@ -55,10 +56,9 @@ def run(photos_folder: Path | None) -> int:
     else:
         photos = developing.find_photos([photos_folder])
         mark = began
-    with people.status("starting the lab: emulator, mailbox, workers"):
-        context = lab.lab_for_the_occasion()
-        state = context.__enter__()
-    try:
+    with ExitStack() as stack:
+        with people.status("starting the lab: emulator, mailbox, workers"):
+            state = stack.enter_context(lab.lab_for_the_occasion())
         people.print(f"the lab is ready at {state.endpoint}")
         mark = timed("starting the lab", mark)
         mails_before = len(sent_mails(Path(state.mail_folder)))
@@ -73,8 +73,6 @@ def run(photos_folder: Path | None) -> int:
         write_html(sheet, FOLDER / "index.html")
         write_png(sheet, FOLDER / "contact-sheet.png")
         mark = timed("the contact sheet", mark)
-    finally:
-        context.__exit__(None, None, None)
     timed("stopping the lab", mark)
     show_outcomes(outcomes)
     _show_mails(mails)
