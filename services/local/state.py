@@ -87,19 +87,19 @@ class LabFiles:
         draft.replace(self.state)
 
     def read(self) -> LabState | None:
-        """The state as it was last written; None where no lab was."""
+        """The state as it was last written; None where no lab was, or one of another version."""
         try:
             document: dict[str, Any] = json.loads(self.state.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            return LabState(
+                **document
+                | {
+                    "status": LabStatus(document["status"]),
+                    "queues": {n: FunctionQueue(**q) for n, q in document["queues"].items()},
+                    "children": tuple(ChildState(**child) for child in document["children"]),
+                }
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return LabState(
-            **document
-            | {
-                "status": LabStatus(document["status"]),
-                "queues": {n: FunctionQueue(**q) for n, q in document["queues"].items()},
-                "children": tuple(ChildState(**child) for child in document["children"]),
-            }
-        )
 
 
 def alive(pid: int) -> bool:
