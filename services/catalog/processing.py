@@ -82,7 +82,7 @@ class PhotoProcessor:
         """Works through the object events of one queue message."""
         for event in parse_object_events(message.body):
             name = parse_original_key(event.key)
-            logging.bind(owner=name.owner, key=event.key, sequencer=event.sequencer.rstrip("0"))
+            logging.bind(owner=name.owner, key=event.key, sequencer=event.sequencer)
             if event.change is Change.CREATED:
                 outcome = self._created(name, event, message)
             else:
@@ -139,21 +139,22 @@ class PhotoProcessor:
         # An original over the byte limit is not read: its tag and size stand for its content.
         content = original.content or f"{event.etag}:{original.size}".encode()
         image = image_id(content)
-        repeated = found is not None and found.sequencer == event.sequencer
-        before = found.image_id if found is not None and not found.removed else None
+        attempts, stale = 0, None
+        if found is not None:
+            if found.stale_image_id not in (None, image):
+                # Left by a worker that died; a source remembers only one.
+                self._let_go(owner, str(found.stale_image_id), event.key)
+            attempts = found.attempts if found.sequencer == event.sequencer else 0
+            stale = None if found.removed or found.image_id == image else found.image_id
         source = Source(
             key=event.key,
             sequencer=event.sequencer,
             image_id=image,
             etag=event.etag,
             version_id=event.version_id,
-            attempts=(found.attempts if found is not None and repeated else 0) + 1,
-            stale_image_id=before
-            if before not in (None, image)
-            else (found.stale_image_id if found is not None else None),
+            attempts=attempts + 1,
+            stale_image_id=stale,
         )
-        if source.stale_image_id == image:
-            source = dataclasses.replace(source, stale_image_id=None)
         self.catalog.claim(owner, found, source, event.time or _now())
         return source
 

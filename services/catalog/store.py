@@ -139,15 +139,40 @@ class Catalog:
             raise ChangedMeanwhileError(f"{tombstone.key} changed while it was removed") from None
 
     def drop_source(self, owner: str, image_id: str, source_key: str) -> None:
-        """Takes one original off an image; nothing happens where there is no such image."""
-        self._write(
-            owner,
-            _image_item(image_id),
-            "DELETE source_keys :keys",
-            "attribute_exists(image_id)",
-            {},
-            keys={source_key},
-        )
+        """Takes one original off an image, unless it is that image (again).
+
+        Nothing happens where there is no such image. Raises ChangedMeanwhileError when another
+        write to one of the two is just under way.
+        """
+        try:
+            self.dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "ConditionCheck": {
+                            "TableName": self.table,
+                            "Key": _key(owner, _source_item(source_key)),
+                            "ConditionExpression": "attribute_not_exists(image_id) "
+                            "OR image_id <> :image OR removed = :yes",
+                            "ExpressionAttributeValues": _values(image=image_id, yes=True),
+                        }
+                    },
+                    {
+                        "Update": {
+                            "TableName": self.table,
+                            "Key": _key(owner, _image_item(image_id)),
+                            "UpdateExpression": "DELETE source_keys :keys",
+                            "ConditionExpression": "attribute_exists(image_id)",
+                            "ExpressionAttributeValues": _values(keys={source_key}),
+                        }
+                    },
+                ]
+            )
+        except self.dynamodb.exceptions.TransactionCanceledException as error:
+            reasons = error.response.get("CancellationReasons", [])
+            if any(r.get("Code") not in ("None", "ConditionalCheckFailed") for r in reasons):
+                raise ChangedMeanwhileError(
+                    f"{source_key} or its image changed while it was being let go"
+                ) from None
 
     def begin_deletion(self, owner: str, image_id: str) -> bool:
         """Marks an image without originals for deletion; False when it has one."""

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -376,12 +376,20 @@ def test_errors_that_the_process_outlives_do_not_count_against_the_photo(
     assert record.status is ImageStatus.DEVELOPED
 
 
-def test_an_image_that_is_being_deleted_cannot_be_claimed(bench: Bench) -> None:
+def test_an_image_that_is_being_deleted_cannot_be_claimed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that died in a deletion left the mark: others wait for its redelivery."""
     bench.handle(bench.upload("ann/1/a.jpg", RED))
     removed = bench.delete("ann/1/a.jpg")
-    bench.catalog.drop_source(OWNER, image_id(RED), "ann/1/a.jpg")
-    assert bench.catalog.begin_deletion(OWNER, image_id(RED))
+
+    def dies(*_: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalog, "end_deletion", dies)
+        with pytest.raises(Crash):
+            bench.handle(removed)
     again = bench.upload("ann/2/b.jpg", RED)
     with pytest.raises(ChangedMeanwhileError):
         bench.handle(again)
@@ -389,6 +397,64 @@ def test_an_image_that_is_being_deleted_cannot_be_claimed(bench: Bench) -> None:
     bench.handle(again)
     assert len(bench.images()) == 1
     assert bench.rendition_keys()
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) -> None:
+    """Lets another worker `act` right after the catalogue's next `step`."""
+    original = getattr(Catalog, step)
+
+    def interrupted(*arguments: Any) -> Any:
+        answer = original(*arguments)
+        monkeypatch.setattr(Catalog, step, original)
+        act()
+        return answer
+
+    monkeypatch.setattr(Catalog, step, interrupted)
+
+
+def test_an_image_that_came_back_is_not_let_go_by_a_slower_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red, blue, red under one key: the second red overtakes blue's worker in its last step."""
+    key = "ann/1/a.jpg"
+    bench.handle(bench.upload(key, RED))
+    blue = bench.upload(key, BLUE)
+    meanwhile(monkeypatch, "settle", lambda: bench.handle(bench.upload(key, RED)))
+    bench.handle(blue)
+    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
+    assert {k.split("/")[1] for k in bench.rendition_keys()} == {image_id(RED)}
+
+
+def test_an_upload_that_overtakes_a_removal_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "ann/1/a.jpg"
+    bench.handle(bench.upload(key, RED))
+    removed = bench.delete(key)
+    meanwhile(monkeypatch, "bury", lambda: bench.handle(bench.upload(key, RED)))
+    bench.handle(removed)
+    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
+    assert bench.rendition_keys()
+
+
+def test_an_image_that_a_dead_worker_had_yet_to_let_go_is_not_forgotten(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red is overwritten by blue, whose worker dies; green overtakes the redelivery of blue."""
+    key, green = "ann/1/a.jpg", photo("green")
+    bench.handle(bench.upload(key, RED))
+    blue = bench.upload(key, BLUE)
+
+    def dies(*_: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(processing, "develop", dies)
+        with pytest.raises(Crash):
+            bench.handle(blue)
+    bench.handle(bench.upload(key, green), blue)
+    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(green)]
+    assert {k.split("/")[1] for k in bench.rendition_keys()} == {image_id(green)}
 
 
 def test_the_position_is_kept_only_where_the_owner_opted_in(bench: Bench) -> None:
