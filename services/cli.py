@@ -254,11 +254,7 @@ def _letter_queues(state: LabState, function: str | None) -> dict[str, Queues]:
         raise PermanentError(
             f"expected a function of {', '.join(sorted(state.queues))}, got {function!r}"
         )
-    return {
-        name: Queues(queue.url, queue.dead_letter_url)
-        for name, queue in state.queues.items()
-        if function in (None, name)
-    }
+    return {name: queue for name, queue in state.queues.items() if function in (None, name)}
 
 
 def _list_letters(options: argparse.Namespace) -> ExitCode:

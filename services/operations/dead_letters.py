@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from services.platform import dead_letter
 from services.platform.errors import PermanentError
@@ -28,12 +28,14 @@ _UNKNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Queues:
+class Queues(Protocol):
     """A function's queue and its dead letter queue, by URL."""
 
-    url: str
-    dead_letter_url: str
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def dead_letter_url(self) -> str: ...
 
 
 @dataclass(frozen=True)

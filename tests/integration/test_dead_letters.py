@@ -18,7 +18,7 @@ FUNCTION = "process-image"
 
 @pytest.fixture
 def queues(lab: LabState) -> dict[str, Queues]:
-    return {n: Queues(q.url, q.dead_letter_url) for n, q in lab.queues.items()}
+    return dict(lab.queues)
 
 
 def poison(lab: LabState) -> str:

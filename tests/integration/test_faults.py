@@ -24,7 +24,6 @@ from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles, LabState, alive
 from services.operations import dead_letters
-from services.operations.dead_letters import Queues
 
 PHOTOS = int(os.environ.get("DARKROOM_FAULT_PHOTOS", "300"))
 KILL_EVERY_SECONDS = 2.0
@@ -111,7 +110,6 @@ def wait_for_quiet(lab: LabState) -> list[str]:
         time.sleep(0.5)
     else:
         pytest.fail(f"messages are left in the queues: {busy}")
-    queues = {n: Queues(q.url, q.dead_letter_url) for n, q in lab.queues.items()}
-    assert dead_letters.peek(sqs, queues) == []
+    assert dead_letters.peek(sqs, lab.queues) == []
     time.sleep(1)  # the emulator hands e-mails over in the background
     return [mail.event_id for mail in sent_mails(Path(lab.mail_folder))]

@@ -177,7 +177,7 @@ class Conductor:
 
     def _settle(self) -> None:
         """Waits for the mailbox, and settles e-mails in doubt, until nothing is in doubt."""
-        sqs, queues = self._stage.client("sqs"), evidence.letter_queues(self._stage.places)
+        sqs, queues = self._stage.client("sqs"), self._stage.places.queues
         # A replay can be in doubt again only when something is killed, and nothing is any more.
         for _ in range(2):
             self._await_mails()

@@ -9,7 +9,7 @@ from typing import Any
 from services.catalog.model import ImageRecord, Source
 from services.catalog.store import Catalog
 from services.operations import dead_letters
-from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.dead_letters import DeadLetter
 from services.operations.load.generator import Upload
 from services.operations.load.stage import Places, Stage
 
@@ -50,7 +50,7 @@ def gather(stage: Stage, owner: str, uploads: tuple[Upload, ...]) -> Evidence:
         renditions=frozenset(_keys(stage.client("s3"), stage.places.renditions, owner)),
         mails=tuple(stage.mails()),
         depths=depths(sqs, stage.places),
-        dead_letters=tuple(dead_letters.peek(sqs, letter_queues(stage.places))),
+        dead_letters=tuple(dead_letters.peek(sqs, stage.places.queues)),
     )
 
 
@@ -65,11 +65,6 @@ def depths(sqs: Any, places: Places) -> dict[str, Depth]:
             in_flight=int(answer["ApproximateNumberOfMessagesNotVisible"]),
         )
     return found
-
-
-def letter_queues(places: Places) -> dict[str, Queues]:
-    """The queues as the dead letter tools want them."""
-    return {name: Queues(q.url, q.dead_letter_url) for name, q in places.queues.items()}
 
 
 def _listed(catalog: Catalog, owner: str) -> Iterator[str]:

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, publish
+from services.local.provision import FunctionQueue
 from services.mail.notify import DeliveryUnknownError
-from services.operations.dead_letters import Queues
 from services.operations.load import doubts
 from services.operations.load.doubts import Doubt, Verdict
 from services.platform import dead_letter
 
-QUEUES = {"send-image-email": Queues("queue", "dead")}
+QUEUES = {"send-image-email": FunctionQueue("queue", "", "dead", "")}
 
 
 class FakeSqs:
