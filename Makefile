@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RESULTS := .darkroom/test-results
 
-.PHONY: help setup demo test lint types unit integration format requirements clean
+.PHONY: help setup demo test lint types unit integration format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ integration: $(READY) ## Integration tests on the embedded lab
 format: $(READY) ## Format and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: $(READY) ## Write the API's description, made from the code
+	$(BIN)/python -m services.operations.openapi
 
 requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the lab failed; 2 wrong usage; 3 some photos were rejected
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -27,9 +28,12 @@ from services.local.terminal import (
     show_outcomes,
     shown_path,
 )
-from services.operations import dead_letters
+from services.operations import database, dead_letters
+from services.operations.customer import command as customer
+from services.operations.customer import orders
 from services.operations.dead_letters import DeadLetter, Queues
 from services.operations.load import command as load_test
+from services.platform import migrations
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 
 
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="start an embedded lab: emulator, mailbox and workers")
     up.add_argument("--port", type=_port, help="port of the emulator (default: a free one)")
+    up.add_argument("--api-port", type=_port, help="port of the HTTP API (default: a free one)")
     up.add_argument(
         "--workers", type=_positive, default=1, help="worker processes a function (default: 1)"
     )
@@ -104,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
     show.set_defaults(run=_demo)
 
+    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
+    migrate.add_argument("--status", action="store_true", help="only tell where it is")
+    migrate.add_argument("--json", action="store_true", help="print one JSON object")
+    migrate.set_defaults(run=_migrate)
+
+    for part in (customer, orders):
+        part.add(commands, lambda well: ExitCode.DONE if well else ExitCode.SOME_REJECTED)
     _add_dead_letters(commands)
     load_test.add(commands, lambda balanced: ExitCode.DONE if balanced else ExitCode.FAILED)
     return parser
@@ -137,10 +149,16 @@ def _add_dead_letters(commands: Any) -> None:
 
 def _up(options: argparse.Namespace) -> ExitCode:
     with people.status("starting the lab"):
-        state = lab.up(port=options.port, workers=options.workers, concurrency=options.concurrency)
+        state = lab.up(
+            port=options.port,
+            workers=options.workers,
+            concurrency=options.concurrency,
+            api_port=options.api_port,
+        )
     if options.port is not None and not state.endpoint.endswith(f":{options.port}"):
         people.print("a lab ran already, on another port")
-    page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint, any credentials).")
+    page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
+    page.print(f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it.")
     page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
     return ExitCode.DONE
 
@@ -237,6 +255,23 @@ def _develop(options: argparse.Namespace) -> ExitCode:
 
 def _demo(options: argparse.Namespace) -> ExitCode:
     return ExitCode(demo.run(options.folder))
+
+
+# -- the database
+
+
+def _migrate(options: argparse.Namespace) -> ExitCode:
+    reached = database.database()
+    applied = [] if options.status else migrations.migrate(reached)
+    status = migrations.status(reached)
+    if options.json:
+        print(json.dumps({"applied": applied} | dataclasses.asdict(status)))
+    elif status.pending:
+        page.print(f"at revision {status.revision}, to be applied: {', '.join(status.pending)}")
+    else:
+        done = f"applied {', '.join(applied)}; " if applied else ""
+        page.print(f"{done}the schema is up to date (revision {status.revision})")
+    return ExitCode.DONE
 
 
 # -- dead letters

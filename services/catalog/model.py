@@ -106,6 +106,13 @@ class ImageRecord:
     dominant_colour: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     renditions: tuple[StoredRendition, ...] = ()
+    deleted_by_owner: bool = False
+    """It is out of sight; the record goes when the originals have gone."""
+
+    @property
+    def visible(self) -> bool:
+        """Whether its owner still has it."""
+        return not self.deleted_by_owner and self.status is not ImageStatus.DELETING
 
     @property
     def settled(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendition
+from services.catalog.model import ImageRecord, ImageStatus, OriginalName, Source, StoredRendition
 from services.platform.errors import TransientError
 from services.platform.items import from_item, to_attribute, to_item
 
@@ -24,6 +24,17 @@ TOMBSTONE_SECONDS = 30 * 24 * 3600
 _BATCH_GET_ITEMS = 100
 # A range key holds 1,024 bytes; the prefix takes a few.
 _LONGEST_KEY_BYTES = 1_000
+
+
+BY_TIME = "by-time"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in an owner's images by time: that of the image last seen."""
+
+    listed_at: str
+    image_id: str
 
 
 class ChangedMeanwhileError(TransientError):
@@ -57,6 +68,62 @@ class Catalog:
         for item in self._get_many(owner, [_image_item(i) for i in image_ids]):
             yield _record(item)
 
+    def newest(self, owner: str, limit: int, before: Position | None = None) -> list[ImageRecord]:
+        """Up to `limit` visible images of an owner, newest first, from just after `before`."""
+        found: list[ImageRecord] = []
+        start: dict[str, Any] = {}
+        if before is not None:
+            place = {"owner": owner, "item": _image_item(before.image_id)}
+            start = {"ExclusiveStartKey": to_item(place | {"listed_at": before.listed_at})}
+        while True:
+            answer = self.dynamodb.query(
+                TableName=self.table,
+                IndexName=BY_TIME,
+                KeyConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues=_values(owner=owner),
+                ScanIndexForward=False,
+                Limit=limit,
+                **start,
+            )
+            found += [
+                record for record in map(_record, map(from_item, answer["Items"])) if record.visible
+            ]
+            if len(found) >= limit or "LastEvaluatedKey" not in answer:
+                return found[:limit]
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def of_upload(self, owner: str, upload: str) -> list[ImageRecord]:
+        """The visible images that an upload became; none while it is not known yet."""
+        answer = self.dynamodb.query(
+            TableName=self.table,
+            KeyConditionExpression="#owner = :owner AND begins_with(#item, :item)",
+            ExpressionAttributeNames={"#owner": "owner", "#item": "item"},
+            ExpressionAttributeValues=_values(
+                owner=owner, item=_source_item(OriginalName(owner, upload, "").key)
+            ),
+            ConsistentRead=True,
+        )
+        sources = [_source(from_item(item)) for item in answer["Items"]]
+        ids = {s.image_id for s in sources if s.image_id is not None and not s.removed}
+        return [record for record in self.images(owner, sorted(ids)) if record.visible]
+
+    def hide(self, owner: str, image_id: str) -> ImageRecord | None:
+        """Takes an image out of its owner's sight; the record as it then is, None where there is
+        no such image. An original that is uploaded later brings it back."""
+        try:
+            answer = self.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(owner, _image_item(image_id)),
+                UpdateExpression="SET deleted_by_owner = :yes",
+                ConditionExpression="attribute_exists(listed_at)",
+                ExpressionAttributeValues=_values(yes=True),
+                ReturnValues="ALL_NEW",
+            )
+        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return _record(from_item(answer["Attributes"]))
+
     # -- a created original
 
     def claim(self, owner: str, found: Source | None, claimed: Source, listed_at: str) -> None:
@@ -75,7 +142,9 @@ class Catalog:
                             "Key": _key(owner, _image_item(claimed.image_id or "")),
                             "UpdateExpression": "ADD source_keys :keys SET #status = "
                             "if_not_exists(#status, :developing), listed_at = "
-                            "if_not_exists(listed_at, :now), image_id = :image",
+                            "if_not_exists(listed_at, :now), image_id = :image "
+                            # An image that comes again is wanted again.
+                            "REMOVE deleted_by_owner",
                             "ConditionExpression": "attribute_not_exists(#status) "
                             "OR #status <> :deleting",
                             "ExpressionAttributeNames": {"#status": "status"},
@@ -90,7 +159,9 @@ class Catalog:
                     },
                 ]
             )
-        except self.dynamodb.exceptions.TransactionCanceledException:
+        except self.dynamodb.exceptions.TransactionCanceledException as error:
+            if not _reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                raise
             raise ChangedMeanwhileError(
                 f"{claimed.key} or its image changed while it was being claimed"
             ) from None
@@ -168,8 +239,7 @@ class Catalog:
                 ]
             )
         except self.dynamodb.exceptions.TransactionCanceledException as error:
-            reasons = error.response.get("CancellationReasons", [])
-            if any(r.get("Code") not in ("None", "ConditionalCheckFailed") for r in reasons):
+            if not _reasons(error) <= {"None", "ConditionalCheckFailed"}:
                 raise ChangedMeanwhileError(
                     f"{source_key} or its image changed while it was being let go"
                 ) from None
@@ -274,6 +344,11 @@ class Catalog:
         except self.dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def _reasons(error: Any) -> set[str]:
+    """Why DynamoDB cancelled a transaction, a code for each of its items."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
 
 
 def _image_item(image_id: str) -> str:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from services.local import developing, lab
+from services.local import developing, lab, tour
 from services.local.contact_sheet import Sheet, write_html, write_png
 from services.local.developing import Outcome
 from services.local.mailbox import SentMail, sent_mails
@@ -57,7 +57,7 @@ def run(photos_folder: Path | None) -> int:
         photos = developing.find_photos([photos_folder])
         mark = began
     with ExitStack() as stack:
-        with people.status("starting the lab: emulator, mailbox, workers"):
+        with people.status("starting the lab: emulator, Postgres, mailbox, workers, API"):
             state = stack.enter_context(lab.lab_for_the_occasion())
         people.print(f"the lab is ready at {state.endpoint}")
         mark = timed("starting the lab", mark)
@@ -69,6 +69,10 @@ def run(photos_folder: Path | None) -> int:
         for outcome in outcomes:
             if outcome.record is not None:
                 developing.download(state, outcome.record, FOLDER / "renditions")
+        with people.status("a new customer at the API") as status:
+            chosen = _photo_for_the_tour(outcomes)
+            steps = tour.take(state.api, chosen, lambda s: status.update(s.call)) if chosen else ()
+        mark = timed("a new customer's way through the API", mark)
         sheet = Sheet(tuple(outcomes), mails, FOLDER, tuple(timings))
         write_html(sheet, FOLDER / "index.html")
         write_png(sheet, FOLDER / "contact-sheet.png")
@@ -76,8 +80,18 @@ def run(photos_folder: Path | None) -> int:
     timed("stopping the lab", mark)
     show_outcomes(outcomes)
     _show_mails(mails)
+    if steps:
+        tour.show(steps, state.api)
     _show_timings(outcomes, timings, time.monotonic() - began)
     return 0
+
+
+def _photo_for_the_tour(outcomes: Sequence[Outcome]) -> Path | None:
+    """A photo that develops, with a name that tells its type; None where there is none."""
+    for outcome in outcomes:
+        if outcome.developed and outcome.path.suffix.lower() in (".jpg", ".jpeg", ".png", ".heic"):
+            return outcome.path
+    return None
 
 
 def _wait_for_mails(state: LabState, before: int, expected: int) -> tuple[SentMail, ...]:

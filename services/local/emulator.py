@@ -20,7 +20,8 @@ from services.platform.errors import TransientError
 
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-# The emulator takes any credentials; these say to a reader of a log that they are no secret.
+# The emulator takes any credentials for plain calls, and checks links and forms against these. They
+# say to a reader of a log that they are no secret.
 ACCESS_KEY_ID = "darkroom-local"
 SECRET_ACCESS_KEY = "not-a-secret"  # noqa: S105
 START_TIMEOUT_SECONDS = 30
@@ -85,6 +86,9 @@ def start(
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": REGION,
         "LOG_LEVEL": "WARNING",
+        # Links and forms are checked against these, as S3 does.
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     }
     if smtp_port is not None:
         environment["SMTP_HOST"] = f"{LOOPBACK}:{smtp_port}"

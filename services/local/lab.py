@@ -39,6 +39,7 @@ def up(
     port: int | None = None,
     workers: int = 1,
     concurrency: int | None = None,
+    api_port: int | None = None,
 ) -> LabState:
     """Starts a lab and returns when it is ready; a lab that runs already is returned as it is.
 
@@ -52,17 +53,19 @@ def up(
     if state is not None:
         return state
     _refuse_leftovers(files)
-    if port is not None and _taken(port):
-        raise PermanentError(
-            f"port {port} is taken by another program; choose another with --port, or leave it out "
-            "to get a free one"
-        )
+    for option, wanted in (("--port", port), ("--api-port", api_port)):
+        if wanted is not None and _taken(wanted):
+            raise PermanentError(
+                f"port {wanted} is taken by another program; choose another with {option}, or "
+                "leave it out to get a free one"
+            )
     files.logs.mkdir(parents=True, exist_ok=True)
     files.state.unlink(missing_ok=True)
     command = [sys.executable, "-m", "services.local.supervisor", str(root)]
     command += ["--workers", str(workers)]
     command += ["--concurrency", str(concurrency or default_concurrency())]
     command += ["--port", str(port)] if port is not None else []
+    command += ["--api-port", str(api_port)] if api_port is not None else []
     with files.log("supervisor").open("ab") as log:
         subprocess.run(
             command,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from services.local.emulator import LOOPBACK
-from services.mail.compose import EVENT_ID_HEADER
+from services.mail.letter import EVENT_ID_HEADER
 
 _ACCEPTED = "250 kept"
 

@@ -1,16 +1,16 @@
-"""Makes the lab's queues, buckets, tables and topics on an emulator, from the manifests and the
-topology: what Terraform makes on AWS. Safe to repeat."""
+"""Makes the lab's queues, buckets, tables, topics and workflows on an emulator, from the manifests
+and the topology: what Terraform makes on AWS. Safe to repeat."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from services.local.topology import Table, Topology
+from services.local.topology import Table, Topology, Workflow
 from services.platform.clients import error_code
 from services.platform.errors import ConfigurationError
 from services.platform.manifest import Manifest, QueueTrigger, Reference, Resource, Source
@@ -21,6 +21,11 @@ PREFIX = "darkroom"
 DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
 RETENTION_SECONDS = 4 * 24 * 3600
 LONG_POLL_SECONDS = 20
+# The one value of the API that a function can have in its environment.
+CORS = "cors"
+# Secrets of the topology, each made of what its owner knows.
+DATABASE = "database"
+PAYMENTS = "payments"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,23 @@ class FunctionQueue:
 
 
 @dataclass(frozen=True)
+class Database:
+    """Where the lab's Postgres is, and who may use it. `url` has no password in it."""
+
+    url: str
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Payments:
+    """The lab's account with a payment provider: what goes into the secret."""
+
+    api_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Lab:
     """What was made, by logical name."""
 
@@ -42,10 +64,14 @@ class Lab:
 
     def environment(self, manifest: Manifest) -> dict[str, str]:
         """What the function finds in its environment: its manifest's, with references resolved."""
-        return {
+        environment = {
             name: self.values[value] if isinstance(value, Reference) else value
             for name, value in manifest.environment.items()
         }
+        if manifest.http is not None and manifest.http.cors is not None:
+            environment["CORS_ORIGINS"] = self.values[manifest.http.cors.site]
+            environment["CORS_EXPOSE_HEADERS"] = ",".join(manifest.http.cors.expose_headers)
+        return environment
 
     def bucket(self, name: str) -> str:
         return self.values[Reference(Resource.BUCKET, name)]
@@ -53,15 +79,31 @@ class Lab:
     def table(self, name: str) -> str:
         return self.values[Reference(Resource.TABLE, name)]
 
+    def topic(self, name: str) -> str:
+        """The topic's ARN."""
+        return self.values[Reference(Resource.TOPIC, name)]
+
+    def workflow(self, name: str) -> str:
+        """The state machine's ARN."""
+        return self.values[Reference(Resource.WORKFLOW, name)]
+
 
 def resource_name(name: str, prefix: str = PREFIX) -> str:
     return f"{prefix}-{name}"
 
 
 def provision(
-    session: Any, topology: Topology, manifests: Sequence[Manifest], prefix: str = PREFIX
+    session: Any,
+    topology: Topology,
+    manifests: Sequence[Manifest],
+    prefix: str = PREFIX,
+    database: Database | None = None,
+    payments: Payments | None = None,
 ) -> Lab:
     """Makes everything through `session`'s clients (a boto3 session set up for the emulator).
+
+    Without a `database` or `payments`, the functions that use them have no environment. A workflow
+    is made where all functions that it sends to are among `manifests`.
 
     Raises ConfigurationError when a manifest names what the topology does not have.
     """
@@ -78,9 +120,28 @@ def provision(
     for name, address in topology.mail.items():
         _verify_sender(session, address)
         values[Reference(Resource.MAIL, name)] = address
+    for name, origins in topology.sites.items():
+        values[Reference(Resource.SITE, name)] = ",".join(origins)
+    values[Reference(Resource.API, CORS)] = json.dumps(cors_rules(topology, manifests))
+    if database is not None:
+        for name in topology.databases:
+            values[Reference(Resource.DATABASE, name)] = database.url
+        login = {"username": database.username, "password": database.password}
+        values[Reference(Resource.SECRET, DATABASE)] = _make_secret(
+            session, DATABASE, login, prefix
+        )
+    if payments is not None:
+        values[Reference(Resource.SECRET, PAYMENTS)] = _make_secret(
+            session, PAYMENTS, asdict(payments), prefix
+        )
     queues = {
         m.name: _make_queue(session, m, m.queue, values, prefix) for m in manifests if m.queue
     }
+    for name, workflow in topology.workflows.items():
+        if all(function in queues for function in workflow.functions):
+            values[Reference(Resource.WORKFLOW, name)] = _make_workflow(
+                session, workflow, name, queues, prefix
+            )
     _connect_buckets(session, manifests, queues, values)
     for manifest in manifests:
         for source in manifest.queue.sources if manifest.queue else ():
@@ -95,19 +156,97 @@ def _refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:
         Resource.TABLE: topology.tables,
         Resource.TOPIC: topology.topics,
         Resource.MAIL: topology.mail,
+        Resource.DATABASE: topology.databases,
+        Resource.SECRET: topology.secrets,
+        Resource.SITE: topology.sites,
+        Resource.WORKFLOW: topology.workflows,
+        Resource.API: (CORS,),
     }
+    with_queue = {manifest.name for manifest in manifests if manifest.queue is not None}
     mistakes = []
     for manifest in manifests:
         named = [grant.reference for grant in manifest.grants]
         named += [v for v in manifest.environment.values() if isinstance(v, Reference)]
         named += [s.reference for s in manifest.queue.sources] if manifest.queue else []
+        named += [manifest.http.cors.site] if manifest.http and manifest.http.cors else []
         mistakes += [
             f"{manifest.name} names the {r.resource} {r.name!r}, which the topology does not have"
             for r in dict.fromkeys(named)
             if r.name not in known[r.resource]
         ]
+        mistakes += [
+            f"{manifest.name} names the workflow {value.name!r}, which sends to {function}; "
+            "expected its manifest with a queue, found none"
+            for value in manifest.environment.values()
+            if isinstance(value, Reference)
+            and value.resource is Resource.WORKFLOW
+            and value.name in topology.workflows
+            for function in topology.workflows[value.name].functions
+            if function not in with_queue
+        ]
+        mistakes += [
+            f"{manifest.name} names the workflow {source.reference.name!r} as a source, which does "
+            "not send to it"
+            for source in (manifest.queue.sources if manifest.queue else ())
+            if source.reference.resource is Resource.WORKFLOW
+            and source.reference.name in topology.workflows
+            and manifest.name not in topology.workflows[source.reference.name].functions
+        ]
     if mistakes:
         raise ConfigurationError("function manifests", mistakes)
+
+
+def cors_rules(topology: Topology, manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """The CORS rules of every route that has some, for `answer-preflight`."""
+    return [
+        {
+            "method": manifest.http.method,
+            "path": manifest.http.path,
+            "origins": list(topology.sites[manifest.http.cors.site.name]),
+            "headers": list(manifest.http.cors.allow_headers),
+            "max_age_seconds": manifest.http.cors.max_age_seconds,
+        }
+        for manifest in manifests
+        if manifest.http is not None and manifest.http.cors is not None
+    ]
+
+
+def _make_secret(session: Any, name: str, value: Mapping[str, str], prefix: str) -> str:
+    manager = session.client("secretsmanager")
+    secret, text = resource_name(name, prefix), json.dumps(value)
+    try:
+        made = manager.create_secret(Name=secret, SecretString=text)
+    except manager.exceptions.ResourceExistsException:
+        made = manager.put_secret_value(SecretId=secret, SecretString=text)
+    return str(made["ARN"])
+
+
+def _make_workflow(
+    session: Any,
+    workflow: Workflow,
+    name: str,
+    queues: Mapping[str, FunctionQueue],
+    prefix: str,
+) -> str:
+    """The state machine, with the newest definition; its ARN."""
+    states = session.client("stepfunctions")
+    machine = f"{resource_name(name, prefix)}-workflow"
+    definition = workflow.definition({function: queue.url for function, queue in queues.items()})
+    # The emulator asks for a role and lets the machine do what it wants.
+    account = next(iter(queues.values())).arn.split(":")[4]
+    role = f"arn:aws:iam::{account}:role/{machine}"
+    try:
+        made = states.create_state_machine(name=machine, definition=definition, roleArn=role)
+    except states.exceptions.StateMachineAlreadyExists:
+        (found,) = [
+            item["stateMachineArn"]
+            for page in states.get_paginator("list_state_machines").paginate()
+            for item in page["stateMachines"]
+            if item["name"] == machine
+        ]
+        states.update_state_machine(stateMachineArn=found, definition=definition, roleArn=role)
+        return str(found)
+    return str(made["stateMachineArn"])
 
 
 def _make_bucket(session: Any, topology: Topology, name: str, prefix: str) -> str:
@@ -199,8 +338,11 @@ def _make_queue(
             ),
         },
     )
-    sources = [_arn(source.reference, values) for source in trigger.sources]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _let_in(arn, sources)})
+    # A workflow sends by its own role, and is made after the queues.
+    references = [source.reference for source in trigger.sources]
+    sources = [_arn(r, values) for r in references if r.resource is not Resource.WORKFLOW]
+    if sources:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _let_in(arn, sources)})
     return FunctionQueue(url, arn, dead_url, dead_arn)
 
 

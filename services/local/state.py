@@ -12,6 +12,8 @@ from typing import Any
 
 from services.local.provision import FunctionQueue
 from services.local.session import LocalSession
+from services.platform.configuration import read
+from services.platform.database import Database, DatabaseConfiguration
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_ROOT = PROJECT / ".darkroom" / "lab"
@@ -44,15 +46,34 @@ class LabState:
     message: str = ""
     endpoint: str = ""
     mail_folder: str = ""
+    api: str = ""
+    """Where the API answers."""
+    database_url: str = ""
+    database_secret_arn: str = ""
     started_at: str = ""
     buckets: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
     queues: dict[str, FunctionQueue] = field(default_factory=dict)
+    workflows: dict[str, str] = field(default_factory=dict)
+    """State machines' ARNs."""
     children: tuple[ChildState, ...] = ()
 
     @property
     def session(self) -> LocalSession:
         return LocalSession(self.endpoint)
+
+    def database(self) -> Database:
+        """The lab's Postgres, for this process."""
+        return Database(
+            read(
+                DatabaseConfiguration,
+                {
+                    "DATABASE_URL": self.database_url,
+                    "DATABASE_SECRET_ARN": self.database_secret_arn,
+                },
+            ),
+            self.session.client("secretsmanager"),
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,20 @@ class LabFiles:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def payments(self) -> Path:
+        """The payment provider's book."""
+        return self.root / "payments.sqlite"
+
+    @property
+    def gateway(self) -> Path:
+        """The gateway's configuration."""
+        return self.root / "gateway.json"
 
     @property
     def mail(self) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import yaml
 
 from services.platform.errors import ConfigurationError
+
+_QUEUE = re.compile(r"\$\{queue_([a-z0-9_]+)\}")
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,33 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Workflow:
+    """A state machine's text in Amazon States Language, with `${queue_x_y}` for the URL of the
+    function x-y's queue."""
+
+    text: str
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions whose queues it sends to."""
+        names = dict.fromkeys(_QUEUE.findall(self.text))
+        return tuple(name.replace("_", "-") for name in names)
+
+    def definition(self, queue_urls: Mapping[str, str]) -> str:
+        """The text with the URLs in it, by the functions' names."""
+        return _QUEUE.sub(lambda found: queue_urls[found[1].replace("_", "-")], self.text)
+
+
+@dataclass(frozen=True)
 class Topology:
     buckets: Mapping[str, Bucket]
     tables: Mapping[str, Table]
     topics: tuple[str, ...]
     mail: Mapping[str, str]
+    databases: tuple[str, ...]
+    secrets: tuple[str, ...]
+    sites: Mapping[str, tuple[str, ...]]
+    workflows: Mapping[str, Workflow]
 
 
 def load(path: Path) -> Topology:
@@ -50,11 +76,27 @@ def load(path: Path) -> Topology:
             tables={name: _table(item) for name, item in document["tables"].items()},
             topics=tuple(document["topics"]),
             mail=dict(document["mail"]),
+            databases=tuple(document["databases"]),
+            secrets=tuple(document["secrets"]),
+            sites={name: tuple(origins) for name, origins in document["sites"].items()},
+            workflows={
+                name: _workflow(path.parent / file) for name, file in document["workflows"].items()
+            },
         )
     except FileNotFoundError:
         raise ConfigurationError(str(path), ["expected the lab's topology, found none"]) from None
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ConfigurationError(str(path), [f"a field is missing or wrong: {error!r}"]) from None
+
+
+def _workflow(path: Path) -> Workflow:
+    """The state machine in `path`, which is JSON before anything is filled in."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(str(path), [f"expected a state machine: {error}"]) from None
+    return Workflow(text)
 
 
 def _table(item: dict[str, Any]) -> Table:

@@ -159,12 +159,15 @@ def _name(root: Path, path: Path) -> str:
 
 
 def _package_data(root: Path, modules: Iterable[Path]) -> Iterator[Path]:
-    """Files beside the modules that are no Python (templates, migrations), with their folders."""
+    """Files beside the modules that no import leads to: templates, and whatever stands in folders
+    that are no packages (the migrations, which Alembic loads by their paths)."""
     for folder in sorted({path.parent for path in modules} - {root / PACKAGE}):
         for path in _files(folder):
             below = path.relative_to(folder).parts[:-1]
             inside = [folder.joinpath(*below[: i + 1]) for i in range(len(below))]
-            if path.suffix != ".py" and not any((f / "__init__.py").is_file() for f in inside):
+            if not any((f / "__init__.py").is_file() for f in inside) and (
+                path.suffix != ".py" or inside
+            ):
                 yield path
 
 

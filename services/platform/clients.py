@@ -28,6 +28,9 @@ def client(service: str) -> Any:
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            # Links and forms are signed by botocore's oldest method unless told; new regions take
+            # the newest only.
+            signature_version="s3v4" if service == "s3" else None,
             # Buckets are addressed in the path, so that an emulator's host name needs no wildcard.
             s3={"addressing_style": "path"} if service == "s3" else None,
         ),

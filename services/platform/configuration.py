@@ -28,6 +28,9 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _KEY = "variable"
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
 class _Required:
@@ -81,6 +84,27 @@ def read(cls: type[T], environ: Mapping[str, str]) -> T:
     if mistakes:
         raise ConfigurationError(cls.__name__, mistakes)
     return cls(**values)
+
+
+@typing.overload
+def read_all(environ: Mapping[str, str], a: type[A], b: type[B], /) -> tuple[A, B]: ...
+@typing.overload
+def read_all(
+    environ: Mapping[str, str], a: type[A], b: type[B], c: type[C], /
+) -> tuple[A, B, C]: ...
+def read_all(environ: Mapping[str, str], *classes: type[Any]) -> tuple[Any, ...]:
+    """An instance of each class, as `read` makes them. Raises ConfigurationError that lists the
+    mistakes of all of them."""
+    made: list[Any] = []
+    mistakes: list[str] = []
+    for cls in classes:
+        try:
+            made.append(read(cls, environ))
+        except ConfigurationError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigurationError("the function's configuration", mistakes)
+    return tuple(made)
 
 
 def _bounded(declared: Variable, value: Any) -> Any:

@@ -6,11 +6,12 @@ The worker, the embedded lab and the image build read it here; Terraform reads t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.platform.errors import ConfigurationError
 
@@ -20,11 +21,23 @@ TIMEOUT_SECONDS_RANGE = (1, 900)
 BATCH_SIZE_RANGE = (1, 10_000)
 BATCH_WINDOW_SECONDS_RANGE = (0, 300)
 MAXIMUM_CONCURRENCY_RANGE = (2, 1_000)
+RESERVED_CONCURRENCY_RANGE = (1, 1_000)
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+AUTHORIZER_CACHE_SECONDS_RANGE = (0, 3_600)
+# An HTTP API waits this long: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+API_TIMEOUT_SECONDS = 30
+# What browsers keep a preflight's answer for, at most (Chromium: two hours; Firefox: a day).
+CORS_MAX_AGE_SECONDS_RANGE = (0, 86_400)
 # SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_RECEIVE_COUNT_RANGE = (1, 1_000)
 # AWS advises a queue's visibility timeout of six function timeouts:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
+
+
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/[A-Za-z0-9/{}_.+-]*)")
+_PATH_PARAMETER = re.compile(r"{([A-Za-z0-9_]+)\+?}")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Resource(StrEnum):
@@ -34,6 +47,23 @@ class Resource(StrEnum):
     TABLE = "table"
     TOPIC = "topic"
     MAIL = "mail"
+    DATABASE = "database"
+    """As an environment value: its URL, without a password."""
+    SECRET = "secret"  # noqa: S105  the word, not one
+    """As an environment value: its ARN."""
+    WORKFLOW = "workflow"
+    """As an environment value: the state machine's ARN."""
+    SITE = "site"
+    """As an environment value: its origins, separated by commas."""
+    API = "api"
+    """As an environment value, `{api: cors}`: every route's CORS rules, as JSON."""
+
+
+class Authorization(StrEnum):
+    """Who may call a route. The function itself enforces it, from what the authorizer found."""
+
+    NONE = "none"
+    SESSION = "session"
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,45 @@ class QueueTrigger:
 
 
 @dataclass(frozen=True)
+class Cors:
+    """Which web pages may call a route from a browser: the origins of a site, the request headers
+    that they may send and the answer's headers that they may read."""
+
+    site: Reference
+    allow_headers: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+    max_age_seconds: int
+
+
+@dataclass(frozen=True)
+class HttpTrigger:
+    """One route of the HTTP API. `path` may hold parameters: `/images/{id}`.
+    `maximum_concurrency` is the function's reserved concurrency."""
+
+    method: str
+    path: str
+    authorization: Authorization
+    maximum_concurrency: int
+    cors: Cors | None
+
+    @property
+    def route_key(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        return tuple(_PATH_PARAMETER.findall(self.path))
+
+
+@dataclass(frozen=True)
+class AuthorizerTrigger:
+    """The API's Lambda authorizer; its answers are kept by token for `cache_seconds`."""
+
+    cache_seconds: int
+    maximum_concurrency: int
+
+
+@dataclass(frozen=True)
 class Grant:
     """Actions that the function's role may take on one resource."""
 
@@ -91,6 +160,8 @@ class Manifest:
     memory_mib: int
     timeout_seconds: int
     queue: QueueTrigger | None
+    http: HttpTrigger | None
+    authorizer: AuthorizerTrigger | None
     grants: tuple[Grant, ...]
     environment: Mapping[str, str | Reference]
     budgets: Budgets
@@ -122,6 +193,8 @@ def load(folder: Path) -> Manifest:
         memory_mib=reader.integer("memory_mib", MEMORY_MIB_RANGE),
         timeout_seconds=reader.integer("timeout_seconds", TIMEOUT_SECONDS_RANGE),
         queue=_queue(reader),
+        http=_http(reader),
+        authorizer=_authorizer(reader),
         grants=tuple(
             Grant(reader.reference(item, f"grants[{i}]"), reader.texts(item, "actions"))
             for i, item in enumerate(reader.sequence("grants"))
@@ -137,6 +210,11 @@ def load(folder: Path) -> Manifest:
             init_ms=reader.integer("budgets.init_ms", (1, 10_000)),
         ),
     )
+    if manifest.http is not None and manifest.timeout_seconds >= API_TIMEOUT_SECONDS:
+        reader.mistakes.append(
+            f"timeout_seconds of a route must be less than the API's {API_TIMEOUT_SECONDS}, "
+            f"got {manifest.timeout_seconds}"
+        )
     reader.refuse_unknown()
     if reader.mistakes:
         raise ConfigurationError(str(path), reader.mistakes)
@@ -176,6 +254,46 @@ def _queue(reader: _Reader) -> QueueTrigger | None:
     )
 
 
+def _http(reader: _Reader) -> HttpTrigger | None:
+    if "http" not in reader.mapping("trigger"):
+        return None
+    base = "trigger.http"
+    method, path = reader.route(f"{base}.route")
+    return HttpTrigger(
+        method=method,
+        path=path,
+        authorization=reader.choice(f"{base}.authorization", Authorization),
+        maximum_concurrency=reader.integer(
+            f"{base}.maximum_concurrency", RESERVED_CONCURRENCY_RANGE
+        ),
+        cors=_cors(reader, f"{base}.cors"),
+    )
+
+
+def _cors(reader: _Reader, base: str) -> Cors | None:
+    item = reader.mapping(base)
+    if not item:
+        return None
+    return Cors(
+        site=reader.reference(item, base),
+        allow_headers=reader.texts(item, "allow_headers", required=False),
+        expose_headers=reader.texts(item, "expose_headers", required=False),
+        max_age_seconds=reader.integer(f"{base}.max_age_seconds", CORS_MAX_AGE_SECONDS_RANGE),
+    )
+
+
+def _authorizer(reader: _Reader) -> AuthorizerTrigger | None:
+    if "authorizer" not in reader.mapping("trigger"):
+        return None
+    base = "trigger.authorizer"
+    return AuthorizerTrigger(
+        cache_seconds=reader.integer(f"{base}.cache_seconds", AUTHORIZER_CACHE_SECONDS_RANGE),
+        maximum_concurrency=reader.integer(
+            f"{base}.maximum_concurrency", RESERVED_CONCURRENCY_RANGE
+        ),
+    )
+
+
 class _Reader:
     """Takes values out of the parsed YAML by dotted path, and gathers what is wrong."""
 
@@ -207,6 +325,25 @@ class _Reader:
             self.mistakes.append(f"{path} must be a text, got {value!r}")
             return ""
         return value
+
+    def choice(self, path: str, choices: type[Choice]) -> Choice:
+        value = self._at(path)
+        try:
+            return choices(str(value))
+        except ValueError:
+            expected = ", ".join(choice.value for choice in choices)
+            self.mistakes.append(f"{path} must be one of {expected}, got {value!r}")
+            return next(iter(choices))
+
+    def route(self, path: str) -> tuple[str, str]:
+        value = self._at(path)
+        matched = _ROUTE.fullmatch(value) if isinstance(value, str) else None
+        if matched is None:
+            self.mistakes.append(
+                f"{path} must be a method and a path such as 'GET /images/{{id}}', got {value!r}"
+            )
+            return "GET", "/"
+        return matched[1], matched[2]
 
     def mapping(self, path: str) -> dict[str, Any]:
         value = self._at(path)

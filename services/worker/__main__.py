@@ -9,27 +9,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from services.platform import manifest as manifests
 from services.platform.errors import ConfigurationError
 from services.worker import health, host, output
 from services.worker.configuration import MAX_CONCURRENCY, Configuration
 from services.worker.exit_codes import ExitCode
+from services.worker.http import configuration as http
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
     """Runs the command line."""
     options = _parser(environ).parse_args(arguments)
-    # A function's LOG_LEVEL and the worker's are one and the same variable.
-    level = environ.get("LOG_LEVEL", "info").lower()
-    output.configure_logging(level if level in output.LEVELS else "info")
+    output.configure_logging(output.level(environ))
     if options.command == "health":
         return _health(environ)
     overrides = {} if options.concurrency is None else {"WORKER_CONCURRENCY": options.concurrency}
+    environ = {**environ, **overrides}
     try:
-        worker = host.assemble(options.function, {**environ, **overrides})
+        if _serves_http(options.function):
+            # Only here: a queue's worker has no use for an HTTP server.
+            from services.worker.http import server
+
+            return server.run(http.single(options.function, environ), "worker-started")
+        worker = host.assemble(options.function, environ)
     except ConfigurationError as error:
         output.logger().error("configuration", mistakes=error.mistakes)
         return ExitCode.CONFIGURATION
     return host.run(worker)
+
+
+def _serves_http(folder: Path) -> bool:
+    """Whether the function's source is HTTP: it has a route or is the authorizer, and no queue."""
+    try:
+        manifest = manifests.load(folder.resolve())
+    except ConfigurationError:
+        return False  # whoever puts the worker together will tell
+    return manifest.queue is None and (manifest.http is not None or manifest.authorizer is not None)
 
 
 def _health(environ: Mapping[str, str]) -> ExitCode:
@@ -43,9 +58,11 @@ def _health(environ: Mapping[str, str]) -> ExitCode:
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.worker",
-        description="Runs a function image as an SQS worker: the same contract as on Lambda.",
+        description="Runs a function image without Lambda, by the same contract: it takes its "
+        "queue's messages, or serves its route.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"environment variables:\n{_variables()}\n\n"
+        epilog=f"environment variables, with a queue:\n{_variables(Configuration)}\n\n"
+        f"with a route, or as the authorizer:\n{_variables(http.Configuration)}\n\n"
         "exit status:\n  0  drained\n  1  failed (health: not healthy)\n  2  wrong configuration\n"
         "  3  stopped with work unfinished, which is back in the queue",
     )
@@ -71,11 +88,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _variables() -> str:
+def _variables(configuration: type[Configuration] | type[http.Configuration]) -> str:
     lines = [
         f"  {declared.name:30} {declared.help}"
         + (f" ({declared.default})" if isinstance(declared.default, int) else "")
-        for declared in (item.metadata["variable"] for item in fields(Configuration))
+        for declared in (item.metadata["variable"] for item in fields(configuration))
     ]
     lines.append("  AWS_REGION, AWS_ENDPOINT_URL, ...  as for every AWS SDK")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +55,12 @@ class _LineLogger:
         write_line(line.encode("utf-8", "replace"))
 
     debug = info = warning = error = critical = msg
+
+
+def level(environ: Mapping[str, str]) -> str:
+    """The log level: a function's LOG_LEVEL and the worker's are one and the same variable."""
+    wanted = environ.get("LOG_LEVEL", "info").lower()
+    return wanted if wanted in LEVELS else "info"
 
 
 def configure_logging(level: str) -> None:

@@ -29,7 +29,7 @@ from services.local import provision, topology
 from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from services.local.session import LocalSession
 from services.operations.images import Built
-from services.platform.manifest import Manifest, load_all
+from services.platform.manifest import load_all
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = {manifest.name: manifest for manifest in load_all(ROOT / "images")}
@@ -37,6 +37,7 @@ LOCALSTACK = "localstack/localstack:4.14.0"
 MINISTACK = "ministackorg/ministack:1.5.33"
 EDGE_PORT = 4566
 EMULATOR_PORT = 8080
+HTTP_PORT = 8080
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 OWNER_LABEL = "dev.darkroom.test"  # its value: the test run's machine and process id
 # Lambda gives CPU by memory, one whole processor at this size:
@@ -157,7 +158,7 @@ class Cloud:
             "LOCALSTACK_HOST": f"localstack:{EDGE_PORT}",
             "SQS_ENDPOINT_STRATEGY": "path",
             "EAGER_SERVICE_LOADING": "1",
-            "SERVICES": "s3,sqs,sns,ses,sts",
+            "SERVICES": "s3,sqs,sns,ses,sts,secretsmanager,stepfunctions",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
         }
@@ -203,14 +204,6 @@ def aws_environment() -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-def placeholder_environment(manifest: Manifest) -> dict[str, str]:
-    """A value for each variable of the function: enough to start, not to work."""
-    return aws_environment() | {
-        name: value if isinstance(value, str) else f"placeholder-{value.name}"
-        for name, value in manifest.environment.items()
     }
 
 
@@ -326,23 +319,29 @@ class ContainerLab:
     """One test's queues, buckets, tables and topics, and its workers."""
 
     def __init__(
-        self, cloud: Cloud, built: Mapping[str, Built], prefix: str, cleanup: ExitStack
+        self,
+        cloud: Cloud,
+        built: Mapping[str, Built],
+        prefix: str,
+        cleanup: ExitStack,
+        database: provision.Database | None = None,
+        payments: provision.Payments | None = None,
     ) -> None:
         self.cloud = cloud
         self.built = built
         self._cleanup = cleanup
         self.made = provision.provision(
             cloud, topology.load(ROOT / "terraform/lab/topology.yaml"),
-            list(MANIFESTS.values()), prefix,
+            list(MANIFESTS.values()), prefix, database, payments,
         )  # fmt: skip
         self.catalog = Catalog(cloud.client("dynamodb"), self.made.table("images"))
 
     def environment(self, function: str) -> dict[str, str]:
-        queue = self.made.queues[function]
+        queue = self.made.queues.get(function)
         return {
             **self.cloud.environment,
             **self.made.environment(MANIFESTS[function]),
-            "DEAD_LETTER_QUEUE_URL": queue.dead_letter_url,
+            **({"DEAD_LETTER_QUEUE_URL": queue.dead_letter_url} if queue else {}),
         }
 
     def worker(self, function: str, **variables: str) -> Worker:
@@ -370,6 +369,30 @@ class ContainerLab:
         )
         self._cleanup.enter_context(running(container))
         return Worker(container)
+
+    def served(self, function: str, **variables: str) -> str:
+        """Starts a function's container as an HTTP source; its address for this test's process.
+        Other containers reach it by the function's name, on HTTP_PORT."""
+        container = (
+            DockerContainer(self.built[function].image)
+            .with_command("worker")
+            .with_envs(
+                **self.cloud.environment,
+                **self.made.environment(MANIFESTS[function]),
+                **variables,
+            )
+            .with_exposed_ports(HTTP_PORT)
+            .with_network(self.cloud.network)
+            .with_network_aliases(function)
+            .with_kwargs(
+                labels=self.cloud.engine.labels,
+                mem_limit=f"{MANIFESTS[function].memory_mib + WORKER_OWN_MIB}m",
+            )
+        )
+        self._cleanup.enter_context(running(container))
+        url = f"http://127.0.0.1:{container.get_exposed_port(HTTP_PORT)}"
+        eventually(lambda: answers(f"{url}/_darkroom/health"), f"{function} answers")
+        return url
 
     def emulated(self, function: str) -> Emulated:
         """The function under the emulator, connected to this lab."""

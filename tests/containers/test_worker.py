@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.events.images import ImageEvent, ImageEventType, parse_image_event, publish
 from services.operations.images import Built
+from services.operations.openapi import placeholder_environment
 from services.platform import dead_letter
 from services.platform.idempotency import IdempotencyStore
 from tests.containers.support import (
@@ -14,7 +15,6 @@ from tests.containers.support import (
     Engine,
     emulated,
     eventually,
-    placeholder_environment,
 )
 
 

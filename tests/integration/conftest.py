@@ -11,6 +11,7 @@ import pytest
 
 from services.local import emulator as emulators
 from services.local import lab as labs
+from services.local import postgres as servers
 from services.local import topology
 from services.local.provision import Lab, provision
 from services.local.session import LocalSession
@@ -22,6 +23,13 @@ from services.platform import manifest
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulators.Emulator]:
     """One emulator for all tests that bring their own resources."""
     with emulators.running(tmp_path_factory.mktemp("cloud") / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Postgres]:
+    """One Postgres for all tests that bring their own database (tests.support.postgres)."""
+    with servers.running(tmp_path_factory.mktemp("postgres")) as running:
         yield running
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from services.events.images import ImageEvent, ImageEventType, publish
-from services.mail.notify import DeliveryUnknownError, ImageMailer
+from services.mail.notify import ImageMailer
+from services.mail.sending import DeliveryUnknownError
 from services.platform.errors import PermanentError, TransientError
 from services.platform.idempotency import IdempotencyStore
 from services.platform.queue import Message

@@ -25,7 +25,7 @@ from services.local.emulator import ACCESS_KEY_ID, LOOPBACK, REGION, SECRET_ACCE
 from services.local.provision import Lab, provision
 from services.local.session import READ_TIMEOUT_SECONDS
 from services.local.state import PROJECT, alive
-from services.mail.compose import EVENT_ID_HEADER
+from services.mail.letter import EVENT_ID_HEADER
 from services.operations import images
 from services.operations.images import ImageError, docker
 from services.operations.load import stage

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.events.images import parse_image_event
-from services.mail.notify import DeliveryUnknownError
+from services.mail.sending import DeliveryUnknownError
 from services.operations import dead_letters
 from services.operations.dead_letters import DeadLetter, Queues
 

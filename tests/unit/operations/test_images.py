@@ -51,6 +51,7 @@ def project(tmp_path: Path) -> Path:
         "services/mail/greet.py": "def greet():\n    from services.platform import clock\n",
         "services/mail/unused.py": "",
         "services/mail/templates/hello.html": "<p>",
+        "services/mail/versions/0001_first.py": "import services.cli\n",
         "services/platform/__init__.py": "",
         "services/platform/clock.py": "from . import errors as e\nfrom .errors import now\n",
         "services/platform/errors.py": "import time\n",
@@ -87,6 +88,8 @@ def test_only_what_the_handler_imports_and_the_worker_go_in(project: Path, greet
         "services/mail/__init__.py",
         "services/mail/greet.py",
         "services/mail/templates/hello.html",
+        # Python that no import leads to: loaded by its path, and not read for its imports.
+        "services/mail/versions/0001_first.py",
         "services/platform/__init__.py",
         "services/platform/clock.py",
         "services/platform/errors.py",

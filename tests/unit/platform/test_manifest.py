@@ -70,3 +70,61 @@ def test_a_file_that_is_no_manifest_gets_a_clear_error(tmp_path: Path, content: 
 def test_a_folder_without_a_manifest_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expected a function manifest, found none"):
         manifest.load(tmp_path)
+
+
+ROUTE = """
+description: Greets.
+memory_mib: 128
+timeout_seconds: {timeout}
+trigger:
+  http:
+    route: {route}
+    authorization: {authorization}
+    maximum_concurrency: 10
+    cors: {cors}
+grants: []
+budgets: {{image_mib_over_base: 1, init_ms: 1}}
+"""
+
+
+def route(folder: Path, **changes: str) -> manifest.Manifest:
+    fields = {
+        "timeout": "10",
+        "route": '"GET /greetings/{id}/{rest+}"',
+        "authorization": "session",
+        "cors": "{site: web, allow_headers: [authorization], max_age_seconds: 60}",
+    }
+    (folder / "function.yaml").write_text(ROUTE.format(**fields | changes))
+    return manifest.load(folder)
+
+
+def test_a_route_is_read_whole(tmp_path: Path) -> None:
+    http = route(tmp_path).http
+    assert http is not None
+    assert http.route_key == "GET /greetings/{id}/{rest+}"
+    assert http.path_parameters == ("id", "rest")
+    assert http.cors is not None
+    assert http.cors.site == Reference(Resource.SITE, "web")
+    assert (http.cors.allow_headers, http.cors.expose_headers) == (("authorization",), ())
+
+
+def test_cors_is_off_unless_named(tmp_path: Path) -> None:
+    http = route(tmp_path, cors="").http
+    assert http is not None
+    assert http.cors is None
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake"),
+    [
+        ({"route": "/greetings"}, "trigger.http.route must be a method and a path"),
+        ({"route": "FETCH /greetings"}, "trigger.http.route must be a method and a path"),
+        ({"authorization": "maybe"}, "must be one of none, session, got 'maybe'"),
+        ({"cors": "{site: web}"}, "trigger.http.cors.max_age_seconds must be"),
+        ({"cors": "{origin: x, max_age_seconds: 1}"}, "trigger.http.cors must name exactly one"),
+        ({"timeout": "30"}, "must be less than the API's 30, got 30"),
+    ],
+)
+def test_a_wrong_route_is_refused(tmp_path: Path, change: dict[str, str], mistake: str) -> None:
+    with pytest.raises(ConfigurationError, match=mistake):
+        route(tmp_path, **change)

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, publish
 from services.local.provision import FunctionQueue
-from services.mail.notify import DeliveryUnknownError
+from services.mail.sending import DeliveryUnknownError
 from services.operations.load import doubts
 from services.operations.load.doubts import Doubt, Verdict
 from services.platform import dead_letter

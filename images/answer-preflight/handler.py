@@ -1,0 +1,20 @@
+"""Tells browsers which pages may call which route."""
+
+import os
+from dataclasses import dataclass
+
+from services.platform.configuration import read, variable
+from services.platform.http import http_function
+from services.platform.preflight import ANSWER_PREFLIGHT, Preflights, parse_rules
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment."""
+
+    rules: str = variable("CORS_RULES", help="every route's CORS rules, as JSON")
+
+
+handler = http_function(
+    ANSWER_PREFLIGHT, Preflights(parse_rules(read(Configuration, os.environ).rules)).handle
+)

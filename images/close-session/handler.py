@@ -1,0 +1,24 @@
+"""Signs a user out."""
+
+import os
+from dataclasses import dataclass
+
+from services.accounts.api import CLOSE_SESSION
+from services.accounts.sessions import SessionStore
+from services.accounts.staying import SignOut
+from services.platform.clients import client
+from services.platform.configuration import read, variable
+from services.platform.http import http_function
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment."""
+
+    sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
+
+
+configuration = read(Configuration, os.environ)
+handler = http_function(
+    CLOSE_SESSION, SignOut(SessionStore(client("dynamodb"), configuration.sessions_table)).close
+)

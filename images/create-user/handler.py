@@ -1,0 +1,13 @@
+"""Opens an account."""
+
+import os
+
+from services.accounts.api import CREATE_USER
+from services.accounts.joining import Registration
+from services.accounts.users import Users
+from services.platform.configuration import read
+from services.platform.database import Database, DatabaseConfiguration
+from services.platform.http import http_function
+
+database = Database(read(DatabaseConfiguration, os.environ))
+handler = http_function(CREATE_USER, Registration(Users(database)).create)

@@ -1,0 +1,30 @@
+"""Deletes one image of a customer's."""
+
+import os
+from dataclasses import dataclass
+
+from services.catalog.api import DELETE_IMAGE
+from services.catalog.gallery import Deletion
+from services.catalog.store import Catalog
+from services.platform.clients import client
+from services.platform.configuration import read, variable
+from services.platform.http import http_function
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment."""
+
+    originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
+    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
+
+
+configuration = read(Configuration, os.environ)
+handler = http_function(
+    DELETE_IMAGE,
+    Deletion(
+        Catalog(client("dynamodb"), configuration.images_table),
+        client("s3"),
+        configuration.originals_bucket,
+    ).handle,
+)

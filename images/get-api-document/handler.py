@@ -1,0 +1,10 @@
+"""Serves the API's description, OpenAPI 3.1."""
+
+from pathlib import Path
+
+from services.platform.api_document import GET_API_DOCUMENT, ApiDocument
+from services.platform.http import http_function
+
+handler = http_function(
+    GET_API_DOCUMENT, ApiDocument(Path(__file__).with_name("openapi.json").read_bytes()).handle
+)

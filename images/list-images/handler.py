@@ -1,0 +1,30 @@
+"""Lists a customer's images."""
+
+import os
+from dataclasses import dataclass
+
+from services.catalog.api import LIST_IMAGES
+from services.catalog.gallery import Gallery
+from services.catalog.store import Catalog
+from services.platform.clients import client
+from services.platform.configuration import read, variable
+from services.platform.http import http_function
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment."""
+
+    renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
+    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
+
+
+configuration = read(Configuration, os.environ)
+handler = http_function(
+    LIST_IMAGES,
+    Gallery(
+        Catalog(client("dynamodb"), configuration.images_table),
+        client("s3"),
+        configuration.renditions_bucket,
+    ).list,
+)

@@ -1,0 +1,31 @@
+"""Gives a customer a form to upload a photo with."""
+
+import os
+from dataclasses import dataclass
+
+from services.catalog.api import REQUEST_UPLOAD
+from services.catalog.uploads import Uploads
+from services.platform.clients import client
+from services.platform.configuration import read, variable
+from services.platform.http import http_function
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment."""
+
+    originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
+    max_mib: int = variable("PHOTO_MAX_MIB", default=64, minimum=1, maximum=5_000)
+    minutes: int = variable("UPLOAD_MINUTES", default=15, minimum=1, maximum=60)
+
+
+configuration = read(Configuration, os.environ)
+handler = http_function(
+    REQUEST_UPLOAD,
+    Uploads(
+        client("s3"),
+        configuration.originals_bucket,
+        configuration.max_mib * 1024 * 1024,
+        configuration.minutes,
+    ).handle,
+)

@@ -1,0 +1,195 @@
+"""Sessions, in DynamoDB.
+
+A session is opened for a token that only its owner knows; the table has the token's hash. It ends
+when it was not used for IDLE_SECONDS, LONGEST_SECONDS after it was opened at the latest, or when it
+is closed. DynamoDB deletes late, so the end is checked at every look.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.accounts.model import User
+from services.platform import logging
+from services.platform.errors import TransientError
+from services.platform.items import Item, from_item, to_attribute, to_item
+from services.platform.outages import is_outage
+
+TOKEN_BYTES = 32
+IDLE_SECONDS = 14 * 24 * 3600
+LONGEST_SECONDS = 90 * 24 * 3600
+# A session in use is prolonged this often at most: a write an hour, not one a request.
+RENEWAL_SECONDS = 3600
+BY_USER = "by-user"
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+_BATCH_WRITE_ITEMS = 25
+_BATCH_TRIES = 5
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open session. `id` is the hash of its token; times are seconds since the epoch, but for
+    `created_at`, which is a text that sorts. `email` and `role` are those of the moment when it was
+    opened. It cannot be prolonged beyond `ends_at`."""
+
+    id: str
+    user_id: str
+    email: str
+    role: str
+    created_at: str
+    expires_at: int
+    ends_at: int
+    renewed_at: int
+
+
+@dataclass(frozen=True)
+class Expired:
+    """There was a session with this token, and it is over."""
+
+
+@dataclass(frozen=True)
+class SessionStore:
+    """Reads and writes the sessions table (key `token_hash`, index `by-user`)."""
+
+    dynamodb: Any
+    table: str
+    clock: Callable[[], float] = time.time
+
+    def open(self, user: User) -> tuple[str, Session]:
+        """A new session and its token, which can be had only now."""
+        now = self.clock()
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        session = Session(
+            id=_id(token),
+            user_id=user.id,
+            email=user.email,
+            role=user.role.value,
+            created_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds"),
+            expires_at=int(now) + IDLE_SECONDS,
+            ends_at=int(now) + LONGEST_SECONDS,
+            renewed_at=int(now),
+        )
+        self.dynamodb.put_item(
+            TableName=self.table,
+            Item=to_item(_values(session)),
+            ConditionExpression="attribute_not_exists(token_hash)",
+        )
+        return token, session
+
+    def find(self, token: str) -> Session | Expired | None:
+        """The open session with this token, prolonged if it is time; None when there is none."""
+        if not _TOKEN.fullmatch(token):
+            return None
+        session = self._read(_id(token))
+        now = self.clock()
+        if session is None:
+            return None
+        if session.expires_at <= now:
+            return Expired()
+        if now - session.renewed_at < RENEWAL_SECONDS or session.expires_at >= session.ends_at:
+            return session
+        return self._renew(session, int(now))
+
+    def close(self, session_id: str) -> None:
+        """Ends a session; nothing happens where there is none."""
+        self.dynamodb.delete_item(TableName=self.table, Key=_key(session_id))
+
+    def close_all(self, user_id: str) -> int:
+        """Ends every session of a user; how many there were.
+
+        The index is a moment behind the table, so one that is just being opened may be missed.
+        """
+        closed = 0
+        for page in self._pages(user_id):
+            keys = [{"token_hash": item["token_hash"]} for item in page]
+            for start in range(0, len(keys), _BATCH_WRITE_ITEMS):
+                self._delete(keys[start : start + _BATCH_WRITE_ITEMS])
+            closed += len(keys)
+        return closed
+
+    def _read(self, session_id: str) -> Session | None:
+        answer = self.dynamodb.get_item(
+            TableName=self.table, Key=_key(session_id), ConsistentRead=True
+        )
+        return _session(answer["Item"]) if "Item" in answer else None
+
+    def _renew(self, session: Session, now: int) -> Session | None:
+        renewed = dataclasses.replace(
+            session, expires_at=min(now + IDLE_SECONDS, session.ends_at), renewed_at=now
+        )
+        try:
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(session.id),
+                UpdateExpression="SET expires_at = :expires, renewed_at = :now",
+                # Without it, an update would make a closed session anew.
+                ConditionExpression="renewed_at = :seen",
+                ExpressionAttributeValues={
+                    ":expires": to_attribute(renewed.expires_at),
+                    ":now": to_attribute(now),
+                    ":seen": to_attribute(session.renewed_at),
+                },
+            )
+        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            return self._read(session.id)  # another request renewed it, or it was closed
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            # It is open all the same, and the next request tries again.
+            logging.logger().warning("session-not-renewed", error_type=type(error).__name__)
+            return session
+        return renewed
+
+    def _pages(self, user_id: str) -> Iterator[list[Item]]:
+        start: dict[str, Any] = {}
+        while True:
+            answer = self.dynamodb.query(
+                TableName=self.table,
+                IndexName=BY_USER,
+                KeyConditionExpression="user_id = :user",
+                ExpressionAttributeValues={":user": to_attribute(user_id)},
+                **start,
+            )
+            yield answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _delete(self, keys: list[Item]) -> None:
+        wanted: list[Any] = [{"DeleteRequest": {"Key": key}} for key in keys]
+        for attempt in range(_BATCH_TRIES):
+            if attempt:
+                time.sleep(0.05 * 2**attempt)
+            answer = self.dynamodb.batch_write_item(RequestItems={self.table: wanted})
+            wanted = answer.get("UnprocessedItems", {}).get(self.table, [])
+            if not wanted:
+                return
+        raise TransientError(f"{len(wanted)} sessions could not be closed yet")
+
+
+def _id(token: str) -> str:
+    # The token is 256 random bits, so its hash needs no salt.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _key(session_id: str) -> Item:
+    return to_item({"token_hash": session_id})
+
+
+def _values(session: Session) -> dict[str, Any]:
+    values = dataclasses.asdict(session)
+    return {"token_hash": values.pop("id"), **values}
+
+
+def _session(item: Item) -> Session:
+    values = from_item(item)
+    return Session(id=values.pop("token_hash"), **values)

@@ -1,0 +1,250 @@
+"""The API, as a program of a customer's sees it."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.platform.errors import PermanentError, TransientError
+
+TIMEOUT_SECONDS = 35.0  # longer than the API's own 30
+UPLOAD_TIMEOUT_SECONDS = 300.0
+# A cold lab needs a moment; so does a photo that is tried again.
+DEVELOPED_SECONDS = 120.0
+ENDED_SECONDS = 300.0
+ENDS = frozenset({"shipped", "rejected", "out_of_stock", "payment_declined", "cancelled", "failed"})
+POLL_SECONDS = 0.2
+# Before an answer that asks to come again is taken for an outage.
+ATTEMPTS = 4
+# Types that Python does not know everywhere.
+_TYPES = {
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".avif": "image/avif",
+    ".webp": "image/webp",
+}
+
+
+class ApiProblem(PermanentError):  # noqa: N818  RFC 9457's word
+    """The API refused. `slug` is the problem's name, such as `wrong-credentials`."""
+
+    def __init__(self, status: int, document: dict[str, Any]) -> None:
+        self.status = status
+        self.slug = str(document.get("type", "")).rpartition(":")[2]
+        self.document = document
+        told = document.get("detail") or document.get("message") or "no reason was given"
+        errors = [
+            f"{e.get('field') or 'the body'}: expected {e.get('expected')}, got {e.get('got')}"
+            for e in document.get("errors", ())
+        ]
+        title = document.get("title")
+        super().__init__("; ".join([f"{title}: {told}" if title else told, *errors]))
+
+
+@dataclass
+class Api:
+    """Calls the API at `url`, with the token of a session when there is one.
+
+    Raises ApiProblem when the API refuses, TransientError when it is away.
+    """
+
+    url: str
+    token: str | None = None
+    _http: httpx.Client = field(
+        default_factory=lambda: httpx.Client(timeout=TIMEOUT_SECONDS), repr=False
+    )
+
+    def close(self) -> None:
+        self._http.close()
+
+    # -- accounts
+
+    def sign_up(self, email: str, name: str, password: str) -> dict[str, Any]:
+        return self._call(
+            "POST", "/users", json={"email": email, "name": name, "password": password}
+        )
+
+    def sign_in(self, email: str, password: str) -> dict[str, Any]:
+        """Opens a session and keeps its token for the calls that follow."""
+        session = self._call("POST", "/sessions", json={"email": email, "password": password})
+        self.token = str(session["token"])
+        return session
+
+    def session(self) -> dict[str, Any]:
+        return self._call("GET", "/sessions/current")
+
+    def sign_out(self, *, everywhere: bool = False) -> None:
+        self._call("DELETE", "/sessions/current", params={"all": "true"} if everywhere else {})
+        self.token = None
+
+    def users(self) -> Iterator[dict[str, Any]]:
+        """Every account; for administrators."""
+        yield from self._pages("/users", "users")
+
+    # -- images
+
+    def upload(self, path: Path, *, keep_location: bool = False) -> str:
+        """Uploads a photo; the upload's id."""
+        form = self._call(
+            "POST",
+            "/uploads",
+            json={
+                "filename": path.name,
+                "content_type": content_type(path),
+                "keep_location": keep_location,
+            },
+        )
+        with path.open("rb") as content:
+            try:
+                answer = self._http.post(
+                    form["url"],
+                    data=form["fields"],
+                    files={"file": (path.name, content, form["fields"]["Content-Type"])},
+                    timeout=UPLOAD_TIMEOUT_SECONDS,
+                )
+            except httpx.TransportError as error:
+                raise TransientError(f"the storage does not answer: {error!r}") from error
+        if not answer.is_success:
+            raise PermanentError(
+                f"expected the storage to take {path.name}, got {answer.status_code}: "
+                f"{answer.text[:300]}"
+            )
+        return str(form["id"])
+
+    def images(self) -> Iterator[dict[str, Any]]:
+        """All images, newest first."""
+        yield from self._pages("/images", "images")
+
+    def image_of(self, upload: str) -> dict[str, Any] | None:
+        """The image that an upload became; None while that is not known."""
+        found = self._call("GET", "/images", params={"upload": upload})["images"]
+        return dict(found[0]) if found else None
+
+    def developed(self, upload: str, seconds: float = DEVELOPED_SECONDS) -> dict[str, Any]:
+        """The image that an upload became, when it is developed or rejected. Waits for it."""
+        give_up_at = time.monotonic() + seconds
+        while True:
+            image = self.image_of(upload)
+            if image is not None and image["status"] != "developing":
+                return image
+            if time.monotonic() > give_up_at:
+                raise TransientError(f"upload {upload} was not developed within {seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def image(self, image_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/images/{image_id}")
+
+    def delete_image(self, image_id: str) -> None:
+        self._call("DELETE", f"/images/{image_id}")
+
+    # -- orders
+
+    def products(self) -> list[dict[str, Any]]:
+        return list(self._call("GET", "/products")["products"])
+
+    def order(
+        self,
+        lines: Sequence[dict[str, Any]],
+        payment_method: str,
+        delivery: dict[str, Any],
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Orders prints. With a `key` it may be repeated: the order is the same."""
+        return self._call(
+            "POST",
+            "/orders",
+            json={"lines": list(lines), "payment_method": payment_method, "delivery": delivery},
+            headers={"idempotency-key": key} if key is not None else {},
+        )
+
+    def orders(self) -> Iterator[dict[str, Any]]:
+        """All orders, newest first."""
+        yield from self._pages("/orders", "orders")
+
+    def order_of(self, order_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/orders/{order_id}")
+
+    def cancel_order(self, order_id: str) -> dict[str, Any]:
+        return self._call("POST", f"/orders/{order_id}/cancellation")
+
+    def ended(
+        self,
+        order_id: str,
+        on_step: Callable[[dict[str, Any]], None] = lambda _: None,
+        seconds: float = ENDED_SECONDS,
+    ) -> dict[str, Any]:
+        """The order when it has come to an end. Waits for it; tells each step of its history."""
+        give_up_at = time.monotonic() + seconds
+        told = 0
+        while True:
+            order = self.order_of(order_id)
+            for step in order["history"][told:]:
+                on_step(step)
+            told = len(order["history"])
+            if order["status"] in ENDS:
+                return order
+            if time.monotonic() > give_up_at:
+                raise TransientError(
+                    f"order {order_id} is {order['status']} and did not end within {seconds:g} s"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def download(self, url: str) -> bytes:
+        """What a link leads to."""
+        answer = self._sent(lambda: self._http.get(url))
+        if not answer.is_success:
+            raise PermanentError(f"expected a rendition, got {answer.status_code}")
+        return answer.content
+
+    def _pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        cursor = None
+        while True:
+            parameters = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            page = self._call("GET", path, params=parameters)
+            yield from page[name]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= options.pop("headers", {})
+        answer = self._sent(
+            lambda: self._http.request(method, self.url + path, headers=headers, **options)
+        )
+        document = answer.json() if answer.content else {}
+        if answer.is_success:
+            return dict(document)
+        raise ApiProblem(answer.status_code, document if isinstance(document, dict) else {})
+
+    def _sent(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """The answer; a 503 is tried again when it says. Other requests are not repeated: whether
+        they had an effect is not known."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = send()
+            except httpx.TransportError as error:
+                raise TransientError(f"{self.url} does not answer: {error!r}") from error
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            if attempt < ATTEMPTS:
+                time.sleep(float(answer.headers.get("retry-after", "1")))
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise TransientError(f"{self.url} answered {answer.status_code}: {answer.text[:300]}")
+        return answer
+
+
+def content_type(path: Path) -> str:
+    """The media type that a file's name stands for. Raises PermanentError for no photo's."""
+    found = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
+    if not found.startswith("image/"):
+        raise PermanentError(
+            f"expected a photo (.jpg, .png, .webp, .gif, .tiff, .heic, .avif), got {path.name}"
+        )
+    return found

@@ -1,0 +1,53 @@
+"""An operator at the database itself: brings its schema up to date, names administrators."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from services.accounts.model import Role, User
+from services.accounts.roles import change_role
+from services.accounts.sessions import SessionStore
+from services.accounts.users import Users
+from services.local import lab
+from services.platform.clients import client
+from services.platform.configuration import read
+from services.platform.database import Database, DatabaseConfiguration
+from services.platform.errors import DarkroomError, PermanentError
+
+SESSIONS_TABLE = "sessions"
+
+
+def database() -> Database:
+    """The database that DATABASE_URL names, with its credentials; the running lab's otherwise."""
+    if os.environ.get("DATABASE_URL"):
+        return Database(read(DatabaseConfiguration, os.environ))
+    state = lab.running()
+    if state is None:
+        raise DarkroomError(
+            "expected a database in DATABASE_URL (and DATABASE_SECRET_ARN), or a running lab; "
+            "start one with `darkroom up`"
+        )
+    return state.database()
+
+
+def give_role(email: str, role: Role) -> User:
+    """Gives an account another role, and signs it out everywhere. Raises PermanentError where there
+    is no such account."""
+    dynamodb, table = _sessions()
+    user = change_role(Users(database()), SessionStore(dynamodb, table), email, role)
+    if user is None:
+        raise PermanentError(f"expected an account's e-mail address, nobody has {email!r}")
+    return user
+
+
+def _sessions() -> tuple[Any, str]:
+    if os.environ.get("DATABASE_URL"):
+        table = os.environ.get("SESSIONS_TABLE")
+        if not table:
+            raise PermanentError("SESSIONS_TABLE is not set (its sessions end with the old role)")
+        return client("dynamodb"), table
+    state = lab.running()
+    if state is None:
+        raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
+    return state.session.client("dynamodb"), state.tables[SESSIONS_TABLE]

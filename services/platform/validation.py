@@ -1,0 +1,148 @@
+"""Decodes what a client sent into a `msgspec.Struct`, and says of every mistake which field it is,
+what was expected and what came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+# Values that came are repeated up to this length, so that an answer stays readable.
+_SHOWN_CHARACTERS = 80
+# The beginnings of msgspec's messages that name a field of an inner object.
+_UNKNOWN = "Object contains unknown field `"
+_MISSING = "Object missing required field `"
+_QUOTED = re.compile(r"`([^`]*)`")
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "int | null": "a whole number or null",
+    "str | null": "text or null",
+}
+# What a client must not see again, for it may stand in a log: see `secret`.
+SECRET_SCHEMA = {"format": "password", "writeOnly": True}
+# The end of a pattern: Python's $ alone would let a line break pass.
+END = r"$(?!\n)"
+Model = TypeVar("Model", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One mistake: the field by its dotted path ("" for the whole), what was expected and got."""
+
+    field: str
+    expected: str
+    got: str
+
+
+class InvalidInputError(Exception):
+    """What was sent does not fit; `errors` names every mistake."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(
+            "; ".join(f"{e.field}: expected {e.expected}, got {e.got}" for e in errors)
+        )
+
+
+def decode_json(body: bytes, model: type[Model]) -> Model:
+    """The JSON object in `body`. Raises InvalidInputError with every mistake."""
+    try:
+        values = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError([FieldError("", "a JSON object", f"no JSON: {error}")]) from None
+    if not isinstance(values, dict):
+        raise InvalidInputError([FieldError("", "a JSON object", shown(values))])
+    return convert(values, model)
+
+
+def convert(values: Mapping[str, Any], model: type[Model], *, texts: bool = False) -> Model:
+    """`values` as a `model`; with `texts`, numbers and booleans are taken from texts, as they come
+    in a URL. Raises InvalidInputError with every mistake."""
+    errors = []
+    known = {field.encode_name: field for field in msgspec.structs.fields(model)}
+    for name in values:
+        if name not in known:
+            expected = "one of " + ", ".join(known) if known else "no fields"
+            errors.append(FieldError(name[:_SHOWN_CHARACTERS], expected, "an unknown field"))
+    for name, field in known.items():
+        if name not in values:
+            if field.required:
+                errors.append(FieldError(name, _description(field.type), "nothing"))
+            continue
+        value = values[name]
+        try:
+            msgspec.convert(value, field.type, strict=not texts)
+        except msgspec.ValidationError as error:
+            came = "a hidden value" if is_secret(field.type) else None
+            errors.append(_mistake(name, value, str(error), came))
+        else:
+            if _has_null(value):
+                errors.append(FieldError(name, "text without U+0000", "text with U+0000"))
+    if errors:
+        raise InvalidInputError(errors)
+    return msgspec.convert(dict(values), model, strict=not texts)
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether a field's type is marked with SECRET_SCHEMA."""
+    return any(
+        isinstance(item, msgspec.Meta) and (item.extra_json_schema or {}).get("writeOnly")
+        for item in getattr(annotation, "__metadata__", ())
+    )
+
+
+def shown(value: Any) -> str:
+    """A value that came, short enough to be repeated."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = msgspec.json.encode(value).decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+def _mistake(name: str, value: Any, message: str, came: str | None) -> FieldError:
+    """msgspec's message ("Expected `int` >= 1, got `str` - at `$[0].count`") in our words."""
+    said, _, where = message.partition(" - at `$")
+    path = where.rstrip("`")
+    if said.startswith(_UNKNOWN):
+        return FieldError(f"{name}{path}.{said[len(_UNKNOWN) : -1]}", "no such field", "one")
+    if said.startswith(_MISSING):
+        return FieldError(f"{name}{path}.{said[len(_MISSING) : -1]}", "a value", "nothing")
+    expected = said.removeprefix("Expected ").split(", got ")[0]
+    plain = _QUOTED.sub(lambda quoted: _WORDS.get(quoted[1], quoted[1]), expected)
+    return FieldError(name + path, plain, came or shown(_inside(value, path)))
+
+
+def _description(annotation: Any) -> str:
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, msgspec.Meta) and item.description:
+            return item.description
+    return "a value"
+
+
+def _inside(value: Any, path: str) -> Any:
+    """The part of `value` at a path such as `.lines[2].name`."""
+    for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+        try:
+            value = value[key] if key else value[int(index)]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return value
+
+
+def _has_null(value: Any) -> bool:
+    """Whether a text in `value` holds U+0000, which Postgres and file names cannot."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_null(item) for pair in value.items() for item in pair)
+    return isinstance(value, list) and any(map(_has_null, value))

@@ -1,0 +1,241 @@
+"""The order's state machine on LocalStack, with the tasks' images as workers and Postgres in a
+container: the same text as everywhere."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from testcontainers.core.container import DockerContainer
+
+from services.accounts.users import Users
+from services.local import payment_provider, provision
+from services.operations.images import Built
+from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus, Product
+from services.orders.starting import Starter
+from services.orders.store import Orders
+from services.platform.configuration import read
+from services.platform.database import Database, DatabaseConfiguration
+from services.platform.manifest import Reference, Resource
+from tests.containers.support import (
+    MANIFESTS,
+    ROOT,
+    Cloud,
+    ContainerLab,
+    answers,
+    emulated,
+    eventually,
+    photo,
+    running,
+)
+
+POSTGRES = "postgres:17"
+PASSWORD = "not-a-secret"
+POSTGRES_PORT, PROVIDER_PORT = 5432, 8090
+TASKS = ("validate-order", "check-inventory", "process-payment", "fulfill-order", "fail-order")
+NOTIFY = ("notify-out-of-stock", "notify-payment-declined", "release-stock")
+PRODUCT = Product("test-print", "Test print", "matte", 30, 40, 250, "EUR")
+
+
+@dataclass(frozen=True)
+class OrderLab:
+    lab: ContainerLab
+    orders: Orders
+    user_id: str
+    image_id: str
+    provider_url: str
+    api_key: str
+
+    def go(self, payment_method: str, product: Product = PRODUCT, quantity: int = 1) -> str:
+        """Makes an order and starts its workflow; its id."""
+        order = self.orders.create(
+            NewOrder(
+                self.user_id,
+                "anna@darkroom.example",
+                (NewLine(product.id, self.image_id, quantity),),
+                payment_method,
+                Delivery("Anna Muster", "Hafenstr. 1", "20457", "Hamburg", "DE"),
+            )
+        )
+        made = self.lab.made
+        Starter(
+            self.orders,
+            self.lab.cloud.client("stepfunctions"),
+            self.lab.cloud.client("sns"),
+            made.workflow("order"),
+            made.topic("order-events"),
+        ).start(order)
+        return order.id
+
+    def ended(self, order_id: str) -> OrderStatus:
+        """The order's status when its execution has ended."""
+        states = self.lab.cloud.client("stepfunctions")
+        machine = self.lab.made.workflow("order")
+
+        def over() -> bool:
+            found = states.list_executions(stateMachineArn=machine)["executions"]
+            (one,) = [item for item in found if item["name"] == order_id]
+            return bool(one["status"] != "RUNNING")
+
+        eventually(over, f"the execution of {order_id} ends", seconds=120)
+        order = self.orders.get(order_id)
+        assert order is not None
+        return order.status
+
+    def charged(self, order_id: str) -> list[str]:
+        """The state of each payment of the order, in the provider's book."""
+        request = urllib.request.Request(
+            f"{self.provider_url}/payments?order_id={order_id}",
+            headers={"authorization": f"Bearer {self.api_key}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return [payment["status"] for payment in json.load(answer)["payments"]]
+
+
+@pytest.fixture(scope="module")
+def order_lab(cloud: Cloud, built: dict[str, Built]) -> Iterator[OrderLab]:
+    payments = provision.Payments(api_key=uuid.uuid4().hex, webhook_secret=uuid.uuid4().hex)
+    with ExitStack() as cleanup:
+        server = (
+            DockerContainer(POSTGRES)
+            .with_envs(POSTGRES_DB="darkroom", POSTGRES_USER="darkroom", POSTGRES_PASSWORD=PASSWORD)
+            .with_exposed_ports(POSTGRES_PORT)
+            .with_network(cloud.network)
+            .with_network_aliases("postgres")
+            .with_kwargs(labels=cloud.engine.labels)
+        )
+        cleanup.enter_context(running(server))
+        lab = ContainerLab(
+            cloud,
+            built,
+            f"t{uuid.uuid4().hex[:8]}",
+            cleanup,
+            provision.Database(
+                f"postgresql://darkroom@postgres:{POSTGRES_PORT}/darkroom?sslmode=disable",
+                "darkroom",
+                PASSWORD,
+            ),
+            payments,
+        )
+        provider_url = start_provider(cloud, built, payments, cleanup)
+        migrate(lab)
+        port = server.get_exposed_port(POSTGRES_PORT)
+        reached = Database(
+            read(
+                DatabaseConfiguration,
+                {
+                    "DATABASE_URL": f"postgresql://darkroom@127.0.0.1:{port}/darkroom"
+                    "?sslmode=disable",
+                    "DATABASE_SECRET_ARN": lab.made.values[Reference(Resource.SECRET, "database")],
+                },
+            ),
+            cloud.client("secretsmanager"),
+        )
+        with closing(reached):
+            orders = Orders(reached)
+            orders.offer(PRODUCT, 5)
+            user = Users(reached).create("anna@darkroom.example", "Anna", "no hash")
+            lab.worker("process-image")
+            for function in (*TASKS, *NOTIFY):
+                # Asked by name: containers of one network find each other so.
+                url = {"PAYMENTS_URL": f"http://payment-provider:{PROVIDER_PORT}"}
+                lab.worker(function, **url)
+            yield OrderLab(
+                lab, orders, user.id, develop(lab, user.id), provider_url, payments.api_key
+            )
+
+
+def start_provider(
+    cloud: Cloud, built: dict[str, Built], payments: provision.Payments, cleanup: ExitStack
+) -> str:
+    """The sandbox provider, in a container that borrows an image's Python."""
+    container = (
+        DockerContainer(built["process-payment"].image)
+        .with_kwargs(
+            labels=cloud.engine.labels,
+            entrypoint=["python", "-m", "services.local.payment_provider"],
+            working_dir="/project",
+        )
+        .with_command(f"--host 0.0.0.0 --port {PROVIDER_PORT} --book /tmp/book.sqlite")
+        .with_envs(
+            **{
+                payment_provider.API_KEY: payments.api_key,
+                payment_provider.WEBHOOK_SECRET: payments.webhook_secret,
+            },
+            PYTHONPATH="/project",
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+        .with_volume_mapping(str(ROOT / "services"), "/project/services", "ro")
+        .with_exposed_ports(PROVIDER_PORT)
+        .with_network(cloud.network)
+        .with_network_aliases("payment-provider")
+    )
+    cleanup.enter_context(running(container))
+    url = f"http://127.0.0.1:{container.get_exposed_port(PROVIDER_PORT)}"
+    eventually(lambda: answers(f"{url}/health"), "the provider answers")
+    return url
+
+
+def migrate(lab: ContainerLab) -> None:
+    """By the function's own image, as before a deployment."""
+    name = "migrate-database"
+    with emulated(
+        lab.cloud.engine,
+        lab.built[name].image,
+        lab.environment(name),
+        memory_mib=MANIFESTS[name].memory_mib,
+        network=lab.cloud.network,
+    ) as function:
+
+        def migrated() -> Any:
+            answer = function.invoke({})
+            return answer if "revision" in answer else None
+
+        # Postgres may just be starting.
+        answer = eventually(migrated, "the database is migrated", pause_seconds=1)
+    assert answer["applied"]
+
+
+def develop(lab: ContainerLab, user_id: str) -> str:
+    """Uploads a photo of the user's and waits for it; the image's id."""
+    key = f"{user_id}/{uuid.uuid4().hex}/photo.jpg"
+    lab.cloud.client("s3").put_object(
+        Bucket=lab.made.bucket("originals"), Key=key, Body=photo(1, 1200, 900)
+    )
+
+    def developed() -> str | None:
+        source = lab.catalog.source(user_id, key)
+        record = lab.catalog.image(user_id, source.image_id or "") if source else None
+        return record.image_id if record is not None and record.settled else None
+
+    return str(eventually(developed, "the photo is developed"))
+
+
+def test_the_workflow_runs_to_each_of_its_ends(order_lab: OrderLab) -> None:
+    began = time.monotonic()
+    poster = Product("test-poster", "Test poster", "matte", 300, 400, 2500, "EUR")
+    order_lab.orders.offer(poster, 5)
+    started = {
+        OrderStatus.FULFILLED: order_lab.go("sandbox-ok"),
+        OrderStatus.OUT_OF_STOCK: order_lab.go("sandbox-ok", quantity=50),
+        OrderStatus.PAYMENT_DECLINED: order_lab.go("sandbox-declined"),
+        OrderStatus.REJECTED: order_lab.go("sandbox-ok", poster),
+    }
+    ended = {status: order_lab.ended(order_id) for status, order_id in started.items()}
+    assert ended == {status: status for status in started}
+    assert order_lab.charged(started[OrderStatus.FULFILLED]) == ["charged"]
+    assert "charged" not in order_lab.charged(started[OrderStatus.PAYMENT_DECLINED])
+    stock = order_lab.orders.books()[PRODUCT.id]
+    assert (stock.on_hand, stock.reserved, stock.sold) == (4, 0, 1)
+    prints = order_lab.lab.cloud.client("s3").list_objects_v2(
+        Bucket=order_lab.lab.made.bucket("prints")
+    )["Contents"]
+    assert len([item for item in prints if started[OrderStatus.FULFILLED] in item["Key"]]) == 2
+    assert time.monotonic() - began < 120

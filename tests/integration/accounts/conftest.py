@@ -1,0 +1,174 @@
+"""A lab with users and sessions: the routes' real handlers on real tables and a real Postgres."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from services.accounts.sessions import SessionStore
+from services.accounts.users import Users
+from services.local import topology
+from services.local.emulator import Emulator
+from services.local.postgres import Postgres
+from services.local.provision import Database, Lab, provision
+from services.local.session import LocalSession
+from services.local.state import PROJECT
+from services.platform import clients, manifest, migrations
+from tests.support.postgres import FreshDatabase, fresh_database
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def fresh(postgres: Postgres, cloud: Emulator) -> FreshDatabase:
+    """A database with the lab's schema."""
+    made = fresh_database(postgres, LocalSession(cloud.endpoint))
+    migrations.migrate(made.database())
+    return made
+
+
+@pytest.fixture
+def users(fresh: FreshDatabase) -> Iterator[Users]:
+    made = fresh.database()
+    yield Users(made)
+    made.close()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An HTTP answer, its JSON decoded."""
+
+    status: int
+    document: Any
+    headers: dict[str, str]
+
+
+class Context:
+    aws_request_id = "lambda-request"
+
+    def __init__(self, function_name: str) -> None:
+        self.function_name = function_name
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 10_000
+
+
+@dataclass
+class Api:
+    """Calls the functions' handlers as the gateway does, its authorizer first."""
+
+    lab: Lab
+    session: LocalSession
+    fresh: FreshDatabase
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sessions(self) -> SessionStore:
+        return SessionStore(self.session.client("dynamodb"), self.lab.table("sessions"))
+
+    def handler(self, function: str) -> Any:
+        if function not in self.loaded:
+            folder = PROJECT / "images" / function
+            spec = importlib.util.spec_from_file_location(
+                f"handler_{uuid.uuid4().hex}", folder / "handler.py"
+            )
+            assert spec
+            assert spec.loader
+            module = importlib.util.module_from_spec(spec)
+            with pytest.MonkeyPatch.context() as environment:
+                for name, value in self.lab.environment(manifest.load(folder)).items():
+                    environment.setenv(name, value)
+                environment.setenv("AWS_LAMBDA_FUNCTION_NAME", function)
+                spec.loader.exec_module(module)
+            self.loaded[function] = module
+        return self.loaded[function].handler
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        return self.handler(function)(event, Context(function))
+
+    def call(
+        self,
+        function: str,
+        body: Any = None,
+        token: str | None = None,
+        query: dict[str, str] | None = None,
+        address: str = "192.0.2.7",
+        headers: dict[str, str] | None = None,
+    ) -> Answered:
+        declared = manifest.load(PROJECT / "images" / function).http
+        assert declared
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "routeKey": declared.route_key,
+            "rawPath": declared.path,
+            "headers": {"content-type": "application/json", **(headers or {})},
+            "requestContext": {
+                "requestId": "api-request",
+                "http": {"method": declared.method, "path": declared.path, "sourceIp": address},
+            },
+            "isBase64Encoded": False,
+            **({"body": json.dumps(body)} if body is not None else {}),
+            **({"queryStringParameters": query} if query else {}),
+        }
+        if token is not None:
+            event["headers"]["authorization"] = f"Bearer {token}"
+            event["requestContext"]["authorizer"] = {"lambda": self.authorize(token)}
+        answer = self.invoke(function, event)
+        text = answer.get("body")
+        return Answered(answer["statusCode"], json.loads(text) if text else None, answer["headers"])
+
+    def authorize(self, token: str) -> dict[str, str]:
+        answer = self.invoke(
+            "authorize-request",
+            {
+                "version": "2.0",
+                "type": "REQUEST",
+                "identitySource": [f"Bearer {token}"],
+                "headers": {"authorization": f"Bearer {token}"},
+                "requestContext": {"requestId": "api-request"},
+            },
+        )
+        assert answer["isAuthorized"] is True
+        context: dict[str, str] = answer["context"]
+        assert all(isinstance(value, str) for value in context.values())
+        return context
+
+
+@pytest.fixture
+def api(cloud: Emulator, fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    session = LocalSession(cloud.endpoint)
+    lab = provision(
+        session,
+        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
+        manifest.load_all(PROJECT / "images"),
+        prefix=f"t{uuid.uuid4().hex[:8]}",
+        database=Database(fresh.url, fresh.postgres.username, fresh.postgres.password),
+    )
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    clients.client.cache_clear()
+    clients._session.cache_clear()
+    made = Api(lab, session, fresh)
+    yield made
+    for module in made.loaded.values():
+        if hasattr(module, "database"):
+            module.database.close()
+    clients.client.cache_clear()
+    clients._session.cache_clear()

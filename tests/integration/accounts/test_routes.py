@@ -1,0 +1,374 @@
+"""The routes of accounts, end to end: the functions' handlers with the gateway's events."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from services.accounts import attempts as limits
+from services.accounts import passwords
+from services.accounts.model import Role
+from services.accounts.roles import change_role
+from services.accounts.users import Users
+from services.local.emulator import free_port
+from services.local.state import PROJECT
+from services.platform import cursor, manifest
+from services.platform.clients import client
+from tests.integration.accounts.conftest import Answered, Api, Context
+
+PASSWORD = "correct horse battery"
+
+
+def join(api: Api, email: str = "ada@example.com") -> dict[str, Any]:
+    answer = api.call("create-user", {"email": email, "name": "Ada", "password": PASSWORD})
+    assert answer.status == 201, answer.document
+    document: dict[str, Any] = answer.document
+    return document
+
+
+def sign_in(
+    api: Api, email: str = "ada@example.com", password: str = PASSWORD, **more: str
+) -> Answered:
+    return api.call("open-session", {"email": email, "password": password}, **more)  # type: ignore[arg-type]
+
+
+def administrator(api: Api) -> str:
+    join(api, "root@example.com")
+    change_role(Users(api.fresh.database()), api.sessions, "root@example.com", Role.ADMINISTRATOR)
+    token: str = sign_in(api, "root@example.com").document["token"]
+    return token
+
+
+def slug(answer: Answered) -> str:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return str(answer.document["type"]).rpartition(":")[2]
+
+
+# -- joining
+
+
+def test_an_account_is_opened_once(api: Api) -> None:
+    answer = api.call(
+        "create-user", {"email": "Ada@Example.com", "name": "Ada", "password": PASSWORD}
+    )
+    assert answer.status == 201
+    made = answer.document
+    assert answer.headers["location"] == f"/users/{made['id']}"
+    assert (made["email"], made["name"], made["role"]) == ("Ada@Example.com", "Ada", "customer")
+    assert made["created_at"].endswith("Z")
+    assert "password" not in json.dumps(made)
+    again = api.call(
+        "create-user", {"email": "ada@example.COM", "name": "Eve", "password": PASSWORD}
+    )
+    assert (again.status, slug(again)) == (409, "email-taken")
+
+
+def test_a_bad_request_names_its_mistakes(api: Api) -> None:
+    answer = api.call("create-user", {"email": "x", "name": "", "password": "hunter2"})
+    assert (answer.status, slug(answer)) == (400, "invalid-request")
+    assert [e["field"] for e in answer.document["errors"]] == ["email", "name", "password"]
+    assert "hunter2" not in json.dumps(answer.document)
+    own = "somebody@example.com"
+    answer = api.call("create-user", {"email": own, "name": "Ada", "password": own.upper()})
+    assert answer.status == 400
+    assert [e["field"] for e in answer.document["errors"]] == ["password"]
+    assert (
+        api.call("create-user", {"email": own, "name": "Ada", "role": "administrator"}).status
+        == 400
+    )
+
+
+# -- signing in
+
+
+def test_a_session_from_its_beginning_to_its_end(api: Api) -> None:
+    user = join(api)
+    opened = sign_in(api, "ADA@example.com")
+    assert opened.status == 201
+    assert opened.headers["cache-control"] == "no-store"
+    assert opened.document["user"] == user
+    token = opened.document["token"]
+    shown = api.call("get-session", token=token)
+    assert shown.status == 200
+    assert shown.document == {
+        "expires_at": opened.document["expires_at"],
+        "user": {"id": user["id"], "email": user["email"], "role": "customer"},
+    }
+    closed = api.call("close-session", token=token)
+    assert (closed.status, closed.document) == (204, None)
+    for function in ("get-session", "close-session"):
+        refused = api.call(function, token=token)
+        assert (refused.status, slug(refused)) == (401, "not-signed-in")
+
+
+def test_signing_out_everywhere(api: Api) -> None:
+    join(api)
+    join(api, "bob@example.com")
+    tokens = [sign_in(api).document["token"] for _ in range(3)]
+    other = sign_in(api, "bob@example.com").document["token"]
+    assert api.call("close-session", token=tokens[0]).status == 204
+    assert api.call("get-session", token=tokens[1]).status == 200
+    assert api.call("close-session", token=tokens[1], query={"all": "true"}).status == 204
+    assert api.call("get-session", token=tokens[2]).status == 401
+    assert api.call("get-session", token=other).status == 200
+    assert api.call("close-session", token=other, query={"all": "perhaps"}).status == 400
+
+
+def test_an_expired_session_is_told_from_an_unknown_one(api: Api) -> None:
+    join(api)
+    token = sign_in(api).document["token"]
+    dynamodb, table = api.session.client("dynamodb"), api.lab.table("sessions")
+    (item,) = dynamodb.scan(TableName=table)["Items"]
+    dynamodb.put_item(TableName=table, Item=item | {"expires_at": {"N": str(int(time.time()))}})
+    answer = api.call("get-session", token=token)
+    assert (answer.status, slug(answer)) == (401, "session-expired")
+    answer = api.call("get-session", token=token[:-1] + ("A" if token[-1] != "A" else "B"))
+    assert (answer.status, slug(answer)) == (401, "not-signed-in")
+
+
+def test_a_wrong_password_and_a_wrong_address_look_the_same(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(api)
+    looked_at: list[str] = []
+    matches = passwords.matches
+
+    def count(password: str, kept: str) -> bool:
+        looked_at.append(kept)
+        return matches(password, kept)
+
+    monkeypatch.setattr(passwords, "matches", count)
+    answers = [
+        sign_in(api, email, "wrong password") for email in ("ada@example.com", "eve@example.com")
+    ]
+    assert [a.status for a in answers] == [401, 401]
+    assert slug(answers[0]) == "wrong-credentials"
+    assert answers[0].document == answers[1].document
+    assert answers[0].headers == answers[1].headers
+    # The same work for both: one hash each, of the same parameters.
+    assert len(looked_at) == 2
+    assert looked_at[0].split("$")[:4] == looked_at[1].split("$")[:4]
+
+
+@pytest.mark.parametrize("email", ["ada@example.com", "eve@example.com"])
+def test_guessing_ends_whether_the_account_exists_or_not(
+    api: Api, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(api)
+    monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 3)
+    for number in range(3):
+        assert sign_in(api, email, "wrong password", address=f"192.0.2.{number}").status == 401
+    # The right password, too: the attempt is refused before anything is looked at.
+    monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("looked at the password"))
+    answer = sign_in(api, email, address="192.0.2.99")
+    assert (answer.status, slug(answer)) == (429, "too-many-attempts")
+    assert 1 <= int(answer.headers["retry-after"]) <= limits.WINDOW_SECONDS
+
+
+def test_a_success_forgives_the_mistakes_before(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    join(api)
+    monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 2)
+    for _ in range(3):
+        assert sign_in(api, password="wrong password").status == 401
+        assert sign_in(api).status == 201
+
+
+def test_a_password_is_hashed_anew_when_the_parameters_change(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(api)
+    users = Users(api.fresh.database())
+    before = users.find("ada@example.com")
+    stronger = passwords.PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", stronger)
+    assert sign_in(api).status == 201
+    after = users.find("ada@example.com")
+    assert before
+    assert after
+    assert "m=16384,t=3,p=1" in after.password_hash
+    assert after.password_hash != before.password_hash
+    assert sign_in(api).status == 201
+    assert users.find("ada@example.com") == after
+    users.database.close()
+
+
+# -- the directory
+
+
+def test_administrators_see_everybody(api: Api) -> None:
+    token = administrator(api)
+    ids = {join(api, f"user{i}@example.com")["id"] for i in range(5)}
+    seen: list[str] = []
+    query: dict[str, str] = {"limit": "2"}
+    while True:
+        answer = api.call("list-users", token=token, query=query)
+        assert answer.status == 200
+        assert len(answer.document["users"]) <= 2
+        assert "password" not in json.dumps(answer.document)
+        seen += [user["id"] for user in answer.document["users"]]
+        if answer.document["next_cursor"] is None:
+            break
+        query["cursor"] = answer.document["next_cursor"]
+    assert len(seen) == len(set(seen)) == 6
+    assert ids < set(seen)
+
+
+def test_others_do_not(api: Api) -> None:
+    join(api)
+    token = sign_in(api).document["token"]
+    answer = api.call("list-users", token=token)
+    assert (answer.status, slug(answer)) == (403, "not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"cursor": "tampered"}, "cursor"),
+        ({"cursor": ""}, "cursor"),
+        ({"page": "2"}, "page"),
+    ],
+)
+def test_a_wrong_page_is_a_clear_mistake(api: Api, query: dict[str, str], field: str) -> None:
+    answer = api.call("list-users", token=administrator(api), query=query)
+    assert (answer.status, slug(answer)) == (400, "invalid-request")
+    assert [e["field"] for e in answer.document["errors"]] == [field]
+
+
+def test_a_cursor_that_was_changed_is_no_failure_of_ours(api: Api) -> None:
+    token = administrator(api)
+    for i in range(3):
+        join(api, f"user{i}@example.com")
+    whole = api.call("list-users", token=token, query={"limit": "1"}).document["next_cursor"]
+
+    def status(text: str) -> int:
+        return api.call("list-users", token=token, query={"limit": "1", "cursor": text}).status
+
+    assert status(whole) == 200
+    wrong = [
+        "ä",
+        whole[:-4],
+        whole + "AAAA",
+        cursor.encode(["2026-01-01T00:00:00+00:00", "x"]),
+        cursor.encode(["2026-01-01T00:00:00", str(uuid.uuid4())]),
+        cursor.encode(["yesterday", str(uuid.uuid4())]),
+        cursor.encode(["2026-01-01T00:00:00+00:00", "' OR 1=1 --"]),
+        cursor.encode([str(uuid.uuid4())]),
+    ]
+    assert {status(text) for text in wrong} == {400}
+    # What still reads as a place in the list is one; anything else is a mistake of the client.
+    for i in range(0, len(whole), 5):
+        changed = whole[:i] + ("A" if whole[i] != "A" else "B") + whole[i + 1 :]
+        assert status(changed) in (200, 400)
+
+
+# -- outages
+
+
+def test_without_postgres_the_answer_is_to_try_again(api: Api) -> None:
+    join(api)
+    database = api.loaded["create-user"].database
+    configuration = database.configuration
+    away = configuration.url.replace(str(api.fresh.postgres.port), str(free_port()))
+    database.configuration = dataclasses.replace(configuration, url=away)
+    database.close()
+    answer = api.call("create-user", {"email": "a@example.com", "name": "A", "password": PASSWORD})
+    assert (answer.status, slug(answer)) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "127.0.0.1" not in json.dumps(answer.document)
+    database.configuration = configuration
+    join(api, "a@example.com")
+
+
+def test_without_dynamodb_the_answer_is_to_try_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join(api)
+    token = sign_in(api).document["token"]
+    api.loaded.clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    client.cache_clear()
+    assert api.authorize(token) == {"session": "unavailable"}
+    for answer in (api.call("get-session", token=token), sign_in(api)):
+        assert (answer.status, slug(answer)) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+
+
+# -- around them
+
+
+def test_no_log_line_has_a_secret(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    join(api)
+    token = sign_in(api).document["token"]
+    sign_in(api, password="wrong password")
+    api.call("get-session", token=token)
+    api.call("close-session", token=token)
+    logged = capsys.readouterr().out
+    assert "session-opened" in logged
+    assert "session-looked-up" in logged
+    for secret in (token, PASSWORD, "wrong password", api.fresh.postgres.password, "ada@"):
+        assert secret not in logged
+
+
+def test_pages_of_the_site_may_read_the_answers(api: Api) -> None:
+    answer = api.call(
+        "create-user",
+        {"email": "ada@example.com", "name": "Ada", "password": PASSWORD},
+        headers={"origin": "http://localhost:3000"},
+    )
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert answer.headers["access-control-expose-headers"] == "location"
+    answer = api.call(
+        "list-users", token=administrator(api), headers={"origin": "http://localhost:3000"}
+    )
+    assert "access-control-allow-origin" not in answer.headers
+
+
+FUNCTIONS = (
+    "authorize-request",
+    "close-session",
+    "create-user",
+    "get-session",
+    "list-users",
+    "migrate-database",
+    "open-session",
+)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_warmers_are_answered(api: Api, function: str) -> None:
+    assert api.handler(function)({"warmer": True}, Context(function)) == {"warm": True}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_who_may_call_is_said_once(api: Api, function: str) -> None:
+    """The manifest's word for it is the operation's."""
+    declared = manifest.load(PROJECT / "images" / function).http
+    operation = getattr(api.handler(function), "operation", None)
+    assert (declared is None) == (operation is None)
+    if declared and operation:
+        assert (declared.authorization == "none") == (operation.access == "anyone")
+
+
+def test_the_schema_is_brought_up_to_date_by_a_function(api: Api) -> None:
+    with api.fresh.database().transaction() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    first = api.invoke("migrate-database", {})
+    assert first["applied"][0] == "0001"
+    assert first["revision"] == first["applied"][-1]
+    assert api.invoke("migrate-database", {"to": "head"}) == first | {"applied": []}
+    assert join(api)
+
+
+def test_one_environment_has_one_connection(api: Api) -> None:
+    for i in range(5):
+        join(api, f"user{i}@example.com")
+    assert api.fresh.connections("create-user") == 1

@@ -1,0 +1,107 @@
+"""Users on a real Postgres."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from services.accounts.model import EmailTakenError, Role, User
+from services.accounts.users import Users
+from tests.support.postgres import FreshDatabase
+
+
+def pages(users: Users, limit: int) -> Iterator[tuple[User, ...]]:
+    last = None
+    while True:
+        page = users.page(limit, last)
+        yield page.users
+        last = page.last
+        if last is None:
+            return
+
+
+def test_a_user_is_found_in_every_case(users: Users) -> None:
+    made = users.create("Ada@Example.com", "Ada", "hash")
+    assert made.role is Role.CUSTOMER
+    assert made.email == "Ada@Example.com"
+    for email in ("Ada@Example.com", "ada@example.com", "ADA@EXAMPLE.COM"):
+        assert users.find(email) == made
+        with pytest.raises(EmailTakenError):
+            users.create(email, "Another", "hash")
+    assert users.find("bob@example.com") is None
+    assert "hash" not in repr(made)
+
+
+def test_of_many_at_once_one_gets_the_address(fresh: FreshDatabase) -> None:
+    made: list[User] = []
+    taken: list[EmailTakenError] = []
+    start = threading.Barrier(20)
+
+    def create(number: int) -> None:
+        users = Users(fresh.database())
+        email = "".join(
+            c.upper() if number >> i & 1 else c for i, c in enumerate("ada@example.com")
+        )
+        start.wait(20)
+        try:
+            made.append(users.create(email, f"Ada {number}", "hash"))
+        except EmailTakenError as error:
+            taken.append(error)
+        users.database.close()
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(made), len(taken)) == (1, 19)
+    users = Users(fresh.database())
+    assert [list(page) for page in pages(users, 5)] == [made]
+    users.database.close()
+
+
+@pytest.mark.parametrize(("count", "limit"), [(0, 5), (1, 1), (10, 5), (11, 5), (7, 100)])
+def test_every_user_is_on_one_page(users: Users, count: int, limit: int) -> None:
+    made = [users.create(f"user{i}@example.com", f"User {i}", "hash") for i in range(count)]
+    found = list(pages(users, limit))
+    assert [user for page in found for user in page] == list(reversed(made))
+    assert all(len(page) == limit for page in found[:-1])
+    assert len(found) == max(1, -(-count // limit))
+
+
+def test_users_of_the_same_moment_are_not_lost_between_pages(users: Users) -> None:
+    with users.database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO users SELECT gen_random_uuid(), 'u' || i || '@example.com', 'User', "
+            "'customer', 'hash', '2026-01-01' FROM generate_series(1, 250) i"
+        )
+    found = [user.id for page in pages(users, 100) for user in page]
+    assert len(found) == len(set(found)) == 250
+
+
+def test_who_joins_meanwhile_moves_nobody(users: Users) -> None:
+    made = [users.create(f"user{i}@example.com", "User", "hash") for i in range(6)]
+    seen = []
+    for number, page in enumerate(pages(users, 2)):
+        seen += page
+        users.create(f"late{number}@example.com", "Late", "hash")
+    assert seen == list(reversed(made))
+
+
+def test_a_role_is_given_by_address(users: Users) -> None:
+    made = users.create("ada@example.com", "Ada", "hash")
+    changed = users.set_role("ADA@example.com", Role.ADMINISTRATOR)
+    assert changed
+    assert (changed.id, changed.role) == (made.id, Role.ADMINISTRATOR)
+    assert users.set_role("nobody@example.com", Role.CUSTOMER) is None
+
+
+def test_a_hash_is_replaced_unless_the_password_changed(users: Users) -> None:
+    made = users.create("ada@example.com", "Ada", "old")
+    users.replace_hash(made, "new")
+    users.replace_hash(made, "late")
+    found = users.find("ada@example.com")
+    assert found
+    assert found.password_hash == "new"

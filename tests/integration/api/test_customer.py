@@ -1,0 +1,230 @@
+"""The whole way of a new customer, by HTTP alone."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from services.local.mailbox import sent_mails
+from services.local.state import LabState
+from services.operations.customer.client import Api, ApiProblem
+from services.platform.manifest import load
+from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
+from tests.support.photos import jpeg, scene
+
+CACHE_SECONDS = 30
+
+
+def refused(call: Callable[[], object]) -> ApiProblem:
+    with pytest.raises(ApiProblem) as caught:
+        call()
+    return caught.value
+
+
+def test_from_signing_up_to_signing_out(lab: LabState, photo: Path) -> None:
+    forget_attempts(lab)
+    api = Api(lab.api)
+    email = f"New.Customer.{time.time_ns()}@Darkroom.Example"
+
+    user = api.sign_up(email, "Nora", PASSWORD)
+    assert user["role"] == "customer"
+    assert refused(lambda: api.sign_up(email.lower(), "Nora", PASSWORD)).slug == "email-taken"
+    assert refused(lambda: api.sign_in(email, "wrong horse battery staple")).status == 401
+    api.sign_in(email.lower(), PASSWORD)
+    assert api.session()["user"]["id"] == user["id"]
+
+    upload = api.upload(photo)
+    image = api.developed(upload)
+    assert (image["status"], image["filenames"]) == ("developed", ["harbour at dawn.jpg"])
+    assert [i["id"] for i in api.images()] == [image["id"]]
+    whole = api.image(image["id"])
+    assert (whole["width"], whole["height"]) == scene().size
+    for rendition in whole["renditions"]:
+        content = api.download(rendition["url"])
+        assert len(content) == rendition["bytes"]
+        with Image.open(io.BytesIO(content)) as seen:
+            assert seen.size == (rendition["width"], rendition["height"])
+    (mail,) = [m for m in wait_for_mails(lab, email) if "harbour" in m.subject + m.text]
+    assert mail.recipient.lower() == email.lower()
+
+    api.delete_image(image["id"])
+    assert refused(lambda: api.image(image["id"])).slug == "image-not-found"
+    assert list(api.images()) == []
+    links = [rendition["url"] for rendition in whole["renditions"]]
+    await_gone(links)
+
+    token = api.token
+    api.sign_out()
+    # The gateway keeps an answer of the authorizer's for a while.
+    manifest = load(Path("images/authorize-request").resolve())
+    assert manifest.authorizer is not None
+    assert manifest.authorizer.cache_seconds == CACHE_SECONDS
+    api.token = token
+    give_up_at = time.monotonic() + CACHE_SECONDS + 2
+    while signed_in(api):
+        assert time.monotonic() < give_up_at, "the closed session is still good"
+        time.sleep(0.5)
+    assert refused(api.session).slug == "not-signed-in"
+    api.close()
+
+
+def signed_in(api: Api) -> bool:
+    try:
+        api.session()
+    except ApiProblem:
+        return False
+    return True
+
+
+def wait_for_mails(lab: LabState, recipient: str) -> list[object]:
+    give_up_at = time.monotonic() + 20
+    while True:
+        mails = [
+            m for m in sent_mails(Path(lab.mail_folder)) if m.recipient.lower() == recipient.lower()
+        ]
+        if mails or time.monotonic() > give_up_at:
+            return list(mails)
+        time.sleep(0.1)
+
+
+def await_gone(links: list[str]) -> None:
+    give_up_at = time.monotonic() + 20
+    while any(httpx.get(link).status_code != 404 for link in links):
+        assert time.monotonic() < give_up_at, "renditions of a deleted image are still there"
+        time.sleep(0.2)
+
+
+def test_a_form_takes_only_what_it_was_signed_for(
+    lab: LabState, new_customer: Callable[..., Customer]
+) -> None:
+    customer = new_customer()
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    wanted = {"filename": "a.jpg", "content_type": "image/jpeg"}
+    form = httpx.post(f"{lab.api}/uploads", json=wanted, headers=headers).json()
+    assert form["fields"]["key"].startswith(f"{customer.user_id}/{form['id']}/")
+    assert form["fields"]["x-amz-meta-notify"] == customer.email
+
+    def post(**changes: str) -> int:
+        fields = form["fields"] | changes
+        return httpx.post(form["url"], data=fields, files={"file": jpeg()}).status_code
+
+    assert post(key=f"somebody-else/{form['id']}/a.jpg") == 403
+    assert post(**{"x-amz-meta-notify": "victim@darkroom.example"}) == 403
+    assert post(**{"Content-Type": "text/html"}) == 403
+    assert post() in (200, 201, 204)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"filename": "", "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "a/b.jpg", "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "..", "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "${filename}", "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "a.jpg\n", "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "x" * 201, "content_type": "image/jpeg"}, "filename"),
+        ({"filename": "a.exe", "content_type": "application/x-dosexec"}, "content_type"),
+        ({"filename": "a.jpg"}, "content_type"),
+        ({"filename": "a.jpg", "content_type": "image/jpeg", "owner": "anna"}, "owner"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_told_before(
+    lab: LabState, somebody: Customer, body: dict[str, str], field: str
+) -> None:
+    headers = {"authorization": f"Bearer {somebody.api.token}"}
+    answer = httpx.post(f"{lab.api}/uploads", json=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [e["field"] for e in answer.json()["errors"]] == [field]
+
+
+@pytest.fixture(scope="module")
+def somebody(new_customer: Callable[..., Customer]) -> Customer:
+    return new_customer()
+
+
+def test_lists_are_paged_without_loss_or_repetition(
+    lab: LabState, new_customer: Callable[..., Customer], tmp_path: Path
+) -> None:
+    customer = new_customer()
+    uploads = []
+    for seed in range(5):
+        path = tmp_path / f"{seed}.jpg"
+        path.write_bytes(jpeg(scene(seed=seed)))
+        uploads.append(customer.api.upload(path))
+    newest_first = [customer.api.developed(upload)["id"] for upload in uploads]
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    seen: list[dict[str, str]] = []
+    cursor: dict[str, str] = {}
+    for _ in range(4):
+        page = httpx.get(f"{lab.api}/images", params={"limit": 2, **cursor}, headers=headers).json()
+        seen += page["images"]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert sorted(i["id"] for i in seen) == sorted(newest_first)
+    times = [i["uploaded_at"] for i in seen]
+    assert times == sorted(times, reverse=True)
+    wrong = httpx.get(f"{lab.api}/images", params={"cursor": "bm9uZQ"}, headers=headers)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "cursor")
+
+
+def test_an_image_is_sent_again_only_when_it_changed(
+    lab: LabState, new_customer: Callable[..., Customer], photo: Path
+) -> None:
+    customer = new_customer()
+    image = customer.api.developed(customer.api.upload(photo))
+    url = f"{lab.api}/images/{image['id']}"
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    first = httpx.get(url, headers=headers)
+    again = httpx.get(url, headers=headers | {"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    # The same photo under another name: another version of the record.
+    photo = photo.rename(photo.with_name("copy.jpg"))
+    customer.api.developed(customer.api.upload(photo))
+    changed = httpx.get(url, headers=headers | {"if-none-match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.json()["filenames"] == ["copy.jpg", "harbour at dawn.jpg"]
+
+
+def test_a_deleted_photo_that_is_uploaded_again_is_back(
+    new_customer: Callable[..., Customer], photo: Path
+) -> None:
+    api = new_customer().api
+    image = api.developed(api.upload(photo))
+    api.delete_image(image["id"])
+    upload = api.upload(photo)
+    assert api.developed(upload)["id"] == image["id"]
+    assert [i["id"] for i in api.images()] == [image["id"]]
+
+
+def test_pages_of_the_site_may_call_and_others_may_not(lab: LabState) -> None:
+    site = "https://darkroom.example"
+
+    def ask(path: str, method: str, origin: str) -> httpx.Headers:
+        answer = httpx.options(
+            lab.api + path,
+            headers={"origin": origin, "access-control-request-method": method},
+        )
+        assert answer.status_code == 204
+        return answer.headers
+
+    allowed = ask("/images/7?x=1", "GET", site)
+    assert allowed["access-control-allow-origin"] == site
+    assert "authorization" in allowed["access-control-allow-headers"]
+    for path, method, origin in (
+        ("/images/7", "GET", "https://evil.example"),
+        ("/users", "GET", site),
+        ("/nowhere", "GET", site),
+    ):
+        assert "access-control-allow-origin" not in ask(path, method, origin)
+    answer = httpx.post(f"{lab.api}/sessions", json={}, headers={"origin": site})
+    assert answer.status_code == 400
+    assert answer.headers["access-control-allow-origin"] == site

@@ -1,0 +1,66 @@
+"""The API does what its description says, whatever comes: schemathesis, bounded."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from services.accounts.model import Role
+from services.local.state import LabState
+from services.operations import openapi
+from tests.integration.api.conftest import Customer, forget_attempts
+
+EXAMPLES = 40  # an operation
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
+]
+schema = schemathesis.openapi.from_dict(openapi.document())
+# Ends the session that the other operations need; its own test is the table of authorisation.
+schema = schema.exclude(operation_id="close-session")
+
+
+@pytest.fixture(scope="module")
+def administrator(new_customer) -> Customer:  # type: ignore[no-untyped-def]
+    return new_customer(Role.ADMINISTRATOR)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_as_described(
+    case: schemathesis.Case, lab: LabState, administrator: Customer
+) -> None:
+    forget_attempts(lab)
+    case.call_and_validate(
+        base_url=lab.api,
+        headers={"authorization": f"Bearer {administrator.api.token}"},
+        checks=CHECKS,
+        timeout=35,
+    )
+
+
+def test_the_description_is_served(lab: LabState) -> None:
+    answer = httpx.get(f"{lab.api}/openapi.json")
+    assert answer.json() == openapi.document()
+    again = httpx.get(f"{lab.api}/openapi.json", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304

@@ -1,0 +1,93 @@
+"""Databases for tests, on a real server, with their passwords in a real Secrets Manager."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+
+from services.local.postgres import Postgres
+from services.local.session import LocalSession
+from services.platform.database import Database, DatabaseConfiguration
+
+
+@dataclass
+class FreshDatabase:
+    """An empty database of its own on a server."""
+
+    postgres: Postgres
+    name: str
+    session: LocalSession
+    secret_arn: str
+
+    @property
+    def url(self) -> str:
+        return self.postgres.url.replace("/darkroom?", f"/{self.name}?")
+
+    def database(self, **changes: Any) -> Database:
+        """As a function would have it; `changes` to its configuration."""
+        values = {"application_name": "test", "statement_timeout_seconds": 5.0} | changes
+        return Database(
+            DatabaseConfiguration(
+                url=self.url,
+                secret_arn=self.secret_arn,
+                ca_bundle=None,
+                connect_timeout_seconds=5,
+                **{"idle_timeout_seconds": 15.0} | values,
+            ),
+            self.session.client("secretsmanager"),
+        )
+
+    def put_secret(self, password: str) -> None:
+        value = json.dumps({"username": self.postgres.username, "password": password})
+        self.session.client("secretsmanager").put_secret_value(
+            SecretId=self.secret_arn, SecretString=value
+        )
+
+    def connections(self, application: str = "test") -> int:
+        """How many connections the server has from an application to this database."""
+        return self.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = %s",
+            self.name,
+            application,
+        )
+
+    def terminate(self) -> None:
+        """Ends every connection to this database, as a server that shuts down does."""
+        self.ask(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+            "WHERE datname = %s AND usename = %s",
+            self.name,
+            self.postgres.username,
+        )
+
+    def ask(self, sql: str, *values: Any) -> Any:
+        """What the superuser gets for a query; None for a statement without an answer."""
+        with superuser(self.postgres) as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchone()[0] if cursor.description else None
+
+
+@contextmanager
+def superuser(postgres: Postgres) -> Iterator[Any]:
+    connection = psycopg2.connect(postgres.superuser_url, password=postgres.superuser_password)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def fresh_database(postgres: Postgres, session: LocalSession) -> FreshDatabase:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    with superuser(postgres) as cursor:
+        cursor.execute(f"CREATE DATABASE {name} OWNER {postgres.username}")
+    value = json.dumps({"username": postgres.username, "password": postgres.password})
+    made = session.client("secretsmanager").create_secret(Name=name, SecretString=value)
+    return FreshDatabase(postgres, name, session, made["ARN"])

@@ -1,0 +1,100 @@
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from services.platform.validation import (
+    SECRET_SCHEMA,
+    InvalidInputError,
+    convert,
+    decode_json,
+)
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    email: Annotated[str, msgspec.Meta(min_length=3, description="an e-mail address")]
+    password: Annotated[str, msgspec.Meta(min_length=12, extra_json_schema=SECRET_SCHEMA)] = (
+        "x" * 12
+    )
+    lines: list[Line] = []
+    age: int | None = None
+
+
+def mistakes(body: bytes) -> dict[str, tuple[str, str]]:
+    with pytest.raises(InvalidInputError) as caught:
+        decode_json(body, Body)
+    return {e.field: (e.expected, e.got) for e in caught.value.errors}
+
+
+def test_all_mistakes_are_named_with_what_was_expected_and_what_came() -> None:
+    assert mistakes(
+        b'{"email": "a", "lines": [{"count": 1}, {"count": 0}], "x": 1, "age": "z"}'
+    ) == {
+        "x": ("one of email, password, lines, age", "an unknown field"),
+        "email": ("text of length >= 3", '"a"'),
+        "lines[1].count": ("a whole number >= 1", "0"),
+        "age": ("a whole number or null", '"z"'),
+    }
+
+
+def test_a_missing_field_is_described() -> None:
+    assert mistakes(b"{}") == {"email": ("an e-mail address", "nothing")}
+
+
+def test_inner_objects_are_looked_into() -> None:
+    assert mistakes(b'{"email": "abc", "lines": [{"count": 1, "q": 1}]}') == {
+        "lines[0].q": ("no such field", "one")
+    }
+    assert mistakes(b'{"email": "abc", "lines": [{}]}') == {
+        "lines[0].count": ("a value", "nothing")
+    }
+
+
+def test_a_secret_is_never_repeated() -> None:
+    assert mistakes(b'{"email": "abc", "password": "hunter2"}') == {
+        "password": ("text of length >= 12", "a hidden value")
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff{",
+        b"[" * 200_000,
+        b'{"email": 1e999}',
+        b'{"email": "\\ud800ab"}',
+    ],
+)
+def test_what_is_no_json_object_is_told_as_such(body: bytes) -> None:
+    ((field, (expected, _)),) = mistakes(body).items()
+    assert (field, expected) == ("", "a JSON object")
+
+
+def test_null_characters_are_refused_wherever_they_stand() -> None:
+    assert set(mistakes(b'{"email": "a\\u0000bc"}')) == {"email"}
+
+
+def test_a_long_value_is_cut_short() -> None:
+    (got,) = [got for _, got in mistakes(b'{"email": 1, "age": "' + b"z" * 500 + b'"}').values()][
+        1:
+    ]
+    assert len(got) < 100
+
+
+def test_parameters_of_a_url_are_texts() -> None:
+    assert convert({"count": "3"}, Line, texts=True) == Line(count=3)
+    with pytest.raises(InvalidInputError, match='count: expected a whole number, got "three"'):
+        convert({"count": "three"}, Line, texts=True)
+
+
+def test_a_fitting_body_is_decoded() -> None:
+    body = decode_json('{"email": "jürgen@x", "lines": [{"count": 2}]}'.encode(), Body)
+    assert body == Body(email="jürgen@x", lines=[Line(count=2)])
