@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from services.imaging import metadata, structure
+from services.imaging import intake
 from services.imaging.animate import AnimationWriter
 from services.imaging.colour import to_srgb
 from services.imaging.deadline import Deadline
@@ -23,7 +23,7 @@ from services.imaging.dominant import dominant_colour
 from services.imaging.encode import encode, flat
 from services.imaging.fingerprint import fingerprint
 from services.imaging.icc import read as read_profile
-from services.imaging.limits import check_bytes, check_frames, check_pixels
+from services.imaging.limits import check_bytes, check_pixels
 from services.imaging.metadata import Metadata
 from services.imaging.model import (
     Developed,
@@ -39,12 +39,9 @@ from services.imaging.orient import upright, upright_size
 from services.imaging.placeholder import thumbhash
 from services.imaging.scale import fit, shrink
 from services.imaging.sniff import sniff
-from services.imaging.structure import trailer
 from services.imaging.structure.common import Structure
 
 _ANIMATED = frozenset((SourceFormat.GIF, SourceFormat.WEBP, SourceFormat.PNG, SourceFormat.AVIF))
-# libheif and Pillow's TIFF plugin turn pictures upright themselves.
-_UPRIGHT_ALREADY = frozenset((SourceFormat.HEIF, SourceFormat.TIFF))
 
 _DEFAULT_RECIPE = Recipe()
 _DEFAULT_LIMITS = Limits()
@@ -104,19 +101,13 @@ def _recognise(work: _Work) -> _Work:
 
 
 def _inspect(work: _Work) -> _Work:
-    found = structure.read(work.source, _known(work.format))
-    check_pixels(found.width, found.height, work.limits)
-    check_frames(found.width, found.height, found.frames, work.limits)
-    trailer.check(work.source, found.end)
-    return replace(work, structure=found)
+    return replace(work, structure=intake.inspect(work.source, _known(work.format), work.limits))
 
 
 def _open(work: _Work) -> _Work:
-    found = _known(work.structure)
-    photo = open_photo(work.source, _known(work.format), found)
-    # What the decoder read counts, should it differ from what we read.
-    check_pixels(*photo.size, work.limits)
-    check_frames(*photo.size, found.frames, work.limits)
+    photo = intake.open_within(
+        work.source, _known(work.format), _known(work.structure), work.limits
+    )
     return replace(work, photo=photo)
 
 
@@ -129,19 +120,14 @@ def _decode(work: _Work) -> _Work:
 
 
 def _read_metadata(work: _Work) -> _Work:
-    found, photo = _known(work.structure), _known(work.photo)
-    exif = work.source if work.format is SourceFormat.TIFF else found.exif or photo.exif
-    read = metadata.read(exif)
-    orientation = 1 if work.format in _UPRIGHT_ALREADY else read.orientation
-    return replace(work, metadata=read, orientation=orientation)
+    source_format, found, photo = _known(work.format), _known(work.structure), _known(work.photo)
+    read = intake.read_metadata(work.source, source_format, found, photo)
+    return replace(work, metadata=read, orientation=intake.orientation_left(source_format, read))
 
 
 def _state_facts(work: _Work) -> _Work:
     found, photo, read = _known(work.structure), _known(work.photo), _known(work.metadata)
-    # A JPEG was decoded smaller than it is; the others are as large as their decoder says.
-    is_jpeg = work.format is SourceFormat.JPEG
-    stored = (found.width, found.height) if is_jpeg else photo.size
-    width, height = upright_size(stored, work.orientation)
+    width, height = intake.seen_size(_known(work.format), found, photo, work.orientation)
     profile = read_profile(found.icc or photo.icc)
     facts = Facts(
         format=_known(work.format),

@@ -4,7 +4,8 @@ import email.policy
 from email.message import EmailMessage
 
 from services.events.images import ImageEvent, ImageEventType
-from services.mail.compose import EVENT_ID_HEADER, compose
+from services.mail.compose import compose
+from services.mail.letter import EVENT_ID_HEADER
 
 SENDER = "Darkroom <photos@darkroom.example>"
 DEVELOPED = ImageEvent(

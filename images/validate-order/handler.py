@@ -1,0 +1,33 @@
+"""Checks that an order can be printed: its photos are there, with pixels enough."""
+
+import os
+from dataclasses import dataclass
+
+from services.catalog.store import Catalog
+from services.orders.steps.validate_order import ValidateOrder
+from services.orders.store import Orders
+from services.platform.clients import client
+from services.platform.configuration import read_all, variable
+from services.platform.database import Database, DatabaseConfiguration
+from services.platform.task import workflow_task
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What this function reads from its environment, beside Postgres and the provider."""
+
+    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+
+
+configuration, of_database = read_all(os.environ, Configuration, DatabaseConfiguration)
+orders = Orders(Database(of_database))
+handler = workflow_task(
+    ValidateOrder(
+        orders,
+        Catalog(client("dynamodb"), configuration.images_table),
+        client("sns"),
+        configuration.topic_arn,
+    ).run,
+    client("stepfunctions"),
+)

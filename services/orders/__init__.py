@@ -1,0 +1,1 @@
+"""Orders of prints: products, stock, orders and their history, in Postgres."""

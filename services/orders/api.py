@@ -1,0 +1,314 @@
+"""The routes of orders: what they take and answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from services.orders.model import Order, OrderStatus, Product, Transition
+from services.platform.http import Access, Answer, Operation, Problem
+from services.platform.validation import END
+
+LINES_MAX = 50
+QUANTITY_MAX = 100
+PAGE_ORDERS = 20
+PAGE_ORDERS_MAX = 100
+KEY_CHARACTERS_MAX = 255
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+ORDER_NOT_FOUND = Problem(404, "order-not-found", "There is no such order")
+KEY_REUSED = Problem(422, "idempotency-key-reused", "The key was used for another order")
+NOT_CANCELLABLE = Problem(409, "order-not-cancellable", "The order cannot be cancelled any more")
+NOTICE_REFUSED = Problem(400, "notice-refused", "The notice is not the payment provider's")
+
+_LINE = r"[^\x00-\x1f\x7f]"
+Text = Annotated[
+    str, Meta(min_length=1, max_length=100, pattern=f"^{_LINE}*[^\\s\\x00-\\x1f\\x7f]{_LINE}*{END}")
+]
+OrderId = Annotated[
+    str,
+    Meta(
+        pattern=f"^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{END}",
+        description="an order's id, a UUID",
+        examples=["6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"],
+    ),
+]
+ProductId = Annotated[
+    str,
+    Meta(
+        pattern=f"^[a-z0-9]+(-[a-z0-9]+)*{END}",
+        max_length=64,
+        description="a product's id",
+        examples=["print-10x15-glossy"],
+    ),
+]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Status = Annotated[
+    str,
+    Meta(
+        description="where the order is, or how it ended",
+        extra_json_schema={"enum": [status.value for status in OrderStatus]},
+    ),
+]
+
+
+class Focus(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The point that must be in the print, in fractions of the upright photo from its left and its
+    top."""
+
+    x: Fraction
+    y: Fraction
+
+
+class OrderedPrint(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Prints of one photo. Without a `focus` the most salient part of the photo is kept."""
+
+    product_id: ProductId
+    image_id: Annotated[
+        str, Meta(pattern=f"^[0-9a-f]{{32}}{END}", description="one of your images' ids")
+    ]
+    quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="prints of it")]
+    focus: Focus | None = None
+    orientation: Literal["follows-photo", "portrait", "landscape"] = "follows-photo"
+
+
+class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where the prints go."""
+
+    name: Text
+    line1: Text
+    postcode: Annotated[str, Meta(min_length=1, max_length=16, pattern=f"^[A-Za-z0-9 -]+{END}")]
+    city: Text
+    country: Annotated[
+        str, Meta(pattern=f"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2", examples=["DE"])
+    ]
+    line2: Text | None = None
+
+
+class OrderRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a customer orders."""
+
+    lines: Annotated[list[OrderedPrint], Meta(min_length=1, max_length=LINES_MAX)]
+    payment_method: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            pattern=f"^[A-Za-z0-9_-]+{END}",
+            description="the payment provider's name for the customer's means of payment",
+            examples=["pm_card_visa", "sandbox-ok"],
+        ),
+    ]
+    delivery: Address
+
+
+class PrintProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """A print that can be ordered; sizes in mm, the price of one in the minor unit (cents)."""
+
+    id: ProductId
+    name: str
+    paper: str
+    width_mm: float
+    height_mm: float
+    price_minor: int
+    currency: str
+    available: Annotated[bool, Meta(description="whether there is any paper for it now")]
+
+
+class Products(msgspec.Struct, frozen=True, kw_only=True):
+    products: list[PrintProduct]
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Prints of one photo, at the price of the day."""
+
+    number: int
+    product_id: str
+    product_name: str
+    image_id: str
+    quantity: int
+    unit_price_minor: int
+
+
+class HistoryStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When the order came to a status, and why where there is a reason."""
+
+    status: Status
+    at: Time
+    message: str | None = None
+    warnings: list[str] = []
+
+
+class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An order, as a list shows it. Money in the minor unit of `currency`."""
+
+    id: OrderId
+    status: Status
+    currency: str
+    total_minor: int
+    created_at: Time
+    updated_at: Time
+    lines: list[OrderLine]
+
+
+class OrderDetails(OrderSummary, frozen=True, kw_only=True):
+    """An order with its history. `refunded`: what was charged has been given back."""
+
+    refunded: bool
+    delivery: Address
+    history: list[HistoryStep]
+
+
+class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Orders, newest first. `next_cursor` is null on the last page."""
+
+    orders: list[OrderSummary]
+    next_cursor: str | None
+
+
+class OrderPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=PAGE_ORDERS_MAX, description="orders a page")] = PAGE_ORDERS
+    cursor: (
+        Annotated[str, Meta(max_length=300, description="`next_cursor` of the page before")] | None
+    ) = None
+
+
+class OrderParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    id: OrderId
+
+
+class NoticeTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider need not send the notice again."""
+
+    received: bool = True
+
+
+LIST_PRODUCTS = Operation(
+    summary="List the prints that can be ordered",
+    access=Access.ANYONE,
+    answers={200: Answer("All products", Products)},
+)
+CREATE_ORDER = Operation(
+    summary="Order prints of your images",
+    description="What follows goes by itself; see the order's history. An order without an "
+    f"{IDEMPOTENCY_KEY} is a new one each time it is sent.",
+    access=Access.CUSTOMER,
+    body=OrderRequest,
+    request_headers={
+        IDEMPOTENCY_KEY: "the same key gives the same order, however often it is sent"
+    },
+    answers={201: Answer("The order", OrderDetails, {"Location": "the order's path"})},
+    problems=(KEY_REUSED,),
+)
+LIST_ORDERS = Operation(
+    summary="List your orders, newest first",
+    access=Access.CUSTOMER,
+    parameters=OrderPageParameters,
+    answers={200: Answer("A page of orders", OrderPage)},
+)
+GET_ORDER = Operation(
+    summary="Get one of your orders, with its history",
+    access=Access.CUSTOMER,
+    parameters=OrderParameters,
+    answers={200: Answer("The order", OrderDetails)},
+    problems=(ORDER_NOT_FOUND,),
+)
+CANCEL_ORDER = Operation(
+    summary="Cancel one of your orders",
+    description="Until its prints are made. What was charged is given back.",
+    access=Access.CUSTOMER,
+    parameters=OrderParameters,
+    answers={200: Answer("The order, cancelled", OrderDetails)},
+    problems=(ORDER_NOT_FOUND, NOT_CANCELLABLE),
+)
+RECEIVE_PAYMENT = Operation(
+    summary="Take a notice of the payment provider's",
+    description="For the provider alone: its signature over the raw body is checked, and a notice "
+    "that is older than five minutes is refused.",
+    access=Access.ANYONE,
+    raw_body=True,
+    request_headers={
+        "Payment-Signature": "the sandbox provider's: t=SECONDS,v1=HEXADECIMAL",
+        "Stripe-Signature": "Stripe's",
+    },
+    answers={200: Answer("It was taken, now or before", NoticeTaken)},
+    problems=(NOTICE_REFUSED,),
+)
+
+
+def product(found: Product) -> PrintProduct:
+    return PrintProduct(
+        id=found.id,
+        name=found.name,
+        paper=found.paper,
+        width_mm=found.width_mm,
+        height_mm=found.height_mm,
+        price_minor=found.price_minor,
+        currency=found.currency,
+        available=found.available > 0,
+    )
+
+
+def summary(order: Order) -> OrderSummary:
+    return OrderSummary(
+        id=order.id,
+        status=order.status.value,
+        currency=order.currency,
+        total_minor=order.total_minor,
+        created_at=_time(order.created_at),
+        updated_at=_time(order.updated_at),
+        lines=_lines(order),
+    )
+
+
+def details(order: Order, transitions: tuple[Transition, ...]) -> OrderDetails:
+    delivery = order.delivery
+    return OrderDetails(
+        id=order.id,
+        status=order.status.value,
+        currency=order.currency,
+        total_minor=order.total_minor,
+        created_at=_time(order.created_at),
+        updated_at=_time(order.updated_at),
+        lines=_lines(order),
+        refunded=order.refund_id is not None,
+        delivery=Address(
+            name=delivery.name,
+            line1=delivery.line1,
+            line2=delivery.line2,
+            postcode=delivery.postcode,
+            city=delivery.city,
+            country=delivery.country,
+        ),
+        history=[
+            HistoryStep(
+                status=step.to.value,
+                at=_time(step.at),
+                message=step.cause or None,
+                warnings=[str(warning) for warning in step.detail.get("warnings", ())],
+            )
+            for step in transitions
+        ],
+    )
+
+
+def _lines(order: Order) -> list[OrderLine]:
+    return [
+        OrderLine(
+            number=line.number,
+            product_id=line.product_id,
+            product_name=line.product_name,
+            image_id=line.image_id,
+            quantity=line.quantity,
+            unit_price_minor=line.unit_price_minor,
+        )
+        for line in order.lines
+    ]
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

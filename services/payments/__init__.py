@@ -1,0 +1,1 @@
+"""Takes money once, and gives it back once."""

@@ -1,0 +1,149 @@
+"""A lab for orders, in which what has to be repeated is repeated soon, and its books."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+import pytest
+
+from services.local import lab as labs
+from services.local.mailbox import sent_mails
+from services.local.state import LabFiles, LabState
+from services.operations.customer.client import Api
+from services.orders.model import Product, StockLevel
+from services.orders.store import Orders
+from tests.support.photos import jpeg, scene
+
+PASSWORD = "correct horse battery staple"
+DELIVERY = {
+    "name": "Anna Muster",
+    "line1": "Hafenstr. 1",
+    "postcode": "20457",
+    "city": "Hamburg",
+    "country": "DE",
+}
+SOON = {
+    "WORKER_BACKOFF_BASE_SECONDS": "1",
+    "WORKER_VISIBILITY_SECONDS": "5",
+    "PAYMENTS_TIMEOUT_SECONDS": "2",
+}
+# At 300 dpi a small print of it needs no more pixels than it has, and a poster far more.
+PHOTO_SIZE = (1200, 900)
+SMALL_MM, POSTER_MM = (30, 40), (300, 400)
+PRICE_MINOR = 250
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What the provider's book says of an order."""
+
+    charged: int
+    kept: int
+    payments: int
+
+
+@dataclass(frozen=True)
+class OrderLab:
+    """A running lab, a signed-in customer, and their photo."""
+
+    root: Path
+    api_url: str
+    token: str
+    email: str
+    image_id: str
+
+    @property
+    def state(self) -> LabState:
+        found = labs.running(self.root)
+        assert found is not None, "the lab is gone"
+        return found
+
+    def api(self) -> Api:
+        """A client of its own for each thread."""
+        return Api(self.api_url, self.token)
+
+    def product(self, stock: int, size_mm: tuple[int, int] = SMALL_MM) -> str:
+        """A new product with so many prints in stock; its id."""
+        product_id = f"t-{uuid.uuid4().hex[:12]}"
+        with closing(self.state.database()) as database:
+            Orders(database).offer(
+                Product(product_id, "Test print", "matte", *size_mm, PRICE_MINOR, "EUR"), stock
+            )
+        return product_id
+
+    def stock(self, product_id: str) -> StockLevel:
+        with closing(self.state.database()) as database:
+            return Orders(database).books()[product_id]
+
+    def line(self, product_id: str, quantity: int = 1, image_id: str = "") -> dict[str, Any]:
+        return {
+            "product_id": product_id,
+            "image_id": image_id or self.image_id,
+            "quantity": quantity,
+        }
+
+    def payment(self, order_id: str) -> Payment:
+        """How often the order was charged, and how much of it is kept, by the provider's book."""
+        with closing(sqlite3.connect(LabFiles(self.root).payments)) as book:
+            rows = book.execute(
+                "SELECT status, amount_minor, refund_id FROM payments WHERE order_id = ?",
+                [order_id],
+            ).fetchall()
+        charged = [row for row in rows if row[0] == "charged"]
+        kept = sum(amount for _, amount, refund in charged if refund is None)
+        return Payment(len(charged), kept, len(rows))
+
+    def mails(self, order_id: str) -> list[str]:
+        """The subjects of the e-mails about an order, without its number, in their order."""
+        number = order_id[:8]
+        return [
+            mail.subject.replace(f" {number}", "")
+            for mail in sent_mails(LabFiles(self.root).mail)
+            if number in mail.subject
+        ]
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """A supervised process and all below it."""
+        pids = [child.pid for child in self.state.children if child.name == name]
+        found = []
+        for pid in pids:
+            try:
+                process = psutil.Process(pid)
+                found += [process, *process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a supervised process and all below it."""
+        for process in self.processes(name):
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+@pytest.fixture(scope="package")
+def order_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderLab]:
+    root: Path = tmp_path_factory.mktemp("orders")
+    with patch.dict(os.environ, SOON):
+        state = labs.up(root)
+    with closing(Api(state.api)) as api:
+        email = "orders@darkroom.example"
+        api.sign_up(email, "Anna Muster", PASSWORD)
+        api.sign_in(email, PASSWORD)
+        photo = root / "photo.jpg"
+        photo.write_bytes(jpeg(scene(*PHOTO_SIZE)))
+        image = api.developed(api.upload(photo))
+        assert api.token is not None
+        yield OrderLab(root, state.api, api.token, email, image["id"])
+    labs.down(root)
