@@ -21,12 +21,14 @@ _FRAME = "#24221f"
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is shown. The renditions of each record lie in `folder/renditions/<image id>/`."""
+    """What is shown. The renditions of each record lie in `folder/renditions/<image id>/`; print
+    files and job sheets are below `folder`."""
 
     outcomes: tuple[Outcome, ...]
     mails: tuple[SentMail, ...]
     folder: Path
     timings: tuple[tuple[str, float], ...]
+    prints: tuple[Path, ...] = ()
 
     @property
     def developed(self) -> tuple[Outcome, ...]:
@@ -131,6 +133,7 @@ figure {{ margin: 0; background: {_FRAME}; border-radius: 6px; overflow: hidden;
 figure a {{ display: flex; height: 260px; align-items: center; justify-content: center;
   background: var(--colour); }}
 figure img {{ max-width: 100%; max-height: 100%; }}
+figure embed {{ width: 100%; height: 100%; pointer-events: none; }}
 figcaption {{ padding: 12px 16px 16px; }}
 .facts {{ font-size: 13px; }}
 .facts code {{ font-size: 12px; }}
@@ -150,6 +153,7 @@ td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
 <div class="grid">
 {cards}
 </div>
+{_prints(sheet)}
 {f"<h2>Rejected, and why</h2><ul>{refused}</ul>" if refused else ""}
 <h2>E-mails</h2><div class="mails">
 {mails}
@@ -179,6 +183,32 @@ def _card(outcome: Outcome, record: ImageRecord) -> str:
         f'<span class="facts">{outcome.seconds:.2f} s</span>'
         f'<div class="facts">{facts}<div>{links}</div></div></figcaption></figure>'
     )
+
+
+def _prints(sheet: Sheet) -> str:
+    """What the printer gets: the files as they are, and the job sheets."""
+    if not sheet.prints:
+        return ""
+    figures = []
+    for path in sheet.prints:
+        link = escape(path.relative_to(sheet.folder).as_posix())
+        if path.suffix == ".pdf":
+            shown, facts = f'<embed src="{link}#toolbar=0" type="application/pdf">', "PDF"
+        else:
+            shown = f'<img loading="lazy" src="{link}" alt="{escape(path.name)}">'
+            with Image.open(path) as opened:
+                dpi = float(opened.info["dpi"][0])
+                millimetres = " x ".join(f"{side / dpi * 25.4:.0f}" for side in opened.size)
+                facts = (
+                    f"{opened.width} x {opened.height} pixels at {dpi:g} dpi: "
+                    f"{millimetres} mm with bleed"
+                )
+        figures.append(
+            f'<figure style="--colour:{_FRAME}"><a href="{link}">{shown}</a>'
+            f"<figcaption><b>{escape(path.name)}</b>"
+            f'<div class="facts">{facts}</div></figcaption></figure>'
+        )
+    return f"<h2>An order's prints</h2><div class='grid'>{''.join(figures)}</div>"
 
 
 def _facts(record: ImageRecord) -> Iterator[str]:

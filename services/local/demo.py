@@ -37,7 +37,8 @@ def run(photos_folder: Path | None) -> int:
     Everything it makes is in `.darkroom/demo`, which is emptied first.
     """
     began = time.monotonic()
-    shutil.rmtree(FOLDER / "renditions", ignore_errors=True)
+    for made in ("renditions", "prints"):
+        shutil.rmtree(FOLDER / made, ignore_errors=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     timings: list[tuple[str, float]] = []
 
@@ -64,24 +65,36 @@ def run(photos_folder: Path | None) -> int:
         mails_before = len(sent_mails(Path(state.mail_folder)))
         outcomes = develop_with_progress(state, photos, keep_location=False)
         mark = timed(f"developing {len(photos)} photos", mark)
-        mails = _wait_for_mails(state, mails_before, len(outcomes))
+        _wait_for_mails(state, mails_before, len(outcomes))
         mark = timed("waiting for the last e-mail", mark)
         for outcome in outcomes:
             if outcome.record is not None:
                 developing.download(state, outcome.record, FOLDER / "renditions")
         with people.status("a new customer at the API") as status:
             chosen = _photo_for_the_tour(outcomes)
-            steps = tour.take(state.api, chosen, lambda s: status.update(s.call)) if chosen else ()
+            visit = (
+                tour.take(state.api, chosen, lambda s: status.update(s.call)) if chosen else None
+            )
+        orders = visit.orders if visit else ()
+        prints = [developing.download_prints(state, o["id"], FOLDER / "prints") for o in orders]
+        expected = len(outcomes) + sum(map(tour.mails_about, orders)) + bool(visit)
+        mails = _wait_for_mails(state, mails_before, expected)
         mark = timed("a new customer's way through the API", mark)
-        sheet = Sheet(tuple(outcomes), mails, FOLDER, tuple(timings))
+        sheet = Sheet(
+            tuple(outcomes),
+            mails,
+            FOLDER,
+            tuple(timings),
+            tuple(path for made in prints for path in made),
+        )
         write_html(sheet, FOLDER / "index.html")
         write_png(sheet, FOLDER / "contact-sheet.png")
         mark = timed("the contact sheet", mark)
     timed("stopping the lab", mark)
     show_outcomes(outcomes)
     _show_mails(mails)
-    if steps:
-        tour.show(steps, state.api)
+    if visit:
+        tour.show(visit, state.api)
     _show_timings(outcomes, timings, time.monotonic() - began)
     return 0
 

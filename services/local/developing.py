@@ -165,6 +165,22 @@ def download(lab: LabState, record: ImageRecord, folder: Path) -> list[Path]:
     return written
 
 
+def download_prints(lab: LabState, order_id: str, folder: Path) -> list[Path]:
+    """Writes the print files and the job sheet of an order to `folder/<order id>/`."""
+    target = folder / order_id
+    s3, bucket = lab.session.client("s3"), lab.buckets["prints"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    written = []
+    for key in keys:
+        if f"/{order_id}/" in key:
+            target.mkdir(parents=True, exist_ok=True)
+            path = target / Path(key).name
+            s3.download_file(bucket, key, str(path))
+            written.append(path)
+    return written
+
+
 def _upload(lab: LabState, path: Path, upload_id: str, keep_location: bool) -> Upload:
     name = path.name.encode("utf-8", "replace")[:_FILENAME_BYTES].decode("utf-8", "ignore")
     key = OriginalName(OWNER, upload_id, name).key

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from services.platform.errors import PermanentError
 
 # SQS gives at most this many messages a call.
 _RECEIVE_MESSAGES = 10
+# As many as a client keeps connections.
+_QUEUES_AT_ONCE = 10
 # While we look through a queue its messages are hidden, so that each is seen once.
 LOOK_SECONDS = 30
 # Before it is replayed or discarded a message is hidden for longer than that takes.
@@ -74,11 +77,10 @@ class DeadLetter:
 
 def peek(sqs: Any, queues: Mapping[str, Queues]) -> list[DeadLetter]:
     """Every dead letter of `queues` (by function), oldest first; all stay where they are."""
-    letters = []
-    for function, pair in queues.items():
-        taken = list(_receive_all(sqs, function, pair, LOOK_SECONDS))
-        _show_again(sqs, pair.dead_letter_url, taken)
-        letters += taken
+    taken = _receive_from(sqs, queues, LOOK_SECONDS)
+    for function, letters in taken.items():
+        _show_again(sqs, queues[function].dead_letter_url, letters)
+    letters = [letter for of_function in taken.values() for letter in of_function]
     return sorted(letters, key=lambda letter: letter.failed_at or letter.sent_at)
 
 
@@ -131,10 +133,7 @@ def _take(
     act: Callable[[DeadLetter], None],
 ) -> list[DeadLetter]:
     """Does `act` for each wanted dead letter, then deletes it."""
-    taken = {
-        function: list(_receive_all(sqs, function, pair, HOLD_SECONDS))
-        for function, pair in queues.items()
-    }
+    taken = _receive_from(sqs, queues, HOLD_SECONDS)
     everything = [letter for letters in taken.values() for letter in letters]
     chosen: list[DeadLetter] = []
     try:
@@ -168,6 +167,18 @@ def _one(letters: Sequence[DeadLetter], identifier: str) -> DeadLetter:
     raise PermanentError(
         f"{len(found)} dead letters' message ids begin with {identifier!r}; give more of the id"
     )
+
+
+def _receive_from(
+    sqs: Any, queues: Mapping[str, Queues], hide_seconds: int
+) -> dict[str, list[DeadLetter]]:
+    """The visible dead letters of all `queues`, side by side: each queue's last answer, that there
+    are no more, takes a second."""
+    with ThreadPoolExecutor(_QUEUES_AT_ONCE) as pool:
+        taken = pool.map(
+            lambda item: list(_receive_all(sqs, item[0], item[1], hide_seconds)), queues.items()
+        )
+        return dict(zip(queues, taken, strict=True))
 
 
 def _receive_all(
