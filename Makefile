@@ -61,6 +61,7 @@ requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in 
 	done
 
 include docker/Makefile.inc
+include terraform/Makefile.inc
 
 clean: ## Remove the environment and all local state
 	rm -rf $(VENV) .darkroom build *.egg-info
