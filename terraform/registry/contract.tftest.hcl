@@ -1,0 +1,51 @@
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+}
+
+variables {
+  region = "eu-central-1"
+}
+
+run "a_repository_a_function_that_cannot_be_overwritten" {
+  command = plan
+
+  assert {
+    condition     = length(aws_ecr_repository.this) == length(fileset("../../images", "*/function.yaml"))
+    error_message = "expected a repository for each function manifest"
+  }
+  assert {
+    condition     = alltrue([for r in aws_ecr_repository.this : r.image_tag_mutability == "IMMUTABLE" && r.image_scanning_configuration[0].scan_on_push])
+    error_message = "expected immutable tags and a scan on push"
+  }
+  assert {
+    condition     = aws_ecr_repository.this["process-image"].name == "darkroom/process-image"
+    error_message = "expected the name that `make push` pushes to"
+  }
+}
+
+run "lambda_pulls_only_for_the_function_itself" {
+  command = plan
+
+  assert {
+    condition = (
+      jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement[0].Condition.ArnLike["aws:SourceArn"]
+      == "arn:aws:lambda:eu-central-1:123456789012:function:darkroom*-process-image"
+    )
+    error_message = "expected Lambda's pull to be bound to the function's name"
+  }
+}
+
+run "something_stays_to_roll_back_to" {
+  command = plan
+
+  variables {
+    images_kept = 3
+  }
+
+  expect_failures = [var.images_kept]
+}

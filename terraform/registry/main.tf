@@ -1,0 +1,71 @@
+# A repository for each function. One registry serves all environments of an account and region: what
+# was tried in development is what runs in production, by digest.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  emulated  = var.target != "aws"
+  functions = toset([for path in fileset("${path.module}/../../images", "*/function.yaml") : dirname(path)])
+}
+
+resource "aws_ecr_repository" "this" {
+  for_each = local.functions
+
+  name                 = "${var.repository_prefix}/${each.key}"
+  image_tag_mutability = "IMMUTABLE"
+  force_delete         = var.force_delete
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+
+  # Amazon's own key: images hold code, no customer's data, and Lambda needs no grant to pull.
+  encryption_configuration {
+    encryption_type = "AES256"
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  for_each = aws_ecr_repository.this
+
+  repository = each.value.name
+  policy = jsonencode({
+    rules = [
+      {
+        rulePriority = 1
+        description  = "What lost its tag is of no use."
+        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 1 }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
+        description  = "The newest stay, to roll back to."
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.images_kept }
+        action       = { type = "expire" }
+      },
+    ]
+  })
+}
+
+# Lambda reads the image itself, when it makes or wakes a function: only for functions of this
+# account and region, and each only its own image.
+resource "aws_ecr_repository_policy" "this" {
+  for_each = aws_ecr_repository.this
+
+  repository = each.value.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "LambdaPulls"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Condition = {
+        ArnLike = {
+          "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:lambda:${var.region}:${data.aws_caller_identity.current.account_id}:function:${var.function_prefix}*-${each.key}"
+        }
+      }
+    }]
+  })
+}
