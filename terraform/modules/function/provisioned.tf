@@ -1,0 +1,66 @@
+# Environments that are initialised before anybody calls: a fixed number, or by use and clock.
+
+locals {
+  provisioned_minimum = try(var.provisioned_concurrency.minimum, 0)
+  provisioned_maximum = try(coalesce(var.provisioned_concurrency.maximum, var.provisioned_concurrency.minimum), 0)
+  schedules           = try(var.provisioned_concurrency.schedules, {})
+  scaled              = local.provisioned_maximum > local.provisioned_minimum || length(local.schedules) > 0
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "live" {
+  count = var.provisioned_concurrency != null && !local.scaled ? 1 : 0
+
+  function_name                     = aws_lambda_function.this.function_name
+  qualifier                         = aws_lambda_alias.live.name
+  provisioned_concurrent_executions = local.provisioned_minimum
+}
+
+resource "aws_appautoscaling_target" "live" {
+  count = local.scaled ? 1 : 0
+
+  service_namespace  = "lambda"
+  resource_id        = "function:${aws_lambda_function.this.function_name}:${aws_lambda_alias.live.name}"
+  scalable_dimension = "lambda:function:ProvisionedConcurrency"
+  min_capacity       = local.provisioned_minimum
+  max_capacity       = local.provisioned_maximum
+  tags               = var.tags
+
+  lifecycle {
+    # Schedules change both.
+    ignore_changes = [min_capacity, max_capacity]
+  }
+}
+
+resource "aws_appautoscaling_policy" "live" {
+  count = local.scaled ? 1 : 0
+
+  name               = "${local.function_name}-utilization"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = aws_appautoscaling_target.live[0].service_namespace
+  resource_id        = aws_appautoscaling_target.live[0].resource_id
+  scalable_dimension = aws_appautoscaling_target.live[0].scalable_dimension
+
+  target_tracking_scaling_policy_configuration {
+    target_value = var.provisioned_concurrency.utilization
+
+    predefined_metric_specification {
+      predefined_metric_type = "LambdaProvisionedConcurrencyUtilization"
+    }
+  }
+}
+
+resource "aws_appautoscaling_scheduled_action" "live" {
+  for_each = local.schedules
+
+  name               = "${local.function_name}-${each.key}"
+  service_namespace  = aws_appautoscaling_target.live[0].service_namespace
+  resource_id        = aws_appautoscaling_target.live[0].resource_id
+  scalable_dimension = aws_appautoscaling_target.live[0].scalable_dimension
+  schedule           = each.value.schedule
+  timezone           = each.value.timezone
+
+  scalable_target_action {
+    min_capacity = each.value.minimum
+    max_capacity = each.value.maximum
+  }
+}

@@ -1,0 +1,53 @@
+# What calls the function by itself: its queue, and the warmer.
+
+resource "aws_lambda_event_source_mapping" "queue" {
+  count = var.queue == null || local.queue == null ? 0 : 1
+
+  event_source_arn                   = var.queue.arn
+  function_name                      = aws_lambda_alias.live.arn
+  batch_size                         = local.queue.batch_size
+  maximum_batching_window_in_seconds = local.queue.batch_window_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
+  tags                               = var.tags
+
+  # Lambda takes no more from the queue than may run: nothing is received to be throttled, which would
+  # use up its receives.
+  scaling_config {
+    maximum_concurrency = local.queue.maximum_concurrency
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.queue.batch_size <= 10 || local.queue.batch_window_seconds >= 1
+      error_message = "${var.name}: Lambda wants a batch window of 1 second or more for batches of more than 10 messages."
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "warmer" {
+  count = var.warmer_schedule == null ? 0 : 1
+
+  name                = "${local.function_name}-warmer"
+  description         = "Keeps one environment of ${var.name} initialised."
+  schedule_expression = var.warmer_schedule
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "warmer" {
+  count = var.warmer_schedule == null ? 0 : 1
+
+  rule  = aws_cloudwatch_event_rule.warmer[0].name
+  arn   = aws_lambda_alias.live.arn
+  input = local.warm_up
+}
+
+resource "aws_lambda_permission" "warmer" {
+  count = var.warmer_schedule == null ? 0 : 1
+
+  statement_id  = "Warmer"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_alias.live.name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.warmer[0].arn
+}

@@ -1,0 +1,110 @@
+# A function's queue and its dead letter queue. What it makes is what services/local/provision.py
+# makes for a lab on one machine; a test compares the two.
+
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  queue_name       = "${var.prefix}-${var.name}"
+  dead_letter_name = "${local.queue_name}-dead-letters"
+  account          = data.aws_caller_identity.current.account_id
+
+  # Each queue's policy names the other; so the ARNs are put together, not read.
+  arns = {
+    for name in [local.queue_name, local.dead_letter_name] :
+    name => "arn:${data.aws_partition.current.partition}:sqs:${data.aws_region.current.name}:${local.account}:${name}"
+  }
+
+  dead_letter_retention_seconds = 14 * 24 * 3600 # the longest there is: a dead letter can wait for a holiday to end
+  retention_seconds             = 4 * 24 * 3600
+
+  # In the order of their names, whatever order a manifest has.
+  senders = concat(
+    [for name in sort(keys(var.bucket_arns)) : {
+      Sid       = "Bucket${join("", [for word in split("-", name) : title(word)])}"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arns[local.queue_name]
+      Condition = {
+        ArnEquals = { "aws:SourceArn" = var.bucket_arns[name] }
+        # A bucket's ARN names no account, and a name that was given up can become somebody else's.
+        StringEquals = { "aws:SourceAccount" = local.account }
+      }
+    }],
+    [for name in sort(keys(var.topic_arns)) : {
+      Sid       = "Topic${join("", [for word in split("-", name) : title(word)])}"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arns[local.queue_name]
+      Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arns[name] } }
+    }],
+    [for name in sort(keys(var.sender_role_arns)) : {
+      Sid       = "Role${join("", [for word in split("-", name) : title(word)])}"
+      Effect    = "Allow"
+      Principal = { AWS = var.sender_role_arns[name] }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arns[local.queue_name]
+    }],
+  )
+
+  tls_only = {
+    for name, arn in local.arns : name => var.tls_only ? [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }] : []
+  }
+  statements             = [for s in concat(local.senders, local.tls_only[local.queue_name]) : jsonencode(s)]
+  dead_letter_statements = [for s in local.tls_only[local.dead_letter_name] : jsonencode(s)]
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  name                      = local.dead_letter_name
+  message_retention_seconds = local.dead_letter_retention_seconds
+  # SQS's own key: customer's keys would cost a call of KMS for what is in S3 and Postgres anyway, and
+  # S3 and SNS would need to be let into the key.
+  sqs_managed_sse_enabled = true
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [local.arns[local.queue_name]]
+  })
+  policy = length(local.dead_letter_statements) == 0 ? null : jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for s in local.dead_letter_statements : jsondecode(s)]
+  })
+  tags = var.tags
+}
+
+resource "aws_sqs_queue" "this" {
+  name                       = local.queue_name
+  message_retention_seconds  = local.retention_seconds
+  visibility_timeout_seconds = 6 * var.timeout_seconds
+  receive_wait_time_seconds  = 20
+  sqs_managed_sse_enabled    = true
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = var.max_receive_count
+  })
+  policy = length(local.statements) == 0 ? null : jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for s in local.statements : jsondecode(s)]
+  })
+  tags = var.tags
+}
+
+resource "aws_sns_topic_subscription" "this" {
+  for_each = var.topic_arns
+
+  topic_arn = each.value
+  protocol  = "sqs"
+  endpoint  = aws_sqs_queue.this.arn
+  filter_policy = lookup(var.filters, each.key, null) == null ? null : jsonencode({
+    for attribute, values in var.filters[each.key] : attribute => sort(values)
+  })
+}

@@ -1,0 +1,134 @@
+# A state machine whose every task is a message with a token in its function's queue.
+
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  machine_name = "${var.prefix}-${var.name}-workflow"
+  partition    = data.aws_partition.current.partition
+  account      = data.aws_caller_identity.current.account_id
+  machine_arn  = "arn:${local.partition}:states:${data.aws_region.current.name}:${local.account}:stateMachine:${local.machine_name}"
+}
+
+resource "aws_iam_role" "this" {
+  name        = local.machine_name
+  description = "What the workflow ${var.name} may do."
+  tags        = var.tags
+
+  # Only this machine, so that nobody makes another one work in its name.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "states.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        ArnLike      = { "aws:SourceArn" = local.machine_arn }
+        StringEquals = { "aws:SourceAccount" = local.account }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "workflow"
+  role = aws_iam_role.this.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "SendTasks"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = [for name in sort(keys(var.queues)) : var.queues[name].arn]
+      }],
+      # Log deliveries and X-Ray have no resources to name:
+      # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+      var.logging_enabled ? [{
+        Sid    = "DeliverLogs"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery",
+          "logs:DeleteLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy",
+          "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        ]
+        Resource = ["*"]
+      }] : [],
+      # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
+      var.tracing_enabled ? [{
+        Sid    = "Trace"
+        Effect = "Allow"
+        Action = [
+          "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+          "xray:GetSamplingRules", "xray:GetSamplingTargets",
+        ]
+        Resource = ["*"]
+      }] : [],
+    )
+  })
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  count = var.logging_enabled ? 1 : 0
+
+  # Under this prefix the log deliveries of an account do not fill up its one resource policy.
+  name              = "/aws/vendedlogs/states/${local.machine_name}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_sfn_state_machine" "this" {
+  name     = local.machine_name
+  role_arn = aws_iam_role.this.arn
+  type     = "STANDARD"
+  tags     = var.tags
+  definition = templatefile(var.definition_file, {
+    for name, queue in var.queues : "queue_${replace(name, "-", "_")}" => queue.url
+  })
+
+  dynamic "logging_configuration" {
+    for_each = aws_cloudwatch_log_group.this
+
+    content {
+      log_destination = "${logging_configuration.value.arn}:*"
+      level           = "ERROR"
+      # What goes through the machine names customers' orders, and carries its tokens.
+      include_execution_data = false
+    }
+  }
+
+  dynamic "tracing_configuration" {
+    for_each = var.tracing_enabled ? [true] : []
+
+    content {
+      enabled = true
+    }
+  }
+
+  # Step Functions tries the role's rights when the machine is made.
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = var.alarms_enabled ? {
+    failed    = "ExecutionsFailed"
+    timed-out = "ExecutionsTimedOut"
+    throttled = "ExecutionThrottled"
+  } : {}
+
+  alarm_name          = "${local.machine_name}-${each.key}"
+  alarm_description   = "Executions of ${local.machine_name} ${each.key}: orders that ended in no state that a customer knows of."
+  namespace           = "AWS/States"
+  metric_name         = each.value
+  dimensions          = { StateMachineArn = aws_sfn_state_machine.this.arn }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = compact([var.alarm_topic_arn])
+  ok_actions          = compact([var.alarm_topic_arn])
+  tags                = var.tags
+}
