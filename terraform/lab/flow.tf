@@ -1,0 +1,38 @@
+# Queues, and the workflows that send to them.
+
+module "queue" {
+  source   = "../modules/queue"
+  for_each = local.queue_functions
+
+  prefix            = var.prefix
+  name              = each.key
+  timeout_seconds   = local.manifests[each.key].timeout_seconds
+  max_receive_count = each.value.max_receive_count
+  tls_only          = local.has.tls
+
+  # By their names' rule, not from the resources: a bucket tells its queue, and the queue lets in its
+  # bucket; a workflow sends to its queue, and the queue lets in the workflow's role.
+  bucket_arns = {
+    for name in keys(local.bucket_sources[each.key]) :
+    name => "arn:${local.partition}:s3:::${join("-", compact([var.prefix, name, var.bucket_suffix]))}"
+  }
+  sender_role_arns = {
+    for name in keys(local.workflow_sources[each.key]) :
+    name => "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}-workflow"
+  }
+  topic_arns = { for name in keys(local.topic_sources[each.key]) : name => aws_sns_topic.this[name].arn }
+  filters    = { for name, source in local.topic_sources[each.key] : name => source.filter if can(source.filter) }
+}
+
+module "workflow" {
+  source   = "../modules/workflow"
+  for_each = local.topology.workflows
+
+  prefix             = var.prefix
+  name               = each.key
+  definition_file    = "${path.module}/${each.value}"
+  queues             = { for name in local.workflow_functions[each.key] : name => { url = module.queue[name].url, arn = module.queue[name].arn } }
+  log_retention_days = var.log_retention_days
+  logging_enabled    = local.has.workflow_logs
+  tracing_enabled    = local.has.tracing
+}

@@ -1,0 +1,71 @@
+# Every function's environment, rights and home.
+
+locals {
+  # What a manifest can point at: by kind, then by logical name.
+  values = {
+    bucket   = module.storage.bucket_names
+    table    = module.storage.table_names
+    topic    = { for name, topic in aws_sns_topic.this : name => topic.arn }
+    mail     = local.mail_senders
+    database = { for name in keys(local.topology.databases) : name => local.database.url }
+    secret   = merge({ payments = aws_secretsmanager_secret.payments.arn }, local.database.secret_arn == null ? {} : { database = local.database.secret_arn })
+    workflow = { for name, workflow in module.workflow : name => workflow.arn }
+    site     = { for name, origins in local.sites : name => join(",", origins) }
+    api      = { cors = jsonencode(local.cors_rules) }
+  }
+
+  # Left out of the environments: without its secret, the database is entered with an IAM token; Stripe
+  # has its own address.
+  left_out = concat(local.has.database ? ["DATABASE_SECRET_ARN"] : [], var.payments.url == null ? ["PAYMENTS_URL"] : [])
+  # Said by whoever runs the lab, not by the manifests.
+  said = merge(
+    { PAYMENTS_PROVIDER = var.payments.provider },
+    var.payments.url == null ? {} : { PAYMENTS_URL = var.payments.url },
+  )
+
+  environments = {
+    for name, m in local.manifests : name => merge(
+      {
+        for variable, value in try(m.environment, {}) : variable => (
+          contains(keys(local.said), variable) ? local.said[variable]
+          : can(keys(value)) ? local.values[keys(value)[0]][values(value)[0]] : tostring(value)
+        ) if !contains(local.left_out, variable)
+      },
+      can(m.trigger.http.cors.site) ? {
+        CORS_ORIGINS        = local.values.site[m.trigger.http.cors.site]
+        CORS_EXPOSE_HEADERS = join(",", sort(try(m.trigger.http.cors.expose_headers, [])))
+      } : {},
+      can(m.trigger.queue) ? {
+        DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
+        MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
+      } : {},
+      local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
+    )
+  }
+
+  # Where the base image has Amazon's certificate authorities, which sign RDS Proxy's certificates.
+  ca_bundle = "/etc/pki/tls/certs/ca-bundle.crt"
+}
+
+module "function" {
+  source   = "../modules/function"
+  for_each = local.lambdas
+
+  prefix                       = var.prefix
+  name                         = each.key
+  manifest                     = each.value
+  image_uri                    = var.image_digests[each.key]
+  architecture                 = var.architecture
+  environment                  = local.environments[each.key]
+  policy_statements            = local.policy_statements[each.key]
+  queue                        = can(each.value.trigger.queue) ? { arn = module.queue[each.key].arn } : null
+  reserved_concurrency_enabled = var.reserved_concurrency_enabled
+  live_version                 = lookup(var.live_versions, each.key, null)
+  canary_weight                = var.canary_weight
+  warm_up_enabled              = local.has.calls
+  warmer_schedule              = lookup(var.warmers, each.key, null)
+  provisioned_concurrency      = local.has.autoscaling ? lookup(var.provisioned_concurrency, each.key, null) : null
+  vpc                          = contains(local.with_database, each.key) ? local.database.vpc : null
+  log_retention_days           = var.log_retention_days
+  tracing_enabled              = local.has.tracing
+}

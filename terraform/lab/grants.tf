@@ -1,0 +1,71 @@
+# Manifests' grants as policy statements: each action on what it is about, and nothing else.
+
+locals {
+  grants = {
+    for name, m in local.manifests : name => flatten([
+      for grant in try(m.grants, []) : [
+        for action in grant.actions : [
+          for kind, resource in grant : {
+            # Listing is about the bucket, the rest about its objects; a query may be about an index.
+            key = join("/", compact([kind, resource,
+              kind == "bucket" ? (startswith(action, "s3:ListBucket") ? "itself" : "objects") : "",
+              kind == "table" && contains(["dynamodb:Query", "dynamodb:Scan"], action) ? "indexes" : "",
+            ]))
+            action = action
+          } if kind != "actions"
+        ]
+      ]
+    ])
+  }
+
+  resources = merge(
+    { for name, arn in module.storage.bucket_arns : "bucket/${name}/itself" => [arn] },
+    { for name, arn in module.storage.bucket_arns : "bucket/${name}/objects" => ["${arn}/*"] },
+    { for name, arn in module.storage.table_arns : "table/${name}" => [arn] },
+    {
+      for name, arn in module.storage.table_arns : "table/${name}/indexes" => concat(
+        [arn], [for index in sort(keys(try(local.topology.tables[name].indexes, {}))) : "${arn}/index/${index}"]
+      )
+    },
+    { for name, topic in aws_sns_topic.this : "topic/${name}" => [topic.arn] },
+    { for name, identity in aws_ses_email_identity.sender : "mail/${name}" => [identity.arn] },
+    { for name, workflow in module.workflow : "workflow/${name}" => [workflow.arn] },
+    { for name, arn in local.values.secret : "secret/${name}" => [arn] },
+  )
+
+  # Of what every function with a queue does: it takes its messages, and keeps those that failed for
+  # good. Lambda asks for the attributes, the worker for longer leases.
+  queue_statements = {
+    for name in keys(local.queue_functions) : name => [
+      {
+        sid       = "TakeMessages"
+        actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+        resources = [module.queue[name].arn]
+      },
+      {
+        sid       = "KeepDeadLetters"
+        actions   = ["sqs:SendMessage"]
+        resources = [module.queue[name].dead_letter_arn]
+      },
+    ]
+  }
+
+  policy_statements = {
+    for name in keys(local.manifests) : name => concat(
+      [
+        for key in sort(distinct([for grant in local.grants[name] : grant.key])) : {
+          sid       = join("", [for word in split("-", replace(key, "/", "-")) : title(word)])
+          actions   = sort(distinct([for grant in local.grants[name] : grant.action if grant.key == key]))
+          resources = local.resources[key]
+        } if !(local.has.database && key == "secret/database")
+      ],
+      lookup(local.queue_statements, name, []),
+      # In place of the secret: the token that the role signs for itself.
+      local.has.database && contains(local.with_database, name) ? [{
+        sid       = "EnterDatabase"
+        actions   = ["rds-db:connect"]
+        resources = [local.database.user_arn]
+      }] : [],
+    )
+  }
+}

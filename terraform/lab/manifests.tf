@@ -1,0 +1,43 @@
+# What the function manifests and the topology say. Nothing of it is repeated here, and no order in
+# them matters: lists that are sets are sorted.
+
+locals {
+  manifest_files = fileset("${path.module}/../../images", "*/function.yaml")
+  manifests      = { for found in local.manifest_files : dirname(found) => yamldecode(file("${path.module}/../../images/${found}")) }
+  topology       = yamldecode(file("${path.module}/topology.yaml"))
+
+  queue_functions = { for name, m in local.manifests : name => m.trigger.queue if can(m.trigger.queue) }
+  routes          = { for name, m in local.manifests : name => m.trigger.http if can(m.trigger.http) }
+  authorizers     = { for name, m in local.manifests : name => m.trigger.authorizer if can(m.trigger.authorizer) }
+
+  # Where each function runs.
+  workers = { for name, m in local.manifests : name => m if local.has.workers && lookup(var.compute, name, "lambda") == "worker" }
+  lambdas = { for name, m in local.manifests : name => m if local.has.functions && lookup(var.compute, name, "lambda") == "lambda" }
+
+  # Functions that use Postgres.
+  with_database = toset([for name, m in local.manifests : name if anytrue([for v in values(try(m.environment, {})) : can(v.database)])])
+
+  # By queue, what feeds it.
+  bucket_sources   = { for name, q in local.queue_functions : name => { for s in q.sources : s.bucket => s if can(s.bucket) } }
+  topic_sources    = { for name, q in local.queue_functions : name => { for s in q.sources : s.topic => s if can(s.topic) } }
+  workflow_sources = { for name, q in local.queue_functions : name => { for s in q.sources : s.workflow => s if can(s.workflow) } }
+
+  # By workflow, the functions that its text sends to.
+  workflow_functions = {
+    for name, file in local.topology.workflows : name => toset([
+      for found in regexall("\\$\\{queue_([a-z0-9_]+)\\}", file("${path.module}/${file}")) : replace(found[0], "_", "-")
+    ])
+  }
+
+  sites        = { for name, origins in local.topology.sites : name => sort(lookup(var.sites, name, origins)) }
+  mail_senders = { for name, sender in local.topology.mail : name => lookup(var.mail_senders, name, sender) }
+
+  # For `answer-preflight`: each route's rules for web pages.
+  cors_rules = [for name in sort(keys(local.routes)) : {
+    method          = split(" ", local.routes[name].route)[0]
+    path            = split(" ", local.routes[name].route)[1]
+    origins         = local.sites[local.routes[name].cors.site]
+    headers         = sort(try(local.routes[name].cors.allow_headers, []))
+    max_age_seconds = local.routes[name].cors.max_age_seconds
+  } if can(local.routes[name].cors.site)]
+}

@@ -1,0 +1,68 @@
+# What the command, the tests and a deployment read: `terraform output -json`.
+
+output "region" {
+  description = "Where the lab is."
+  value       = var.region
+}
+
+output "target" {
+  description = "What was applied to."
+  value       = var.target
+}
+
+output "buckets" {
+  description = "Buckets by logical name."
+  value       = module.storage.bucket_names
+}
+
+output "tables" {
+  description = "Tables by logical name."
+  value       = module.storage.table_names
+}
+
+output "topics" {
+  description = "Topics' ARNs by logical name."
+  value       = local.values.topic
+}
+
+output "queues" {
+  description = "Queue of each function that has one."
+  value = {
+    for name, queue in module.queue : name => {
+      url             = queue.url
+      arn             = queue.arn
+      dead_letter_url = queue.dead_letter_url
+      dead_letter_arn = queue.dead_letter_arn
+    }
+  }
+}
+
+output "workflows" {
+  description = "State machines' ARNs by logical name."
+  value       = local.values.workflow
+}
+
+output "mail_senders" {
+  description = "Senders of e-mails by logical name."
+  value       = local.mail_senders
+}
+
+output "functions" {
+  description = "Every function: where it runs, its environment, its role, its versions."
+  value = {
+    for name in keys(local.manifests) : name => {
+      compute      = contains(keys(local.lambdas), name) ? "lambda" : contains(keys(local.workers), name) ? "worker" : "none"
+      environment  = local.environments[name]
+      role_arn     = try(module.function[name].role_arn, null)
+      name         = try(module.function[name].name, null)
+      alias_arn    = try(module.function[name].alias_arn, null)
+      version      = try(module.function[name].version, null)
+      live_version = try(module.function[name].live_version, null)
+    }
+  }
+}
+
+output "database" {
+  description = "Where Postgres is: its URL without a password, and its login's secret where it has one."
+  value       = { url = local.database.url, secret_arn = local.database.secret_arn }
+}

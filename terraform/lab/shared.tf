@@ -1,0 +1,104 @@
+# What the functions share: buckets, tables, topics, the sender, secrets.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+}
+
+module "storage" {
+  source = "../modules/storage"
+
+  prefix                 = var.prefix
+  bucket_suffix          = var.bucket_suffix
+  tables                 = local.topology.tables
+  force_destroy          = !var.protected
+  deletion_protection    = var.protected
+  point_in_time_recovery = var.point_in_time_recovery
+  tls_only               = local.has.tls
+
+  buckets = {
+    for name, bucket in local.topology.buckets : name => {
+      versioned      = try(bucket.versioned, false)
+      upload_origins = try(local.sites[bucket.uploads_from], [])
+    }
+  }
+
+  notifications = {
+    for name in keys(local.topology.buckets) : name => {
+      for function, sources in local.bucket_sources : function => {
+        queue_arn = module.queue[function].arn
+        events    = sources[name].events
+      } if can(sources[name])
+    } if anytrue([for sources in local.bucket_sources : can(sources[name])])
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  for_each = local.topology.topics
+
+  name = "${var.prefix}-${each.key}"
+  # Amazon's key for SNS: no key of ours to pay, and only this account's callers may use it.
+  kms_master_key_id = "alias/aws/sns"
+}
+
+# In place of the policy that SNS gives a topic, which lets everybody in the account publish.
+resource "aws_sns_topic_policy" "this" {
+  for_each = aws_sns_topic.this
+
+  arn = each.value.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "Publishers"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
+        Action    = "sns:Publish"
+        Resource  = each.value.arn
+        Condition = { ArnEquals = { "aws:PrincipalArn" = local.publishers[each.key] } }
+      }],
+      local.has.tls ? [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "sns:Publish"
+        Resource  = each.value.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }] : [],
+    )
+  })
+}
+
+locals {
+  # By topic, the roles of the functions that may publish to it.
+  publishers = {
+    for topic in keys(local.topology.topics) : topic => [
+      for name in sort(keys(local.manifests)) : "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}"
+      if anytrue([for grant in try(local.manifests[name].grants, []) : try(grant.topic == topic && contains(grant.actions, "sns:Publish"), false)])
+    ]
+  }
+}
+
+# SES identifies an address without its display name. Amazon writes to it; the link in there confirms.
+resource "aws_ses_email_identity" "sender" {
+  for_each = local.mail_senders
+
+  email = try(regex("<([^>]+)>", each.value)[0], each.value)
+}
+
+resource "aws_secretsmanager_secret" "payments" {
+  name                    = "${var.prefix}-payments"
+  description             = "The account with the payment provider: {api_key, webhook_secret}."
+  recovery_window_in_days = var.protected ? 30 : 0
+}
+
+resource "aws_secretsmanager_secret_version" "payments" {
+  count = var.payments_secret_version > 0 ? 1 : 0
+
+  secret_id                = aws_secretsmanager_secret.payments.id
+  secret_string_wo         = var.payments_secret
+  secret_string_wo_version = var.payments_secret_version
+}

@@ -1,0 +1,34 @@
+# What an emulator lacks is left out here, and only here: nothing that is made differs from AWS.
+
+locals {
+  emulated = var.target != "aws"
+
+  has = {
+    # Both emulators are reached by plain HTTP, and with the rule "TLS only" would refuse every call.
+    tls = var.target == "aws"
+
+    # LocalStack's open edition runs no image functions, and has no API Gateway v2, ECS and ECR.
+    functions = var.target != "localstack"
+    api       = var.target != "localstack"
+    workers   = var.target != "localstack"
+
+    # MiniStack takes image functions without a Docker engine, but can call them only with one.
+    calls = var.target == "aws" || (var.target == "ministack" && var.emulator_has_engine)
+
+    # Neither emulator has X-Ray. MiniStack forgets `tracing_config`, so that each plan would set it.
+    tracing = var.target == "aws"
+
+    # MiniStack changes what it is told of alarms, and no emulator has metrics that could raise one.
+    alarms = var.target == "aws"
+
+    # MiniStack keeps no logging configuration of a state machine.
+    workflow_logs = var.target == "aws"
+
+    # Neither has Application Auto Scaling.
+    autoscaling = var.target == "aws"
+
+    # RDS, its proxy and the VPC around it: MiniStack has no proxy, LocalStack no RDS. A database from
+    # outside (`external_database`) stands in for them.
+    database = var.target == "aws"
+  }
+}

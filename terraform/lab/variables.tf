@@ -1,0 +1,219 @@
+variable "region" {
+  description = "Where the lab is."
+  type        = string
+}
+
+variable "environment" {
+  description = "What the lab is for: development, production, ...; a tag of everything."
+  type        = string
+  default     = "development"
+}
+
+variable "target" {
+  description = "What is applied to. It only leaves out what an emulator lacks (target.tf); an emulator is found by AWS_ENDPOINT_URL."
+  type        = string
+  default     = "aws"
+
+  validation {
+    condition     = contains(["aws", "ministack", "localstack"], var.target)
+    error_message = "target must be aws, ministack or localstack, got ${var.target}."
+  }
+}
+
+variable "emulator_has_engine" {
+  description = "Whether the emulator has a Docker engine to run image functions in."
+  type        = bool
+  default     = false
+}
+
+variable "prefix" {
+  description = "What every name begins with; another one for a second lab in one account."
+  type        = string
+  default     = "darkroom"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.prefix))
+    error_message = "prefix must be 1 to 20 lower case letters, digits and dashes, since IAM's and S3's names end at 64 and 63; got ${var.prefix}."
+  }
+}
+
+variable "bucket_suffix" {
+  description = "What bucket names end with, since on AWS they are unique among everybody's."
+  type        = string
+  default     = ""
+}
+
+variable "tags" {
+  description = "Tags of everything, beside project and environment."
+  type        = map(string)
+  default     = {}
+}
+
+variable "image_digests" {
+  description = "Image of each function, by digest; `make push` writes them to images.auto.tfvars.json."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for image in values(var.image_digests) : can(regex("@sha256:[0-9a-f]{64}$", image))])
+    error_message = "image_digests must name every image by digest (repository@sha256:...)."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(merge(local.lambdas, local.workers)), keys(var.image_digests))) == 0
+    error_message = "No image of ${join(", ", sort(setsubtract(keys(merge(local.lambdas, local.workers)), keys(var.image_digests))))}: `make push REGISTRY=...` pushes them and notes their digests."
+  }
+}
+
+variable "architecture" {
+  description = "Processor that the images are for: arm64 or x86_64."
+  type        = string
+  default     = "x86_64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64, got ${var.architecture}."
+  }
+}
+
+variable "compute" {
+  description = "Where a function runs, by its name: `lambda` (the default) or `worker`, an ECS service; only functions with a queue can be workers."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for where in values(var.compute) : contains(["lambda", "worker"], where)])
+    error_message = "compute must be lambda or worker for each function named."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, where in var.compute : where == "lambda" || try(contains(keys(yamldecode(file("${path.module}/../../images/${name}/function.yaml")).trigger), "queue"), false)
+    ])
+    error_message = "compute = worker is only for functions that there are, and that have a queue."
+  }
+}
+
+variable "live_versions" {
+  description = "Versions that functions' aliases stay at, by function name; those not named go to the newest. A deployment sets them while it watches."
+  type        = map(string)
+  default     = {}
+}
+
+variable "canary_weight" {
+  description = "Share of the calls, 0 to 1, that newest versions get while `live_versions` hold the aliases."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.canary_weight >= 0 && var.canary_weight <= 1
+    error_message = "canary_weight must be 0..1, got ${var.canary_weight}."
+  }
+}
+
+variable "reserved_concurrency_enabled" {
+  description = "Whether routes' concurrency is reserved. A new account (10 to 50 concurrent calls in all) has not enough to reserve from."
+  type        = bool
+  default     = true
+}
+
+variable "provisioned_concurrency" {
+  description = "Environments that are always initialised, by function name; see the module `function`."
+  type = map(object({
+    minimum     = number
+    maximum     = optional(number)
+    utilization = optional(number, 0.7)
+    schedules = optional(map(object({
+      schedule = string
+      timezone = optional(string, "UTC")
+      minimum  = number
+      maximum  = number
+    })), {})
+  }))
+  default = {}
+}
+
+variable "warmers" {
+  description = "How often one environment is kept warm, by function name: rate(5 minutes)."
+  type        = map(string)
+  default     = {}
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept, in days."
+  type        = number
+  default     = 30
+}
+
+variable "operator_email" {
+  description = "Who is told of alarms; nobody without it. The address has to confirm once."
+  type        = string
+  default     = null
+}
+
+variable "mail_senders" {
+  description = "Senders of e-mails by logical name, in place of the topology's: {sender = \"Lab <photos@example.com>\"}."
+  type        = map(string)
+  default     = {}
+}
+
+variable "sites" {
+  description = "Origins of web pages that may call the API, by logical name, in place of the topology's."
+  type        = map(list(string))
+  default     = {}
+}
+
+variable "payments" {
+  description = "The payment provider: `stripe`, or `sandbox` at `url`."
+  type        = object({ provider = string, url = optional(string) })
+  default     = { provider = "stripe" }
+
+  validation {
+    condition     = var.payments.provider == "stripe" || (var.payments.provider == "sandbox" && var.payments.url != null)
+    error_message = "payments must be stripe, or sandbox with its url."
+  }
+}
+
+variable "payments_secret" {
+  description = "What goes into the secret `payments` as JSON, {api_key, webhook_secret}; it reaches neither plan nor state. Left out, its owner fills the secret."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "payments_secret_version" {
+  description = "0: the owner fills the secret. Otherwise `payments_secret` is written whenever this number changes."
+  type        = number
+  default     = 0
+}
+
+variable "external_database" {
+  description = "A Postgres from outside, where none is made: its URL without a password. The user is the URL's."
+  type        = object({ url = string, username = string })
+  default     = null
+}
+
+variable "external_database_password" {
+  description = "Its user's password; it reaches neither plan nor state."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "external_database_password_version" {
+  description = "The password is written whenever this number changes."
+  type        = number
+  default     = 1
+}
+
+variable "protected" {
+  description = "Whether what holds data refuses to be destroyed: buckets with objects, tables, secrets, the database."
+  type        = bool
+  default     = true
+}
+
+variable "point_in_time_recovery" {
+  description = "Whether tables can be restored to any second of the last 35 days."
+  type        = bool
+  default     = true
+}
