@@ -1,0 +1,152 @@
+"""Runs Terraform on a copy of the project's configuration, with its state in a folder of the test's."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.local.emulator import REGION, aws_environment
+from services.local.state import PROJECT
+
+# An apply of the whole lab takes about two minutes on two cores, mostly the provider's waits.
+TIMEOUT_SECONDS = 600
+# `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
+NO_CHANGE, CHANGES = 0, 2
+LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
+
+
+@functools.cache
+def _plugins() -> str:
+    """The folder of providers that the Makefile finds, if any."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", "terraform-plugins"],
+        cwd=PROJECT, capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """A root module (`registry` or `lab`) in a copy of its own, which a test may change."""
+
+    tree: Path
+    root: str
+    endpoint: str
+    variables: Mapping[str, Any]
+    more_environment: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.tree / "terraform" / self.root
+
+    def apply(self, **more: Any) -> None:
+        self._run("apply", "-auto-approve", *self._variables(more))
+
+    def destroy(self) -> None:
+        self._run("destroy", "-auto-approve", *self._variables({}))
+
+    def plan(self, **more: Any) -> dict[str, Any]:
+        """The plan as Terraform describes it to machines:
+        https://developer.hashicorp.com/terraform/internals/json-format"""
+        file = self.folder / "plan"
+        self._run("plan", f"-out={file}", *self._variables(more))
+        document: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
+        return document
+
+    def output(self) -> dict[str, Any]:
+        found = json.loads(self._run("output", "-json"))
+        return {name: item["value"] for name, item in found.items()}
+
+    def state(self) -> str:
+        """The state's text, to look for what must not be in it."""
+        return self._run("state", "pull")
+
+    def _variables(self, more: Mapping[str, Any]) -> list[str]:
+        """By a file each time: a command line is no place for an image list, nor for a secret."""
+        file = self.folder / "test.tfvars.json"
+        file.write_text(json.dumps({**self.variables, **more}), encoding="utf-8")
+        return ["-input=false", "-compact-warnings", f"-var-file={file}", "-parallelism=20"]
+
+    def init(self) -> None:
+        self._run("init", "-input=false")
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["terraform", f"-chdir={self.folder}", *arguments],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+        if done.returncode != 0:
+            raise AssertionError(
+                f"terraform {arguments[0]} of {self.root} ended with {done.returncode}:\n"
+                f"{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
+            )
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TF_"))}
+        plugins = _plugins()
+        return {
+            **kept,
+            **({"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}),
+            **aws_environment(self.endpoint),
+            **self.more_environment,
+            "TF_DATA_DIR": str(self.folder / ".data"),
+            "TF_IN_AUTOMATION": "1",
+            "NO_COLOR": "1",
+            "TF_CLI_ARGS": "-no-color",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+
+def copy(tree: Path) -> Path:
+    """A copy of what Terraform reads: its configuration and the functions' manifests."""
+    ignored = shutil.ignore_patterns(".terraform*", "*.auto.tfvars.json", "terraform.tfstate*")
+    shutil.copytree(PROJECT / "terraform", tree / "terraform", ignore=ignored)
+    for found in sorted((PROJECT / "images").glob("*/function.yaml")):
+        copied = tree / "images" / found.parent.name / found.name
+        copied.parent.mkdir(parents=True)
+        shutil.copyfile(found, copied)
+    for root in ("registry", "lab"):
+        (tree / "terraform" / root / "backend_override.tf").write_text(LOCAL_BACKEND)
+    return tree
+
+
+def root(
+    tree: Path,
+    name: str,
+    endpoint: str,
+    variables: Mapping[str, Any],
+    more_environment: Mapping[str, str] | None = None,
+) -> Terraform:
+    """The root module `name` of a copied tree, initialised."""
+    made = Terraform(
+        tree, name, endpoint, {"region": REGION, **variables}, more_environment or {}
+    )
+    made.init()
+    return made
+
+
+def changed(plan: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a plan would do: address to actions, without what it leaves as it is."""
+    return {
+        item["address"]: item["change"]["actions"]
+        for item in plan.get("resource_changes", [])
+        if item["change"]["actions"] != ["no-op"]
+    }
+
+
+def images(functions: list[str]) -> dict[str, str]:
+    """An image for each function, in the form that `make push` notes."""
+    account = "000000000000.dkr.ecr.us-east-1.amazonaws.com/darkroom"
+    return {name: f"{account}/{name}@sha256:{number:064x}" for number, name in enumerate(functions)}
