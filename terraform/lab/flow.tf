@@ -33,6 +33,5 @@ module "workflow" {
   definition_file    = "${path.module}/${each.value}"
   queues             = { for name in local.workflow_functions[each.key] : name => { url = module.queue[name].url, arn = module.queue[name].arn } }
   log_retention_days = var.log_retention_days
-  logging_enabled    = local.has.workflow_logs
-  tracing_enabled    = local.has.tracing
+  tracing_enabled    = local.has.workflow_tracing
 }

@@ -67,5 +67,4 @@ module "function" {
   provisioned_concurrency      = local.has.autoscaling ? lookup(var.provisioned_concurrency, each.key, null) : null
   vpc                          = contains(local.with_database, each.key) ? local.database.vpc : null
   log_retention_days           = var.log_retention_days
-  tracing_enabled              = local.has.tracing
 }

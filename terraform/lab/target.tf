@@ -15,14 +15,11 @@ locals {
     # MiniStack takes image functions without a Docker engine, but can call them only with one.
     calls = var.target == "aws" || (var.target == "ministack" && var.emulator_has_engine)
 
-    # Neither emulator has X-Ray. MiniStack forgets `tracing_config`, so that each plan would set it.
-    tracing = var.target == "aws"
+    # MiniStack forgets a state machine's `tracing_configuration`, so that each plan would set it again.
+    workflow_tracing = var.target == "aws"
 
-    # MiniStack changes what it is told of alarms, and no emulator has metrics that could raise one.
+    # MiniStack forgets most of what it is told of an alarm, and no emulator has metrics to raise one.
     alarms = var.target == "aws"
-
-    # MiniStack keeps no logging configuration of a state machine.
-    workflow_logs = var.target == "aws"
 
     # Neither has Application Auto Scaling.
     autoscaling = var.target == "aws"
