@@ -1,5 +1,8 @@
 """Makes the lab's queues, buckets, tables, topics and workflows on an emulator, from the manifests
-and the topology: what Terraform makes on AWS. Safe to repeat."""
+and the topology: what Terraform makes (terraform/lab); a test compares the two. Safe to repeat.
+
+What only guards or costs something on AWS (roles, encryption of buckets, backups, TLS only) is
+Terraform's alone."""
 
 from __future__ import annotations
 
@@ -21,8 +24,14 @@ PREFIX = "darkroom"
 DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
 RETENTION_SECONDS = 4 * 24 * 3600
 LONG_POLL_SECONDS = 20
+# Amazon's own key for topics; an emulator only remembers it.
+TOPIC_KEY = "alias/aws/sns"
+# How long a browser keeps the answer whether it may upload.
+UPLOAD_MAX_AGE_SECONDS = 600
 # The one value of the API that a function can have in its environment.
 CORS = "cors"
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
+POLICY_VERSION = "2012-10-17"
 # Secrets of the topology, each made of what its owner knows.
 DATABASE = "database"
 PAYMENTS = "payments"
@@ -70,7 +79,8 @@ class Lab:
         }
         if manifest.http is not None and manifest.http.cors is not None:
             environment["CORS_ORIGINS"] = self.values[manifest.http.cors.site]
-            environment["CORS_EXPOSE_HEADERS"] = ",".join(manifest.http.cors.expose_headers)
+            exposed = sorted(manifest.http.cors.expose_headers)
+            environment["CORS_EXPOSE_HEADERS"] = ",".join(exposed)
         return environment
 
     def bucket(self, name: str) -> str:
@@ -115,13 +125,12 @@ def provision(
         values[Reference(Resource.TABLE, name)] = _make_table(session, table, name, prefix)
     topics = session.client("sns")
     for name in topology.topics:
-        made = topics.create_topic(Name=resource_name(name, prefix))
-        values[Reference(Resource.TOPIC, name)] = made["TopicArn"]
+        values[Reference(Resource.TOPIC, name)] = _make_topic(topics, name, manifests, prefix)
     for name, address in topology.mail.items():
         _verify_sender(session, address)
         values[Reference(Resource.MAIL, name)] = address
     for name, origins in topology.sites.items():
-        values[Reference(Resource.SITE, name)] = ",".join(origins)
+        values[Reference(Resource.SITE, name)] = ",".join(sorted(origins))
     values[Reference(Resource.API, CORS)] = json.dumps(cors_rules(topology, manifests))
     if database is not None:
         for name in topology.databases:
@@ -202,8 +211,8 @@ def cors_rules(topology: Topology, manifests: Sequence[Manifest]) -> list[dict[s
         {
             "method": manifest.http.method,
             "path": manifest.http.path,
-            "origins": list(topology.sites[manifest.http.cors.site.name]),
-            "headers": list(manifest.http.cors.allow_headers),
+            "origins": sorted(topology.sites[manifest.http.cors.site.name]),
+            "headers": sorted(manifest.http.cors.allow_headers),
             "max_age_seconds": manifest.http.cors.max_age_seconds,
         }
         for manifest in manifests
@@ -233,8 +242,7 @@ def _make_workflow(
     machine = f"{resource_name(name, prefix)}-workflow"
     definition = workflow.definition({function: queue.url for function, queue in queues.items()})
     # The emulator asks for a role and lets the machine do what it wants.
-    account = next(iter(queues.values())).arn.split(":")[4]
-    role = f"arn:aws:iam::{account}:role/{machine}"
+    role = _role(machine, _account(next(iter(queues.values())).arn))
     try:
         made = states.create_state_machine(name=machine, definition=definition, roleArn=role)
     except states.exceptions.StateMachineAlreadyExists:
@@ -259,7 +267,59 @@ def _make_bucket(session: Any, topology: Topology, name: str, prefix: str) -> st
             raise
     if topology.buckets[name].versioned:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    site = topology.buckets[name].uploads_from
+    if site is not None:
+        rule = {
+            "ID": "uploads",
+            "AllowedMethods": ["POST"],
+            "AllowedOrigins": sorted(topology.sites[site]),
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": UPLOAD_MAX_AGE_SECONDS,
+        }
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
     return bucket
+
+
+def _make_topic(sns: Any, name: str, manifests: Sequence[Manifest], prefix: str) -> str:
+    """The topic, in which only the functions that have the grant may publish; its ARN."""
+    arn = str(
+        sns.create_topic(
+            Name=resource_name(name, prefix), Attributes={"KmsMasterKeyId": TOPIC_KEY}
+        )["TopicArn"]
+    )
+    publishing = [
+        manifest.name
+        for manifest in manifests
+        for grant in manifest.grants
+        if grant.reference == Reference(Resource.TOPIC, name) and "sns:Publish" in grant.actions
+    ]
+    statement = {
+        "Sid": "Publishers",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{_account(arn)}:root"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+        "Condition": {
+            "ArnEquals": {
+                "aws:PrincipalArn": [
+                    _role(resource_name(publisher, prefix), _account(arn))
+                    for publisher in sorted(publishing)
+                ]
+            }
+        },
+    }
+    policy = json.dumps({"Version": POLICY_VERSION, "Statement": [statement]})
+    sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+    return arn
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def _role(name: str, account: str) -> str:
+    return f"arn:aws:iam::{account}:role/{name}"
 
 
 def _make_table(session: Any, table: Table, name: str, prefix: str) -> str:
@@ -321,10 +381,11 @@ def _make_queue(
 ) -> FunctionQueue:
     sqs = session.client("sqs")
     name = resource_name(manifest.name, prefix)
+    encrypted = {"SqsManagedSseEnabled": "true"}
     dead_url, dead_arn = _queue(
         sqs,
         f"{name}-dead-letters",
-        {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION_SECONDS)},
+        {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION_SECONDS), **encrypted},
     )
     url, arn = _queue(
         sqs,
@@ -336,13 +397,16 @@ def _make_queue(
             "RedrivePolicy": json.dumps(
                 {"deadLetterTargetArn": dead_arn, "maxReceiveCount": trigger.max_receive_count}
             ),
+            **encrypted,
         },
     )
-    # A workflow sends by its own role, and is made after the queues.
-    references = [source.reference for source in trigger.sources]
-    sources = [_arn(r, values) for r in references if r.resource is not Resource.WORKFLOW]
-    if sources:
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _let_in(arn, sources)})
+    redrive = {"redrivePermission": "byQueue", "sourceQueueArns": [arn]}
+    sqs.set_queue_attributes(
+        QueueUrl=dead_url, Attributes={"RedriveAllowPolicy": json.dumps(redrive)}
+    )
+    if trigger.sources:
+        policy = _let_in(arn, [s.reference for s in trigger.sources], values, prefix)
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return FunctionQueue(url, arn, dead_url, dead_arn)
 
 
@@ -352,24 +416,53 @@ def _queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
     return url, got["Attributes"]["QueueArn"]
 
 
-def _arn(reference: Reference, values: Mapping[Reference, str]) -> str:
-    value = values[reference]
-    return f"arn:aws:s3:::{value}" if reference.resource is Resource.BUCKET else value
-
-
-def _let_in(queue_arn: str, sources: Sequence[str]) -> str:
-    """A queue policy that lets in only the named buckets and topics."""
+def _let_in(
+    queue_arn: str, sources: Sequence[Reference], values: Mapping[Reference, str], prefix: str
+) -> str:
+    """A queue policy that lets in only the named buckets, topics and workflows."""
+    ordered = sorted(sources, key=lambda source: (source.resource.value, source.name))
     statements = [
         {
+            "Sid": _statement_id(source),
             "Effect": "Allow",
-            "Principal": {"Service": "s3.amazonaws.com" if ":s3:" in arn else "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue_arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+            **_sender(source, values, prefix, _account(queue_arn)),
         }
-        for arn in sources
+        for source in ordered
     ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return json.dumps({"Version": POLICY_VERSION, "Statement": statements})
+
+
+def _statement_id(source: Reference) -> str:
+    words = [source.resource.value, *source.name.split("-")]
+    return "".join(word.capitalize() for word in words)
+
+
+def _sender(
+    source: Reference, values: Mapping[Reference, str], prefix: str, account: str
+) -> dict[str, Any]:
+    """Principal and condition of the statement that lets `source` in."""
+    if source.resource is Resource.BUCKET:
+        # A bucket's ARN names no account.
+        return {
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Condition": {
+                "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{values[source]}"},
+                "StringEquals": {"aws:SourceAccount": account},
+            },
+        }
+    if source.resource is Resource.TOPIC:
+        return {
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Condition": {"ArnEquals": {"aws:SourceArn": values[source]}},
+        }
+    # A workflow is made after the queues: its role is known by name.
+    role = _role(f"{resource_name(source.name, prefix)}-workflow", account)
+    return {
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": role}},
+    }
 
 
 def _connect_buckets(
@@ -388,7 +481,7 @@ def _connect_buckets(
                     {
                         "Id": manifest.name,
                         "QueueArn": queues[manifest.name].arn,
-                        "Events": list(source.events),
+                        "Events": sorted(source.events),
                     }
                 )
     for reference, configurations in by_bucket.items():
@@ -401,7 +494,7 @@ def _connect_buckets(
 def _subscribe(sns: Any, topic_arn: str, source: Source, queue_arn: str) -> None:
     attributes = {}
     if source.filter:
-        attributes["FilterPolicy"] = json.dumps({k: list(v) for k, v in source.filter.items()})
+        attributes["FilterPolicy"] = json.dumps({k: sorted(v) for k, v in source.filter.items()})
     sns.subscribe(
         TopicArn=topic_arn,
         Protocol="sqs",

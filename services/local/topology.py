@@ -18,7 +18,10 @@ _QUEUE = re.compile(r"\$\{queue_([a-z0-9_]+)\}")
 
 @dataclass(frozen=True)
 class Bucket:
+    """`uploads_from` names the site whose pages may upload to it by signed forms."""
+
     versioned: bool = False
+    uploads_from: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs Terraform on a copy of the project's configuration, with its state in a folder of the test's."""
+"""Runs Terraform on a copy of the project's configuration, with a state of the test's own."""
 
 from __future__ import annotations
 
@@ -130,9 +130,7 @@ def root(
     more_environment: Mapping[str, str] | None = None,
 ) -> Terraform:
     """The root module `name` of a copied tree, initialised."""
-    made = Terraform(
-        tree, name, endpoint, {"region": REGION, **variables}, more_environment or {}
-    )
+    made = Terraform(tree, name, endpoint, {"region": REGION, **variables}, more_environment or {})
     made.init()
     return made
 

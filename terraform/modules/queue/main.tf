@@ -41,12 +41,15 @@ locals {
       Resource  = local.arns[local.queue_name]
       Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arns[name] } }
     }],
+    # By a condition, since a principal has to be there before the policy that names it, and the role
+    # may send to a queue only when that is there.
     [for name in sort(keys(var.sender_role_arns)) : {
-      Sid       = "Role${join("", [for word in split("-", name) : title(word)])}"
+      Sid       = "Workflow${join("", [for word in split("-", name) : title(word)])}"
       Effect    = "Allow"
-      Principal = { AWS = var.sender_role_arns[name] }
+      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root" }
       Action    = "sqs:SendMessage"
       Resource  = local.arns[local.queue_name]
+      Condition = { ArnEquals = { "aws:PrincipalArn" = var.sender_role_arns[name] } }
     }],
   )
 

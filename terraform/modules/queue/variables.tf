@@ -48,7 +48,7 @@ variable "topic_arns" {
 }
 
 variable "sender_role_arns" {
-  description = "Roles that may send to the queue (a state machine's), by a name for each."
+  description = "Roles of workflows that send to the queue, by a name for each."
   type        = map(string)
   default     = {}
 }
