@@ -1,0 +1,158 @@
+"""What an account has of a lab, as the services describe it, so that two labs can be compared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.local.session import LocalSession
+
+# Of an instance, not of what was asked for: times, ids, what is in it right now.
+QUEUE_INSTANCE = {
+    "CreatedTimestamp",
+    "LastModifiedTimestamp",
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+}
+TABLE_INSTANCE = {
+    "CreationDateTime", "TableId", "TableStatus", "TableSizeBytes", "ItemCount",
+    "LatestStreamArn", "LatestStreamLabel",
+    # Counters of an on-demand table's past.
+    "ProvisionedThroughput", "WarmThroughput", "BillingModeSummary",
+}  # fmt: skip
+INDEX_INSTANCE = {
+    "IndexStatus", "IndexSizeBytes", "ItemCount", "ProvisionedThroughput", "WarmThroughput",
+}  # fmt: skip
+SUBSCRIPTION_INSTANCE = {"SubscriptionArn", "ConfirmationWasAuthenticated"}
+JSON_ATTRIBUTES = {
+    "Policy", "RedrivePolicy", "RedriveAllowPolicy", "FilterPolicy", "EffectiveDeliveryPolicy",
+    "DeliveryPolicy",
+}  # fmt: skip
+
+
+def describe(session: LocalSession) -> dict[str, Any]:
+    """Queues, topics, subscriptions, buckets, tables and state machines, by name."""
+    return {
+        "queues": queues(session),
+        "topics": topics(session),
+        "subscriptions": subscriptions(session),
+        "buckets": buckets(session),
+        "tables": tables(session),
+        "workflows": workflows(session),
+        "senders": sorted(session.client("ses").list_identities()["Identities"]),
+    }
+
+
+def queues(session: LocalSession) -> dict[str, Any]:
+    """Every attribute of every queue."""
+    sqs = session.client("sqs")
+    found = {}
+    for page in sqs.get_paginator("list_queues").paginate():
+        for url in page.get("QueueUrls", []):
+            got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            found[url.rpartition("/")[2]] = _attributes(got, QUEUE_INSTANCE)
+    return found
+
+
+def topics(session: LocalSession) -> dict[str, Any]:
+    """Every attribute of every topic."""
+    sns = session.client("sns")
+    return {
+        item["TopicArn"].rpartition(":")[2]: _attributes(
+            sns.get_topic_attributes(TopicArn=item["TopicArn"])["Attributes"], set()
+        )
+        for page in sns.get_paginator("list_topics").paginate()
+        for item in page["Topics"]
+    }
+
+
+def subscriptions(session: LocalSession) -> dict[str, Any]:
+    """Every attribute of every subscription, by topic and queue."""
+    sns = session.client("sns")
+    return {
+        f"{item['TopicArn']} to {item['Endpoint']}": _attributes(
+            sns.get_subscription_attributes(SubscriptionArn=item["SubscriptionArn"])["Attributes"],
+            SUBSCRIPTION_INSTANCE,
+        )
+        for page in sns.get_paginator("list_subscriptions").paginate()
+        for item in page["Subscriptions"]
+    }
+
+
+def buckets(session: LocalSession) -> dict[str, Any]:
+    """Of every bucket what a lab on one machine has of it, too: versions, notifications, CORS."""
+    s3 = session.client("s3")
+    found = {}
+    for item in s3.list_buckets()["Buckets"]:
+        name = item["Name"]
+        told = s3.get_bucket_notification_configuration(Bucket=name)
+        told.pop("ResponseMetadata")
+        try:
+            cors = s3.get_bucket_cors(Bucket=name)["CORSRules"]
+        except s3.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchCORSConfiguration"
+            cors = []
+        found[name] = {
+            "versioning": s3.get_bucket_versioning(Bucket=name).get("Status"),
+            "notifications": {
+                kind: sorted(_sorted(rules), key=lambda rule: str(rule["Id"]))
+                for kind, rules in told.items()
+            },
+            "cors": _sorted(cors),
+        }
+    return found
+
+
+def tables(session: LocalSession) -> dict[str, Any]:
+    """Every table with its indexes and its expiry."""
+    dynamodb = session.client("dynamodb")
+    found = {}
+    for page in dynamodb.get_paginator("list_tables").paginate():
+        for name in page["TableNames"]:
+            table = dynamodb.describe_table(TableName=name)["Table"]
+            description = {k: v for k, v in table.items() if k not in TABLE_INSTANCE}
+            description["AttributeDefinitions"] = _by(
+                table["AttributeDefinitions"], "AttributeName"
+            )
+            description["GlobalSecondaryIndexes"] = [
+                {k: v for k, v in index.items() if k not in INDEX_INSTANCE}
+                for index in _by(table.get("GlobalSecondaryIndexes", []), "IndexName")
+            ]
+            description["billing"] = table.get("BillingModeSummary", {}).get("BillingMode")
+            expiry = dynamodb.describe_time_to_live(TableName=name)
+            description["expiry"] = expiry["TimeToLiveDescription"]
+            found[name] = description
+    return found
+
+
+def workflows(session: LocalSession) -> dict[str, Any]:
+    """Every state machine: its text, its type, its role."""
+    states = session.client("stepfunctions")
+    found = {}
+    for page in states.get_paginator("list_state_machines").paginate():
+        for item in page["stateMachines"]:
+            machine = states.describe_state_machine(stateMachineArn=item["stateMachineArn"])
+            found[machine["name"]] = {
+                "definition": json.loads(machine["definition"]),
+                "type": machine["type"],
+                "role": machine["roleArn"],
+            }
+    return found
+
+
+def _attributes(attributes: dict[str, str], instance: set[str]) -> dict[str, Any]:
+    return {
+        name: json.loads(value) if name in JSON_ATTRIBUTES and value else value
+        for name, value in attributes.items()
+        if name not in instance
+    }
+
+
+def _by(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    return sorted(items, key=lambda item: str(item[key]))
+
+
+def _sorted(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lists that mean sets, in one order."""
+    return [{k: sorted(v) if isinstance(v, list) else v for k, v in rule.items()} for rule in rules]

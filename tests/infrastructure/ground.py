@@ -1,0 +1,217 @@
+"""What a lab stands on while it is tested (an emulator, Postgres, a mailbox, a payment provider), and
+the project's own processes, run on what Terraform made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.local import emulator as emulators
+from services.local import payment_provider, topology
+from services.local import postgres as servers
+from services.local.emulator import LOOPBACK, aws_environment, free_port
+from services.local.session import LocalSession
+from services.local.state import PROJECT
+from services.local.supervisor import die_with_parent
+from services.operations import products
+from services.platform.configuration import read
+from services.platform.database import Database, DatabaseConfiguration
+from services.platform.manifest import Manifest, load_all
+from services.platform.migrations import migrate
+from tests.infrastructure.terraform import images
+
+TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
+START_SECONDS = 60
+STOP_SECONDS = 40
+API_KEY, WEBHOOK_SECRET = "the-provider-knows-me-by-this", "the-provider-signs-with-this"
+# An idle worker needs a poll's length to stop.
+POLL_WAIT_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Everything that is there before Terraform comes."""
+
+    folder: Path
+    emulator: emulators.Emulator
+    postgres: servers.Postgres
+    api_port: int
+    provider_port: int
+
+    @property
+    def session(self) -> LocalSession:
+        return LocalSession(self.emulator.endpoint)
+
+    @property
+    def mail(self) -> Path:
+        return self.folder / "mail"
+
+    @property
+    def api(self) -> str:
+        return f"http://{LOOPBACK}:{self.api_port}"
+
+    @property
+    def provider(self) -> str:
+        return f"http://{LOOPBACK}:{self.provider_port}"
+
+    @property
+    def book(self) -> Path:
+        return self.folder / "payments.sqlite"
+
+    def variables(self, target: str) -> dict[str, Any]:
+        """The lab's variables: workers for all queues, and the database and provider from here."""
+        return {
+            "target": target,
+            "protected": False,
+            "image_digests": images([m.name for m in manifests()]),
+            "compute": {m.name: "worker" for m in manifests() if m.queue is not None},
+            "payments": {"provider": "sandbox", "url": self.provider},
+            "payments_secret": json.dumps({"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}),
+            "payments_secret_version": 1,
+            "external_database": {"url": self.postgres.url, "username": self.postgres.username},
+            "external_database_password": self.postgres.password,
+        }
+
+
+def manifests() -> tuple[Manifest, ...]:
+    return load_all(PROJECT / "images")
+
+
+def loaded_topology() -> topology.Topology:
+    return topology.load(TOPOLOGY)
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """An emulator with a mailbox, and Postgres, for the length of a `with` block."""
+    with ExitStack() as stack:
+        smtp_port = free_port()
+        mail = folder / "mail"
+        mailbox = [sys.executable, "-m", "services.local.mailbox", str(mail), str(smtp_port)]
+        stack.enter_context(process(mailbox, {}, folder / "mailbox.log"))
+        cloud = emulators.start(free_port(), folder / "emulator.log", smtp_port, die_with_parent)
+        stack.callback(emulators.stop, cloud)
+        server = stack.enter_context(servers.running(folder / "postgres"))
+        yield Ground(folder, cloud, server, free_port(), free_port())
+
+
+@contextmanager
+def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    """A process of the project's for the length of a `with` block; it may drain before it ends."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "WORKER_"))}
+    with log.open("ab") as output:
+        started = subprocess.Popen(
+            list(command), cwd=PROJECT, env={**kept, **environment},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=die_with_parent,
+        )  # fmt: skip
+    try:
+        yield
+        assert started.poll() is None, f"{command[2]} ended: {log.read_text()[-3000:]}"
+    finally:
+        started.terminate()
+        try:
+            started.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+@contextmanager
+def at_work(
+    ground: Ground,
+    output: Mapping[str, Any],
+    credentials: Callable[[str], Mapping[str, str]] = lambda _function: {},
+) -> Iterator[None]:
+    """The project's workers and its API on what Terraform made, by its outputs alone.
+
+    `credentials` gives the AWS variables of a function, in place of the emulator's own.
+    """
+    functions = output["functions"]
+    aws = aws_environment(ground.emulator.endpoint)
+    _prepare_database(ground, output)
+    with ExitStack() as stack:
+        stack.enter_context(_payment_provider(ground))
+        plan = []
+        for item in manifests():
+            environment = {**functions[item.name]["environment"], **credentials(item.name)}
+            if item.queue is not None:
+                queue = output["queues"][item.name]
+                stack.enter_context(
+                    process(
+                        [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
+                        {
+                            **aws,
+                            **environment,
+                            "WORKER_QUEUE_URL": queue["url"],
+                            "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
+                            "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
+                        },
+                        ground.folder / f"{item.name}.log",
+                    )
+                )
+            elif item.http is not None or item.authorizer is not None:
+                plan.append(
+                    {"folder": str(item.folder), "environment": environment, "concurrency": 2}
+                )
+        written = ground.folder / "gateway.json"
+        written.write_text(
+            json.dumps({"host": LOOPBACK, "port": ground.api_port, "functions": plan})
+        )
+        stack.enter_context(
+            process(
+                [sys.executable, "-m", "services.worker.http", str(written)],
+                aws,
+                ground.folder / "gateway.log",
+            )
+        )
+        _await(f"{ground.api}/_darkroom/health")
+        yield
+
+
+def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
+    reached = Database(
+        read(
+            DatabaseConfiguration,
+            {
+                "DATABASE_URL": output["database"]["url"],
+                "DATABASE_SECRET_ARN": output["database"]["secret_arn"],
+            },
+        ),
+        ground.session.client("secretsmanager"),
+    )
+    migrate(reached)
+    products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")
+    reached.close()
+
+
+@contextmanager
+def _payment_provider(ground: Ground) -> Iterator[None]:
+    (webhook,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
+    command = [sys.executable, "-m", "services.local.payment_provider"]
+    command += ["--port", str(ground.provider_port), "--book", str(ground.book)]
+    command += ["--webhook-url", ground.api + webhook]
+    keys = {payment_provider.API_KEY: API_KEY, payment_provider.WEBHOOK_SECRET: WEBHOOK_SECRET}
+    with process(command, keys, ground.folder / "payment-provider.log"):
+        _await(f"{ground.provider}/health")
+        yield
+
+
+def _await(url: str) -> None:
+    give_up_at = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            assert time.monotonic() < give_up_at, f"{url} does not answer"
+            time.sleep(0.1)

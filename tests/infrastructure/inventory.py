@@ -1,0 +1,58 @@
+"""Everything that an account has, of the kinds that Terraform makes here, by names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.local.session import LocalSession
+
+# Service, operation, the list in its answer, and what names an item (None: the item itself).
+LISTS = (
+    ("sqs", "list_queues", "QueueUrls", None),
+    ("s3", "list_buckets", "Buckets", "Name"),
+    ("dynamodb", "list_tables", "TableNames", None),
+    ("sns", "list_topics", "Topics", "TopicArn"),
+    ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+    ("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    ("secretsmanager", "list_secrets", "SecretList", "Name"),
+    ("ses", "list_identities", "Identities", None),
+    ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("events", "list_rules", "Rules", "Name"),
+    ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+)
+# What LocalStack's open edition does not have.
+MORE_LISTS = (
+    ("lambda", "list_functions", "Functions", "FunctionName"),
+    ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
+    ("apigatewayv2", "get_apis", "Items", "Name"),
+    ("ecr", "describe_repositories", "repositories", "repositoryName"),
+    ("ecs", "list_clusters", "clusterArns", None),
+    ("ecs", "list_task_definitions", "taskDefinitionArns", None),
+    ("iam", "list_policies", "Policies", "PolicyName"),
+    ("ec2", "describe_vpcs", "Vpcs", "VpcId"),
+    ("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
+)
+
+
+def inventory(session: LocalSession, *, whole: bool = True) -> dict[str, list[str]]:
+    """Names by kind. `whole` asks for what only MiniStack has, too."""
+    return {
+        f"{service} {operation}": sorted(_names(session, service, operation, key, name))
+        for service, operation, key, name in LISTS + (MORE_LISTS if whole else ())
+    }
+
+
+def _names(
+    session: LocalSession, service: str, operation: str, key: str, name: str | None
+) -> list[str]:
+    client = session.client(service)
+    scope = {"Scope": "Local"} if operation == "list_policies" else {}
+    pages: list[dict[str, Any]] = (
+        list(client.get_paginator(operation).paginate(**scope))
+        if client.can_paginate(operation)
+        else [getattr(client, operation)(**scope)]
+    )
+    found = [item for page in pages for item in page.get(key) or []]
+    return [item if name is None else item[name] for item in found]

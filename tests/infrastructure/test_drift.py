@@ -1,0 +1,107 @@
+"""What Terraform makes on one emulator is what a lab on one machine has on another."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local import emulator as emulators
+from services.local.provision import Database, Lab, Payments, provision
+from services.local.session import LocalSession
+from services.platform.manifest import Reference
+from tests.infrastructure.conftest import Applied
+from tests.infrastructure.description import describe
+from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, loaded_topology, manifests
+
+pytestmark = pytest.mark.slow
+# The same machine twice: only their ports differ.
+HERE = "http://the-emulator"
+
+
+@pytest.fixture(scope="module")
+def provisioned(
+    applied: Applied, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LocalSession, Lab]]:
+    """A second emulator, with what `darkroom up` makes, and the same database."""
+    server = applied.ground.postgres
+    with emulators.running(Path(tmp_path_factory.mktemp("second")) / "emulator.log") as cloud:
+        session = LocalSession(cloud.endpoint)
+        lab = provision(
+            session,
+            loaded_topology(),
+            manifests(),
+            database=Database(server.url, server.username, server.password),
+            payments=Payments(API_KEY, WEBHOOK_SECRET),
+        )
+        yield session, lab
+
+
+@pytest.fixture(scope="module")
+def both(
+    applied: Applied, provisioned: tuple[LocalSession, Lab]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Descriptions of both, without the emulators' own addresses."""
+    return tuple(
+        json.loads(json.dumps(describe(session), default=str).replace(session.endpoint, HERE))
+        for session in (applied.ground.session, provisioned[0])
+    )  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "kind", ["queues", "topics", "subscriptions", "buckets", "tables", "workflows", "senders"]
+)
+def test_both_are_the_same(both: tuple[dict[str, Any], dict[str, Any]], kind: str) -> None:
+    terraform, local = both
+    assert terraform[kind], f"no {kind} to compare"
+    assert terraform[kind] == local[kind]
+
+
+def test_environments_are_the_same(applied: Applied, provisioned: tuple[LocalSession, Lab]) -> None:
+    session, lab = provisioned
+    for item in manifests():
+        ours = applied.output["functions"][item.name]["environment"]
+        theirs = lab.environment(item)
+        for name in ("PAYMENTS_URL", "DEAD_LETTER_QUEUE_URL", "MAX_RECEIVE_COUNT"):
+            # Of whoever runs the function.
+            ours.pop(name, None)
+            theirs.pop(name, None)
+        assert comparable(ours) == comparable(theirs), item.name
+    assert Reference  # the manifests' references were all resolved, or `environment` had raised
+    assert session
+
+
+def comparable(environment: dict[str, str]) -> dict[str, Any]:
+    """Secrets' ARNs end in letters of chance; JSON has no one text."""
+    return {
+        name: json.loads(value)
+        if name == "CORS_RULES"
+        else value.rpartition("-")[0]
+        if name.endswith("_SECRET_ARN")
+        else value
+        for name, value in environment.items()
+    }
+
+
+def test_a_difference_is_seen(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """The comparison is of use only if it looks at what matters."""
+    terraform, _ = both
+    changes: list[tuple[str, list[str], Any]] = [
+        ("queues", ["darkroom-process-image", "VisibilityTimeout"], "30"),
+        ("queues", ["darkroom-process-image", "RedrivePolicy", "maxReceiveCount"], 7),
+        ("buckets", ["darkroom-originals", "versioning"], None),
+        ("tables", ["darkroom-images", "expiry", "AttributeName"], "another"),
+        ("workflows", ["darkroom-order-workflow", "definition", "StartAt"], "FulfillOrder"),
+    ]
+    for kind, path, value in changes:
+        changed = copy.deepcopy(terraform[kind])
+        at = changed
+        for key in path[:-1]:
+            at = at[key]
+        assert at[path[-1]] != value, "the change is none"
+        at[path[-1]] = value
+        assert changed != terraform[kind]
