@@ -24,6 +24,8 @@ PREFIX = "darkroom"
 DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
 RETENTION_SECONDS = 4 * 24 * 3600
 LONG_POLL_SECONDS = 20
+# The most that SNS and Step Functions hand over.
+MESSAGE_BYTES_MAX = 262_144
 # Amazon's own key for topics; an emulator only remembers it.
 TOPIC_KEY = "alias/aws/sns"
 # How long a browser keeps the answer whether it may upload.
@@ -381,11 +383,11 @@ def _make_queue(
 ) -> FunctionQueue:
     sqs = session.client("sqs")
     name = resource_name(manifest.name, prefix)
-    encrypted = {"SqsManagedSseEnabled": "true"}
+    both = {"SqsManagedSseEnabled": "true", "MaximumMessageSize": str(MESSAGE_BYTES_MAX)}
     dead_url, dead_arn = _queue(
         sqs,
         f"{name}-dead-letters",
-        {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION_SECONDS), **encrypted},
+        {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION_SECONDS), **both},
     )
     url, arn = _queue(
         sqs,
@@ -397,7 +399,7 @@ def _make_queue(
             "RedrivePolicy": json.dumps(
                 {"deadLetterTargetArn": dead_arn, "maxReceiveCount": trigger.max_receive_count}
             ),
-            **encrypted,
+            **both,
         },
     )
     redrive = {"redrivePermission": "byQueue", "sourceQueueArns": [arn]}

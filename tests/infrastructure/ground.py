@@ -1,5 +1,5 @@
-"""What a lab stands on while it is tested (an emulator, Postgres, a mailbox, a payment provider), and
-the project's own processes, run on what Terraform made."""
+"""What a lab stands on while it is tested (an emulator, Postgres, a mailbox, a payment provider),
+and the project's own processes, run on what Terraform made."""
 
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ locals {
 resource "aws_sqs_queue" "dead_letters" {
   name                      = local.dead_letter_name
   message_retention_seconds = local.dead_letter_retention_seconds
+  max_message_size          = 262144 # the most that SNS and Step Functions hand over
   # SQS's own key: customer's keys would cost a call of KMS for what is in S3 and Postgres anyway, and
   # S3 and SNS would need to be let into the key.
   sqs_managed_sse_enabled = true
@@ -87,6 +88,7 @@ resource "aws_sqs_queue" "dead_letters" {
 resource "aws_sqs_queue" "this" {
   name                       = local.queue_name
   message_retention_seconds  = local.retention_seconds
+  max_message_size           = 262144
   visibility_timeout_seconds = 6 * var.timeout_seconds
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = true
