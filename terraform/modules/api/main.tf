@@ -1,0 +1,170 @@
+# The HTTP API: a route for each function, and the authorizer in front of those that want a session.
+
+locals {
+  api_name = "${var.prefix}-${var.name}"
+
+  # The log of an account's HTTP APIs share one resource policy, which this prefix does not fill up.
+  log_group = "/aws/vendedlogs/apis/${local.api_name}"
+
+  # What Lambda is told of a call: `<api>/<stage>/<METHOD>/<path>`, with `*` for a parameter. There is
+  # one stage, so its name is left open; no other API and no other route may call the function.
+  permitted = {
+    for name, r in var.routes : name => join("/", [
+      replace(split(" ", r.route)[0], "ANY", "*"),
+      replace(trimprefix(split(" ", r.route)[1], "/"), "/{[^{}]+}/", "*"),
+    ])
+  }
+}
+
+# CORS is not the API's: it knows rules for all routes together only. Each function answers for its own
+# route, and `answer-preflight` for all of them (docs/decisions.md).
+resource "aws_apigatewayv2_api" "this" {
+  name          = local.api_name
+  description   = "The customers' way in: a function for each route."
+  protocol_type = "HTTP"
+  # With a name of its own the API has no second door, which a firewall or a certificate would miss.
+  disable_execute_api_endpoint = var.domain != null
+  tags                         = var.tags
+}
+
+resource "aws_apigatewayv2_authorizer" "session" {
+  count = var.authorizer == null ? 0 : 1
+
+  api_id                            = aws_apigatewayv2_api.this.id
+  name                              = "session"
+  authorizer_type                   = "REQUEST"
+  authorizer_uri                    = var.authorizer.alias_invoke_arn
+  authorizer_payload_format_version = "2.0"
+  enable_simple_responses           = true
+  # A request without this header is refused before anything is called.
+  identity_sources                 = ["$request.header.Authorization"]
+  authorizer_result_ttl_in_seconds = var.authorizer.cache_seconds
+}
+
+resource "aws_lambda_permission" "authorizer" {
+  count = var.authorizer == null ? 0 : 1
+
+  statement_id  = "Authorize"
+  action        = "lambda:InvokeFunction"
+  function_name = var.authorizer.function_name
+  qualifier     = var.authorizer.alias_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.session[0].id}"
+}
+
+resource "aws_apigatewayv2_integration" "this" {
+  for_each = var.routes
+
+  api_id                 = aws_apigatewayv2_api.this.id
+  description            = each.key
+  integration_type       = "AWS_PROXY"
+  integration_method     = "POST"
+  integration_uri        = each.value.alias_invoke_arn
+  payload_format_version = "2.0"
+  timeout_milliseconds   = 30000
+}
+
+resource "aws_apigatewayv2_route" "this" {
+  #checkov:skip=CKV_AWS_309:A route is open because its function.yaml says so (signing in, products, the provider's notices); the function itself refuses everything else.
+  for_each = var.routes
+
+  api_id             = aws_apigatewayv2_api.this.id
+  route_key          = each.value.route
+  target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
+  authorization_type = each.value.authorization == "none" ? "NONE" : "CUSTOM"
+  authorizer_id      = each.value.authorization == "none" ? null : aws_apigatewayv2_authorizer.session[0].id
+
+  lifecycle {
+    precondition {
+      condition     = each.value.authorization == "none" || var.authorizer != null
+      error_message = "${each.key}: ${each.value.route} wants a session, and there is no authorizer to find one."
+    }
+  }
+}
+
+resource "aws_lambda_permission" "route" {
+  for_each = var.routes
+
+  statement_id  = "Api"
+  action        = "lambda:InvokeFunction"
+  function_name = each.value.function_name
+  qualifier     = each.value.alias_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/${local.permitted[each.key]}"
+}
+
+resource "aws_cloudwatch_log_group" "access" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key; the log holds no request and no token, so a key of ours would only cost.
+  #checkov:skip=CKV_AWS_338:How long is the operator's choice; addresses of customers are not to be kept for a year by default.
+  name              = local.log_group
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_apigatewayv2_stage" "default" {
+  api_id      = aws_apigatewayv2_api.this.id
+  name        = "$default"
+  auto_deploy = true
+  tags        = var.tags
+
+  default_route_settings {
+    throttling_rate_limit    = var.throttling.requests_per_second
+    throttling_burst_limit   = var.throttling.burst
+    detailed_metrics_enabled = var.detailed_metrics_enabled
+  }
+
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.access.arn
+    # The request id is the one that the function logs as `api_request_id`. No header is logged.
+    format = jsonencode({
+      api_request_id      = "$context.requestId"
+      time                = "$context.requestTimeEpoch"
+      source_ip           = "$context.identity.sourceIp"
+      route               = "$context.routeKey"
+      path                = "$context.path"
+      status              = "$context.status"
+      duration_ms         = "$context.responseLatency"
+      function_ms         = "$context.integrationLatency"
+      function_request_id = "$context.integration.requestId"
+      function_error      = "$context.integrationErrorMessage"
+      authorizer_error    = "$context.authorizer.error"
+      gateway_error       = "$context.error.message"
+      response_bytes      = "$context.responseLength"
+    })
+  }
+}
+
+resource "aws_apigatewayv2_domain_name" "this" {
+  count = var.domain == null ? 0 : 1
+
+  domain_name = var.domain.name
+  tags        = var.tags
+
+  domain_name_configuration {
+    certificate_arn = var.domain.certificate_arn
+    endpoint_type   = "REGIONAL"
+    security_policy = "TLS_1_2"
+  }
+}
+
+resource "aws_apigatewayv2_api_mapping" "this" {
+  count = var.domain == null ? 0 : 1
+
+  api_id      = aws_apigatewayv2_api.this.id
+  domain_name = aws_apigatewayv2_domain_name.this[0].id
+  stage       = aws_apigatewayv2_stage.default.id
+}
+
+resource "aws_route53_record" "this" {
+  count = try(var.domain.zone_id, null) == null ? 0 : 1
+
+  zone_id = var.domain.zone_id
+  name    = var.domain.name
+  type    = "A"
+
+  alias {
+    name                   = aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].target_domain_name
+    zone_id                = aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].hosted_zone_id
+    evaluate_target_health = false
+  }
+}

@@ -1,0 +1,95 @@
+variable "prefix" {
+  description = "What every name begins with."
+  type        = string
+  default     = "darkroom"
+}
+
+variable "tags" {
+  description = "Tags beside the provider's default ones."
+  type        = map(string)
+  default     = {}
+}
+
+variable "name" {
+  description = "The API's name after the prefix."
+  type        = string
+  default     = "api"
+}
+
+variable "routes" {
+  description = <<-EOT
+    A route for each function: `route` as in its manifest ("GET /images/{id}"), `authorization` (none or
+    session), and the alias that answers.
+  EOT
+  type = map(object({
+    route            = string
+    authorization    = string
+    alias_invoke_arn = string
+    function_name    = string
+    alias_name       = optional(string, "live")
+  }))
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : contains(["none", "session"], r.authorization)])
+    error_message = "authorization of a route must be none or session."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : can(regex("^(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) /[A-Za-z0-9/{}_.+-]*$", r.route))])
+    error_message = "route must be a method and a path such as GET /images/{id}."
+  }
+
+  validation {
+    condition     = length(distinct(values(var.routes)[*].route)) == length(var.routes)
+    error_message = "Two functions have one route."
+  }
+}
+
+variable "authorizer" {
+  description = "The function that finds out who calls, and how long its answer for a token is kept; null for an API without sessions."
+  type = object({
+    alias_invoke_arn = string
+    function_name    = string
+    alias_name       = optional(string, "live")
+    cache_seconds    = number
+  })
+  default = null
+
+  validation {
+    condition     = var.authorizer == null || try(var.authorizer.cache_seconds >= 0 && var.authorizer.cache_seconds <= 3600, false)
+    error_message = "cache_seconds must be 0..3600, API Gateway's limit."
+  }
+}
+
+variable "throttling" {
+  description = "Requests a second of all callers together, and how many at once; the API answers 429 beyond."
+  type        = object({ requests_per_second = number, burst = number })
+  default     = { requests_per_second = 200, burst = 400 }
+
+  validation {
+    condition     = var.throttling.requests_per_second > 0 && var.throttling.burst > 0
+    error_message = "throttling must let something through."
+  }
+}
+
+variable "detailed_metrics_enabled" {
+  description = "Whether CloudWatch counts by route; each route's metrics cost."
+  type        = bool
+  default     = false
+}
+
+variable "domain" {
+  description = "A name of its own: its certificate (ACM, in this region) and, where Route 53 keeps it, its zone. Without a zone the record is its owner's: an alias or CNAME to the output `domain_target`."
+  type = object({
+    name            = string
+    certificate_arn = string
+    zone_id         = optional(string)
+  })
+  default = null
+}
+
+variable "log_retention_days" {
+  description = "How long the access log is kept, in days."
+  type        = number
+  default     = 30
+}
