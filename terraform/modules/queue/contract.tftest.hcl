@@ -1,0 +1,92 @@
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+}
+
+variables {
+  name              = "process-image"
+  timeout_seconds   = 60
+  max_receive_count = 5
+  bucket_arns       = { originals = "arn:aws:s3:::darkroom-originals" }
+}
+
+run "a_queue_and_its_dead_letters" {
+  command = plan
+
+  assert {
+    condition     = aws_sqs_queue.this.name == "darkroom-process-image" && aws_sqs_queue.dead_letters.name == "darkroom-process-image-dead-letters"
+    error_message = "expected the names of services/local/provision.py"
+  }
+  assert {
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 360
+    error_message = "expected six function timeouts"
+  }
+  assert {
+    condition     = aws_sqs_queue.this.sqs_managed_sse_enabled && aws_sqs_queue.dead_letters.sqs_managed_sse_enabled
+    error_message = "expected both queues to be encrypted"
+  }
+  assert {
+    condition     = aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
+    error_message = "expected dead letters to be kept for 14 days"
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"]
+    error_message = "expected the dead letter queue to take from its own queue only"
+  }
+}
+
+run "only_the_named_bucket_is_let_in" {
+  command = plan
+
+  assert {
+    condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["BucketOriginals", "TlsOnly"]
+    error_message = "expected one way in, and only by TLS"
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.this.policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = "arn:aws:s3:::darkroom-originals" }, StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    error_message = "expected the bucket to be of this account"
+  }
+}
+
+run "topics_and_workflows_in_the_order_of_their_names" {
+  command = plan
+
+  variables {
+    bucket_arns      = {}
+    topic_arns       = { b-events = "arn:aws:sns:eu-central-1:123456789012:darkroom-b-events", a-events = "arn:aws:sns:eu-central-1:123456789012:darkroom-a-events" }
+    sender_role_arns = { order = "arn:aws:iam::123456789012:role/darkroom-order-workflow" }
+    filters          = { a-events = { type = ["z", "a"] } }
+    tls_only         = false
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["TopicAEvents", "TopicBEvents", "WorkflowOrder"]
+    error_message = "expected the statements in one order"
+  }
+  assert {
+    condition     = jsondecode(aws_sns_topic_subscription.this["a-events"].filter_policy) == { type = ["a", "z"] } && aws_sns_topic_subscription.this["b-events"].filter_policy == null
+    error_message = "expected a filter where there is one, its values in one order"
+  }
+  assert {
+    condition     = length(local.dead_letter_statements) == 0
+    error_message = "expected no policy where nothing is to be said"
+  }
+}
+
+run "limits_of_the_services" {
+  command = plan
+
+  variables {
+    timeout_seconds   = 901
+    max_receive_count = 0
+  }
+
+  expect_failures = [var.timeout_seconds, var.max_receive_count]
+}

@@ -1,0 +1,99 @@
+mock_provider "aws" {}
+
+variables {
+  bucket_suffix = "x1"
+  buckets = {
+    originals  = { versioned = true, upload_origins = ["https://b.example", "https://a.example"] }
+    renditions = {}
+  }
+  tables = {
+    images = {
+      hash_key  = "owner"
+      range_key = "item"
+      ttl       = "expires_at"
+      indexes   = { by-time = { hash_key = "owner", range_key = "listed_at" } }
+    }
+    plain = { hash_key = "key" }
+  }
+}
+
+run "buckets_are_closed" {
+  command = plan
+
+  assert {
+    condition = alltrue([for b in aws_s3_bucket_public_access_block.this :
+      b.block_public_acls && b.block_public_policy && b.ignore_public_acls && b.restrict_public_buckets
+    ]) && length(aws_s3_bucket_public_access_block.this) == 2
+    error_message = "expected every bucket to refuse the public, in all four ways"
+  }
+  assert {
+    condition     = alltrue([for b in aws_s3_bucket_server_side_encryption_configuration.this : one(one(b.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"])
+    error_message = "expected every bucket to be encrypted"
+  }
+  assert {
+    condition     = length(aws_s3_bucket_policy.tls_only) == 2
+    error_message = "expected every bucket to refuse calls without TLS"
+  }
+  assert {
+    condition     = alltrue([for b in aws_s3_bucket_ownership_controls.this : b.rule[0].object_ownership == "BucketOwnerEnforced"])
+    error_message = "expected no object to have access rules of its own"
+  }
+}
+
+run "names_versions_uploads" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket.this["originals"].bucket == "darkroom-originals-x1"
+    error_message = "expected prefix, name, suffix"
+  }
+  assert {
+    condition     = keys(aws_s3_bucket_versioning.this) == ["originals"]
+    error_message = "expected versions only where they are wanted"
+  }
+  assert {
+    condition     = keys(aws_s3_bucket_cors_configuration.this) == ["originals"] && one(aws_s3_bucket_cors_configuration.this["originals"].cors_rule).allowed_methods == toset(["POST"])
+    error_message = "expected uploads, and nothing else, from web pages"
+  }
+  assert {
+    condition     = length(aws_s3_bucket_lifecycle_configuration.this["originals"].rule) == 2 && length(aws_s3_bucket_lifecycle_configuration.this["renditions"].rule) == 1
+    error_message = "expected old versions to leave, and abandoned uploads everywhere"
+  }
+}
+
+run "tables" {
+  command = plan
+
+  assert {
+    condition = alltrue([for t in aws_dynamodb_table.this :
+      t.billing_mode == "PAY_PER_REQUEST" && t.deletion_protection_enabled && one(t.point_in_time_recovery).enabled
+    ])
+    error_message = "expected tables to be protected and restorable"
+  }
+  assert {
+    condition     = toset([for a in aws_dynamodb_table.this["images"].attribute : a.name]) == toset(["owner", "item", "listed_at"])
+    error_message = "expected the attributes of all keys, each once"
+  }
+  assert {
+    condition     = one(aws_dynamodb_table.this["images"].ttl).attribute_name == "expires_at" && length(aws_dynamodb_table.this["plain"].ttl) == 0
+    error_message = "expected an expiry where there is one"
+  }
+}
+
+run "one_bucket_tells_all_its_queues" {
+  command = plan
+
+  variables {
+    notifications = {
+      originals = {
+        b-function = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:b", events = ["s3:ObjectRemoved:*", "s3:ObjectCreated:*"] }
+        a-function = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:a", events = ["s3:ObjectCreated:*"] }
+      }
+    }
+  }
+
+  assert {
+    condition     = [for q in aws_s3_bucket_notification.this["originals"].queue : q.id] == ["a-function", "b-function"]
+    error_message = "expected one configuration with both queues, in one order"
+  }
+}

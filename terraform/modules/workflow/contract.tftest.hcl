@@ -1,0 +1,82 @@
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/darkroom-order-workflow" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/vendedlogs/states/darkroom-order-workflow" }
+  }
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:darkroom-order-workflow" }
+  }
+}
+
+variables {
+  name            = "order"
+  definition_file = "../../lab/order-workflow.asl.json"
+  queues = {
+    for name in ["validate-order", "check-inventory", "notify-out-of-stock", "process-payment", "release-stock", "notify-payment-declined", "fulfill-order", "fail-order"] :
+    name => { url = "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-${name}", arn = "arn:aws:sqs:eu-central-1:123456789012:darkroom-${name}" }
+  }
+}
+
+run "the_text_has_every_queue_and_stays_json" {
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.this.definition).States.CheckInventory.Parameters.QueueUrl == "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-check-inventory"
+    error_message = "expected the queue's URL in its state"
+  }
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.this.definition).States.CheckInventory.Parameters.MessageBody["token.$"] == "$$.Task.Token"
+    error_message = "expected the state machine's own references to be left alone"
+  }
+}
+
+run "the_role_sends_to_its_queues_and_is_of_this_machine" {
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[0].Resource == [for name in sort(keys(var.queues)) : var.queues[name].arn]
+    error_message = "expected the role to send to the named queues, and to no other"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:darkroom-order-workflow"
+    error_message = "expected no other machine to take the role"
+  }
+}
+
+run "logs_have_no_tokens" {
+  assert {
+    condition     = aws_sfn_state_machine.this.logging_configuration[0].include_execution_data == false && aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR"
+    error_message = "expected a log without what goes through the machine"
+  }
+}
+
+run "alarms_where_asked" {
+  variables {
+    alarms_enabled  = true
+    alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:darkroom-alarms"
+  }
+
+  assert {
+    condition     = toset([for a in aws_cloudwatch_metric_alarm.this : a.metric_name]) == toset(["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"])
+    error_message = "expected an alarm for each way to fail"
+  }
+}
+
+run "rights_that_are_not_used_are_not_given" {
+  variables {
+    logging_enabled = false
+    tracing_enabled = false
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_role_policy.this.policy).Statement) == 1 && length(aws_sfn_state_machine.this.logging_configuration) == 0
+    error_message = "expected neither logs nor traces, and no right to them"
+  }
+}
