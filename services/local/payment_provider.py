@@ -135,6 +135,10 @@ class Book:
             self._sql.execute("COMMIT")
 
 
+# What a payment is opened with. Amounts are whole, in the currency's minor unit.
+_FACTS = {"order_id": str, "amount_minor": int, "currency": str, "payment_method": str}
+
+
 @dataclass(frozen=True)
 class Answer:
     """`after_seconds`: how late it is."""
@@ -154,16 +158,15 @@ class Bank:
 
     def open(self, wanted: dict[str, Any], key: str | None) -> Answer:
         try:
-            method = wanted["payment_method"]
-            facts = {
-                "order_id": str(wanted["order_id"]),
-                "amount_minor": int(wanted["amount_minor"]),
-                "currency": str(wanted["currency"]),
-                "payment_method": str(method),
-            }
-        except (KeyError, TypeError, ValueError) as error:
+            facts = {name: wanted[name] for name in _FACTS}
+        except (KeyError, TypeError) as error:
             return Answer(400, {"code": "invalid_request", "message": repr(error)})
-        if method not in {known.value for known in Method}:
+        for name, type_ in _FACTS.items():
+            if type(facts[name]) is not type_ or not facts[name]:
+                return Answer(400, {"code": f"invalid_{name}"})
+        if facts["amount_minor"] < 0:
+            return Answer(400, {"code": "invalid_amount_minor"})
+        if facts["payment_method"] not in {known.value for known in Method}:
             return Answer(402, {"code": "unknown_payment_method"})
         with self.book.transaction():
             found = self.book.execute("SELECT * FROM payments WHERE key = ?", [key]) if key else []
@@ -277,7 +280,7 @@ class Notices:
 
     book: Book
     url: str | None
-    secret: str
+    secret: str = field(repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def add(self, type_: str, payment: dict[str, Any], copies: int) -> str:
@@ -303,10 +306,13 @@ class Notices:
     def wait_for(self, notice_id: str, seconds: float) -> None:
         """Returns when the notice was taken, or after so long."""
         give_up_at = time.monotonic() + seconds
-        with self._changed:
-            while self.book.execute("SELECT 1 FROM notices WHERE id = ?", [notice_id]):
-                if not self._changed.wait(max(0.0, give_up_at - time.monotonic())):
-                    return
+        while self.book.execute("SELECT 1 FROM notices WHERE id = ?", [notice_id]):
+            left = give_up_at - time.monotonic()
+            if left <= 0:
+                return
+            # Never read the book while holding this lock: whoever writes in the book wants it too.
+            with self._changed:
+                self._changed.wait(min(left, 0.05))
 
     def send_forever(self) -> None:
         while True:

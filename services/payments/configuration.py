@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from services.payments.gateway import PaymentGateway
 from services.platform.configuration import variable
@@ -18,6 +19,10 @@ class Provider(StrEnum):
 
     SANDBOX = "sandbox"
     STRIPE = "stripe"
+
+
+# The sandbox is on this machine or beside it, and has no certificate.
+_SCHEMES = {Provider.SANDBOX: ("http",), Provider.STRIPE: ("https", "http")}
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,19 @@ class PaymentsConfiguration:
         "PAYMENTS_TIMEOUT_SECONDS", default=10.0, minimum=0.1, maximum=80
     )
 
+    def __post_init__(self) -> None:
+        if self.url is not None and not _is_address(self.url, _SCHEMES[self.provider]):
+            expected = " or ".join(f"{scheme}://HOST" for scheme in _SCHEMES[self.provider])
+            raise ConfigurationError(
+                type(self).__name__, [f"PAYMENTS_URL must be {expected}, got {self.url!r}"]
+            )
+
 
 @dataclass(frozen=True)
 class PaymentsSecret:
+    """What the provider knows us by, and what it signs with. Neither may be empty: anybody could
+    sign with that."""
+
     api_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
 
@@ -47,19 +62,22 @@ def read_secret(manager: Any, arn: str) -> PaymentsSecret:
     """The provider's secret, from a Secrets Manager client. Raises TransientError when that is
     away, ConfigurationError when the secret is of another form."""
     try:
-        text = manager.get_secret_value(SecretId=arn)["SecretString"]
+        answer = manager.get_secret_value(SecretId=arn)
     except Exception as error:
         if is_outage(error):
             raise TransientError("the secret of the payments cannot be read") from error
         raise
     try:
-        values = json.loads(text)
-        return PaymentsSecret(str(values["api_key"]), str(values["webhook_secret"]))
+        values = json.loads(answer["SecretString"])
+        found = [values["api_key"], values["webhook_secret"]]
     except (ValueError, KeyError, TypeError):
+        found = []
+    if not found or not all(isinstance(text, str) and text.strip() for text in found):
         # Without the cause: its message may hold the secret.
         raise ConfigurationError(
             arn, ['expected a secret {"api_key": ..., "webhook_secret": ...}, got something else']
-        ) from None
+        )
+    return PaymentsSecret(*found)
 
 
 def make_gateway(configuration: PaymentsConfiguration, secret: PaymentsSecret) -> PaymentGateway:
@@ -73,6 +91,15 @@ def make_gateway(configuration: PaymentsConfiguration, secret: PaymentsSecret) -
     from services.payments.sandbox_gateway import SandboxGateway
 
     return SandboxGateway(configuration.url, secret.api_key, configuration.timeout_seconds)
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a ValueError if it is none
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 _AUTHENTICATION_REQUIRED = "authentication_required"
+# Among a payment's metadata.
+_DECLINED = "declined"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class StripeGateway:
                 },
                 {"idempotency_key": key},
             )
+        except stripe.CardError as error:
+            raise PaymentDeclined(str(error.code or "card_declined")) from None
         except stripe.InvalidRequestError as error:
             if error.http_status == 404 or error.code == "resource_missing":
                 raise PaymentDeclined("unknown_payment_method") from None
@@ -67,6 +72,12 @@ class StripeGateway:
         except stripe.InvalidRequestError:
             # It cannot be confirmed as it stands: then it was, or it never will be.
             intent = self._retrieve(payment_id)
+        except TransientError as error:
+            if not isinstance(error.__cause__, stripe.APIError):
+                raise
+            # A failure inside Stripe comes back for a day under the same key, whatever became of
+            # the payment: https://docs.stripe.com/api/idempotent_requests
+            intent = self._retrieve(payment_id)
         match intent.status:
             case "succeeded":
                 return _charge(intent)
@@ -82,6 +93,10 @@ class StripeGateway:
                 reason = _AUTHENTICATION_REQUIRED
             case other:
                 raise TransientError(f"Stripe has not decided about {payment_id} yet: {other}")
+        # What the payment itself says of it may be gone with the next change, and it says nothing
+        # of a page that nobody looked at.
+        with suppress(stripe.InvalidRequestError):  # called off by another attempt
+            self._ask(self._intents.update, payment_id, {"metadata": {_DECLINED: reason}})
         # So that it stays declined, whatever is still on its way to Stripe.
         late = self.cancel(payment_id)
         if late is not None:
@@ -103,13 +118,13 @@ class StripeGateway:
 
     def refund(self, charge: Charge, key: str) -> Refund:
         # Looked for first: after a day Stripe has forgotten the key.
-        found = self._ask(
+        found = self._agreed(
             self._client.v1.refunds.list, {"payment_intent": charge.payment_id, "limit": 10}
         )
         for refund in found.data:
             if refund.status not in ("failed", "canceled"):
                 return Refund(str(refund.id), charge.payment_id)
-        made = self._ask(
+        made = self._agreed(
             self._client.v1.refunds.create,
             {"payment_intent": charge.payment_id, "metadata": {"key": key}},
             {"idempotency_key": key},
@@ -117,7 +132,7 @@ class StripeGateway:
         return Refund(str(made.id), charge.payment_id)
 
     def _retrieve(self, payment_id: str) -> Any:
-        return self._ask(self._intents.retrieve, payment_id)
+        return self._agreed(self._intents.retrieve, payment_id)
 
     @property
     def _intents(self) -> Any:
@@ -126,6 +141,15 @@ class StripeGateway:
     @property
     def _client(self) -> StripeClient:
         return _client(self.api_key, self.timeout_seconds, self.url)
+
+    def _agreed(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer to what Stripe has no reason to refuse."""
+        import stripe
+
+        try:
+            return self._ask(call, *arguments)
+        except (stripe.CardError, stripe.InvalidRequestError) as error:
+            raise PermanentError(f"expected Stripe to agree, it says {error}") from error
 
     def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """The answer. CardError and InvalidRequestError are the caller's."""
@@ -138,6 +162,10 @@ class StripeGateway:
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
             raise ConfigurationError(
                 "payments", [f"expected an API key that may take payments, Stripe says {error}"]
+            ) from error
+        except stripe.IdempotencyError as error:
+            raise PermanentError(
+                f"expected the same request with the same idempotency key, Stripe says {error}"
             ) from error
         except stripe.StripeError as error:
             # Lost, throttled, in trouble, or the same key is being worked on: not known.
@@ -162,7 +190,10 @@ def _charge(intent: Any) -> Charge:
 
 
 def _decline_of(intent: Any) -> str | None:
-    """Why the last attempt to charge was declined, if it was."""
+    """Why the payment was declined, if it was."""
+    kept = getattr(getattr(intent, "metadata", None), _DECLINED, None)
+    if kept:
+        return str(kept)
     error = getattr(intent, "last_payment_error", None)
     if not error:
         return None

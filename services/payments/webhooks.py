@@ -84,7 +84,9 @@ class Webhook:
         signed_at, signatures = _parts(header)
         expected = _signature(self.secret, signed_at, body).encode()
         # While a secret is being changed there is a signature with each.
-        if not any(hmac.compare_digest(expected, given.encode()) for given in signatures):
+        if not any(
+            hmac.compare_digest(expected, given.encode(errors="replace")) for given in signatures
+        ):
             raise WrongSignature(
                 f"expected {SIGNATURE_HEADERS[self.provider]} with a signature of this body, got "
                 f"{len(signatures)} of something else"
@@ -123,9 +125,7 @@ def _parts(header: str) -> tuple[str, list[str]]:
 
 def _notice(event: dict[str, Any], provider: Provider) -> Notice:
     kind = _KINDS.get(event["type"], NoticeKind.OTHER)
-    id_ = event["id"]
-    if not (isinstance(id_, str) and id_):
-        raise ValueError("an id that is no text")
+    id_ = _text("id", event["id"])
     if kind is NoticeKind.OTHER:
         return Notice(id_, kind)
     if provider is Provider.STRIPE:
@@ -133,12 +133,21 @@ def _notice(event: dict[str, Any], provider: Provider) -> Notice:
         order_id, amount = (payment.get("metadata") or {}).get("order_id"), payment["amount"]
     else:
         payment = event["payment"]
-        order_id, amount = payment["order_id"], payment["amount_minor"]
+        order_id, amount = _text("order_id", payment["order_id"]), payment["amount_minor"]
+    # Not made to fit: 19.99 as a whole number is another amount.
+    if type(amount) is not int or amount < 1:
+        raise ValueError(f"expected an amount in whole minor units, got {amount!r}")
     return Notice(
         id=id_,
         kind=kind,
-        payment_id=str(payment["id"]),
-        order_id=None if order_id is None else str(order_id),
-        amount_minor=int(amount),
-        currency=str(payment["currency"]).upper(),
+        payment_id=_text("the payment's id", payment["id"]),
+        order_id=None if order_id is None else _text("order_id", order_id),
+        amount_minor=amount,
+        currency=_text("currency", payment["currency"]).upper(),
     )
+
+
+def _text(name: str, value: Any) -> str:
+    if not (isinstance(value, str) and value):
+        raise ValueError(f"expected {name} to be a text, got {value!r}")
+    return value

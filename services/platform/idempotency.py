@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.platform.errors import PermanentError, TransientError
+from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from services.platform.items import from_item, to_attribute, to_item
 
 
@@ -62,13 +62,27 @@ class Completed:
 
 @dataclass(frozen=True)
 class IdempotencyStore:
-    """The idempotency table. `keep_seconds` must be longer than the longest retry window."""
+    """The idempotency table. `keep_seconds` must be longer than the longest retry window.
+
+    Raises ConfigurationError when it is not even longer than a lease: a record that may be deleted
+    protects no claim.
+    """
 
     dynamodb: Any
     table: str
     lease_seconds: float
     keep_seconds: float
     clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        if self.keep_seconds <= self.lease_seconds:
+            raise ConfigurationError(
+                "idempotency",
+                [
+                    f"expected records to be kept for longer than a lease of "
+                    f"{self.lease_seconds:g} s, got {self.keep_seconds:g} s"
+                ],
+            )
 
     def claim(self, key: str, payload: Any) -> Claim | Completed:
         """Claims `key` for `payload` (anything JSON can hold).
@@ -86,6 +100,9 @@ class IdempotencyStore:
         found = self._read(key)
         if found is None:
             raise AlreadyInProgressError(f"idempotency key {key}: changed while it was read")
+        if found["owner"] == claim.owner:
+            # It was written: the answer was lost, and the SDK sent it again.
+            return claim
         if found["payload"] != digest:
             raise PayloadMismatchError(
                 f"idempotency key {key} was used with another payload; expected the same payload, "
@@ -104,6 +121,9 @@ class IdempotencyStore:
             "#owner = :found AND #state = :claimed",
             {":found": found["owner"], ":claimed": State.CLAIMED.value},
         ):
+            return successor
+        found = self._read(key)
+        if found is not None and found["owner"] == claim.owner:
             return successor
         raise AlreadyInProgressError(f"idempotency key {key} was just taken over by another owner")
 

@@ -1,0 +1,70 @@
+"""The times that have to fit together: requests, invocations, leases, retries, records."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local.provision import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
+from services.payments.configuration import PaymentsConfiguration
+from services.payments.webhooks import TOLERANCE_SECONDS
+from services.platform import manifest
+from services.platform.configuration import read
+
+ROOT = Path(__file__).resolve().parents[3]
+# https://docs.stripe.com/webhooks#retries
+WEBHOOK_RETRIES_SECONDS = 3 * 24 * 3600
+CHARGING = ["process-payment", "record-payment", "fail-order"]
+
+
+def defaults(function: str) -> dict[str, float]:
+    """The defaults of a handler's variables, by the variables' names."""
+    source = (ROOT / "images" / function / "handler.py").read_text(encoding="utf-8")
+    found: dict[str, float] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "variable":
+            for keyword in node.keywords:
+                if keyword.arg == "default":
+                    name: Any = node.args[0]
+                    value = compile(ast.Expression(keyword.value), function, "eval")
+                    found[name.value] = eval(value, {})  # noqa: S307  our own constant
+    return found
+
+
+def declared(function: str) -> manifest.Manifest:
+    return manifest.load(ROOT / "images" / function)
+
+
+@pytest.mark.parametrize("function", CHARGING)
+def test_no_invocation_outlives_its_claim(function: str) -> None:
+    lease = defaults(function)["PAYMENTS_LEASE_SECONDS"]
+    assert declared(function).timeout_seconds < lease
+    # Nor do the two requests of a charge.
+    request = read(PaymentsConfiguration, {"PAYMENTS_SECRET_ARN": "arn"}).timeout_seconds
+    assert 2 * request < declared(function).timeout_seconds
+
+
+def test_no_notice_outlives_its_claim() -> None:
+    lease = defaults("receive-payment")["NOTICES_LEASE_SECONDS"]
+    assert declared("receive-payment").timeout_seconds < lease
+
+
+@pytest.mark.parametrize("function", CHARGING)
+def test_a_charge_is_remembered_for_longer_than_anybody_asks_again(function: str) -> None:
+    text = (ROOT / "terraform" / "lab" / "order-workflow.asl.json").read_text(encoding="utf-8")
+    states = json.loads(text)["States"].values()
+    workflow = sum(state.get("TimeoutSeconds", 0) for state in states)
+    # A message waits, becomes a dead letter, waits again, and is replayed by a person: twice over.
+    waiting = 2 * (RETENTION_SECONDS + DEAD_LETTER_RETENTION_SECONDS)
+    assert defaults(function)["PAYMENTS_KEEP_SECONDS"] > workflow + waiting
+
+
+def test_a_notice_is_remembered_for_longer_than_it_is_sent() -> None:
+    keep = defaults("receive-payment")["NOTICES_KEEP_SECONDS"]
+    assert keep > 2 * WEBHOOK_RETRIES_SECONDS
+    # What is older than that is refused for its age.
+    assert keep > 2 * TOLERANCE_SECONDS
