@@ -8,7 +8,7 @@ locals {
     topic    = { for name, topic in aws_sns_topic.this : name => topic.arn }
     mail     = local.mail_senders
     database = { for name in keys(local.topology.databases) : name => local.database.url }
-    secret   = merge({ payments = aws_secretsmanager_secret.payments.arn }, local.database.secret_arn == null ? {} : { database = local.database.secret_arn })
+    secret   = { payments = aws_secretsmanager_secret.payments.arn, database = local.database.secret_arn }
     workflow = { for name, workflow in module.workflow : name => workflow.arn }
     site     = { for name, origins in local.sites : name => join(",", origins) }
     api      = { cors = jsonencode(local.cors_rules) }
@@ -16,7 +16,7 @@ locals {
 
   # Left out of the environments: without its secret, the database is entered with an IAM token; Stripe
   # has its own address.
-  left_out = concat(local.has.database ? ["DATABASE_SECRET_ARN"] : [], var.payments.url == null ? ["PAYMENTS_URL"] : [])
+  left_out = concat(local.token ? ["DATABASE_SECRET_ARN"] : [], var.payments.url == null ? ["PAYMENTS_URL"] : [])
   # Said by whoever runs the lab, not by the manifests.
   said = merge(
     { PAYMENTS_PROVIDER = var.payments.provider },
@@ -39,7 +39,7 @@ locals {
         DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
         MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
       } : {},
-      local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
+      local.token && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
     )
   }
 
@@ -65,6 +65,6 @@ module "function" {
   warm_up_enabled              = local.has.calls
   warmer_schedule              = lookup(var.warmers, each.key, null)
   provisioned_concurrency      = local.has.autoscaling ? lookup(var.provisioned_concurrency, each.key, null) : null
-  vpc                          = contains(local.with_database, each.key) ? local.database.vpc : null
+  vpc                          = lookup(local.networks, each.key, null)
   log_retention_days           = var.log_retention_days
 }

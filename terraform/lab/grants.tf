@@ -57,11 +57,11 @@ locals {
           sid       = join("", [for word in split("-", replace(key, "/", "-")) : title(word)])
           actions   = sort(distinct([for grant in local.grants[name] : grant.action if grant.key == key]))
           resources = local.resources[key]
-        } if !(local.has.database && key == "secret/database")
+        } if !(local.token && key == "secret/database")
       ],
       lookup(local.queue_statements, name, []),
       # In place of the secret: the token that the role signs for itself.
-      local.has.database && contains(local.with_database, name) ? [{
+      local.token && contains(local.with_database, name) ? [{
         sid       = "EnterDatabase"
         actions   = ["rds-db:connect"]
         resources = [local.database.user_arn]

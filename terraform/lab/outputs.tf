@@ -10,6 +10,11 @@ output "target" {
   value       = var.target
 }
 
+output "api" {
+  description = "Where the API answers; null where there is none."
+  value       = one(module.api[*].url)
+}
+
 output "buckets" {
   description = "Buckets by logical name."
   value       = module.storage.bucket_names
@@ -64,5 +69,5 @@ output "functions" {
 
 output "database" {
   description = "Where Postgres is: its URL without a password, and its login's secret where it has one."
-  value       = { url = local.database.url, secret_arn = local.database.secret_arn }
+  value       = { url = local.database.url, secret_arn = local.database.secret_arn, token = local.token }
 }

@@ -25,7 +25,7 @@ locals {
     autoscaling = var.target == "aws"
 
     # RDS, its proxy and the VPC around it: MiniStack has no proxy, LocalStack no RDS. A database from
-    # outside (`external_database`) stands in for them.
-    database = var.target == "aws"
+    # outside (`external_database`) stands in for them, as it may on AWS.
+    database = var.target == "aws" && var.external_database == null
   }
 }

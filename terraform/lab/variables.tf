@@ -145,6 +145,18 @@ variable "log_retention_days" {
   default     = 30
 }
 
+variable "throttling" {
+  description = "Requests a second of all callers together, and how many at once."
+  type        = object({ requests_per_second = number, burst = number })
+  default     = { requests_per_second = 200, burst = 400 }
+}
+
+variable "domain" {
+  description = "A domain of the API's own; see the module `api`."
+  type        = object({ name = string, certificate_arn = string, zone_id = optional(string) })
+  default     = null
+}
+
 variable "operator_email" {
   description = "Who is told of alarms; nobody without it. The address has to confirm once."
   type        = string
@@ -187,10 +199,41 @@ variable "payments_secret_version" {
   default     = 0
 }
 
+variable "database" {
+  description = "The database that is made; see the module `database`."
+  type = object({
+    engine_mode    = optional(string, "instance")
+    engine_version = optional(string, "17")
+    instance = optional(object({
+      class               = optional(string, "db.t4g.micro")
+      storage_gib         = optional(number, 20)
+      maximum_storage_gib = optional(number, 200)
+      multi_az            = optional(bool, false)
+    }), {})
+    serverless = optional(object({
+      minimum_acu         = optional(number, 0.5)
+      maximum_acu         = optional(number, 4)
+      instances           = optional(number, 1)
+      pause_after_seconds = optional(number, 300)
+    }), {})
+    backup_retention_days = optional(number, 7)
+    rotation_days         = optional(number, 7)
+    proxy_enabled         = optional(bool, true)
+    cidr_block            = optional(string, "10.64.0.0/16")
+    availability_zones    = optional(number, 2)
+    endpoint_zones        = optional(number)
+  })
+  default = {}
+}
+
 variable "external_database" {
-  description = "A Postgres from outside, where none is made: its URL without a password. The user is the URL's."
-  type        = object({ url = string, username = string })
-  default     = null
+  description = "A Postgres from outside, in place of one that is made: its URL without a password, its user, and the network that the functions reach it from."
+  type = object({
+    url      = string
+    username = string
+    network  = optional(object({ subnet_ids = list(string), security_group_ids = list(string) }))
+  })
+  default = null
 }
 
 variable "external_database_password" {
