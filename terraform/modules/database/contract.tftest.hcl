@@ -1,0 +1,249 @@
+mock_provider "aws" {
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_resource "aws_db_instance" {
+    defaults = {
+      address            = "server.example"
+      master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-1" }]
+    }
+  }
+  mock_resource "aws_rds_cluster" {
+    defaults = {
+      endpoint           = "cluster.example"
+      master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!cluster-1" }]
+    }
+  }
+  mock_resource "aws_db_proxy" {
+    defaults = {
+      arn      = "arn:aws:rds:eu-central-1:123456789012:db-proxy:prx-0123456789abcdef0"
+      endpoint = "proxy.example"
+    }
+  }
+  mock_resource "aws_db_proxy_default_target_group" {
+    defaults = { name = "default" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/darkroom-database-proxy" }
+  }
+  mock_resource "aws_security_group" {
+    defaults = { id = "sg-0123456789abcdef0" }
+  }
+  mock_resource "aws_vpc_endpoint" {
+    defaults = { prefix_list_id = "pl-01234567" }
+  }
+}
+
+run "functions_enter_by_token_and_tls" {
+  command = apply
+
+  assert {
+    condition     = aws_db_proxy.this[0].require_tls && one(aws_db_proxy.this[0].auth).iam_auth == "REQUIRED" && one(aws_db_proxy.this[0].auth).auth_scheme == "SECRETS"
+    error_message = "expected a proxy that takes only IAM tokens over TLS"
+  }
+  assert {
+    condition     = output.url == "postgresql://darkroom@proxy.example:5432/darkroom?sslmode=verify-full"
+    error_message = "expected the proxy's address, verified, without a password"
+  }
+  assert {
+    condition     = output.user_arn == "arn:aws:rds-db:eu-central-1:123456789012:dbuser:prx-0123456789abcdef0/darkroom"
+    error_message = "expected the one user of the one proxy"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.proxy[0].policy).Statement[0].Resource == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-1"] && length(jsondecode(aws_iam_role_policy.proxy[0].policy).Statement) == 1
+    error_message = "expected the proxy to read the server's login and nothing else"
+  }
+}
+
+run "the_password_is_amazons_affair" {
+  command = apply
+
+  assert {
+    condition     = aws_db_instance.this[0].manage_master_user_password && aws_db_instance.this[0].password == null
+    error_message = "expected a password that no state has"
+  }
+  assert {
+    condition     = aws_secretsmanager_secret_rotation.master.secret_id == output.secret_arn && aws_secretsmanager_secret_rotation.master.rotation_rules[0].automatically_after_days == 7
+    error_message = "expected the server's own secret to be rotated each week"
+  }
+}
+
+run "nothing_is_lost_by_mistake" {
+  command = apply
+
+  assert {
+    condition = (
+      aws_db_instance.this[0].deletion_protection
+      && !aws_db_instance.this[0].skip_final_snapshot
+      && aws_db_instance.this[0].backup_retention_period == 7
+      && aws_db_instance.this[0].storage_encrypted
+      && !aws_db_instance.this[0].delete_automated_backups
+    )
+    error_message = "expected protection, backups, a last snapshot and encryption"
+  }
+}
+
+run "a_lab_for_a_test_goes" {
+  command = apply
+
+  variables {
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = aws_db_instance.this[0].skip_final_snapshot && aws_db_instance.this[0].delete_automated_backups && !aws_db_instance.this[0].deletion_protection
+    error_message = "expected nothing to stay behind"
+  }
+}
+
+run "nothing_is_public" {
+  command = apply
+
+  assert {
+    condition     = !aws_db_instance.this[0].publicly_accessible && length(aws_internet_gateway.this) == 0 && length(aws_nat_gateway.this) == 0 && length(aws_route.outbound) == 0
+    error_message = "expected no way in or out"
+  }
+  assert {
+    condition     = keys(aws_subnet.private) == ["eu-central-1a", "eu-central-1b"] && length(distinct([for s in aws_subnet.private : s.cidr_block])) == 2
+    error_message = "expected a subnet in each of two zones"
+  }
+  assert {
+    condition     = length(aws_default_security_group.this.ingress) == 0 && length(aws_default_security_group.this.egress) == 0
+    error_message = "expected the VPC's default group to let nothing through"
+  }
+  assert {
+    condition     = alltrue([for e in aws_security_group.clients.egress : !contains(e.cidr_blocks == null ? [] : e.cidr_blocks, "0.0.0.0/0")])
+    error_message = "expected functions to reach nothing outside of the VPC"
+  }
+  assert {
+    condition     = output.outbound_vpc == null
+    error_message = "expected no way out unless it is asked for"
+  }
+}
+
+run "aws_is_reached_by_endpoints" {
+  command = apply
+
+  assert {
+    condition     = toset([for e in aws_vpc_endpoint.gateway : e.service_name]) == toset(["com.amazonaws.eu-central-1.dynamodb", "com.amazonaws.eu-central-1.s3"])
+    error_message = "expected S3 and DynamoDB by route"
+  }
+  assert {
+    condition     = keys(aws_vpc_endpoint.interface) == ["email", "secretsmanager", "sns", "sqs", "states"] && alltrue([for e in aws_vpc_endpoint.interface : e.private_dns_enabled && length(e.subnet_ids) == 2])
+    error_message = "expected what functions call, by its usual name, in both zones"
+  }
+  assert {
+    condition     = alltrue([for e in aws_vpc_endpoint.interface : jsondecode(e.policy).Statement[0].Condition.StringEquals["aws:PrincipalAccount"] == "123456789012"])
+    error_message = "expected the endpoints to be for this account only"
+  }
+}
+
+run "the_servers_door_is_the_proxys" {
+  command = apply
+
+  assert {
+    condition     = one(aws_security_group.server.ingress).from_port == 5432 && one(aws_security_group.server.ingress).to_port == 5432 && length(one(aws_security_group.server.ingress).cidr_blocks == null ? [] : one(aws_security_group.server.ingress).cidr_blocks) == 0
+    error_message = "expected Postgres to be open for security groups only, on one port"
+  }
+  assert {
+    condition     = one([for p in aws_db_parameter_group.this[0].parameter : p.value if p.name == "rds.force_ssl"]) == "1"
+    error_message = "expected the server to refuse connections without TLS"
+  }
+}
+
+run "aurora" {
+  command = apply
+
+  variables {
+    engine_mode    = "serverless"
+    engine_version = "17.5"
+    serverless     = { minimum_acu = 0.5, maximum_acu = 8, instances = 2 }
+  }
+
+  assert {
+    condition     = length(aws_db_instance.this) == 0 && length(aws_rds_cluster_instance.this) == 2 && alltrue([for i in aws_rds_cluster_instance.this : i.instance_class == "db.serverless"])
+    error_message = "expected a cluster of two serverless instances"
+  }
+  assert {
+    condition     = aws_rds_cluster.this[0].serverlessv2_scaling_configuration[0].min_capacity == 0.5 && aws_rds_cluster.this[0].serverlessv2_scaling_configuration[0].max_capacity == 8
+    error_message = "expected the capacity asked for"
+  }
+  assert {
+    condition     = aws_rds_cluster.this[0].manage_master_user_password && aws_rds_cluster.this[0].storage_encrypted && aws_rds_cluster.this[0].deletion_protection
+    error_message = "expected what an instance has"
+  }
+  assert {
+    condition     = aws_db_proxy_target.this[0].db_cluster_identifier == "darkroom-database" && aws_db_proxy_target.this[0].db_instance_identifier == null && aws_rds_cluster_parameter_group.this[0].family == "aurora-postgresql17"
+    error_message = "expected the proxy to lead to the cluster"
+  }
+}
+
+run "aurora_does_not_pause_behind_a_proxy" {
+  command = plan
+
+  variables {
+    engine_mode = "serverless"
+    serverless  = { minimum_acu = 0 }
+  }
+
+  expect_failures = [aws_rds_cluster.this]
+}
+
+run "the_small_variant" {
+  command = apply
+
+  variables {
+    proxy_enabled       = false
+    endpoint_zones      = 1
+    interface_endpoints = ["secretsmanager", "sns"]
+  }
+
+  assert {
+    condition     = length(aws_db_proxy.this) == 0 && length(aws_iam_role.proxy) == 0 && output.user_arn == null
+    error_message = "expected no proxy"
+  }
+  assert {
+    condition     = output.url == "postgresql://darkroom@server.example:5432/darkroom?sslmode=require"
+    error_message = "expected the server's own address, encrypted"
+  }
+  assert {
+    condition     = alltrue([for e in aws_vpc_endpoint.interface : length(e.subnet_ids) == 1])
+    error_message = "expected endpoints in one zone"
+  }
+}
+
+run "a_way_out_for_those_that_pay" {
+  command = apply
+
+  variables {
+    outbound_enabled = true
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 1 && aws_route.outbound[0].route_table_id == aws_route_table.outbound[0].id && aws_route.outbound[0].route_table_id != aws_route_table.private.id
+    error_message = "expected one NAT gateway, and no route to it from the other subnets"
+  }
+  assert {
+    condition     = length(output.outbound_vpc.subnet_ids) == 2 && length(setintersection(output.outbound_vpc.subnet_ids, output.vpc.subnet_ids)) == 0
+    error_message = "expected subnets of their own"
+  }
+}
+
+run "two_zones_at_least" {
+  command = plan
+
+  variables {
+    availability_zones = 1
+  }
+
+  expect_failures = [var.availability_zones]
+}
