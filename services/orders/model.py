@@ -17,6 +17,10 @@ from typing import Any
 
 from services.platform.errors import PermanentError
 
+# Stripe charges eight digits at most:
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+TOTAL_MINOR_MAX = 99_999_999
+
 
 class OrderStatus(StrEnum):
     CREATED = "created"
@@ -90,12 +94,32 @@ class StockNotReserved(PermanentError):  # noqa: N818
     """Stock was to be used up that the order does not hold, or holds no longer."""
 
 
+class OrderUnderWay(PermanentError):  # noqa: N818
+    """What belongs to an order that goes on was to be taken from it."""
+
+
 class UnknownProducts(PermanentError):  # noqa: N818
     """Products were ordered that are not sold. `ids` are theirs."""
 
     def __init__(self, ids: frozenset[str]) -> None:
         self.ids = ids
         super().__init__(f"expected products that are sold, got {', '.join(sorted(ids))}")
+
+
+class MixedCurrencies(PermanentError):  # noqa: N818
+    """Products were ordered together whose prices are in different currencies."""
+
+    def __init__(self, currencies: frozenset[str]) -> None:
+        self.currencies = currencies
+        super().__init__(f"expected prices in one currency, got {' and '.join(sorted(currencies))}")
+
+
+class TotalTooHigh(PermanentError):  # noqa: N818
+    """The order costs more than can be charged at once."""
+
+    def __init__(self, total_minor: int) -> None:
+        self.total_minor = total_minor
+        super().__init__(f"expected a total of at most {TOTAL_MINOR_MAX}, got {total_minor}")
 
 
 class KeyReused(PermanentError):  # noqa: N818

@@ -10,14 +10,17 @@ from typing import Any
 from services.events.orders import OrderEventType, order_event, publish
 from services.orders import api
 from services.orders.model import (
+    TOTAL_MINOR_MAX,
     Delivery,
     IllegalTransition,
     KeyReused,
+    MixedCurrencies,
     NewLine,
     NewOrder,
     Order,
     OrderStatus,
     Orientation,
+    TotalTooHigh,
     UnknownProducts,
 )
 from services.orders.starting import Starter
@@ -82,6 +85,8 @@ class Counter:
                     if line.product_id in unknown.ids
                 ],
             ) from None
+        except (MixedCurrencies, TotalTooHigh) as error:
+            raise _not_one_bill(error) from None
         except KeyReused as error:
             raise HttpProblem(api.KEY_REUSED, str(error)) from None
         logging.bind(order_id=order.id)
@@ -121,6 +126,18 @@ def _own(orders: Orders, request: Request) -> Order:
         raise HttpProblem(api.ORDER_NOT_FOUND, f"You have no order {wanted.id}.")
     logging.bind(order_id=order.id)
     return order
+
+
+def _not_one_bill(error: MixedCurrencies | TotalTooHigh) -> HttpProblem:
+    if isinstance(error, MixedCurrencies):
+        expected, got = "products of one currency", ", ".join(sorted(error.currencies))
+    else:
+        expected, got = f"a total of at most {TOTAL_MINOR_MAX} (cents)", str(error.total_minor)
+    return HttpProblem(
+        INVALID_REQUEST,
+        "The lines cannot be charged together; please make several orders of them.",
+        [FieldError("lines", expected, got)],
+    )
 
 
 def _new_order(request: Request, wanted: api.OrderRequest) -> NewOrder:

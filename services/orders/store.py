@@ -18,18 +18,22 @@ from typing import TYPE_CHECKING, Any
 from services.orders import stock
 from services.orders.model import (
     LEGAL,
+    TOTAL_MINOR_MAX,
     Books,
     Delivery,
     IllegalTransition,
     KeyReused,
     Line,
+    MixedCurrencies,
     NewOrder,
     Order,
     OrderNotFound,
     OrderStatus,
+    OrderUnderWay,
     Orientation,
     Product,
     StockLevel,
+    TotalTooHigh,
     Transition,
     UnknownProducts,
 )
@@ -70,7 +74,8 @@ class Orders:
         """A new order, in one transaction with its lines and the first step of its history; the
         order that there is, when the customer's key was used before.
 
-        Raises UnknownProducts, and KeyReused when the key was used for another order.
+        Raises UnknownProducts, MixedCurrencies, TotalTooHigh, and KeyReused when the key was used
+        for another order.
         """
         digest = _digest(new)
         with self.database.transaction() as cursor:
@@ -79,9 +84,7 @@ class Orders:
                 return found
             products = _products(cursor, {line.product_id for line in new.lines})
             order_id = str(uuid.uuid4())
-            currencies = {product.currency for product in products.values()}
-            if len(currencies) != 1:
-                raise UnknownProducts(frozenset(products))
+            currency, total_minor = _total(new, products)
             cursor.execute(
                 "INSERT INTO orders (id, user_id, recipient, status, currency, total_minor, "
                 "payment_method, delivery, idempotency_key, request_hash) "
@@ -92,10 +95,8 @@ class Orders:
                     new.user_id,
                     new.recipient,
                     OrderStatus.CREATED.value,
-                    currencies.pop(),
-                    sum(
-                        products[line.product_id].price_minor * line.quantity for line in new.lines
-                    ),
+                    currency,
+                    total_minor,
                     new.payment_method,
                     json.dumps(dataclasses.asdict(new.delivery)),
                     new.idempotency_key,
@@ -155,11 +156,15 @@ class Orders:
 
     def get(self, order_id: str) -> Order | None:
         """Anybody's order."""
+        if not _is_id(order_id):
+            return None
         with self.database.transaction() as cursor:
             return next(iter(_orders(cursor, "id = %s", [order_id])), None)
 
     def of_user(self, user_id: str, order_id: str) -> Order | None:
         """The order, if it is this user's."""
+        if not _is_id(order_id):
+            return None
         with self.database.transaction() as cursor:
             found = _orders(cursor, "id = %s AND user_id = %s", [order_id, user_id])
             return next(iter(found), None)
@@ -177,6 +182,8 @@ class Orders:
 
     def transitions(self, order_id: str) -> tuple[Transition, ...]:
         """The order's history, the oldest first."""
+        if not _is_id(order_id):
+            return ()
         with self.database.transaction() as cursor:
             cursor.execute(
                 "SELECT number, from_status, to_status, at, cause, detail FROM order_transitions "
@@ -217,21 +224,18 @@ class Orders:
                 raise IllegalTransition(order_id, current, to)
             return _one(cursor, "id = %s", [order_id])
 
-    def reserve_stock(self, order_id: str) -> None:
-        """Reserves the prints of the order and takes it to `reserved`. Raises as `advance` does."""
-        self.advance(order_id, OrderStatus.RESERVED)
-
     def release_stock(self, order_id: str) -> None:
-        """Gives back what the order holds. An end without prints has done that already."""
-        with self.database.transaction() as cursor:
-            _lock(cursor, order_id)
-            stock.release(cursor, order_id)
+        """Gives back what the order holds. An end without prints has done that already.
 
-    def consume_stock(self, order_id: str) -> None:
-        """Turns what the order holds into what is sold. `fulfilled` has done that already."""
+        Raises OrderUnderWay for an order without such an end, and OrderNotFound.
+        """
         with self.database.transaction() as cursor:
-            _lock(cursor, order_id)
-            stock.consume(cursor, order_id)
+            current = _lock(cursor, order_id)
+            if not current.ended_badly:
+                raise OrderUnderWay(
+                    f"order {order_id} is {current}: expected one that ended without prints"
+                )
+            stock.release(cursor, order_id)
 
     def settle(self, order_id: str, refund_id: str | None) -> Order:
         """Notes of an order that ended badly that no money of it is kept."""
@@ -300,9 +304,19 @@ class Orders:
             return tuple(_orders(cursor, where, values, f"ORDER BY updated_at LIMIT {limit:d}"))
 
 
+def _is_id(order_id: str) -> bool:
+    """Whether Postgres would take it for an order's id: events and tasks may hold anything."""
+    try:
+        return str(uuid.UUID(order_id)) == order_id
+    except (ValueError, AttributeError):
+        return False
+
+
 def _lock(cursor: Cursor, order_id: str) -> OrderStatus:
-    cursor.execute("SELECT status FROM orders WHERE id = %s FOR NO KEY UPDATE", [order_id])
-    row = cursor.fetchone()
+    row = None
+    if _is_id(order_id):
+        cursor.execute("SELECT status FROM orders WHERE id = %s FOR NO KEY UPDATE", [order_id])
+        row = cursor.fetchone()
     if row is None:
         raise OrderNotFound(f"expected an order, got {order_id}, which is none")
     return OrderStatus(row[0])
@@ -381,6 +395,17 @@ def _digest(new: NewOrder) -> str:
     del facts["recipient"], facts["idempotency_key"]
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _total(new: NewOrder, products: Mapping[str, Product]) -> tuple[str, int]:
+    """Currency and sum of the order. Raises MixedCurrencies and TotalTooHigh."""
+    currencies = frozenset(product.currency for product in products.values())
+    if len(currencies) != 1:
+        raise MixedCurrencies(currencies)
+    total_minor = sum(products[line.product_id].price_minor * line.quantity for line in new.lines)
+    if total_minor > TOTAL_MINOR_MAX:
+        raise TotalTooHigh(total_minor)
+    return next(iter(currencies)), total_minor
 
 
 def _products(cursor: Cursor, ids: Iterable[str]) -> dict[str, Product]:

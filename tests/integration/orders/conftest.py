@@ -1,0 +1,163 @@
+"""A database with the lab's schema, and what is needed to order in it."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from services.accounts.users import Users
+from services.local.emulator import Emulator
+from services.local.postgres import Postgres
+from services.local.session import LocalSession
+from services.orders.model import (
+    Delivery,
+    NewLine,
+    NewOrder,
+    Order,
+    OrderStatus,
+    Product,
+    StockLevel,
+)
+from services.orders.store import Orders
+from services.platform import migrations
+from services.platform.database import Database
+from tests.support.postgres import FreshDatabase, fresh_database
+
+PRICE_MINOR = 250
+DELIVERY = Delivery("Anna Muster", "Hafenstr. 1", "20457", "Hamburg", "DE")
+IMAGE_ID = "0" * 31 + "1"
+# The way that an order goes to each status.
+WAYS = {
+    OrderStatus.CREATED: (),
+    OrderStatus.VALIDATED: (OrderStatus.VALIDATED,),
+    OrderStatus.RESERVED: (OrderStatus.VALIDATED, OrderStatus.RESERVED),
+    OrderStatus.PAID: (OrderStatus.VALIDATED, OrderStatus.RESERVED, OrderStatus.PAID),
+}
+WAYS |= {
+    OrderStatus.FULFILLED: (*WAYS[OrderStatus.PAID], OrderStatus.FULFILLED),
+    OrderStatus.SHIPPED: (*WAYS[OrderStatus.PAID], OrderStatus.FULFILLED, OrderStatus.SHIPPED),
+    OrderStatus.REJECTED: (OrderStatus.REJECTED,),
+    OrderStatus.OUT_OF_STOCK: (OrderStatus.VALIDATED, OrderStatus.OUT_OF_STOCK),
+    OrderStatus.PAYMENT_DECLINED: (*WAYS[OrderStatus.RESERVED], OrderStatus.PAYMENT_DECLINED),
+    OrderStatus.CANCELLED: (*WAYS[OrderStatus.PAID], OrderStatus.CANCELLED),
+    OrderStatus.FAILED: (*WAYS[OrderStatus.PAID], OrderStatus.FAILED),
+}
+
+
+@dataclass
+class Desk:
+    """Makes users, products and orders. A database connection for whoever asks for one."""
+
+    fresh: FreshDatabase
+    opened: list[Database] = field(default_factory=list)
+
+    def orders(self) -> Orders:
+        """With a connection of its own: one for each thread."""
+        self.opened.append(self.fresh.database())
+        return Orders(self.opened[-1])
+
+    def user(self) -> str:
+        database = self.fresh.database()
+        try:
+            return Users(database).create(f"{uuid.uuid4().hex}@darkroom.example", "Anna", "hash").id
+        finally:
+            database.close()
+
+    @functools.cached_property
+    def anybody(self) -> str:
+        """The user of orders of which it does not matter whose they are."""
+        return self.user()
+
+    def product(self, orders: Orders, stock: int = 10, **changes: Any) -> str:
+        product_id = f"t-{uuid.uuid4().hex[:12]}"
+        values: dict[str, Any] = {"price_minor": PRICE_MINOR, "currency": "EUR"} | changes
+        orders.offer(Product(product_id, "Test print", "matte", 100, 150, **values), stock)
+        return product_id
+
+    def new(self, user_id: str, *lines: tuple[str, int], **changes: Any) -> NewOrder:
+        """What a customer orders: (product, quantity) a line."""
+        values: dict[str, Any] = {
+            "user_id": user_id,
+            "recipient": "anna@darkroom.example",
+            "lines": tuple(NewLine(product, IMAGE_ID, quantity) for product, quantity in lines),
+            "payment_method": "sandbox-ok",
+            "delivery": DELIVERY,
+        }
+        return NewOrder(**values | changes)
+
+    def order_at(
+        self, orders: Orders, status: OrderStatus, *lines: tuple[str, int], user_id: str = ""
+    ) -> Order:
+        """An order that has gone its way to `status`."""
+        order = orders.create(self.new(user_id or self.anybody, *lines))
+        for step in WAYS[status]:
+            order = orders.advance(order.id, step)
+        return order
+
+    def held(self, orders: Orders, product_id: str) -> Mapping[str, int]:
+        """How many prints of the product the reservations say are in each state."""
+        with orders.database.transaction() as cursor:
+            cursor.execute(
+                "SELECT state, sum(quantity)::integer FROM reservations WHERE product_id = %s "
+                "GROUP BY state",
+                [product_id],
+            )
+            return Counter(dict(cursor.fetchall()))
+
+    def assert_balanced(self, orders: Orders, product_id: str, start: int) -> StockLevel:
+        """Nothing is lost, and what the stock says is what the orders hold. The stock."""
+        level = orders.books()[product_id]
+        held = self.held(orders, product_id)
+        assert level.on_hand + level.sold == start
+        assert (level.reserved, level.sold) == (held["reserved"], held["sold"])
+        assert level.available == start - held["sold"] - held["reserved"] >= 0
+        return level
+
+
+@pytest.fixture(scope="package")
+def desk(postgres: Postgres, cloud: Emulator) -> Desk:
+    fresh = fresh_database(postgres, LocalSession(cloud.endpoint))
+    database = fresh.database()
+    migrations.migrate(database)
+    database.close()
+    return Desk(fresh)
+
+
+@pytest.fixture(autouse=True)
+def _closed(desk: Desk) -> Iterator[None]:
+    yield
+    while desk.opened:
+        desk.opened.pop().close()
+
+
+@pytest.fixture
+def orders(desk: Desk) -> Orders:
+    return desk.orders()
+
+
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What comes of all calls, begun at the same moment: results or exceptions, in their order."""
+    start = threading.Barrier(len(calls), timeout=20)
+    outcomes: list[Any] = [None] * len(calls)
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        start.wait()
+        try:
+            outcomes[number] = call()
+        except Exception as error:  # noqa: BLE001  it is looked at by whoever called
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    return outcomes

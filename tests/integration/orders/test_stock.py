@@ -1,0 +1,317 @@
+"""Stock: whatever happens at once, nothing is sold twice, nothing is lost, nothing is kept.
+
+The property everywhere: available = start - sold - reserved, and the reservations say the same.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from functools import partial
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.orders.model import (
+    IllegalTransition,
+    Order,
+    OrderStatus,
+    OrderUnderWay,
+    OutOfStock,
+    StockLevel,
+    StockNotReserved,
+)
+from services.orders.store import Orders
+from services.platform.errors import PermanentError
+from tests.integration.orders.conftest import WAYS, Desk, at_once
+
+RESERVED, VALIDATED, PAID = OrderStatus.RESERVED, OrderStatus.VALIDATED, OrderStatus.PAID
+
+
+def validated(desk: Desk, orders: Orders, *lines: tuple[str, int]) -> Order:
+    return desk.order_at(orders, VALIDATED, *lines)
+
+
+def stock(on_hand: int, reserved: int, sold: int) -> StockLevel:
+    return StockLevel(on_hand, reserved, sold)
+
+
+def test_paper_is_reserved_then_sold(desk: Desk, orders: Orders) -> None:
+    product = desk.product(orders, 10)
+    # Two lines of one product are wanted together.
+    order = validated(desk, orders, (product, 3), (product, 4))
+    assert orders.books()[product] == stock(10, 0, 0)
+    orders.advance(order.id, RESERVED)
+    assert orders.books()[product] == stock(10, 7, 0)
+    (seen,) = [item for item in orders.products() if item.id == product]
+    assert seen.available == 3
+    orders.advance(order.id, PAID)
+    orders.advance(order.id, OrderStatus.FULFILLED)
+    assert desk.assert_balanced(orders, product, 10) == stock(3, 0, 7)
+    orders.advance(order.id, RESERVED)  # late, and twice
+    orders.advance(order.id, OrderStatus.FULFILLED)
+    assert desk.assert_balanced(orders, product, 10) == stock(3, 0, 7)
+
+
+def test_all_of_an_order_or_nothing(desk: Desk, orders: Orders) -> None:
+    plenty, scarce, unknown = (desk.product(orders, n) for n in (10, 2, 0))
+    order = validated(desk, orders, (plenty, 5), (scarce, 2), (scarce, 1), (unknown, 1))
+    with pytest.raises(OutOfStock) as caught:
+        orders.advance(order.id, RESERVED)
+    assert caught.value.missing == {scarce: (3, 2), unknown: (1, 0)}
+    for product, start in ((plenty, 10), (scarce, 2), (unknown, 0)):
+        assert desk.assert_balanced(orders, product, start) == stock(start, 0, 0)
+    found = orders.get(order.id)
+    assert found is not None
+    assert found.status is VALIDATED
+
+
+def test_the_last_print_can_be_sold(desk: Desk, orders: Orders) -> None:
+    product = desk.product(orders, 2)
+    orders.advance(validated(desk, orders, (product, 2)).id, RESERVED)
+    with pytest.raises(OutOfStock):
+        orders.advance(validated(desk, orders, (product, 1)).id, RESERVED)
+    assert desk.assert_balanced(orders, product, 2) == stock(2, 2, 0)
+
+
+@pytest.mark.parametrize("status", [status for status in WAYS if status.ended_badly])
+def test_an_end_without_prints_gives_the_paper_back_once(
+    desk: Desk, orders: Orders, status: OrderStatus
+) -> None:
+    product = desk.product(orders, 5)
+    order = desk.order_at(orders, status, (product, 3))
+    assert orders.books()[product] == stock(5, 0, 0)
+    # Another holds as much; a second release must not take it from there.
+    orders.advance(validated(desk, orders, (product, 3)).id, RESERVED)
+    for _ in range(2):
+        orders.release_stock(order.id)
+        orders.advance(order.id, status)
+    assert desk.assert_balanced(orders, product, 5) == stock(5, 3, 0)
+
+
+@pytest.mark.parametrize("status", [status for status in WAYS if not status.ended_badly])
+def test_no_paper_is_taken_from_an_order_that_goes_on(
+    desk: Desk, orders: Orders, status: OrderStatus
+) -> None:
+    product = desk.product(orders, 5)
+    order = desk.order_at(orders, status, (product, 3))
+    before = desk.assert_balanced(orders, product, 5)
+    with pytest.raises(OrderUnderWay):
+        orders.release_stock(order.id)
+    assert desk.assert_balanced(orders, product, 5) == before
+    if status is PAID:
+        orders.advance(order.id, OrderStatus.FULFILLED)
+        assert desk.assert_balanced(orders, product, 5) == stock(2, 0, 3)
+
+
+def test_what_is_not_held_cannot_be_used_up(desk: Desk, orders: Orders) -> None:
+    product = desk.product(orders, 5)
+    order = desk.order_at(orders, PAID, (product, 3))
+    with orders.database.transaction() as cursor:
+        cursor.execute("UPDATE reservations SET state = 'released' WHERE order_id = %s", [order.id])
+        cursor.execute("UPDATE stock SET reserved = 0 WHERE product_id = %s", [product])
+    with pytest.raises(StockNotReserved, match="got released"):
+        orders.advance(order.id, OrderStatus.FULFILLED)
+    with orders.database.transaction() as cursor:
+        cursor.execute("DELETE FROM reservations WHERE order_id = %s", [order.id])
+    with pytest.raises(StockNotReserved, match="got none"):
+        orders.advance(order.id, OrderStatus.FULFILLED)
+    assert orders.books()[product] == stock(5, 0, 0)
+
+
+def test_postgres_itself_refuses_to_oversell(desk: Desk, orders: Orders) -> None:
+    product = desk.product(orders, 5)
+    for column, value in (("reserved", 6), ("reserved", -1), ("sold", -1), ("on_hand", -1)):
+        with pytest.raises(psycopg2.errors.CheckViolation), orders.database.transaction() as cursor:
+            cursor.execute(
+                f"UPDATE stock SET {column} = %s WHERE product_id = %s",  # noqa: S608
+                [value, product],
+            )
+
+
+def test_a_delivery_adds_to_the_stock(desk: Desk, orders: Orders) -> None:
+    product = desk.product(orders, 2)
+    orders.advance(validated(desk, orders, (product, 2)).id, RESERVED)
+    (now,) = [item for item in orders.products() if item.id == product]
+    orders.offer(now, 3)
+    assert desk.assert_balanced(orders, product, 5) == stock(5, 2, 0)
+
+
+# -- at once
+
+
+def test_more_want_it_than_there_is(desk: Desk, orders: Orders) -> None:
+    """40 orders of one to three prints, eight at a time, for 25."""
+    product = desk.product(orders, 25)
+    sizes = [1 + n % 3 for n in range(40)]
+    waiting = [validated(desk, orders, (product, size)) for size in sizes]
+    queue = list(zip(waiting, sizes, strict=True))
+    random.Random(1).shuffle(queue)
+    lock, sold = threading.Lock(), Counter[str]()
+
+    def work() -> None:
+        own = desk.orders()
+        while True:
+            with lock:
+                if not queue:
+                    return
+                order, size = queue.pop()
+            try:
+                own.advance(order.id, RESERVED)
+            except OutOfStock as error:
+                (wanted, available) = error.missing[product]
+                assert wanted == size > available
+                sold["refused"] += 1
+            else:
+                sold["prints"] += size
+
+    outcomes = at_once([work] * 8)
+    assert outcomes == [None] * 8
+    level = desk.assert_balanced(orders, product, 25)
+    assert level.reserved == sold["prints"]
+    # Nobody was refused what was there.
+    assert level.available < 3
+    assert sold["refused"] > 0
+
+
+def test_orders_of_the_same_products_never_wait_for_each_other_in_a_circle(
+    desk: Desk, orders: Orders
+) -> None:
+    products = [desk.product(orders, 1000) for _ in range(4)]
+    chance = random.Random(2)
+
+    def lines() -> list[tuple[str, int]]:
+        return [(product, 1) for product in chance.sample(products, 4)]
+
+    waiting = [[validated(desk, orders, *lines()) for _ in range(12)] for _ in range(6)]
+
+    def work(mine: list[Order], last: OrderStatus) -> None:
+        own = desk.orders()
+        for order in mine:
+            own.advance(order.id, RESERVED)
+            own.advance(order.id, PAID)
+            own.advance(order.id, last)
+
+    outcomes = at_once(
+        [
+            partial(work, mine, last)
+            for mine, last in zip(
+                waiting, [OrderStatus.FULFILLED, OrderStatus.CANCELLED] * 3, strict=True
+            )
+        ]
+    )
+    assert outcomes == [None] * 6
+    for product in products:
+        assert desk.assert_balanced(orders, product, 1000) == stock(1000 - 36, 0, 36)
+
+
+@pytest.mark.parametrize("start", [VALIDATED, RESERVED, PAID])
+def test_a_cancellation_and_the_workflow_race(
+    desk: Desk, orders: Orders, start: OrderStatus
+) -> None:
+    """CheckInventory, ProcessPayment or FulfillOrder moves the order on while the customer cancels
+    it: one is first, and the books say which."""
+    onward = {VALIDATED: RESERVED, RESERVED: PAID, PAID: OrderStatus.FULFILLED}[start]
+    product, customer, workflow = desk.product(orders, 200), desk.orders(), desk.orders()
+    ends: Counter[str] = Counter()
+    sold = 0
+    for _ in range(25):
+        order = desk.order_at(orders, start, (product, 1))
+        moved, cancelled = at_once(
+            [
+                partial(workflow.advance, order.id, onward),
+                partial(customer.advance, order.id, OrderStatus.CANCELLED),
+            ]
+        )
+        found = orders.get(order.id)
+        assert found is not None
+        ends[found.status] += 1
+        steps = [step.to for step in orders.transitions(order.id)]
+        if found.status is OrderStatus.CANCELLED:
+            assert isinstance(cancelled, Order)
+            # Moved before it, or refused after it.
+            assert (onward in steps) == isinstance(moved, Order)
+            assert isinstance(moved, Order | IllegalTransition)
+            assert onward is not OrderStatus.FULFILLED or onward not in steps
+        else:
+            assert found.status is OrderStatus.FULFILLED
+            assert isinstance(cancelled, IllegalTransition)
+            sold += 1
+        assert len(steps) == len(set(steps))
+        desk.assert_balanced(orders, product, 200)
+    assert desk.assert_balanced(orders, product, 200) == stock(200 - sold, 0, sold)
+    if start is not PAID:
+        assert ends == {OrderStatus.CANCELLED: 25}
+
+
+def test_a_release_that_comes_from_everywhere_counts_once(desk: Desk, orders: Orders) -> None:
+    """FailOrder, ReleaseStock and the customer, all at the same moment, of many orders."""
+    product = desk.product(orders, 50)
+    held = [desk.order_at(orders, RESERVED, (product, 2)) for _ in range(10)]
+    others = [desk.order_at(orders, RESERVED, (product, 2)) for _ in range(5)]
+    own = [desk.orders() for _ in range(4)]
+    for order in held:
+        outcomes = at_once(
+            [
+                partial(own[0].advance, order.id, OrderStatus.FAILED),
+                partial(own[1].advance, order.id, OrderStatus.CANCELLED),
+                partial(own[2].release_stock, order.id),
+                partial(own[3].release_stock, order.id),
+            ]
+        )
+        assert sum(isinstance(outcome, Order) for outcome in outcomes) == 1
+        assert all(
+            outcome is None or isinstance(outcome, Order | IllegalTransition | OrderUnderWay)
+            for outcome in outcomes
+        )
+    assert desk.assert_balanced(orders, product, 50) == stock(50, 2 * len(others), 0)
+
+
+# -- whatever is tried, in whatever order
+
+MOVES = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from([*OrderStatus, "release"]),
+    ),
+    max_size=30,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(moves=MOVES, start=st.integers(0, 6))
+def test_whatever_is_tried_the_books_balance(
+    desk: Desk, orders: Orders, moves: list[tuple[int, OrderStatus | str]], start: int
+) -> None:
+    product, user = desk.product(orders, start), desk.user()
+    made = [orders.create(desk.new(user, (product, 1 + n))) for n in range(4)]
+    for number, move in moves:
+        order_id = made[number].id
+        try:
+            if isinstance(move, OrderStatus):
+                orders.advance(order_id, move)
+            else:
+                orders.release_stock(order_id)
+        except PermanentError:
+            pass
+        level = orders.books()[product]
+        assert level.on_hand + level.sold == start
+        assert level.available >= 0
+    desk.assert_balanced(orders, product, start)
+    ended = [orders.get(order.id) for order in made]
+    assert orders.books()[product].sold == sum(
+        order.lines[0].quantity
+        for order in ended
+        if order and order.status in (OrderStatus.FULFILLED, OrderStatus.SHIPPED)
+    )
+    assert orders.books()[product].reserved == sum(
+        order.lines[0].quantity for order in ended if order and order.status in (RESERVED, PAID)
+    )
