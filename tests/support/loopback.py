@@ -123,7 +123,8 @@ def forward(url: str, request: Received) -> Reply:
 @dataclass
 class Wire:
     """Between a client and the server at `url`. `faults` are used up, one a request that `ends`
-    with the given path: "lost" never arrives, "late" arrives and is answered after so long."""
+    with the given path: "lost" never arrives, "late" arrives and is answered after so long, and any
+    other is none."""
 
     url: str
     late_seconds: float

@@ -1,0 +1,106 @@
+"""The two providers, as the processes they are, and a lab's resources."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from services.local import emulator as emulators
+from services.local import payment_provider, topology
+from services.local.payment_provider import PaymentProvider
+from services.local.provision import Payments, provision
+from services.local.session import LocalSession
+from services.local.state import PROJECT
+from services.payments.sandbox_gateway import SandboxGateway
+from services.payments.stripe_gateway import StripeGateway
+from services.platform import manifest
+from tests.integration.conftest import Provisioned
+from tests.support import localstripe
+from tests.support.localstripe import LocalStripe
+from tests.support.loopback import Received, Reply, Served, serving
+
+WEBHOOK_SECRET = "whsec_of_the_lab"
+SANDBOX_KEY = "key-of-the-lab"
+# How late the sandbox answers when it is late, and how long its clients wait: in proportion.
+SLOW_SECONDS, TIMEOUT_SECONDS = 1.2, 0.5
+
+
+class Inbox:
+    """Takes webhooks; `refuse` so many of them first."""
+
+    def __init__(self) -> None:
+        self.refuse = 0
+        self.taken: list[Received] = []
+
+    def respond(self, request: Received) -> Reply:
+        if self.refuse > 0:
+            self.refuse -= 1
+            return Reply(503)
+        self.taken.append(request)
+        return Reply(200)
+
+
+@pytest.fixture(scope="session")
+def inbox_server() -> Iterator[tuple[Served, Inbox]]:
+    inbox = Inbox()
+    with serving(inbox.respond) as served:
+        yield served, inbox
+
+
+@pytest.fixture
+def inbox(inbox_server: tuple[Served, Inbox]) -> Inbox:
+    _, inbox = inbox_server
+    inbox.refuse = 0
+    inbox.taken.clear()
+    return inbox
+
+
+@pytest.fixture(scope="session")
+def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, inbox_server: tuple[Served, Inbox]
+) -> Iterator[PaymentProvider]:
+    """One sandbox for all tests, which tell their orders apart."""
+    with payment_provider.running(
+        tmp_path_factory.mktemp("sandbox"),
+        api_key=SANDBOX_KEY,
+        webhook_secret=WEBHOOK_SECRET,
+        webhook_url=inbox_server[0].url,
+        slow_seconds=SLOW_SECONDS,
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stripe(
+    tmp_path_factory: pytest.TempPathFactory, inbox_server: tuple[Served, Inbox]
+) -> Iterator[LocalStripe]:
+    """One localstripe for all tests, which tell their orders apart."""
+    with localstripe.running(tmp_path_factory.mktemp("localstripe") / "log") as running:
+        running.send_webhooks_to(inbox_server[0].url, WEBHOOK_SECRET)
+        yield running
+
+
+@pytest.fixture
+def stripe_gateway(stripe: LocalStripe) -> StripeGateway:
+    return StripeGateway(localstripe.API_KEY, timeout_seconds=10, url=stripe.url)
+
+
+@pytest.fixture
+def sandbox_gateway(sandbox: PaymentProvider) -> SandboxGateway:
+    return SandboxGateway(sandbox.url, SANDBOX_KEY, TIMEOUT_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def resources(cloud: emulators.Emulator) -> Provisioned:
+    """One lab's resources for all tests, which tell their orders apart."""
+    session = LocalSession(cloud.endpoint)
+    made = provision(
+        session,
+        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
+        manifest.load_all(PROJECT / "images"),
+        prefix=f"t{uuid.uuid4().hex[:8]}",
+        payments=Payments(SANDBOX_KEY, WEBHOOK_SECRET),
+    )
+    return Provisioned(session, made)

@@ -1,0 +1,227 @@
+"""The sandbox's gateway against the sandbox's process: everything a method asks for happens."""
+
+from __future__ import annotations
+
+import signal
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local import payment_provider
+from services.local.emulator import free_port
+from services.local.payment_provider import Method, PaymentProvider
+from services.payments.configuration import Provider
+from services.payments.model import Charge, PaymentDeclined, PaymentVoided
+from services.payments.sandbox_gateway import SandboxGateway
+from services.payments.webhooks import Notice, NoticeKind, Webhook
+from services.platform.errors import ConfigurationError, PermanentError, TransientError
+from tests.integration.payments.conftest import (
+    SANDBOX_KEY,
+    SLOW_SECONDS,
+    TIMEOUT_SECONDS,
+    WEBHOOK_SECRET,
+    Inbox,
+)
+
+AMOUNT = 1995
+
+
+@pytest.fixture
+def order() -> str:
+    return str(uuid.uuid4())
+
+
+def opened(gateway: SandboxGateway, order: str, method: Method = Method.OK) -> str:
+    return gateway.open(order, AMOUNT, "EUR", method.value, f"payment#{order}")
+
+
+def statuses(sandbox: PaymentProvider, order: str) -> list[str]:
+    return [payment["status"] for payment in sandbox.payments(order)]
+
+
+def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> list[Notice]:
+    """What the webhooks of an order say, when so many have come and no more come after them."""
+    give_up_at = time.monotonic() + 10
+    while True:
+        found = [r for r in list(inbox.taken) if order.encode() in r.body]
+        if len(found) >= count:
+            break
+        assert time.monotonic() < give_up_at, f"expected {count} webhooks, got {len(found)}"
+        time.sleep(0.02)
+    time.sleep(settle_seconds)
+    found = [r for r in list(inbox.taken) if order.encode() in r.body]
+    webhook = Webhook(Provider.SANDBOX, WEBHOOK_SECRET)
+    return [webhook.open(r.headers, r.body, time.time()) for r in found]
+
+
+def test_the_way_of_a_payment(
+    sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
+) -> None:
+    payment = opened(sandbox_gateway, order)
+    assert opened(sandbox_gateway, order) == payment
+    assert statuses(sandbox, order) == ["open"]
+    charge = Charge(payment, AMOUNT, "EUR")
+    assert {sandbox_gateway.confirm(payment, "key") for _ in range(3)} == {charge}
+    assert sandbox_gateway.cancel(payment) == charge
+    refunds = {sandbox_gateway.refund(charge, "refund") for _ in range(3)}
+    assert len(refunds) == 1
+    assert statuses(sandbox, order) == ["charged"]
+    assert [(one.kind, one.payment_id, one.amount_minor, one.currency)
+            for one in told(inbox, order, 2)] == [
+        (NoticeKind.RECEIVED, payment, AMOUNT, "EUR"),
+        (NoticeKind.REFUNDED, payment, AMOUNT, "EUR"),
+    ]  # fmt: skip
+
+
+def test_declined(
+    sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
+) -> None:
+    payment = opened(sandbox_gateway, order, Method.DECLINED)
+    for _ in range(2):
+        with pytest.raises(PaymentDeclined, match="card_declined"):
+            sandbox_gateway.confirm(payment, "key")
+    assert sandbox_gateway.cancel(payment) is None
+    assert statuses(sandbox, order) == ["declined"]
+    (notice,) = told(inbox, order, 1)
+    assert notice.kind is NoticeKind.DECLINED
+
+
+def test_called_off(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str) -> None:
+    payment = opened(sandbox_gateway, order)
+    assert [sandbox_gateway.cancel(payment) for _ in range(2)] == [None, None]
+    with pytest.raises(PaymentVoided):
+        sandbox_gateway.confirm(payment, "key")
+    with pytest.raises(PermanentError):
+        sandbox_gateway.refund(Charge(payment, AMOUNT, "EUR"), "refund")
+    assert statuses(sandbox, order) == ["cancelled"]
+
+
+def test_refusals(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str) -> None:
+    with pytest.raises(PaymentDeclined, match="unknown_payment_method"):
+        sandbox_gateway.open(order, AMOUNT, "EUR", "pm_card_visa", "key")
+    with pytest.raises(PermanentError):
+        sandbox_gateway.confirm("pay_0", "key")
+    opened(sandbox_gateway, order)
+    with pytest.raises(PermanentError, match="key_reused"):
+        sandbox_gateway.open(order, AMOUNT + 1, "EUR", "sandbox-ok", f"payment#{order}")
+    with pytest.raises(ConfigurationError):
+        opened(SandboxGateway(sandbox.url, "another key", TIMEOUT_SECONDS), order)
+
+
+@pytest.mark.parametrize(
+    ("method", "after_one", "answers_then"),
+    [
+        (Method.TIMEOUT, "charged", True),
+        (Method.TIMEOUT_UNCHARGED, "open", True),
+        (Method.TIMEOUT_ALWAYS, "charged", False),
+        (Method.UNAVAILABLE, "open", False),
+    ],
+)
+def test_no_answer(
+    sandbox: PaymentProvider,
+    sandbox_gateway: SandboxGateway,
+    order: str,
+    method: Method,
+    after_one: str,
+    answers_then: bool,
+) -> None:
+    payment = opened(sandbox_gateway, order, method)
+    with pytest.raises(TransientError):
+        sandbox_gateway.confirm(payment, "key")
+    assert statuses(sandbox, order) == [after_one]
+    if answers_then:
+        assert sandbox_gateway.confirm(payment, "key") == Charge(payment, AMOUNT, "EUR")
+    else:
+        with pytest.raises(TransientError):
+            sandbox_gateway.confirm(payment, "key")
+    # It can always be called off, and what became of it is told.
+    charged = statuses(sandbox, order) == ["charged"]
+    assert sandbox_gateway.cancel(payment) == (Charge(payment, AMOUNT, "EUR") if charged else None)
+
+
+@pytest.mark.parametrize(
+    ("method", "copies"), [(Method.OK, 1), (Method.DOUBLE, 2), (Method.WEBHOOK_LOST, 0)]
+)
+def test_webhooks_come_once_twice_or_never(
+    sandbox_gateway: SandboxGateway, inbox: Inbox, order: str, method: Method, copies: int
+) -> None:
+    sandbox_gateway.confirm(opened(sandbox_gateway, order, method), "key")
+    found = told(inbox, order, copies, settle_seconds=0.3)
+    assert len(found) == copies
+    # The same notice, for whoever keeps a record of what was taken.
+    assert len({one.id for one in found}) <= 1
+
+
+def test_a_webhook_may_come_before_the_answer(
+    sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
+) -> None:
+    """For several at once, none of which waits for another."""
+    patient = SandboxGateway(sandbox_gateway.url, SANDBOX_KEY, 10)
+    orders = [f"{order}-{n}" for n in range(8)]
+
+    def pay(one: str) -> int:
+        patient.confirm(opened(patient, one, Method.WEBHOOK_FIRST), "key")
+        return sum(one.encode() in r.body for r in list(inbox.taken))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(pay, orders)) == [1] * 8
+
+
+def test_a_webhook_is_sent_until_it_is_taken(
+    sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
+) -> None:
+    inbox.refuse = 1
+    sandbox_gateway.confirm(opened(sandbox_gateway, order), "key")
+    (notice,) = told(inbox, order, 1)
+    assert notice.order_id == order
+    assert inbox.refuse == 0
+
+
+@pytest.mark.parametrize("method", [Method.OK, Method.TIMEOUT])
+def test_many_confirmations_at_once_are_one_charge(
+    sandbox: PaymentProvider, inbox: Inbox, order: str, method: Method
+) -> None:
+    patient = SandboxGateway(sandbox.url, SANDBOX_KEY, SLOW_SECONDS * 4)
+
+    def pay(_: int) -> Charge:
+        return patient.confirm(opened(patient, order, method), "key")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(pay, range(8)))) == 1
+    (payment,) = sandbox.payments(order)
+    assert (payment["status"], payment["confirmations"]) == ("charged", 8)
+    assert len(told(inbox, order, 1, settle_seconds=0.2)) == 1
+
+
+def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
+    def begin(port: int) -> PaymentProvider:
+        return payment_provider.start(
+            port,
+            tmp_path / "book",
+            tmp_path / "log",
+            api_key=SANDBOX_KEY,
+            webhook_secret=WEBHOOK_SECRET,
+        )
+
+    provider = begin(free_port())
+    gateway = SandboxGateway(provider.url, SANDBOX_KEY, TIMEOUT_SECONDS)
+    charge = gateway.confirm(opened(gateway, order), "key")
+    provider.process.send_signal(signal.SIGKILL)
+    provider.process.wait(10)
+    with pytest.raises(TransientError):
+        gateway.confirm(charge.payment_id, "key")
+    provider = begin(provider.port)
+    try:
+        assert opened(gateway, order) == charge.payment_id
+        assert gateway.confirm(charge.payment_id, "key") == charge
+        books: list[dict[str, Any]] = provider.payments()
+        assert [one["status"] for one in books] == ["charged"]
+    finally:
+        payment_provider.stop(provider)
+    log = (tmp_path / "log").read_text()
+    assert SANDBOX_KEY not in log
+    assert WEBHOOK_SECRET not in log
