@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 
 from services.platform.idempotency import (
@@ -80,6 +83,8 @@ def test_an_owner_that_outlived_its_lease_cannot_touch_its_successor(
         store.complete(first, "late")
     with pytest.raises(LostClaimError):
         store.release(first)
+    with pytest.raises(LostClaimError):
+        store.abandon(first)
     store.complete(second, "right")
     with pytest.raises(LostClaimError):
         store.complete(first, "later still")
@@ -126,3 +131,62 @@ def test_run_once_replays_and_gives_the_key_back_on_an_error(store: IdempotencyS
     for _ in range(2):
         assert store.run_once("k", "p", lambda: calls.append("done") or "result") == "result"
     assert calls == ["failed", "done"]
+
+
+def test_of_many_who_claim_at_once_one_gets_it(store: IdempotencyStore, clock: Clock) -> None:
+    def claim(_: int) -> Claim | None:
+        try:
+            found = store.claim("k", "p")
+        except AlreadyInProgressError:
+            return None
+        assert isinstance(found, Claim)
+        return found
+
+    # When it is free, and when a dead owner's lease is over.
+    for takes_over in (False, True):
+        with ThreadPoolExecutor(8) as pool:
+            (won,) = filter(None, pool.map(claim, range(16)))
+        assert won.takes_over == takes_over
+        clock.now += LEASE_SECONDS + 1
+
+
+def test_records_leave_the_table_by_themselves(
+    store: IdempotencyStore, provisioned: Provisioned, clock: Clock
+) -> None:
+    """By the attribute that the table's time to live is set to; counted anew from the result."""
+    client = provisioned.session.client("dynamodb")
+
+    def expires_at() -> int:
+        item = client.get_item(TableName=store.table, Key={"key": {"S": "k"}}, ConsistentRead=True)[
+            "Item"
+        ]
+        return int(item[attribute]["N"])
+
+    declared: dict[str, Any] = client.describe_time_to_live(TableName=store.table)
+    assert declared["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED"
+    attribute = declared["TimeToLiveDescription"]["AttributeName"]
+    claim = claimed(store)
+    assert expires_at() == clock.now + KEEP_SECONDS
+    clock.now += 10
+    store.complete(claim, "done")
+    assert expires_at() == clock.now + KEEP_SECONDS
+
+
+def test_a_payload_is_the_same_however_it_is_written(store: IdempotencyStore) -> None:
+    claim = claimed(store, {"amount": 1, "order": {"id": "ö", "lines": [1, 2]}})
+    store.complete(claim, None)
+    assert store.claim("k", {"order": {"lines": [1, 2], "id": "ö"}, "amount": 1}) == Completed(None)
+    with pytest.raises(PayloadMismatchError):
+        store.claim("k", {"order": {"lines": [2, 1], "id": "ö"}, "amount": 1})
+
+
+def test_a_payload_is_not_kept(store: IdempotencyStore, provisioned: Provisioned) -> None:
+    """It may be a customer's: only its hash is in the table."""
+    claimed(store, {"email": "anna@darkroom.example"})
+    found = provisioned.session.client("dynamodb").scan(TableName=store.table)["Items"]
+    assert "anna" not in str(found)
+
+
+def test_keys_do_not_share_anything(store: IdempotencyStore) -> None:
+    store.complete(claimed(store), "k's")
+    assert isinstance(store.claim("another", "another payload"), Claim)
