@@ -1,0 +1,254 @@
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/darkroom-process-image" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/ecs/darkroom-process-image" }
+  }
+  mock_resource "aws_appautoscaling_policy" {
+    defaults = { arn = "arn:aws:autoscaling:eu-central-1:123456789012:scalingPolicy:1" }
+  }
+}
+
+variables {
+  name        = "process-image"
+  image_uri   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+  cluster_arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/darkroom"
+  queue = {
+    name            = "darkroom-process-image"
+    url             = "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-process-image"
+    dead_letter_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-process-image-dead-letters"
+  }
+  environment        = { IMAGES_TABLE = "darkroom-images" }
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  security_group_ids = ["sg-1"]
+  policy_statements = [
+    { sid = "TakeMessages", actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] },
+  ]
+  manifest = { memory_mib = 1769, timeout_seconds = 60 }
+}
+
+run "the_image_works_on_its_queue" {
+  command = apply
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].command == ["worker"] && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].image == var.image_uri
+    error_message = "expected the function's own image, as a worker"
+  }
+  assert {
+    condition = { for v in jsondecode(aws_ecs_task_definition.this.container_definitions)[1].environment : v.name => v.value } == {
+      IMAGES_TABLE                 = "darkroom-images"
+      WORKER_QUEUE_URL             = var.queue.url
+      WORKER_DEAD_LETTER_QUEUE_URL = var.queue.dead_letter_url
+      WORKER_CONCURRENCY           = "1"
+      WORKER_DRAIN_SECONDS         = "70"
+    }
+    error_message = "expected the function's environment and the worker's"
+  }
+}
+
+run "a_task_as_large_as_the_function" {
+  command = apply
+
+  assert {
+    condition     = aws_ecs_task_definition.this.cpu == "1024" && aws_ecs_task_definition.this.memory == "2048"
+    error_message = "expected one CPU, and memory for the function and the worker"
+  }
+}
+
+run "four_environments_a_task" {
+  command = apply
+
+  variables {
+    concurrency  = 4
+    architecture = "arm64"
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.this.cpu == "4096" && aws_ecs_task_definition.this.memory == "8192" && aws_ecs_task_definition.this.runtime_platform[0].cpu_architecture == "ARM64"
+    error_message = "expected four CPUs of the image's processor"
+  }
+}
+
+run "a_small_function" {
+  command = apply
+
+  variables {
+    manifest = { memory_mib = 256, timeout_seconds = 30 }
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.this.cpu == "256" && aws_ecs_task_definition.this.memory == "512"
+    error_message = "expected the smallest task"
+  }
+}
+
+run "no_task_is_that_large" {
+  command = plan
+
+  variables {
+    concurrency = 256
+  }
+
+  expect_failures = [aws_ecs_task_definition.this]
+}
+
+run "it_drains_before_ecs_kills" {
+  command = apply
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].stopTimeout == 75
+    error_message = "expected the function's timeout and some"
+  }
+}
+
+run "fargate_waits_two_minutes_at_most" {
+  command = apply
+
+  variables {
+    manifest = { memory_mib = 2048, timeout_seconds = 180 }
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].stopTimeout == 120 && contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[1].environment, { name = "WORKER_DRAIN_SECONDS", value = "115" })
+    error_message = "expected Fargate's limit, and the drain within"
+  }
+}
+
+run "a_drain_that_ecs_would_cut" {
+  command = plan
+
+  variables {
+    drain_seconds = 75
+  }
+
+  expect_failures = [aws_ecs_task_definition.this]
+}
+
+run "least_rights" {
+  command = apply
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.task.policy).Statement == [{ Sid = "TakeMessages", Effect = "Allow", Action = ["sqs:ReceiveMessage"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] }]
+    error_message = "expected the function's grants and nothing else"
+  }
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "PullImage"]) == ["arn:aws:ecr:eu-central-1:123456789012:repository/darkroom/process-image"]
+    error_message = "expected ECS to pull this function's image only"
+  }
+  assert {
+    condition     = aws_iam_role.task.name == "darkroom-process-image" && jsondecode(aws_iam_role.task.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    error_message = "expected the function's name, for this account's tasks"
+  }
+}
+
+run "it_writes_to_tmp_only_and_is_nobody" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for c in jsondecode(aws_ecs_task_definition.this.container_definitions) : c.readonlyRootFilesystem && one(c.mountPoints).containerPath == "/tmp"
+    ])
+    error_message = "expected a read-only root, and /tmp"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].user == "10001:10001" && alltrue([for c in jsondecode(aws_ecs_task_definition.this.container_definitions) : c.linuxParameters.capabilities.drop == ["ALL"]])
+    error_message = "expected a user without rights"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].dependsOn == [{ containerName = "prepare", condition = "SUCCESS" }]
+    error_message = "expected /tmp to be opened before"
+  }
+}
+
+run "a_bad_image_is_taken_back" {
+  command = apply
+
+  assert {
+    condition     = aws_ecs_service.this.deployment_circuit_breaker[0].enable && aws_ecs_service.this.deployment_circuit_breaker[0].rollback && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].healthCheck.command == ["CMD", "/darkroom-entrypoint.sh", "worker", "health"]
+    error_message = "expected the circuit breaker, and the worker's own word for its health"
+  }
+}
+
+run "tasks_by_backlog_to_zero_and_back" {
+  command = apply
+
+  variables {
+    maximum_tasks    = 4
+    backlog_per_task = 50
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.this[0].min_capacity == 0 && aws_appautoscaling_target.this[0].max_capacity == 4 && aws_appautoscaling_target.this[0].resource_id == "service/darkroom/darkroom-process-image"
+    error_message = "expected zero to four tasks"
+  }
+  assert {
+    # 50 messages: 49 above the threshold of one, a task; 51: 50 above, two tasks.
+    condition = [
+      for b in [1, 50, 51, 150, 151, 10000] : one([
+        for s in aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment : s.scaling_adjustment
+        if b - 1 >= tonumber(s.metric_interval_lower_bound) && b - 1 < try(tonumber(coalesce(s.metric_interval_upper_bound)), 1e9)
+      ])
+    ] == [1, 1, 2, 3, 4, 4]
+    error_message = "expected a task for each 50 messages, four at most"
+  }
+  assert {
+    condition     = one(aws_appautoscaling_policy.idle[0].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 0 && aws_cloudwatch_metric_alarm.idle[0].evaluation_periods == 10
+    error_message = "expected nothing to run after ten idle minutes"
+  }
+  assert {
+    condition = toset([for q in aws_cloudwatch_metric_alarm.backlog[0].metric_query : one(q.metric[*].metric_name)]) == toset([
+      null, "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
+    ])
+    error_message = "expected what waits and what is worked on to count"
+  }
+}
+
+run "many_tasks_in_twenty_steps" {
+  command = apply
+
+  variables {
+    minimum_tasks = 2
+    maximum_tasks = 100
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment) == 20 && max([for s in aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment : s.scaling_adjustment]...) == 100 && aws_appautoscaling_target.this[0].min_capacity == 2
+    error_message = "expected no more steps than there may be, up to the maximum"
+  }
+}
+
+run "spot" {
+  command = apply
+
+  variables {
+    spot_enabled = true
+  }
+
+  assert {
+    condition     = one(aws_ecs_service.this.capacity_provider_strategy).capacity_provider == "FARGATE_SPOT"
+    error_message = "expected Spot"
+  }
+}
+
+run "without_scaling" {
+  command = apply
+
+  variables {
+    autoscaling_enabled = false
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.backlog) == 0 && aws_ecs_service.this.desired_count == 0
+    error_message = "expected a service alone"
+  }
+}

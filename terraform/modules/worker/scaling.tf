@@ -1,0 +1,150 @@
+# As many tasks as the backlog needs, to zero and back.
+#
+# The backlog counts what waits and what is worked on, so that a task is not taken away from its
+# messages. Each step of the alarm's policy is the number of tasks for so much backlog: a fixed map, not
+# a change of what there is, so it comes out the same however often it is evaluated, and it works from
+# zero, where a backlog for each task cannot be computed.
+
+locals {
+  # At most 20 steps: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-limits.html
+  steps      = min(20, var.maximum_tasks)
+  tasks      = [for i in range(local.steps) : max(1, var.minimum_tasks, ceil(var.maximum_tasks * (i + 1) / local.steps))]
+  capacities = [for i in range(local.steps) : ceil(var.maximum_tasks * (i + 1) / local.steps)]
+
+  cluster_name = element(split("/", var.cluster_arn), length(split("/", var.cluster_arn)) - 1)
+  backlog = {
+    waiting   = "ApproximateNumberOfMessagesVisible"
+    in_flight = "ApproximateNumberOfMessagesNotVisible"
+  }
+}
+
+resource "aws_appautoscaling_target" "this" {
+  count = var.autoscaling_enabled ? 1 : 0
+
+  service_namespace  = "ecs"
+  resource_id        = "service/${local.cluster_name}/${aws_ecs_service.this.name}"
+  scalable_dimension = "ecs:service:DesiredCount"
+  min_capacity       = var.minimum_tasks
+  max_capacity       = var.maximum_tasks
+  tags               = var.tags
+}
+
+resource "aws_appautoscaling_policy" "backlog" {
+  count = var.autoscaling_enabled ? 1 : 0
+
+  name               = "${local.service_name}-backlog"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.this[0].service_namespace
+  resource_id        = aws_appautoscaling_target.this[0].resource_id
+  scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ExactCapacity"
+    metric_aggregation_type = "Maximum"
+    cooldown                = 60
+
+    # Bounds are above the alarm's threshold, which is one message.
+    dynamic "step_adjustment" {
+      for_each = range(local.steps)
+
+      content {
+        scaling_adjustment          = local.tasks[step_adjustment.value]
+        metric_interval_lower_bound = step_adjustment.value == 0 ? 0 : local.capacities[step_adjustment.value - 1] * var.backlog_per_task
+        metric_interval_upper_bound = step_adjustment.value == local.steps - 1 ? null : local.capacities[step_adjustment.value] * var.backlog_per_task
+      }
+    }
+  }
+}
+
+resource "aws_appautoscaling_policy" "idle" {
+  count = var.autoscaling_enabled ? 1 : 0
+
+  name               = "${local.service_name}-idle"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.this[0].service_namespace
+  resource_id        = aws_appautoscaling_target.this[0].resource_id
+  scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ExactCapacity"
+    metric_aggregation_type = "Maximum"
+    cooldown                = 60
+
+    step_adjustment {
+      scaling_adjustment          = var.minimum_tasks
+      metric_interval_upper_bound = 0
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "backlog" {
+  count = var.autoscaling_enabled ? 1 : 0
+
+  alarm_name          = "${local.service_name}-backlog"
+  alarm_description   = "Sets how many tasks work on the queue. Being in alarm is its work, not a failure."
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_appautoscaling_policy.backlog[0].arn]
+  tags                = var.tags
+
+  metric_query {
+    id          = "backlog"
+    expression  = "waiting + in_flight"
+    label       = "messages"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.backlog
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.queue.name }
+        period      = 60
+        stat        = "Maximum"
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "idle" {
+  count = var.autoscaling_enabled ? 1 : 0
+
+  alarm_name          = "${local.service_name}-idle"
+  alarm_description   = "Takes the tasks away when there is nothing to do. Being in alarm is its work, not a failure."
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  evaluation_periods  = var.idle_minutes
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_appautoscaling_policy.idle[0].arn]
+  tags                = var.tags
+
+  metric_query {
+    id          = "backlog"
+    expression  = "waiting + in_flight"
+    label       = "messages"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.backlog
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.queue.name }
+        period      = 60
+        stat        = "Maximum"
+      }
+    }
+  }
+}
