@@ -23,6 +23,7 @@ counts attempts; a function that dies says nothing, and its message comes back a
 
 from __future__ import annotations
 
+import contextvars
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,9 @@ _NOT_AWAITED: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidTok
 # Two heartbeats may be lost without the state giving up.
 _BEATS_PER_HEARTBEAT: Final = 3
 _SHORTEST_BEAT_SECONDS: Final = 0.2
+# A state's longest HeartbeatSeconds:
+# https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+_HEARTBEAT_SECONDS_MAX: Final = 99_999_999
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Task:
     token: str = field(repr=False)
     state: str
     heartbeat_seconds: float
-    message: Message
+    message: Message = field(repr=False)  # the token is in its body
 
 
 Work = Callable[[Mapping[str, Any], Task], Mapping[str, Any] | None]
@@ -94,7 +98,7 @@ class _Runner:
         try:
             with self._beating(task):
                 result = self.work(given, task)
-            output = json.dumps(result if result is not None else {})
+            output = json.dumps(result if result is not None else {}, allow_nan=False)
             if len(output) > OUTPUT_MAX_BYTES:  # ASCII: as many bytes
                 raise _ResultTooLargeError(
                     f"expected a result of at most {OUTPUT_MAX_BYTES} bytes, got {len(output)}; "
@@ -143,7 +147,9 @@ class _Runner:
                     # One that is lost does not matter, and the next may get through.
                     logging.logger().warning("heartbeat-lost", exc_info=True)
 
-        thread = threading.Thread(target=beat, name="task-heartbeat", daemon=True)
+        # In the message's context, so that the log tells whose heartbeat it is.
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=[beat], name="task-heartbeat", daemon=True)
         thread.start()
         try:
             yield
@@ -180,15 +186,21 @@ def _parse(message: Message) -> tuple[Task, Mapping[str, Any]]:
         document = json.loads(message.body)
         token, state, given = document["token"], document["state"], document["input"]
         heartbeat_seconds = float(document["heartbeat_seconds"])
-        sound = token and isinstance(token, str) and isinstance(given, dict)
-    except (ValueError, TypeError, KeyError):
+        sound = (
+            token
+            and isinstance(token, str)
+            and isinstance(state, str)
+            and isinstance(given, dict)
+            and 0 < heartbeat_seconds <= _HEARTBEAT_SECONDS_MAX
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         sound = False
     if not sound:
         raise PermanentError(
             'expected a task ({"token": "...", "state": "...", "heartbeat_seconds": N, "input": '
             f"{{...}}}}), got {len(message.body)} characters of something else"
         )
-    return Task(token, str(state), heartbeat_seconds, message), given
+    return Task(token, state, heartbeat_seconds, message), given
 
 
 def _shortened(text: str, characters: int) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,24 +139,3 @@ def _closed(desk: Desk) -> Iterator[None]:
 @pytest.fixture
 def orders(desk: Desk) -> Orders:
     return desk.orders()
-
-
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What comes of all calls, begun at the same moment: results or exceptions, in their order."""
-    start = threading.Barrier(len(calls), timeout=20)
-    outcomes: list[Any] = [None] * len(calls)
-
-    def run(number: int, call: Callable[[], Any]) -> None:
-        start.wait()
-        try:
-            outcomes[number] = call()
-        except Exception as error:  # noqa: BLE001  it is looked at by whoever called
-            outcomes[number] = error
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert not any(thread.is_alive() for thread in threads)
-    return outcomes

@@ -26,7 +26,8 @@ from services.orders.model import (
 )
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
-from tests.integration.orders.conftest import WAYS, Desk, at_once
+from tests.integration.orders.conftest import WAYS, Desk
+from tests.support.at_once import at_once
 
 RESERVED, VALIDATED, PAID = OrderStatus.RESERVED, OrderStatus.VALIDATED, OrderStatus.PAID
 

@@ -24,7 +24,8 @@ from services.orders.model import (
     UnknownProducts,
 )
 from services.orders.store import Orders, Position
-from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk, at_once
+from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk
+from tests.support.at_once import at_once
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 
