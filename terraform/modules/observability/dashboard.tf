@@ -1,0 +1,101 @@
+# One page: what customers meet first, what it is made of below.
+
+locals {
+  width  = 12
+  height = 6
+
+  names       = sort(keys(var.functions))
+  queue_names = sort(keys(var.queues))
+
+  graphs = concat(
+    [for graph in [
+      {
+        title   = "API: requests and answers"
+        stat    = "Sum"
+        metrics = [for metric in ["Count", "4xx", "5xx"] : ["AWS/ApiGateway", metric, "ApiId", var.api_id]]
+      },
+      {
+        title = "API: latency (ms)"
+        stat  = "p99"
+        metrics = [
+          ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p50", label = "p50" }],
+          ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = "p99", label = "p99" }],
+          ["AWS/ApiGateway", "IntegrationLatency", "ApiId", var.api_id, { stat = "p99", label = "functions, p99" }],
+        ]
+      },
+    ] : graph if var.api_id != null],
+    [for graph in [
+      {
+        title   = "Queues: waiting"
+        stat    = "Maximum"
+        metrics = [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues[name].name, { label = name }]]
+      },
+      {
+        title   = "Queues: age of the oldest message (s)"
+        stat    = "Maximum"
+        metrics = [for name in local.queue_names : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queues[name].name, { label = name }]]
+      },
+      {
+        title   = "Dead letters"
+        stat    = "Maximum"
+        metrics = [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queues[name].dead_letter_name, { label = name }]]
+      },
+    ] : graph if length(local.queue_names) > 0],
+    [
+      for graph in [
+        { metric = "Errors", stat = "Sum", title = "Functions: errors" },
+        { metric = "Throttles", stat = "Sum", title = "Functions: throttles" },
+        { metric = "Duration", stat = "p99", title = "Functions: duration, p99 (ms)" },
+        { metric = "ConcurrentExecutions", stat = "Maximum", title = "Functions: at once" },
+        ] : {
+        title   = graph.title
+        stat    = graph.stat
+        metrics = [for name in local.names : ["AWS/Lambda", graph.metric, "FunctionName", var.functions[name].name, { label = name }]]
+      } if length(local.names) > 0
+    ],
+    [for name in sort(keys(var.workflow_arns)) : {
+      title = "Workflow ${name}: executions"
+      stat  = "Sum"
+      metrics = [
+        for metric in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut"] :
+        ["AWS/States", metric, "StateMachineArn", var.workflow_arns[name]]
+      ]
+    }],
+    [
+      for graph in [
+        { metric = "DatabaseConnections", stat = "Maximum", title = "Database: connections", serverless = null },
+        { metric = "CPUUtilization", stat = "Average", title = "Database: CPU (%)", serverless = null },
+        { metric = "ServerlessDatabaseCapacity", stat = "Average", title = "Database: capacity (ACU)", serverless = true },
+        { metric = "FreeStorageSpace", stat = "Minimum", title = "Database: storage left (bytes)", serverless = false },
+        ] : {
+        title   = graph.title
+        stat    = graph.stat
+        metrics = [for id in var.database.instance_identifiers : ["AWS/RDS", graph.metric, "DBInstanceIdentifier", id]]
+      } if var.database != null && (graph.serverless == null || graph.serverless == try(var.database.serverless, false))
+    ],
+  )
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard_enabled ? 1 : 0
+
+  dashboard_name = var.prefix
+  # Each by itself, since their metrics have not one shape.
+  dashboard_body = format("{\"widgets\":[%s]}", join(",", [
+    for i, graph in local.graphs : jsonencode({
+      type   = "metric"
+      x      = local.width * (i % 2)
+      y      = local.height * floor(i / 2)
+      width  = local.width
+      height = local.height
+      properties = {
+        title   = graph.title
+        view    = "timeSeries"
+        region  = local.region
+        period  = 60
+        stat    = graph.stat
+        metrics = graph.metrics
+      }
+    })
+  ]))
+}
