@@ -183,7 +183,7 @@ resource "aws_lambda_alias" "live" {
   function_version = coalesce(var.live_version, aws_lambda_function.this.version)
 
   dynamic "routing_config" {
-    for_each = local.canary && var.live_version != aws_lambda_function.this.version ? [var.canary_weight] : []
+    for_each = !local.canary ? [] : var.live_version == aws_lambda_function.this.version ? [] : [var.canary_weight]
 
     content {
       additional_version_weights = { (aws_lambda_function.this.version) = routing_config.value }

@@ -1,0 +1,2 @@
+# One registry for all environments of an account and region.
+region = "eu-central-1"
