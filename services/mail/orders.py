@@ -13,6 +13,7 @@ from services.events.orders import OrderEvent, OrderEventType, parse_order_event
 from services.mail.letter import Letter, one_line, write
 from services.mail.sending import Outbox
 from services.orders.model import Order, Transition
+from services.orders.money import money
 from services.orders.store import Orders
 from services.platform import logging
 from services.platform.errors import PermanentError
@@ -20,8 +21,6 @@ from services.platform.queue import Message
 
 # Characters of an order's id that people are shown first; the whole id is in the footnote.
 _SHORT_ID = 8
-# Currencies whose minor unit is the unit itself, of those that the lab may sell in (ISO 4217).
-_WITHOUT_DECIMALS = frozenset({"ISK", "JPY", "KRW", "VND"})
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,6 @@ def compose(
 ) -> EmailMessage:
     """The e-mail that tells `order.recipient` what happened to the order."""
     return write(_LETTERS[event.type](order, history), sender, order.recipient, event.id)
-
-
-def money(amount_minor: int, currency: str) -> str:
-    """`1234 cents` as `12.34 EUR`."""
-    code = currency.upper()
-    if code in _WITHOUT_DECIMALS:
-        return f"{amount_minor:,} {code}"
-    return f"{amount_minor / 100:,.2f} {code}"
 
 
 def _created(order: Order, _history: tuple[Transition, ...]) -> Letter:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import yaml
+from msgspec import Meta
 
-from services.orders.model import Product
+from services.orders.api import ProductId, Text
+from services.orders.model import TOTAL_MINOR_MAX, Product
 from services.orders.store import Orders
 from services.platform.database import Database
 from services.platform.errors import ConfigurationError
+from services.platform.validation import END, InvalidInputError, convert
 
-_DELIVERED = "delivered"
-_TYPES: dict[str, tuple[type, ...]] = {
-    "id": (str,),
-    "name": (str,),
-    "paper": (str,),
-    "width_mm": (int, float),
-    "height_mm": (int, float),
-    "price_minor": (int,),
-    "currency": (str,),
-    _DELIVERED: (int,),
-}
+# What the database takes, and more prints than a lab can hold.
+DELIVERED_MAX = 1_000_000
+_Millimetres = Annotated[float, Meta(ge=20, le=900)]
+
+
+class _Offer(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """An item of the file: the print, and how many were delivered."""
+
+    id: ProductId
+    name: Text
+    paper: Text
+    width_mm: _Millimetres
+    height_mm: _Millimetres
+    price_minor: Annotated[int, Meta(ge=1, le=TOTAL_MINOR_MAX)]
+    currency: Annotated[str, Meta(pattern=f"^[A-Z]{{3}}{END}", description="ISO 4217's code")]
+    delivered: Annotated[int, Meta(ge=0, le=DELIVERED_MAX)] = 0
 
 
 def load(path: Path) -> list[tuple[Product, int]]:
@@ -33,43 +42,44 @@ def load(path: Path) -> list[tuple[Product, int]]:
     """
     try:
         items = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(str(path), [f"expected a YAML list: {error}"]) from None
     mistakes = []
     if not isinstance(items, list):
         items, mistakes = [], [f"expected a list of products, got {type(items).__name__}"]
+    offers = []
     for number, item in enumerate(items):
-        mistakes += [f"[{number}] {mistake}" for mistake in _mistakes(item)]
+        try:
+            offers.append(_offer(item))
+        except InvalidInputError as error:
+            mistakes += [
+                f"[{number}] {e.field}: expected {e.expected}, got {e.got}" for e in error.errors
+            ]
+        except TypeError as error:
+            mistakes.append(f"[{number}] {error}")
+    again = [name for name, times in Counter(offer.id for offer in offers).items() if times > 1]
+    mistakes += [f"expected every product once, got {name} again" for name in again]
     if mistakes:
         raise ConfigurationError(str(path), mistakes)
-    wanted = {field.name for field in fields(Product)}
-    return [
-        (Product(**{k: v for k, v in item.items() if k in wanted}), item.get(_DELIVERED, 0))
-        for item in items
-    ]
+    return [(_product(offer), offer.delivered) for offer in offers]
 
 
 def offer(database: Database, path: Path) -> list[Product]:
-    """Sells the products in `path` from now on, and adds what was delivered to their stock."""
+    """Sells the products in `path` from now on, and adds what was delivered to their stock: of all
+    of them or, when that fails, of none."""
     loaded = load(path)
-    orders = Orders(database)
-    for product, delivered in loaded:
-        orders.offer(product, delivered)
+    Orders(database).offer_all(loaded)
     return [product for product, _ in loaded]
 
 
-def _mistakes(item: Any) -> list[str]:
-    if not isinstance(item, dict):
-        return [f"must be a mapping, got {item!r}"]
-    missing = _TYPES.keys() - item.keys() - {_DELIVERED}
-    unknown = item.keys() - _TYPES.keys()
-    wrong = [
-        name
-        for name, types in _TYPES.items()
-        if name in item and (type(item[name]) not in types or item[name] in (0, ""))
-    ]
-    return (
-        [f"{name} is missing" for name in sorted(missing)]
-        + [f"{name} is not a known field" for name in sorted(unknown)]
-        + [f"{name} cannot be {item[name]!r}" for name in wrong if name != _DELIVERED]
-    )
+def _offer(item: Any) -> _Offer:
+    """Raises TypeError for what has no named fields, and InvalidInputError."""
+    if not isinstance(item, dict) or not all(isinstance(name, str) for name in item):
+        raise TypeError(f"expected a mapping of names to values, got {str(item)[:80]!r}")
+    return convert(item, _Offer)
+
+
+def _product(offer: _Offer) -> Product:
+    values = msgspec.structs.asdict(offer)
+    del values["delivered"]
+    return Product(**values)

@@ -240,6 +240,11 @@ RECEIVE_PAYMENT = Operation(
 )
 
 
+def is_key(text: str) -> bool:
+    """Whether an idempotency key may be `text`: printable ASCII, as a header can carry it."""
+    return 1 <= len(text) <= KEY_CHARACTERS_MAX and text.isascii() and text.isprintable()
+
+
 def product(found: Product) -> PrintProduct:
     return PrintProduct(
         id=found.id,

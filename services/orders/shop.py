@@ -170,9 +170,7 @@ def _new_order(request: Request, wanted: api.OrderRequest) -> NewOrder:
 
 def _key(request: Request) -> str | None:
     key = request.headers.get(api.IDEMPOTENCY_KEY.lower())
-    if key is None:
-        return None
-    if not 1 <= len(key) <= api.KEY_CHARACTERS_MAX or not key.isprintable() or not key.isascii():
+    if key is not None and not api.is_key(key):
         raise HttpProblem(
             INVALID_REQUEST,
             "The idempotency key is not as expected.",

@@ -253,29 +253,19 @@ class Orders:
     def offer(self, product: Product, delivered: int = 0) -> None:
         """Sells `product` from now on, as it is given here, and adds what was `delivered` of it to
         the stock."""
+        self.offer_all([(product, delivered)])
+
+    def offer_all(self, offered: Sequence[tuple[Product, int]]) -> None:
+        """As `offer` does, of every product or, when that fails, of none."""
         with self.database.transaction() as cursor:
+            # In the order of stock.py's, and not of whoever wrote the list.
             cursor.execute(
-                "INSERT INTO products "
-                "(id, name, paper, width_mm, height_mm, price_minor, currency) "
-                "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET "
-                "(name, paper, width_mm, height_mm, price_minor, currency, sold_now) = "
-                "(excluded.name, excluded.paper, excluded.width_mm, excluded.height_mm, "
-                "excluded.price_minor, excluded.currency, true)",
-                [
-                    product.id,
-                    product.name,
-                    product.paper,
-                    product.width_mm,
-                    product.height_mm,
-                    product.price_minor,
-                    product.currency,
-                ],
+                "SELECT 1 FROM stock WHERE product_id = ANY(%s) ORDER BY product_id "
+                "FOR NO KEY UPDATE",
+                [[product.id for product, _ in offered]],
             )
-            cursor.execute(
-                "INSERT INTO stock (product_id, on_hand) VALUES (%s, %s) ON CONFLICT (product_id) "
-                "DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand",
-                [product.id, delivered],
-            )
+            for product, delivered in offered:
+                _offer(cursor, product, delivered)
 
     def unstarted(self, before: datetime, limit: int = 100) -> tuple[Order, ...]:
         """Orders made before then whose start was cut off, the oldest first."""
@@ -302,6 +292,31 @@ class Orders:
     def _waiting(self, where: str, values: Sequence[Any], limit: int) -> tuple[Order, ...]:
         with self.database.transaction() as cursor:
             return tuple(_orders(cursor, where, values, f"ORDER BY updated_at LIMIT {limit:d}"))
+
+
+def _offer(cursor: Cursor, product: Product, delivered: int) -> None:
+    cursor.execute(
+        "INSERT INTO products "
+        "(id, name, paper, width_mm, height_mm, price_minor, currency) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET "
+        "(name, paper, width_mm, height_mm, price_minor, currency, sold_now) = "
+        "(excluded.name, excluded.paper, excluded.width_mm, excluded.height_mm, "
+        "excluded.price_minor, excluded.currency, true)",
+        [
+            product.id,
+            product.name,
+            product.paper,
+            product.width_mm,
+            product.height_mm,
+            product.price_minor,
+            product.currency,
+        ],
+    )
+    cursor.execute(
+        "INSERT INTO stock (product_id, on_hand) VALUES (%s, %s) ON CONFLICT (product_id) "
+        "DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand",
+        [product.id, delivered],
+    )
 
 
 def _is_id(order_id: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -138,10 +139,10 @@ class Api:
             time.sleep(POLL_SECONDS)
 
     def image(self, image_id: str) -> dict[str, Any]:
-        return self._call("GET", f"/images/{image_id}")
+        return self._call("GET", f"/images/{quote(image_id, safe='')}")
 
     def delete_image(self, image_id: str) -> None:
-        self._call("DELETE", f"/images/{image_id}")
+        self._call("DELETE", f"/images/{quote(image_id, safe='')}")
 
     # -- orders
 
@@ -168,10 +169,10 @@ class Api:
         yield from self._pages("/orders", "orders")
 
     def order_of(self, order_id: str) -> dict[str, Any]:
-        return self._call("GET", f"/orders/{order_id}")
+        return self._call("GET", f"/orders/{quote(order_id, safe='')}")
 
     def cancel_order(self, order_id: str) -> dict[str, Any]:
-        return self._call("POST", f"/orders/{order_id}/cancellation")
+        return self._call("POST", f"/orders/{quote(order_id, safe='')}/cancellation")
 
     def ended(
         self,
@@ -218,10 +219,18 @@ class Api:
         answer = self._sent(
             lambda: self._http.request(method, self.url + path, headers=headers, **options)
         )
-        document = answer.json() if answer.content else {}
-        if answer.is_success:
-            return dict(document)
-        raise ApiProblem(answer.status_code, document if isinstance(document, dict) else {})
+        try:
+            document = answer.json() if answer.content else {}
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise PermanentError(
+                f"expected Darkroom's API at {self.url}, got {answer.status_code} with "
+                f"{answer.headers.get('content-type', 'something')}"
+            )
+        if not answer.is_success:
+            raise ApiProblem(answer.status_code, document)
+        return document
 
     def _sent(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """The answer; a 503 is tried again when it says. Other requests are not repeated: whether
@@ -229,6 +238,10 @@ class Api:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = send()
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise PermanentError(
+                    f"expected an API's address, got {self.url}: {error}"
+                ) from error
             except httpx.TransportError as error:
                 raise TransientError(f"{self.url} does not answer: {error!r}") from error
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,13 @@ from services.local.terminal import page, people
 from services.operations import database, products
 from services.operations.customer.client import Api
 from services.operations.customer.command import print_result, runs_on_api
+from services.orders.api import KEY_CHARACTERS_MAX, is_key
+from services.orders.money import money
 from services.platform.errors import PermanentError
 
 GOOD_END = "shipped"
+# How many at most is for the API to say.
+_QUANTITY = re.compile("[0-9]{1,9}")
 _ADDRESS = ("name", "line1", "postcode", "city", "country")
 
 
@@ -71,12 +76,16 @@ def add(commands: Any, finished: Callable[[bool], Any]) -> None:
 
 
 def _order(options: argparse.Namespace, api: Api) -> bool:
+    key = secrets.token_urlsafe(16) if options.key is None else options.key
+    if not is_key(key):
+        raise PermanentError(
+            f"expected 1 to {KEY_CHARACTERS_MAX} printable ASCII characters in --key, got {key!r}"
+        )
     parts = [part.strip() for part in options.to.split(",")]
     if len(parts) != len(_ADDRESS):
         raise PermanentError(f"expected {', '.join(_ADDRESS)} in --to, got {options.to!r}")
     images = [image["id"] for image in api.images()]
     lines = [_line(text, images) for text in options.prints]
-    key = options.key or secrets.token_urlsafe(16)
     order = api.order(lines, options.pay, dict(zip(_ADDRESS, parts, strict=True)), key)
     people.print(f"order {order['id']}, {_money(order)}")
     if not options.no_wait:
@@ -89,7 +98,7 @@ def _line(text: str, images: list[str]) -> dict[str, Any]:
     image, _, rest = text.partition(":")
     product, _, quantity = rest.partition(":")
     found = [known for known in images if image and known.startswith(image)]
-    if not product or not (quantity or "1").isdigit():
+    if not product or _QUANTITY.fullmatch(quantity or "1") is None:
         raise PermanentError(f"expected IMAGE:PRODUCT[:QUANTITY], got {text!r}")
     if len(found) != 1:
         raise PermanentError(
@@ -140,7 +149,7 @@ def _products(options: argparse.Namespace, api: Api) -> bool:
         return True
     table = Table("id", "product", "paper", "mm", "price", "", box=None, pad_edge=False)
     for item in offered:
-        price = f"{item['price_minor'] / 100:.2f} {item['currency']}"
+        price = money(item["price_minor"], item["currency"])
         size = f"{item['width_mm']:g} x {item['height_mm']:g}"
         left = "" if item["available"] else "[yellow]out of stock[/]"
         table.add_row(item["id"], escape(item["name"]), escape(item["paper"]), size, price, left)
@@ -156,7 +165,7 @@ def _offer(options: argparse.Namespace) -> bool:
 
 
 def _money(order: dict[str, Any]) -> str:
-    return f"{order['total_minor'] / 100:.2f} {order['currency']}"
+    return money(order["total_minor"], order["currency"])
 
 
 def _step(step: dict[str, Any]) -> str:
