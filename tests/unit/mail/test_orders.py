@@ -1,0 +1,295 @@
+"""The e-mails about an order: each says what happened, to the cent, and nothing of the inside."""
+
+from __future__ import annotations
+
+import dataclasses
+import email
+import email.policy
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from services.events.orders import OrderEvent, OrderEventType, order_event
+from services.mail.letter import EVENT_ID_HEADER
+from services.mail.orders import compose
+from services.orders.model import (
+    Delivery,
+    Line,
+    Order,
+    OrderStatus,
+    Orientation,
+    Transition,
+)
+
+SENDER = "Darkroom <photos@darkroom.example>"
+ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
+NUMBER = ORDER_ID[:8]
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LINE = Line(
+    number=1,
+    product_id="print-10x15-glossy",
+    product_name="Print 10 x 15 cm",
+    paper="glossy",
+    width_mm=100,
+    height_mm=150,
+    unit_price_minor=39,
+    image_id="0" * 31 + "1",
+    quantity=12,
+    focus=None,
+    orientation=Orientation.FOLLOWS_PHOTO,
+)
+POSTER = dataclasses.replace(
+    LINE, number=2, product_id="poster", product_name="Poster", unit_price_minor=120_000, quantity=1
+)
+ORDER = Order(
+    id=ORDER_ID,
+    user_id="b9d7a1f2-0000-4000-8000-00000000abcd",
+    recipient="anna@darkroom.example",
+    status=OrderStatus.PAID,
+    currency="EUR",
+    total_minor=120_468,
+    payment_method="pm_secret_of_annas",
+    delivery=Delivery("Anna Muster", "Hafenstr. 1", "20457", "Hamburg", "DE", line2="2. Stock"),
+    lines=(LINE, POSTER),
+    created_at=AT,
+    updated_at=AT,
+    refund_id="re_secret",
+)
+HISTORY = (
+    Transition(1, None, OrderStatus.CREATED, AT),
+    Transition(
+        2,
+        OrderStatus.CREATED,
+        OrderStatus.VALIDATED,
+        AT,
+        detail={"warnings": ["Line 1 (Print 10 x 15 cm): 120 dpi."], "payment_id": "pi_secret"},
+    ),
+)
+# Each kind: its subject, what its text says, and what it must not say.
+LETTERS: dict[OrderEventType, tuple[str, list[str], list[str]]] = {
+    OrderEventType.CREATED: (
+        f"We have your order {NUMBER}",
+        [
+            "12 × Print 10 x 15 cm  4.68 EUR",
+            "1 × Poster             1,200.00 EUR",
+            "Total                  1,204.68 EUR",
+            "Anna Muster, Hafenstr. 1, 2. Stock, 20457 Hamburg, DE",
+        ],
+        ["received", "charged."],
+    ),
+    OrderEventType.PAYMENT_RECEIVED: (
+        f"Your receipt for order {NUMBER}",
+        ["We have received 1,204.68 EUR.", "Total                  1,204.68 EUR"],
+        [],
+    ),
+    OrderEventType.SHIPPED: (
+        f"Your prints are on their way: order {NUMBER}",
+        [
+            "12 × Print 10 x 15 cm",
+            "a little soft. Line 1 (Print 10 x 15 cm): 120 dpi.",
+            "Hafenstr.",
+        ],
+        ["EUR"],
+    ),
+    OrderEventType.REJECTED: (
+        f"We cannot print your order {NUMBER}",
+        ["Line 1: the photo is too small.", "Nothing was charged."],
+        ["EUR"],
+    ),
+    OrderEventType.OUT_OF_STOCK: (
+        f"Out of stock: order {NUMBER}",
+        ["We are out of the paper that you ordered.", "charged", "12 × Print 10 x 15 cm"],
+        [],
+    ),
+    OrderEventType.PAYMENT_DECLINED: (
+        f"Your payment was declined: order {NUMBER}",
+        ["Your bank did not let us charge you", "Total                  1,204.68 EUR"],
+        ["insufficient"],
+    ),
+    OrderEventType.CANCELLED: (
+        f"Cancelled: order {NUMBER}",
+        ["Your order is cancelled.", "If you were charged, the money is on its way back to you."],
+        [],
+    ),
+    OrderEventType.FAILED: (
+        f"Something went wrong with your order {NUMBER}",
+        ["What you were charged is on its way back to you."],
+        ["You were not charged.", "Traceback"],
+    ),
+}
+# The last step of the history, where the e-mail depends on it or could give it away.
+LAST: dict[OrderEventType, Transition] = {
+    OrderEventType.REJECTED: Transition(
+        3, OrderStatus.CREATED, OrderStatus.REJECTED, AT, "Line 1: the photo is too small."
+    ),
+    OrderEventType.PAYMENT_DECLINED: Transition(
+        3,
+        OrderStatus.RESERVED,
+        OrderStatus.PAYMENT_DECLINED,
+        AT,
+        "The payment was declined.",
+        {"reason": "insufficient_funds"},
+    ),
+    OrderEventType.FAILED: Transition(
+        3,
+        OrderStatus.PAID,
+        OrderStatus.FAILED,
+        AT,
+        "Something went wrong in the lab.",
+        {"error": "CannotPrint", "cause": "Traceback (most recent call last)"},
+    ),
+}
+SECRETS = (ORDER.payment_method, ORDER.user_id, "re_secret", "pi_secret", LINE.image_id)
+EVERY = pytest.mark.parametrize("type_", LETTERS)
+
+
+def sent(type_: OrderEventType, order: Order = ORDER, history: Any = None) -> EmailMessage:
+    """The e-mail as a mail program reads it, after the way over the wire."""
+    if history is None:
+        history = (*HISTORY, LAST[type_]) if type_ in LAST else HISTORY
+    raw = compose(event(type_), order, history, SENDER).as_bytes()
+    assert raw.isascii(), "an e-mail must pass seven-bit servers"
+    assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 section 2.1.1"
+    parsed = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def event(type_: OrderEventType) -> OrderEvent:
+    return order_event(type_, ORDER_ID, charge_id="ch_secret", amount_minor=1, currency="USD")
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    content = part.get_content()
+    assert isinstance(content, str)
+    return content
+
+
+class _Words(HTMLParser):
+    """What is to be read in a page, and its elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.elements: set[str] = set()
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    def handle_starttag(self, tag: str, _attributes: Any) -> None:
+        self.elements.add(tag)
+
+
+def read(html: str) -> _Words:
+    words = _Words()
+    words.feed(html)
+    words.close()
+    return words
+
+
+def test_there_is_an_email_for_every_event() -> None:
+    assert set(LETTERS) == set(OrderEventType)
+
+
+@EVERY
+def test_what_it_says(type_: OrderEventType) -> None:
+    subject, says, never = LETTERS[type_]
+    message = sent(type_)
+    assert (message["Subject"], message["From"], message["To"]) == (
+        subject, SENDER, "anna@darkroom.example",
+    )  # fmt: skip
+    assert message[EVENT_ID_HEADER] == event(type_).id
+    assert message["Auto-Submitted"] == "auto-generated"
+    text = body(message, "plain")
+    for words in says:
+        assert words in text
+    for words in never:
+        assert words not in text
+    assert text.rstrip().endswith(f"Darkroom · order {ORDER_ID}")
+    # In HTML it is the same, word for word.
+    assert read(body(message, "html")).words == text.split()
+
+
+@EVERY
+def test_nothing_of_the_inside_is_told(type_: OrderEventType) -> None:
+    raw = compose(event(type_), ORDER, (*HISTORY, *LAST.values()), SENDER).as_string()
+    for secret in (*SECRETS, "ch_secret", "CannotPrint"):
+        assert secret not in raw
+
+
+@EVERY
+def test_what_somebody_is_called_is_no_markup(type_: OrderEventType) -> None:
+    evil = "<img src=x onerror=alert(1)> & \"'"
+    order = dataclasses.replace(
+        ORDER,
+        lines=(dataclasses.replace(LINE, product_name=evil),),
+        delivery=Delivery(evil, evil, "1", evil, "DE", line2=evil),
+    )
+    last = Transition(9, OrderStatus.CREATED, OrderStatus.REJECTED, AT, evil, {"warnings": [evil]})
+    message = sent(type_, order, (*HISTORY, last))
+    assert read(body(message, "html")).elements <= {
+        "html", "body", "div", "h1", "p", "table", "tr", "td",
+    }  # fmt: skip
+    assert read(body(message, "html")).words == body(message, "plain").split()
+
+
+@EVERY
+def test_no_name_can_add_a_header_or_a_line(type_: OrderEventType) -> None:
+    evil = "x\r\nBcc: eve@example.org\r\n\r\ny\u2028z\x1b[2J"
+    order = dataclasses.replace(
+        ORDER,
+        lines=(dataclasses.replace(LINE, product_name=evil),),
+        delivery=Delivery(evil, evil, "1", evil, "DE"),
+    )
+    last = Transition(9, OrderStatus.CREATED, OrderStatus.REJECTED, AT, evil, {"warnings": [evil]})
+    message = sent(type_, order, (*HISTORY, last))
+    assert message["Bcc"] is None
+    text = body(message, "plain")
+    assert not any(line.startswith(("Bcc", "y")) for line in text.splitlines())
+    assert [line for line in text.splitlines() if not line.isprintable()] == []
+
+
+def test_the_longest_order_is_a_mail_as_well() -> None:
+    lines = tuple(dataclasses.replace(LINE, number=n, product_name="n" * 100) for n in range(1, 51))
+    text = body(sent(OrderEventType.CREATED, dataclasses.replace(ORDER, lines=lines)), "plain")
+    assert text.count("12 × n") == 50
+
+
+@pytest.mark.parametrize(
+    ("currency", "total"), [("JPY", "120,468 JPY"), ("KWD", "120.468 KWD"), ("usd", "1,204.68 USD")]
+)
+def test_money_is_in_the_orders_currency(currency: str, total: str) -> None:
+    order = dataclasses.replace(ORDER, currency=currency)
+    assert f"We have received {total}." in body(
+        sent(OrderEventType.PAYMENT_RECEIVED, order), "html"
+    )
+
+
+def test_an_order_that_failed_before_it_was_charged() -> None:
+    text = body(sent(OrderEventType.FAILED, dataclasses.replace(ORDER, refund_id=None)), "plain")
+    assert "You were not charged." in text
+    assert "on its way back" not in text
+
+
+def test_prints_that_are_sharp_are_not_excused() -> None:
+    assert "soft" not in body(sent(OrderEventType.SHIPPED, history=HISTORY[:1]), "plain")
+
+
+def test_an_address_without_a_second_line() -> None:
+    order = dataclasses.replace(ORDER, delivery=dataclasses.replace(ORDER.delivery, line2=None))
+    assert "Anna Muster, Hafenstr. 1, 20457 Hamburg, DE." in body(
+        sent(OrderEventType.CREATED, order), "plain"
+    )
+
+
+def test_an_address_beyond_ascii_arrives_as_it_was_written() -> None:
+    delivery = Delivery("李小龙 Ünal", "Øvre gate 7", "0150", "Łódź", "NO")
+    text = body(
+        sent(OrderEventType.SHIPPED, dataclasses.replace(ORDER, delivery=delivery)), "plain"
+    )
+    assert "李小龙 Ünal, Øvre gate 7, 0150 Łódź, NO" in text
