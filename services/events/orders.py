@@ -87,16 +87,30 @@ def parse_order_event(body: str) -> OrderEvent:
         known = {item.name for item in dataclasses.fields(OrderEvent)} - {"id", "type", "time"}
         # A newer producer may add fields; a consumer reads the ones that it knows.
         data = {name: value for name, value in document["data"].items() if name in known}
-        return OrderEvent(
+        event = OrderEvent(
             id=document["id"],
             type=OrderEventType(document["type"]),
             time=document["time"],
             **data,
         )
+        _check(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PermanentError(
             f"expected an order event, got {str(document)[:200]!r} ({error!r})"
         ) from None
+    return event
+
+
+def _check(event: OrderEvent) -> None:
+    """Raises TypeError for an event whose values are of other types than they are said to be."""
+    for name in ("id", "time", "order_id"):
+        value = getattr(event, name)
+        if not isinstance(value, str) or not value:
+            raise TypeError(f"expected a text in {name}, got {value!r}")
+    for name, type_ in (("charge_id", str), ("amount_minor", int), ("currency", str)):
+        value = getattr(event, name)
+        if value is not None and type(value) is not type_:
+            raise TypeError(f"expected {type_.__name__} in {name}, got {value!r}")
 
 
 def _document(event: OrderEvent) -> str:

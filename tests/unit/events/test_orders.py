@@ -1,0 +1,138 @@
+"""Events of orders: small, the same however often told, and read with suspicion."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from services.events.orders import (
+    OrderEvent,
+    OrderEventType,
+    order_event,
+    parse_order_event,
+    publish,
+)
+from services.platform.errors import PermanentError
+
+ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
+PAYMENT: dict[str, Any] = {"charge_id": "pay_1", "amount_minor": 1995, "currency": "EUR"}
+
+
+class Topic:
+    """Keeps what is published, as SNS would deliver it."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+
+    def publish(self, **arguments: Any) -> None:
+        self.published.append(arguments)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        (arguments,) = self.published
+        document = json.loads(arguments["Message"])
+        assert isinstance(document, dict)
+        return document
+
+
+def published(event: OrderEvent) -> Topic:
+    topic = Topic()
+    publish(topic, "arn:topic", event)
+    return topic
+
+
+def test_an_event_is_a_cloud_event() -> None:
+    topic = published(order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT))
+    document = topic.document
+    assert datetime.fromisoformat(document.pop("time")).tzinfo is not None
+    assert len(document.pop("id")) == 32
+    assert document == {
+        "specversion": "1.0",
+        "source": "darkroom/orders",
+        "type": "payment.received",
+        "subject": ORDER_ID,
+        "datacontenttype": "application/json",
+        "data": {"order_id": ORDER_ID, **PAYMENT},
+    }
+    # What subscriptions filter by.
+    (arguments,) = topic.published
+    assert arguments["TopicArn"] == "arn:topic"
+    assert arguments["MessageAttributes"] == {
+        "type": {"DataType": "String", "StringValue": "payment.received"}
+    }
+
+
+@pytest.mark.parametrize("type_", OrderEventType)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_is_published_is_read_again(type_: OrderEventType, wrapped: bool) -> None:
+    event = order_event(type_, ORDER_ID, **PAYMENT)
+    (arguments,) = published(event).published
+    text = arguments["Message"]
+    if wrapped:
+        text = json.dumps({"Type": "Notification", "Message": text})
+    assert parse_order_event(text) == event
+
+
+def test_one_thing_has_one_id_whoever_tells_it() -> None:
+    first = order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT)
+    again = order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID)
+    assert first.id == again.id
+    others = {order_event(type_, ORDER_ID).id for type_ in OrderEventType}
+    assert len(others) == len(OrderEventType)
+    assert order_event(OrderEventType.CREATED, "another").id not in others
+
+
+def test_what_a_newer_producer_adds_is_passed_over() -> None:
+    document = published(order_event(OrderEventType.CREATED, ORDER_ID)).document
+    document["data"]["colour"] = "red"
+    document["traceparent"] = "00-1"
+    assert parse_order_event(json.dumps(document)).order_id == ORDER_ID
+
+
+DOCUMENT = published(order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT)).document
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "order.lost"},
+        {"type": None},
+        {"type": ["order.created"]},
+        {"id": None},
+        {"id": 7},
+        {"id": ""},
+        {"time": None},
+        {"data": None},
+        {"data": []},
+        {"data": "x"},
+        {"data": {}},
+        {"data": {"order_id": None}},
+        {"data": {"order_id": 7}},
+        {"data": {"order_id": ""}},
+        {"data": {"order_id": [ORDER_ID]}},
+        {"data": {"order_id": ORDER_ID, "amount_minor": "1995"}},
+        {"data": {"order_id": ORDER_ID, "amount_minor": 19.95}},
+        {"data": {"order_id": ORDER_ID, "amount_minor": True}},
+        {"data": {"order_id": ORDER_ID, "currency": 978}},
+        {"data": {"order_id": ORDER_ID, "charge_id": {}}},
+    ],
+)
+def test_what_is_no_event_of_an_order(changes: dict[str, Any]) -> None:
+    with pytest.raises(PermanentError, match="expected an order event"):
+        parse_order_event(json.dumps(DOCUMENT | changes))
+
+
+@pytest.mark.parametrize("name", ["id", "type", "time", "data"])
+def test_an_event_without_one_of_its_parts(name: str) -> None:
+    rest = {key: value for key, value in DOCUMENT.items() if key != name}
+    with pytest.raises(PermanentError, match="expected an order event"):
+        parse_order_event(json.dumps(rest))
+
+
+@pytest.mark.parametrize("body", ["", "x", "[]", "7", "null", '{"Type": "Notification"}'])
+def test_what_is_no_event_at_all(body: str) -> None:
+    with pytest.raises(PermanentError, match="expected"):
+        parse_order_event(body)
