@@ -34,4 +34,6 @@ module "workflow" {
   queues             = { for name in local.workflow_functions[each.key] : name => { url = module.queue[name].url, arn = module.queue[name].arn } }
   log_retention_days = var.log_retention_days
   tracing_enabled    = local.has.workflow_tracing
+  alarms_enabled     = local.has.alarms
+  alarm_topic_arn    = module.observability.alarm_topic_arn
 }

@@ -47,6 +47,16 @@ output "workflows" {
   value       = local.values.workflow
 }
 
+output "alarms" {
+  description = "Alarms that tell of each function's failures, which a deployment watches; none where there are no alarms."
+  value       = module.observability.alarm_names
+}
+
+output "dashboard" {
+  description = "The dashboard's name; null where there is none."
+  value       = module.observability.dashboard_name
+}
+
 output "mail_senders" {
   description = "Senders of e-mails by logical name."
   value       = local.mail_senders
@@ -58,8 +68,8 @@ output "functions" {
     for name in keys(local.manifests) : name => {
       compute      = contains(keys(local.lambdas), name) ? "lambda" : contains(keys(local.workers), name) ? "worker" : "none"
       environment  = local.environments[name]
-      role_arn     = try(module.function[name].role_arn, null)
-      name         = try(module.function[name].name, null)
+      role_arn     = try(module.function[name].role_arn, module.worker[name].task_role_arn, null)
+      name         = try(module.function[name].name, module.worker[name].service_name, null)
       alias_arn    = try(module.function[name].alias_arn, null)
       version      = try(module.function[name].version, null)
       live_version = try(module.function[name].live_version, null)

@@ -94,6 +94,24 @@ variable "compute" {
   }
 }
 
+variable "workers" {
+  description = "How many tasks a worker has, by function name; see the module `worker`."
+  type = map(object({
+    spot_enabled     = optional(bool, false)
+    concurrency      = optional(number, 1)
+    minimum_tasks    = optional(number, 0)
+    maximum_tasks    = optional(number, 10)
+    backlog_per_task = optional(number, 50)
+  }))
+  default = {}
+}
+
+variable "worker_network" {
+  description = "Where workers are whose function has no database; the database's network without it."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+  default     = null
+}
+
 variable "live_versions" {
   description = "Versions that functions' aliases stay at, by function name; those not named go to the newest. A deployment sets them while it watches."
   type        = map(string)

@@ -74,11 +74,22 @@ class Ground:
             "protected": False,
             "image_digests": images([m.name for m in manifests()]),
             "compute": {m.name: "worker" for m in manifests() if m.queue is not None},
+            "worker_network": self._network() if target == "ministack" else None,
             "payments": {"provider": "sandbox", "url": self.provider},
             "payments_secret": json.dumps({"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}),
             "payments_secret_version": 1,
             "external_database": {"url": self.postgres.url, "username": self.postgres.username},
             "external_database_password": self.postgres.password,
+        }
+
+    def _network(self) -> dict[str, list[str]]:
+        """The account's default VPC."""
+        ec2 = self.session.client("ec2")
+        return {
+            "subnet_ids": [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]],
+            "security_group_ids": [
+                g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"]
+            ],
         }
 
 

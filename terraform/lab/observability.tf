@@ -1,0 +1,20 @@
+# What operators see, and what wakes them.
+
+module "observability" {
+  source = "../modules/observability"
+
+  prefix         = var.prefix
+  operator_email = var.operator_email
+  alarms_enabled = local.has.alarms
+  functions = {
+    for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, timeout_seconds = local.manifests[name].timeout_seconds }
+  }
+  queues         = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
+  api_id         = one(module.api[*].id)
+  http_functions = toset([for name in concat(keys(local.routes), keys(local.authorizers)) : name if local.has.api])
+  workflow_arns  = local.values.workflow
+  database = local.has.database ? {
+    instance_identifiers = module.database[0].instance_identifiers
+    serverless           = var.database.engine_mode == "serverless"
+  } : null
+}
