@@ -149,12 +149,10 @@ CELLS = (
 def results(order_lab: OrderLab) -> dict[str, Result]:
     """Every cell's order, at its end."""
     ended: dict[str, Result] = {}
-    # In two waves: what a kill takes along is one receive of every message in hand, and a payment
-    # that times out needs its own.
-    for wave in (
-        [cell for cell in CELLS if cell.fault is None],
-        [cell for cell in CELLS if cell.fault is not None],
-    ):
+    # In waves: a kill, a restart and a payment that times out each take one receive of a message
+    # in hand, and all of them together more than it has.
+    for faults in ({None}, {kill_workers, kill_provider, cancel}, {restart_postgres}):
+        wave = [cell for cell in CELLS if cell.fault in faults]
         with ThreadPoolExecutor(len(wave)) as pool:
             futures = {cell.name: pool.submit(go, order_lab, cell) for cell in wave}
         ended |= {name: future.result() for name, future in futures.items()}
