@@ -99,8 +99,6 @@ resource "aws_lambda_permission" "route" {
 }
 
 resource "aws_cloudwatch_log_group" "access" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key; the log holds no request and no token, so a key of ours would only cost.
-  #checkov:skip=CKV_AWS_338:How long is the operator's choice; addresses of customers are not to be kept for a year by default.
   name              = local.log_group
   retention_in_days = var.log_retention_days
   tags              = var.tags

@@ -83,10 +83,10 @@ run "nothing_is_lost_by_mistake" {
   assert {
     condition = (
       aws_db_instance.this[0].deletion_protection
-      && !aws_db_instance.this[0].skip_final_snapshot
+      && aws_db_instance.this[0].skip_final_snapshot == false
       && aws_db_instance.this[0].backup_retention_period == 7
       && aws_db_instance.this[0].storage_encrypted
-      && !aws_db_instance.this[0].delete_automated_backups
+      && aws_db_instance.this[0].delete_automated_backups == false
     )
     error_message = "expected protection, backups, a last snapshot and encryption"
   }

@@ -82,6 +82,7 @@ resource "aws_db_parameter_group" "this" {
 }
 
 resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_133:Backups are kept for `backup_retention_days`, 1 to 35 by its validation; checkov does not follow the variable.
   #checkov:skip=CKV_AWS_161:Functions enter by RDS Proxy, which asks for IAM tokens itself; the server's one user has a password that Secrets Manager rotates.
   #checkov:skip=CKV_AWS_118:Enhanced monitoring is a choice (`monitoring_interval_seconds`): it writes its metrics into a log that costs.
   #checkov:skip=CKV_AWS_157:A second zone is a choice (`multi_az`), since it doubles the price; production's variables make it.
@@ -152,6 +153,7 @@ resource "aws_rds_cluster_parameter_group" "this" {
 }
 
 resource "aws_rds_cluster" "this" {
+  #checkov:skip=CKV_AWS_133:Backups are kept for `backup_retention_days`, 1 to 35 by its validation; checkov does not follow the variable.
   #checkov:skip=CKV_AWS_162:Functions enter by RDS Proxy, which asks for IAM tokens itself; the server's one user has a password that Secrets Manager rotates.
   #checkov:skip=CKV_AWS_139:Deletion protection is a variable, true by default; a lab for a test has to go.
   #checkov:skip=CKV_AWS_327:RDS's own key encrypts unless `kms_key_arn` names another.
@@ -223,6 +225,7 @@ resource "aws_rds_cluster_instance" "this" {
 # Amazon RDS makes the password, keeps it in Secrets Manager and changes it: it is in no state. Here only
 # how often.
 resource "aws_secretsmanager_secret_rotation" "master" {
+  #checkov:skip=CKV_AWS_304:Each week unless `rotation_days` says otherwise; checkov does not follow the variable.
   secret_id          = local.master_secret_arn
   rotate_immediately = false
 
@@ -234,6 +237,7 @@ resource "aws_secretsmanager_secret_rotation" "master" {
 # -- RDS Proxy
 
 resource "aws_security_group" "proxy" {
+  #checkov:skip=CKV2_AWS_5:The proxy is in it.
   count = var.proxy_enabled ? 1 : 0
 
   name        = "${local.base}-proxy"

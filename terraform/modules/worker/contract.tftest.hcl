@@ -196,7 +196,7 @@ run "tasks_by_backlog_to_zero_and_back" {
     condition = [
       for b in [1, 50, 51, 150, 151, 10000] : one([
         for s in aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment : s.scaling_adjustment
-        if b - 1 >= tonumber(s.metric_interval_lower_bound) && b - 1 < try(tonumber(coalesce(s.metric_interval_upper_bound)), 1e9)
+        if b - 1 >= tonumber(s.metric_interval_lower_bound) && b - 1 < try(tonumber(coalesce(s.metric_interval_upper_bound)), 1000000000)
       ])
     ] == [1, 1, 2, 3, 4, 4]
     error_message = "expected a task for each 50 messages, four at most"

@@ -68,8 +68,6 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key, as for the functions; the logs hold no photo and no password.
-  #checkov:skip=CKV_AWS_338:How long is the operator's choice.
   name              = "/ecs/${local.service_name}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
