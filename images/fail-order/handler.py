@@ -19,6 +19,7 @@ class Configuration:
     """What this function reads from its environment, beside Postgres and the provider."""
 
     topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    prints_bucket: str = variable("PRINTS_BUCKET", help="bucket of the print files")
     idempotency_table: str = variable("IDEMPOTENCY_TABLE", help="table of the claims")
     # Longer than one invocation may take, so that no living owner outlives its claim.
     lease_seconds: float = variable("PAYMENTS_LEASE_SECONDS", default=45.0, minimum=1)
@@ -44,6 +45,13 @@ def charging() -> Charging:
 
 
 handler = workflow_task(
-    FailOrder(orders, charging, client("sns"), configuration.topic_arn).run,
+    FailOrder(
+        orders,
+        charging,
+        client("s3"),
+        client("sns"),
+        configuration.prints_bucket,
+        configuration.topic_arn,
+    ).run,
     client("stepfunctions"),
 )

@@ -1,5 +1,5 @@
 """FailOrder: the workflow's catch-all. Whatever went wrong, the order ends in one clear state, and
-the books balance: the paper is given back, and so is the money."""
+the books balance: the paper is given back, and so is the money. Nothing is left for the printer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from services.events.orders import OrderEventType, order_event, publish
 from services.orders.model import IllegalTransition, Order, OrderStatus
 from services.orders.steps.given import order_given
+from services.orders.steps.printer import withdraw
 from services.orders.store import Orders
 from services.payments.charging import Charging
 from services.platform import logging
@@ -20,9 +21,13 @@ _TOLD: Mapping[OrderStatus, OrderEventType] = {
     OrderStatus.REJECTED: OrderEventType.REJECTED,
     OrderStatus.OUT_OF_STOCK: OrderEventType.OUT_OF_STOCK,
     OrderStatus.PAYMENT_DECLINED: OrderEventType.PAYMENT_DECLINED,
+    # Whoever cancelled it may have died before that was told.
+    OrderStatus.CANCELLED: OrderEventType.CANCELLED,
     # Its token may have timed out while it was at the very end.
     OrderStatus.FULFILLED: OrderEventType.SHIPPED,
 }
+# Of an error's name and cause; the log has all of it.
+_KEPT_CHARACTERS_MAX = 2_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class FailOrder:
 
     orders: Orders
     charging: Callable[[], Charging]
+    s3: Any
     sns: Any
+    prints_bucket: str
     topic_arn: str
 
     def run(self, given: Mapping[str, Any], _task: Task) -> dict[str, Any]:
@@ -45,6 +52,8 @@ class FailOrder:
         order = self._close(order, given.get("error"))
         refund = None
         if order.status.ended_badly:
+            # FulfillOrder may have come to its last line, and never to its end.
+            withdraw(self.s3, self.prints_bucket, order)
             refund = self.charging().void(order.id)
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
             self.orders.release_stock(order.id)
@@ -58,8 +67,8 @@ class FailOrder:
     def _close(self, order: Order, error: Any) -> Order:
         document = error if isinstance(error, dict) else {}
         detail = {
-            "error": str(document.get("Error", "unknown")),
-            "cause": str(document.get("Cause", "")),
+            "error": _kept(document.get("Error", "unknown")),
+            "cause": _kept(document.get("Cause", "")),
         }
         try:
             return self.orders.advance(
@@ -70,3 +79,10 @@ class FailOrder:
             )
         except IllegalTransition:
             return order_given(self.orders, {"order_id": order.id})
+
+
+def _kept(text: Any) -> str:
+    """`text` as Postgres can hold it: an error may repeat anything, and no order must stay open for
+    what was written of it."""
+    whole = str(text)[:_KEPT_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" else c for c in whole)

@@ -1,10 +1,5 @@
 """FulfillOrder: makes the print files and the job sheet of an order and hands them to the printer.
 
-In the prints bucket, by owner and order, always under the same keys:
-
-    <owner>/<order>/01-<product>.jpg    a file for each line
-    <owner>/<order>/job-sheet.pdf       the last to be written: the printer begins with it
-
 The original is the very version that the catalogue knows, checked against the image's identity.
 """
 
@@ -24,6 +19,7 @@ from services.imaging.print_geometry import check_resolution, stand
 from services.imaging.print_model import PrintRefused
 from services.orders.model import IllegalTransition, Line, Order, OrderStatus
 from services.orders.steps.given import OrderEnded, advance, order_given, order_under_way
+from services.orders.steps.printer import JOB_SHEET, names, order_prefix, withdraw
 from services.orders.steps.prints import print_spec
 from services.orders.store import Orders
 from services.platform import logging
@@ -36,7 +32,6 @@ from services.printing.job_sheet import JobLine, JobSheet, make_job_sheet
 LINE_RESERVE_SECONDS = 20.0
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion", "NotFound"})
 _THUMBNAIL = "thumb"
-_DELETE_OBJECTS = 1_000  # S3's limit for one DeleteObjects
 
 
 class OriginalGone(PermanentError):  # noqa: N818  its name is read by people, in a state machine
@@ -45,10 +40,6 @@ class OriginalGone(PermanentError):  # noqa: N818  its name is read by people, i
 
 class CannotPrint(PermanentError):  # noqa: N818
     """An original that was developed and checked cannot be printed after all."""
-
-
-def order_prefix(order: Order) -> str:
-    return f"{order.user_id}/{order.id}/"
 
 
 def file_name(line: Line) -> str:
@@ -81,7 +72,7 @@ class FulfillOrder:
                 self._make(order, task)
                 order = advance(self.orders, order, OrderStatus.FULFILLED)
         except OrderEnded:
-            self._withdraw(order_given(self.orders, given))
+            withdraw(self.s3, self.prints_bucket, order_given(self.orders, given))
             raise
         if order.status not in (OrderStatus.FULFILLED, OrderStatus.SHIPPED):
             raise IllegalTransition(order.id, order.status, OrderStatus.FULFILLED)
@@ -93,7 +84,7 @@ class FulfillOrder:
             wanted: self._record(order, wanted)
             for wanted in dict.fromkeys(line.image_id for line in order.lines)
         }
-        there = self._there(order)
+        there = names(self.s3, self.prints_bucket, order)
         content: tuple[str, bytes] = "", b""
         for line in sorted(order.lines, key=lambda line: line.image_id):
             if file_name(line) in there:
@@ -105,7 +96,7 @@ class FulfillOrder:
                 content = line.image_id, self._original(order, records[line.image_id])
             self._put(order, file_name(line), _print(line, content[1]), "image/jpeg")
         sheet = self._job_sheet(order, records)
-        self._put(order, "job-sheet.pdf", sheet, "application/pdf")
+        self._put(order, JOB_SHEET, sheet, "application/pdf")
         logging.logger().info("prints-made", lines=len(order.lines), made_before=len(there))
 
     def _record(self, order: Order, wanted: str) -> ImageRecord:
@@ -113,13 +104,6 @@ class FulfillOrder:
         if record is None:
             raise OriginalGone(f"photo {wanted} was deleted since it was ordered")
         return record
-
-    def _there(self, order: Order) -> frozenset[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.prints_bucket, Prefix=order_prefix(order)
-        )
-        keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        return frozenset(key.removeprefix(order_prefix(order)) for key in keys)
 
     def _original(self, order: Order, record: ImageRecord) -> bytes:
         """The photo's bytes, out of any of the originals that it was uploaded as."""
@@ -188,16 +172,6 @@ class FulfillOrder:
             ContentType=content_type,
             Metadata={"sha256": hashlib.sha256(content).hexdigest()},
         )
-
-    def _withdraw(self, order: Order) -> None:
-        """Nothing is printed of an order that was given up."""
-        names = sorted(self._there(order))
-        for start in range(0, len(names), _DELETE_OBJECTS):
-            chunk = names[start : start + _DELETE_OBJECTS]
-            keys = [{"Key": order_prefix(order) + name} for name in chunk]
-            self.s3.delete_objects(
-                Bucket=self.prints_bucket, Delete={"Objects": keys, "Quiet": True}
-            )
 
 
 def _print(line: Line, original: bytes) -> bytes:

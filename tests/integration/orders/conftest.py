@@ -1,8 +1,9 @@
-"""A database with the lab's schema, and what is needed to order in it."""
+"""A database with the lab's schema, and what is needed to order in it and to pay."""
 
 from __future__ import annotations
 
 import functools
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from services.accounts.users import Users
+from services.events.orders import OrderEvent, parse_order_event
 from services.local.emulator import Emulator
 from services.local.postgres import Postgres
 from services.local.session import LocalSession
@@ -25,8 +27,11 @@ from services.orders.model import (
     StockLevel,
 )
 from services.orders.store import Orders
+from services.payments.charging import Charging
 from services.platform import migrations
 from services.platform.database import Database
+from services.platform.idempotency import IdempotencyStore
+from tests.support.exactly_once import Provider
 from tests.support.postgres import FreshDatabase, fresh_database
 
 PRICE_MINOR = 250
@@ -139,3 +144,63 @@ def _closed(desk: Desk) -> Iterator[None]:
 @pytest.fixture
 def orders(desk: Desk) -> Orders:
     return desk.orders()
+
+
+@dataclass
+class Town:
+    """The world around the orders: the topic that they are told of on, with somebody who listens,
+    the payment provider, the table of claims, and what the printer gets."""
+
+    session: LocalSession
+    topic_arn: str
+    queue_url: str
+    table: str
+    prints_bucket: str
+    provider: Provider = field(default_factory=lambda: Provider(time.time))
+
+    @property
+    def s3(self) -> Any:
+        return self.session.client("s3")
+
+    @property
+    def sns(self) -> Any:
+        return self.session.client("sns")
+
+    def charging(self, gateway: Any = None) -> Charging:
+        store = IdempotencyStore(self.session.client("dynamodb"), self.table, 45.0, 3600.0)
+        return Charging(gateway or self.provider, store)
+
+    def kept(self, order_id: str) -> int:
+        """How many charges of the order the provider has and has not given back."""
+        return sum(p.charges - p.refunds for p in self.provider.of(order_id))
+
+    def heard(self, order_id: str) -> list[OrderEvent]:
+        """What was told of the order since the last time."""
+        sqs, events = self.session.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                events.append(parse_order_event(message["Body"]))
+        return [event for event in events if event.order_id == order_id]
+
+
+@pytest.fixture(scope="package")
+def town(cloud: Emulator) -> Town:
+    session, name = LocalSession(cloud.endpoint), f"t{uuid.uuid4().hex[:8]}"
+    topic_arn = session.client("sns").create_topic(Name=name)["TopicArn"]
+    sqs = session.client("sqs")
+    queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+    session.client("sns").subscribe(
+        TopicArn=topic_arn, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"]
+    )
+    session.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    session.client("s3").create_bucket(Bucket=name)
+    return Town(session, topic_arn, queue_url, table=name, prints_bucket=name)
