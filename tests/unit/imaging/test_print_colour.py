@@ -219,6 +219,59 @@ def test_a_press_gets_its_inks(print_format: PrintFormat) -> None:
     assert image.info["icc_profile"] == profile
 
 
+# Which ink the press below takes for each intent, and how light its paper is for it.
+PAPER = 0.8
+INTENTS = {
+    RenderingIntent.PERCEPTUAL: (0, 1.0),
+    RenderingIntent.RELATIVE_COLORIMETRIC: (1, 1.0),
+    RenderingIntent.SATURATION: (2, 1.0),
+    # The table of the relative one, and white is not the paper's but white.
+    RenderingIntent.ABSOLUTE_COLORIMETRIC: (1, PAPER),
+}
+
+
+def _press_of_intents() -> bytes:
+    """A press with grey paper that prints lightness with another ink for each intent."""
+
+    def to_inks(ink: int) -> bytes:
+        plain = _press(lambda l, _a, _b: [(1 - l) * (i == ink) for i in range(4)])  # noqa: E741
+        return _tag(plain, b"B2A0")
+
+    tags = {b"B2A%d" % ink: to_inks(ink) for ink in range(3)}
+    tags |= {b"A2B0": _tag(_press(lambda l, _a, _b: (0, 0, 0, 1 - l)), b"A2B0")}  # noqa: E741
+    white = photos._xyz_tag(photos._D50_XYZ * PAPER)
+    tags |= {b"wtpt": white, b"desc": photos._text_tag("a test's press of intents")}
+    return photos._profile(b"CMYK", b"prtr", b"Lab ", tags)
+
+
+def _tag(profile: bytes, name: bytes) -> bytes:
+    """A tag's data (ICC.1:2022 7.3)."""
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for i in range(count):
+        found, offset, size = struct.unpack_from(">4sII", profile, 132 + 12 * i)
+        if found == name:
+            return profile[offset : offset + size]
+    raise AssertionError(f"no {name!r} in the profile")
+
+
+@pytest.mark.parametrize("intent", RenderingIntent)
+def test_the_intent_is_the_one_that_was_asked_for(intent: RenderingIntent) -> None:
+    order = spec(
+        profile=_press_of_intents(),
+        intent=intent,
+        format=PrintFormat.TIFF_LZW,
+        black_point_compensation=False,
+    )
+    ink, white = INTENTS[intent]
+    luminance = photos.srgb_decoded(np.array(GREYS) / 255)[:, 1] / white
+    f = np.where(
+        luminance > (6 / 29) ** 3, np.cbrt(luminance), luminance / (3 * (6 / 29) ** 2) + 4 / 29
+    )
+    expected = np.zeros((len(GREYS), 4))
+    expected[:, ink] = 255 * (1 - (116 * f - 16) / 100).clip(0, 1)
+    assert_close(printed_patches(photos.jpeg(patches(GREYS), quality=98), order), expected)
+
+
 def test_black_point_compensation_keeps_the_shadows_apart() -> None:
     black = 20.0
     profile = _press(lambda l, _a, _b: (0, 0, 0, 1 - l), black)  # noqa: E741

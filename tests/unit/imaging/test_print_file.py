@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +27,10 @@ from services.imaging.print_model import (
     PrintSpec,
     RefusalReason,
 )
+from services.imaging.sharpen import sharpen_for_print
 from tests.support import photos
 
+ROOT = Path(__file__).resolve().parents[3]
 PRODUCTS = {
     (100, 150): (1252, 1843),
     (130, 180): (1606, 2197),
@@ -102,6 +107,44 @@ def test_the_same_order_gives_the_same_bytes(print_format: PrintFormat) -> None:
     source = photos.jpeg(photos.scene(600, 400))
     order = PrintSpec(20, 30, format=print_format)
     assert make_print_file(source, order) == make_print_file(source, order)
+
+
+def test_prints_are_sharpened() -> None:
+    """An edge in a photo of the print's own size, which nothing else changes."""
+    photo = Image.new("RGB", (425, 307), (90, 100, 110))
+    photo.paste((150, 160, 170), (212, 0, 425, 307))
+    order = PrintSpec(20, 30, focus=CENTRE, format=PrintFormat.TIFF_LZW)
+    printed = np.asarray(opened(make_print_file(photos.saved(photo, "PNG"), order)), dtype=int)
+    assert printed.shape == (307, 425, 3)
+    expected = np.asarray(sharpen_for_print(photo, 20, 30), dtype=int)
+    assert abs(printed - expected).max() <= 1
+    assert abs(printed - np.asarray(photo, dtype=int)).max() > 5
+
+
+# Makes the print of a photo in a fresh process; prints its peak of resident memory, in MiB.
+_PEAK = """
+import re, sys
+from pathlib import Path
+from services.imaging.print_file import make_print_file
+from services.imaging.print_model import PrintSpec
+make_print_file(Path(sys.argv[1]).read_bytes(), PrintSpec(300, 400))
+status = Path("/proc/self/status").read_text(encoding="ascii")
+print(int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak")
+def test_a_print_of_fifty_megapixels_takes_less_than_a_gibibyte(tmp_path: Path) -> None:
+    """Of the format that takes most (benchmarks/print_file measures the others)."""
+    photo = tmp_path / "photo.webp"
+    large = photos.scene(1086, 724).resize((8688, 5792), Image.Resampling.BICUBIC)
+    photo.write_bytes(photos.saved(large, "WEBP", quality=80, method=0))
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, photo],
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    # More than a decoded photo, or the figure is not one of printing.
+    assert 200 < float(done.stdout) < 1024
 
 
 # --- what is in the picture -----------------------------------------------------------------------
