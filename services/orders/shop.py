@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
@@ -188,9 +188,10 @@ def _key(request: Request) -> str | None:
 def _position(text: str) -> Position:
     created_at, order_id = cursor.decode(text, 2)
     try:
-        position = Position(datetime.fromisoformat(created_at), str(uuid.UUID(order_id)))
-    except ValueError:
-        position = None
-    if position is None or position.created_at.tzinfo is None:
-        raise cursor.foreign(text)
-    return position
+        at = datetime.fromisoformat(created_at)
+        if at.tzinfo is not None:
+            # In UTC, for Postgres knows no zone that is a day away.
+            return Position(at.astimezone(UTC), str(uuid.UUID(order_id)))
+    except (ValueError, OverflowError):
+        pass
+    raise cursor.foreign(text)
