@@ -1,0 +1,263 @@
+"""`darkroom order`, `orders` and `products` with what people mistype: a reason and an exit code,
+never a traceback."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from services.cli import main
+from services.local.state import LabState
+from services.operations.customer import session
+from services.orders.store import Orders
+from tests.integration.api.conftest import Customer
+from tests.support.photos import jpeg, scene
+
+PRODUCT = "print-10x15-glossy"
+NO_ORDER = str(uuid.UUID(int=0))
+DONE, FAILED, USAGE, ENDED_OTHERWISE = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A customer's, signed in, with one photo."""
+
+    api: str
+    image_id: str
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str, api: str | None = None) -> tuple[int, str, str]:
+        """The exit code, stdout and stderr of a command."""
+        self.capsys.readouterr()
+        try:
+            code = main([*arguments, "--api", self.api if api is None else api])
+        except SystemExit as ended:  # argparse's way
+            code = int(str(ended.code))
+        out, err = self.capsys.readouterr()
+        return int(code), out, err
+
+    def refused(self, *arguments: str, api: str | None = None) -> tuple[int, str]:
+        """The exit code and what is said on one line, of a command that does nothing."""
+        code, out, err = self.run(*arguments, api=api)
+        assert out == ""
+        assert err.startswith("darkroom: "), err
+        assert len(err.splitlines()) == 1
+        return code, err
+
+
+@pytest.fixture(scope="module")
+def photographer(
+    new_customer: Callable[..., Customer], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Customer, str]:
+    customer = new_customer()
+    path = tmp_path_factory.mktemp("photo") / "mine.jpg"
+    path.write_bytes(jpeg(scene(1300, 1900)))
+    return customer, str(customer.api.developed(customer.api.upload(path))["id"])
+
+
+@pytest.fixture
+def terminal(
+    photographer: tuple[Customer, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Terminal:
+    customer, image_id = photographer
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    session.keep(customer.api.url, customer.api.token, session.default_file())
+    return Terminal(customer.api.url, image_id, capsys)
+
+
+@pytest.mark.parametrize(
+    "prints",
+    [
+        "",
+        ":",
+        "IMAGE",
+        "IMAGE:",
+        f"IMAGE:{PRODUCT}:",
+        f"IMAGE:{PRODUCT}:two",
+        f"IMAGE:{PRODUCT}:-1",
+        f"IMAGE:{PRODUCT}:1.5",
+        f"IMAGE:{PRODUCT}:²",
+        f"IMAGE:{PRODUCT}:٣",
+        f"IMAGE:{PRODUCT}:1:1",
+        f"IMAGE:{PRODUCT}:" + "9" * 5000,
+        f"IMAGE:{PRODUCT}:0",
+        f"IMAGE:{PRODUCT}:101",
+        "IMAGE:never-sold",
+        "IMAGE:No Product",
+        "IMAGE:" + "p" * 70_000,
+        f":{PRODUCT}",
+        f"zzz:{PRODUCT}",
+    ],
+)
+def test_prints_that_cannot_be_ordered(terminal: Terminal, prints: str) -> None:
+    prints = prints.replace("IMAGE", terminal.image_id)
+    if prints.endswith(f"{PRODUCT}:"):  # one print
+        assert terminal.run("order", prints, "--pay", "sandbox-unavailable", "--no-wait")[0] == DONE
+        return
+    code, said = terminal.refused("order", prints, "--no-wait")
+    assert code == USAGE
+    assert "expected" in said.lower()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--to", "nowhere"),
+        ("--to", "Anna, Hafenstr. 1, 20457, Hamburg, Germany"),
+        ("--to", ",,,,"),
+        ("--to", "A\0, Hafenstr. 1, 20457, Hamburg, DE"),
+        ("--pay", ""),
+        ("--pay", "a card"),
+        ("--key", ""),
+        ("--key", "k" * 256),
+        ("--key", "ключ"),
+        ("--key", "a\r\nx-evil: 1"),
+    ],
+)
+def test_options_that_cannot_be(terminal: Terminal, options: tuple[str, str]) -> None:
+    code, said = terminal.refused("order", f"{terminal.image_id}:{PRODUCT}", "--no-wait", *options)
+    assert code == USAGE
+    assert "expected" in said.lower()
+
+
+def test_a_key_orders_once_from_a_terminal_as_well(terminal: Terminal) -> None:
+    key = uuid.uuid4().hex
+    command = ("order", f"{terminal.image_id[:8]}:{PRODUCT}", "--pay", "sandbox-unavailable")
+    options = ("--key", key, "--no-wait", "--json")
+    ids = [json.loads(terminal.run(*command, *options)[1])["id"] for _ in range(2)]
+    assert ids[0] == ids[1]
+    code, said = terminal.refused(
+        "order", f"{terminal.image_id}:{PRODUCT}:2", "--key", key, "--no-wait"
+    )
+    assert (code, "used for another order" in said) == (USAGE, True)
+    assert terminal.run("orders", "cancel", ids[0])[0] == DONE
+
+
+def test_an_order_that_ends_without_prints_has_its_own_code(terminal: Terminal) -> None:
+    code, out, err = terminal.run(
+        "order", f"{terminal.image_id}:{PRODUCT}", "--pay", "sandbox-declined"
+    )
+    assert code == ENDED_OTHERWISE
+    assert "payment_declined" in out
+    assert "The payment was declined." in err
+
+
+@pytest.mark.parametrize(
+    ("action", "order_id"),
+    [
+        *(("cancel", order_id) for order_id in (NO_ORDER, "", "a/b")),
+        *(("show", order_id) for order_id in (NO_ORDER, "x", "", "..", "../products", "#", "a/b")),
+        *(("show", order_id) for order_id in ("?limit=1", "a\nb", "é", "%", "x" * 70_000)),
+    ],
+)
+def test_an_order_that_is_none(terminal: Terminal, action: str, order_id: str) -> None:
+    code, _said = terminal.refused("orders", action, order_id)
+    assert code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("api", "code"),
+    [
+        ("nonsense", USAGE),
+        ("ftp://127.0.0.1", USAGE),
+        ("http://a:b", USAGE),
+        ("http://127.0.0.1:1", FAILED),
+        ("", USAGE),
+    ],
+)
+@pytest.mark.parametrize("command", ["orders", "products"])
+def test_an_api_that_is_none(terminal: Terminal, api: str, code: int, command: str) -> None:
+    assert terminal.refused(command, "list", api=api)[0] == code
+
+
+@pytest.fixture
+def web_site() -> Iterator[str]:
+    """A server of something else, that answers every path with a page."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = b"[]" if self.path.startswith("/products") else b"<h1>Welcome</h1>"
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("command", ["orders", "products"])
+def test_an_address_of_something_else(terminal: Terminal, web_site: str, command: str) -> None:
+    code, said = terminal.refused(command, "list", api=web_site)
+    assert code == USAGE
+    assert f"expected Darkroom's API at {web_site}" in said
+
+
+def test_without_a_session(terminal: Terminal) -> None:
+    session.keep(terminal.api, None, session.default_file())
+    code, said = terminal.refused("orders", "list")
+    assert (code, "Unauthorized" in said) == (USAGE, True)
+    code, out, _ = terminal.run("products", "list")
+    assert (code, PRODUCT in out) == (DONE, True)
+
+
+# -- products offer
+
+
+@pytest.fixture
+def at_the_database(lab: LabState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.operations.database.lab.running", lambda: lab)
+
+
+def offer(terminal: Terminal, path: Path) -> tuple[int, str, str]:
+    terminal.capsys.readouterr()
+    code = main(["products", "offer", str(path)])
+    out, err = terminal.capsys.readouterr()
+    return int(code), out, err
+
+
+@pytest.mark.usefixtures("at_the_database")
+def test_products_are_offered_all_or_none(
+    terminal: Terminal, lab: LabState, tmp_path: Path
+) -> None:
+    first, second = (f"t-{uuid.uuid4().hex[:12]}" for _ in range(2))
+    item = (
+        "- {{id: {}, name: Test, paper: matte, width_mm: 100, height_mm: 150, price_minor: {}, "
+        "currency: JPY, delivered: 5}}\n"
+    )
+    path = tmp_path / "products.yaml"
+    path.write_text(item.format(first, 1234) + item.format(second, 0))
+    code, out, err = offer(terminal, path)
+    assert (code, out) == (FAILED, "")
+    assert "[1] price_minor: expected" in err
+    path.write_text(item.format(first, 1234) + item.format(second, 1))
+    assert offer(terminal, path)[0] == DONE
+    database = lab.database()
+    books = Orders(database).books()
+    database.close()
+    assert (books[first].on_hand, books[second].on_hand) == (5, 5)
+    (line,) = [line for line in terminal.run("products", "list")[1].splitlines() if first in line]
+    assert "1,234 JPY" in line
+
+
+@pytest.mark.usefixtures("at_the_database")
+def test_a_file_that_is_not_there(terminal: Terminal, tmp_path: Path) -> None:
+    code, out, err = offer(terminal, tmp_path / "nowhere.yaml")
+    assert (code, out) == (FAILED, "")
+    assert "expected a YAML list" in err
