@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
 from services.accounts import api
 from services.accounts.users import Position, Users
@@ -19,7 +17,7 @@ class Directory:
     def page(self, request: Request) -> Response:
         """Answers GET /users."""
         wanted: api.AccountPageParameters = request.parameters
-        after = None if wanted.cursor is None else _position(wanted.cursor)
+        after = None if wanted.cursor is None else Position(*cursor.decode_place(wanted.cursor))
         page = self.users.page(wanted.limit, after)
         next_cursor = None
         if page.last is not None:
@@ -30,14 +28,3 @@ class Directory:
                 users=[api.account(user) for user in page.users], next_cursor=next_cursor
             ),
         )
-
-
-def _position(text: str) -> Position:
-    created_at, id_ = cursor.decode(text, 2)
-    try:
-        position = Position(datetime.fromisoformat(created_at), str(uuid.UUID(id_)))
-    except ValueError:
-        position = None
-    if position is None or position.created_at.tzinfo is None:
-        raise cursor.foreign(text)
-    return position

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
@@ -44,7 +42,7 @@ class Shop:
     def list(self, request: Request) -> Response:
         """Answers GET /orders."""
         wanted: api.OrderPageParameters = request.parameters
-        before = None if wanted.cursor is None else _position(wanted.cursor)
+        before = None if wanted.cursor is None else Position(*cursor.decode_place(wanted.cursor))
         # One more than wanted tells whether there is a next page.
         found = self.orders.page(request.caller.user_id, wanted.limit + 1, before)
         page, more = found[: wanted.limit], found[wanted.limit :]
@@ -183,15 +181,3 @@ def _key(request: Request) -> str | None:
             ],
         )
     return key
-
-
-def _position(text: str) -> Position:
-    created_at, order_id = cursor.decode(text, 2)
-    try:
-        at = datetime.fromisoformat(created_at)
-        if at.tzinfo is not None:
-            # In UTC, for Postgres knows no zone that is a day away.
-            return Position(at.astimezone(UTC), str(uuid.UUID(order_id)))
-    except (ValueError, OverflowError):
-        pass
-    raise cursor.foreign(text)

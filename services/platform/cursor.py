@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from services.platform.http import INVALID_REQUEST, HttpProblem
 from services.platform.validation import FieldError, shown
@@ -36,6 +38,19 @@ def decode(cursor: str, length: int) -> list[str]:
     ):
         raise foreign(cursor)
     return parts
+
+
+def decode_place(cursor: str) -> tuple[datetime, str]:
+    """The time, in UTC, and the UUID in the cursor of a list by time. Raises HttpProblem."""
+    at, identifier = decode(cursor, 2)
+    try:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is not None:
+            # In UTC, for Postgres knows no zone that is a day away.
+            return moment.astimezone(UTC), str(uuid.UUID(identifier))
+    except (ValueError, OverflowError):
+        pass
+    raise foreign(cursor)
 
 
 def foreign(cursor: str) -> HttpProblem:

@@ -258,6 +258,7 @@ def test_a_cursor_that_was_changed_is_no_failure_of_ours(api: Api) -> None:
         whole + "AAAA",
         cursor.encode(["2026-01-01T00:00:00+00:00", "x"]),
         cursor.encode(["2026-01-01T00:00:00", str(uuid.uuid4())]),
+        cursor.encode(["0001-01-01T00:00:00+10:00", str(uuid.uuid4())]),
         cursor.encode(["yesterday", str(uuid.uuid4())]),
         cursor.encode(["2026-01-01T00:00:00+00:00", "' OR 1=1 --"]),
         cursor.encode([str(uuid.uuid4())]),
