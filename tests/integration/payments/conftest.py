@@ -23,8 +23,9 @@ from tests.support.loopback import Received, Reply, Served, serving
 
 WEBHOOK_SECRET = "whsec_of_the_lab"
 SANDBOX_KEY = "key-of-the-lab"
-# How late the sandbox answers when it is late, and how long its clients wait: in proportion.
+# How late the sandbox answers when it is late, and how long a client waits that finds it so.
 SLOW_SECONDS, TIMEOUT_SECONDS = 1.2, 0.5
+PATIENCE_SECONDS = 10.0
 
 
 class Inbox:
@@ -84,12 +85,12 @@ def stripe(
 
 @pytest.fixture
 def stripe_gateway(stripe: LocalStripe) -> StripeGateway:
-    return StripeGateway(localstripe.API_KEY, timeout_seconds=10, url=stripe.url)
+    return StripeGateway(localstripe.API_KEY, PATIENCE_SECONDS, stripe.url)
 
 
 @pytest.fixture
 def sandbox_gateway(sandbox: PaymentProvider) -> SandboxGateway:
-    return SandboxGateway(sandbox.url, SANDBOX_KEY, TIMEOUT_SECONDS)
+    return SandboxGateway(sandbox.url, SANDBOX_KEY, PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

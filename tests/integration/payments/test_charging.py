@@ -143,11 +143,11 @@ def test_workers_at_once_charge_once(
     assert provider.balance(order) == (1, 0)
 
 
-@FAULTS
+@pytest.mark.parametrize("faults", [[], ["lost", "none", "late", "lost"]])
 def test_workers_at_once_are_declined_alike(
-    provider: Provider, charging: Charging, order: str, ends: str, faults: list[str]
+    provider: Provider, charging: Charging, order: str, faults: list[str]
 ) -> None:
-    provider.wire.ends, provider.wire.faults = ends, list(faults)
+    provider.wire.faults = list(faults)
     told = at_once([lambda: charging.charge(order, AMOUNT, "EUR", provider.declined)] * WORKERS)
     assert told == ["PaymentDeclined"] * WORKERS
     assert provider.balance(order) == (0, 0)

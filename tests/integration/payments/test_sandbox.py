@@ -20,8 +20,8 @@ from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.webhooks import Notice, NoticeKind, Webhook
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from tests.integration.payments.conftest import (
+    PATIENCE_SECONDS,
     SANDBOX_KEY,
-    SLOW_SECONDS,
     TIMEOUT_SECONDS,
     WEBHOOK_SECRET,
     Inbox,
@@ -109,7 +109,7 @@ def test_refusals(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, ord
     with pytest.raises(PermanentError, match="key_reused"):
         sandbox_gateway.open(order, AMOUNT + 1, "EUR", "sandbox-ok", f"payment#{order}")
     with pytest.raises(ConfigurationError):
-        opened(SandboxGateway(sandbox.url, "another key", TIMEOUT_SECONDS), order)
+        opened(SandboxGateway(sandbox.url, "another key", PATIENCE_SECONDS), order)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,16 @@ def test_no_answer(
     after_one: str,
     answers_then: bool,
 ) -> None:
+    hasty = SandboxGateway(sandbox.url, SANDBOX_KEY, TIMEOUT_SECONDS)
     payment = opened(sandbox_gateway, order, method)
     with pytest.raises(TransientError):
-        sandbox_gateway.confirm(payment, "key")
+        hasty.confirm(payment, "key")
     assert statuses(sandbox, order) == [after_one]
     if answers_then:
         assert sandbox_gateway.confirm(payment, "key") == Charge(payment, AMOUNT, "EUR")
     else:
         with pytest.raises(TransientError):
-            sandbox_gateway.confirm(payment, "key")
+            hasty.confirm(payment, "key")
     # It can always be called off, and what became of it is told.
     charged = statuses(sandbox, order) == ["charged"]
     assert sandbox_gateway.cancel(payment) == (Charge(payment, AMOUNT, "EUR") if charged else None)
@@ -160,11 +161,10 @@ def test_a_webhook_may_come_before_the_answer(
     sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
 ) -> None:
     """For several at once, none of which waits for another."""
-    patient = SandboxGateway(sandbox_gateway.url, SANDBOX_KEY, 10)
     orders = [f"{order}-{n}" for n in range(8)]
 
     def pay(one: str) -> int:
-        patient.confirm(opened(patient, one, Method.WEBHOOK_FIRST), "key")
+        sandbox_gateway.confirm(opened(sandbox_gateway, one, Method.WEBHOOK_FIRST), "key")
         return sum(one.encode() in r.body for r in list(inbox.taken))
 
     with ThreadPoolExecutor(8) as pool:
@@ -183,12 +183,14 @@ def test_a_webhook_is_sent_until_it_is_taken(
 
 @pytest.mark.parametrize("method", [Method.OK, Method.TIMEOUT])
 def test_many_confirmations_at_once_are_one_charge(
-    sandbox: PaymentProvider, inbox: Inbox, order: str, method: Method
+    sandbox: PaymentProvider,
+    sandbox_gateway: SandboxGateway,
+    inbox: Inbox,
+    order: str,
+    method: Method,
 ) -> None:
-    patient = SandboxGateway(sandbox.url, SANDBOX_KEY, SLOW_SECONDS * 4)
-
     def pay(_: int) -> Charge:
-        return patient.confirm(opened(patient, order, method), "key")
+        return sandbox_gateway.confirm(opened(sandbox_gateway, order, method), "key")
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(pay, range(8)))) == 1
@@ -208,7 +210,7 @@ def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
         )
 
     provider = begin(free_port())
-    gateway = SandboxGateway(provider.url, SANDBOX_KEY, TIMEOUT_SECONDS)
+    gateway = SandboxGateway(provider.url, SANDBOX_KEY, PATIENCE_SECONDS)
     charge = gateway.confirm(opened(gateway, order), "key")
     provider.process.send_signal(signal.SIGKILL)
     provider.process.wait(10)

@@ -13,11 +13,12 @@ from services.payments.model import Charge, PaymentDeclined, PaymentVoided
 from services.payments.stripe_gateway import StripeGateway
 from services.payments.webhooks import NoticeKind, StaleNotice, Webhook, WrongSignature
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
-from tests.integration.payments.conftest import WEBHOOK_SECRET, Inbox
+from tests.integration.payments.conftest import PATIENCE_SECONDS, WEBHOOK_SECRET, Inbox
 from tests.support.localstripe import API_KEY, BANK, DECLINED, LocalStripe
 from tests.support.loopback import Served, Wire, serving
 
 AMOUNT = 1995
+HASTE_SECONDS = 0.7
 
 
 @pytest.fixture
@@ -121,7 +122,13 @@ def test_refusals_of_the_real_thing(
 
 @pytest.fixture
 def wire(stripe: LocalStripe) -> Wire:
-    return Wire(stripe.url, late_seconds=1.0)
+    return Wire(stripe.url, late_seconds=2 * HASTE_SECONDS)
+
+
+def waiting_for(fault: str, line: Served) -> StripeGateway:
+    """A client that hears at once of what is lost, and does not wait for what is late."""
+    seconds = HASTE_SECONDS if fault == "late" else PATIENCE_SECONDS
+    return StripeGateway(API_KEY, seconds, line.url)
 
 
 @pytest.fixture
@@ -134,7 +141,7 @@ def line(wire: Wire) -> Iterator[Served]:
 def test_a_charge_whose_answer_does_not_come(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str, charged: int
 ) -> None:
-    gateway = StripeGateway(API_KEY, timeout_seconds=0.4, url=line.url)
+    gateway = waiting_for(fault, line)
     payment = opened(gateway, stripe, order)
     wire.ends, wire.faults = "/confirm", [fault]
     with pytest.raises(TransientError):
@@ -154,9 +161,8 @@ def test_a_decline_whose_answers_do_not_come(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str
 ) -> None:
     """Each of its requests in turn."""
-    gateway = StripeGateway(API_KEY, timeout_seconds=0.4, url=line.url)
+    gateway = waiting_for(fault, line)
     payment = opened(gateway, stripe, order, DECLINED)
-    wire.late_seconds = 0.8
     for ends in ("/confirm", payment, "/cancel"):
         wire.ends, wire.faults = ends, [fault]
         with pytest.raises(TransientError):
@@ -172,8 +178,7 @@ def test_a_decline_whose_answers_do_not_come(
 def test_calling_off_and_giving_back_when_answers_do_not_come(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str
 ) -> None:
-    gateway = StripeGateway(API_KEY, timeout_seconds=0.4, url=line.url)
-    wire.late_seconds = 0.8
+    gateway = waiting_for(fault, line)
     payment = opened(gateway, stripe, order)
     wire.ends, wire.faults = "/cancel", [fault]
     with pytest.raises(TransientError):
