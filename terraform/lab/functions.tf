@@ -60,8 +60,8 @@ module "function" {
   policy_statements            = local.policy_statements[each.key]
   queue                        = can(each.value.trigger.queue) ? { arn = module.queue[each.key].arn } : null
   reserved_concurrency_enabled = var.reserved_concurrency_enabled
-  live_version                 = lookup(var.live_versions, each.key, null)
-  canary_weight                = var.canary_weight
+  live_version                 = lookup(var.live_versions, each.key, lookup(local.held, each.key, null))
+  canary_weight                = contains(keys(var.live_versions), each.key) ? var.canary_weight : 0
   warm_up_enabled              = local.has.calls
   warmer_schedule              = lookup(var.warmers, each.key, null)
   provisioned_concurrency      = local.has.autoscaling ? lookup(var.provisioned_concurrency, each.key, null) : null

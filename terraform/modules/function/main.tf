@@ -170,7 +170,8 @@ resource "aws_lambda_function" "this" {
 # A version that cannot be initialised, or does not answer, ends the apply here: `live` stays at the
 # version before, and no caller and no message ever meets the new one.
 resource "aws_lambda_invocation" "warm_up" {
-  count = var.warm_up_enabled ? 1 : 0
+  # A version that gets no calls is not asked: to go back from one that does not start must not start it.
+  count = var.warm_up_enabled && (var.live_version == null || local.canary) ? 1 : 0
 
   function_name = aws_lambda_function.this.function_name
   qualifier     = aws_lambda_function.this.version
