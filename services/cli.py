@@ -32,6 +32,7 @@ from services.operations import database, dead_letters
 from services.operations.customer import command as customer
 from services.operations.customer import orders
 from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.deploy import command as deploy
 from services.operations.load import command as load_test
 from services.platform import migrations
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
@@ -117,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     for part in (customer, orders):
         part.add(commands, lambda well: ExitCode.DONE if well else ExitCode.SOME_REJECTED)
     _add_dead_letters(commands)
-    load_test.add(commands, lambda balanced: ExitCode.DONE if balanced else ExitCode.FAILED)
+    for tool in (load_test, deploy):
+        tool.add(commands, lambda well: ExitCode.DONE if well else ExitCode.FAILED)
     return parser
 
 
