@@ -1,0 +1,248 @@
+"""The text of the order's state machine: every task ends, every error leads somewhere, every state
+is reached, and what it names is there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.orders import model
+from services.orders.model import OrderStatus
+from services.orders.steps import given
+from services.payments.model import PaymentDeclined
+from services.platform.errors import PermanentError
+from services.platform.manifest import Manifest, Resource, load, load_all
+from services.platform.task import RETRIES_EXHAUSTED, error_name
+
+ROOT = Path(__file__).parents[3]
+MACHINE: dict[str, Any] = json.loads(
+    (ROOT / "terraform" / "lab" / "order-workflow.asl.json").read_text(encoding="utf-8")
+)
+STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+EVERY_TASK = pytest.mark.parametrize("name", TASKS)
+EVERY_ERROR = "States.ALL"
+LAST_RESORT = "FailOrder"
+# SQS away, or not reached at all: the message did not go out, so nothing has begun.
+NOT_SENT = {"SQS.AmazonSQSException", "SQS.SdkClientException"}
+# The ends that an order comes to by itself: the error of the step, and where it leads.
+ENDS = {
+    "ValidateOrder": (model.OrderRejected, "OrderClosed"),
+    "CheckInventory": (model.OutOfStock, "NotifyOutOfStock"),
+    "ProcessPayment": (PaymentDeclined, "ReleaseStock"),
+}
+
+
+def function_of(name: str) -> Manifest:
+    """The function whose queue a task state sends to."""
+    queue = TASKS[name]["Parameters"]["QueueUrl"]
+    found = re.fullmatch(r"\$\{queue_([a-z_]+)\}", queue)
+    assert found is not None, queue
+    return load(ROOT / "images" / found[1].replace("_", "-"))
+
+
+def next_of(state: Mapping[str, Any]) -> Iterator[str]:
+    """Every state that `state` can lead to."""
+    for choice in (state, *state.get("Catch", ()), *state.get("Choices", ())):
+        if "Next" in choice:
+            yield choice["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def reached_from(name: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen.add(current)
+            waiting += next_of(STATES[current])
+    return seen
+
+
+# -- its form
+
+
+def test_the_way_of_an_order() -> None:
+    way = [MACHINE["StartAt"]]
+    while (following := STATES[way[-1]].get("Next")) is not None:
+        way.append(following)
+    assert way == [
+        "ValidateOrder", "CheckInventory", "ProcessPayment", "FulfillOrder", "OrderFulfilled",
+    ]  # fmt: skip
+
+
+def test_every_state_is_reached_and_ends() -> None:
+    named = {following for state in STATES.values() for following in next_of(state)}
+    assert named <= STATES.keys()
+    assert reached_from(MACHINE["StartAt"]) == set(STATES)
+    ends = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+    for name in STATES:
+        assert reached_from(name) & ends, f"{name} leads to no end"
+        # None leads back to itself, so every execution ends.
+        assert name not in set().union(*map(reached_from, next_of(STATES[name])))
+
+
+def test_every_state_but_a_choice_or_an_end_says_what_is_next() -> None:
+    for name, state in STATES.items():
+        assert ("Next" in state) == (state["Type"] == "Task"), name
+        assert state["Type"] in {"Task", "Choice", "Succeed", "Fail"}
+
+
+# -- its tasks
+
+
+@EVERY_TASK
+def test_a_task_is_a_message_with_a_token_in_its_functions_queue(name: str) -> None:
+    task = TASKS[name]
+    assert task["Resource"] == "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+    body = task["Parameters"]["MessageBody"]
+    assert body["token.$"] == "$$.Task.Token"
+    assert body["state"] == name
+    assert body["heartbeat_seconds"] == task["HeartbeatSeconds"]
+    assert body["input"]["order_id.$"] == "$.order_id"
+    # What is passed on stays: every later state finds the order's id.
+    assert re.fullmatch(r"\$\.[a-z]+", task["ResultPath"])
+    assert task["ResultPath"] not in {"$.order_id", "$.error"}
+    # The name of the state is that of the function.
+    assert function_of(name).name == re.sub(r"(?<!^)([A-Z])", r"-\1", name).lower()
+
+
+def test_the_functions_of_the_workflow_are_its_tasks() -> None:
+    fed = {
+        item.name
+        for item in load_all(ROOT / "images")
+        if item.queue and any(s.reference.resource is Resource.WORKFLOW for s in item.queue.sources)
+    }
+    assert fed == {function_of(name).name for name in TASKS}
+
+
+@EVERY_TASK
+def test_a_tasks_function_may_answer_its_token(name: str) -> None:
+    granted = {
+        action
+        for grant in function_of(name).grants
+        if grant.reference.resource is Resource.WORKFLOW
+        for action in grant.actions
+    }
+    assert granted == {
+        "states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat",
+    }  # fmt: skip
+
+
+@EVERY_TASK
+def test_a_state_waits_until_the_queue_has_done_its_best(name: str) -> None:
+    """A function that dies says nothing. Its message comes back after the queue's visibility
+    timeout, and after the last receive the wrapper itself tells the state that it was in vain: the
+    state must not have given up before."""
+    task, function = TASKS[name], function_of(name)
+    assert function.queue is not None
+    assert task["HeartbeatSeconds"] > function.visibility_timeout_seconds + function.timeout_seconds
+    receives = function.queue.max_receive_count
+    assert task["TimeoutSeconds"] > receives * function.visibility_timeout_seconds
+    assert task["HeartbeatSeconds"] < task["TimeoutSeconds"]
+
+
+@EVERY_TASK
+def test_only_what_was_not_sent_is_sent_again(name: str) -> None:
+    """The queue retries what is transient; the state would begin a second message with it."""
+    sending, *others = TASKS[name]["Retry"]
+    assert set(sending["ErrorEquals"]) == NOT_SENT
+    for retry in (sending, *others):
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["BackoffRate"] >= 2
+        assert 1 <= retry["IntervalSeconds"] <= retry["MaxDelaySeconds"]
+        assert 3 <= retry["MaxAttempts"] <= 10
+    if name == LAST_RESORT:
+        # Nothing comes after it: it is begun again whatever happened to it.
+        assert [retry["ErrorEquals"] for retry in others] == [[EVERY_ERROR]]
+    else:
+        assert others == []
+
+
+@EVERY_TASK
+def test_every_error_leads_somewhere(name: str) -> None:
+    if name == LAST_RESORT:
+        assert "Catch" not in TASKS[name]
+        assert reached_from(name) == {name, "HowItEnded", "OrderClosed", "OrderFailed"}
+        return
+    *known, last = TASKS[name]["Catch"]
+    assert (last["ErrorEquals"], last["Next"]) == ([EVERY_ERROR], LAST_RESORT)
+    assert all(catch["ResultPath"] == "$.error" for catch in TASKS[name]["Catch"])
+    if name in ENDS:
+        error, following = ENDS[name]
+        ((caught, leads),) = [(catch["ErrorEquals"], catch["Next"]) for catch in known]
+        assert (caught, leads) == ([error.__name__], following)
+    else:
+        assert known == []
+
+
+def test_what_went_wrong_is_told_to_the_last_resort() -> None:
+    assert TASKS[LAST_RESORT]["Parameters"]["MessageBody"]["input"] == {
+        "order_id.$": "$.order_id", "error.$": "$.error",
+    }  # fmt: skip
+    assert STATES["OrderFailed"]["ErrorPath"] == "$.error.Error"
+    (choice,) = STATES["HowItEnded"]["Choices"]
+    assert choice == {
+        "Variable": TASKS[LAST_RESORT]["ResultPath"] + ".status",
+        "StringEquals": OrderStatus.FAILED.value,
+        "Next": "OrderFailed",
+    }
+
+
+# -- the names of its errors
+
+
+def raised_by(function: Manifest) -> set[str]:
+    """The classes that the step of a function names in its `raise` statements."""
+    modules = re.findall(
+        r"from (services\.orders\.steps\.\w+) import",
+        (function.folder / "handler.py").read_text(encoding="utf-8"),
+    )
+    (step,) = modules
+    tree = ast.parse((ROOT / (step.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    caught = [
+        node.type
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+    ]
+    names = [error.func if isinstance(error, ast.Call) else error for error in (*raised, *caught)]
+    return {name.id for name in names if isinstance(name, ast.Name)}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_name_that_is_caught_is_one_that_is_raised(name: str) -> None:
+    error, _ = ENDS[name]
+    assert error.__name__ in raised_by(function_of(name))
+    assert issubclass(error, PermanentError)
+
+
+def test_the_machine_calls_errors_as_the_code_does() -> None:
+    """By the classes' names: what is renamed there would go past its Catch."""
+    samples: list[PermanentError] = [
+        model.OrderRejected("why"),
+        model.OutOfStock("order", {"print": (2, 1)}),
+        PaymentDeclined("card_declined"),
+        given.OrderEnded("ended"),
+    ]
+    assert [error_name(error) for error in samples] == [
+        "OrderRejected", "OutOfStock", "PaymentDeclined", "OrderEnded",
+    ]  # fmt: skip
+    caught = {
+        error
+        for state in TASKS.values()
+        for catch in state.get("Catch", ())
+        for error in catch["ErrorEquals"]
+    }
+    assert caught == {error.__name__ for error, _ in ENDS.values()} | {EVERY_ERROR}
+    # The wrapper's own name is nobody's error.
+    assert RETRIES_EXHAUSTED not in caught
