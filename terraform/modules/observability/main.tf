@@ -16,8 +16,8 @@ locals {
   functions = var.alarms_enabled ? var.functions : {}
   queues    = var.alarms_enabled ? var.queues : {}
   # By its functions: whether an id is null is not known before the API is there.
-  apis      = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
-  servers   = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
+  apis    = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
+  servers = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
 }
 
 # -- who is told

@@ -1,0 +1,65 @@
+# The whole lab for AWS, against a provider that only pretends; run with the variables of each
+# environment.
+
+mock_provider "aws" {
+  source = "./mocks"
+}
+
+variables {
+  # Terraform's tests want ephemeral variables to be said.
+  external_database_password = "of no use here"
+  payments_secret            = "of no use here"
+
+  image_digests = {
+    for found in fileset("../../images", "*/function.yaml") : dirname(found) => "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/${dirname(found)}@sha256:${sha256(found)}"
+  }
+}
+
+run "a_lab_for_aws" {
+  assert {
+    condition     = keys(module.function) == [for found in sort(fileset("../../images", "*/function.yaml")) : dirname(found)]
+    error_message = "expected a Lambda function for each manifest"
+  }
+
+  assert {
+    condition     = keys(module.queue) == keys(local.queue_functions) && length(local.queue_functions) > 0
+    error_message = "expected a queue for each function that is triggered by one"
+  }
+
+  assert {
+    condition     = length(module.api) == 1 && length(module.database) == 1
+    error_message = "expected the API and the database"
+  }
+
+  assert {
+    condition     = length(local.workers) == 0
+    error_message = "expected no worker that nobody asked for"
+  }
+
+  assert {
+    condition     = length([for s in flatten(values(local.policy_statements)) : s if contains(s.resources, "*")]) == 0
+    error_message = "expected no grant on everything"
+  }
+
+  assert {
+    condition = alltrue([
+      for name, statements in local.policy_statements : alltrue([
+        for grant in local.grants[name] : local.token && grant.key == "secret/database" || contains(flatten(statements[*].actions), grant.action)
+      ])
+    ])
+    error_message = "expected every grant of every manifest"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in local.with_database :
+      contains(keys(local.environments[name]), "DATABASE_SECRET_ARN") != contains(flatten(local.policy_statements[name][*].actions), "rds-db:connect")
+    ])
+    error_message = "expected a token's right or a secret's address"
+  }
+
+  assert {
+    condition     = alltrue([for name in local.with_database : local.networks[name] != null])
+    error_message = "expected functions with the database in its network"
+  }
+}
