@@ -81,7 +81,14 @@ class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
     name: Text
     line1: Text
-    postcode: Annotated[str, Meta(min_length=1, max_length=16, pattern=f"^[A-Za-z0-9 -]+{END}")]
+    postcode: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=16,
+            pattern=f"^[A-Za-z0-9 -]*[A-Za-z0-9][A-Za-z0-9 -]*{END}",
+        ),
+    ]
     city: Text
     country: Annotated[
         str, Meta(pattern=f"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2", examples=["DE"])

@@ -28,8 +28,10 @@ def test_a_cursor_holds_its_parts(parts: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "=", "ä", "a", "bm9uZQ", encoded({}), encoded(["a"]), encoded(["a", ""]), encoded(["a", 1]),
-     encoded(["a", "\0"]), encoded(["a", "b", "c"]), encoded(None), "W1tb" * 60_000],
+    [
+        "", "=", "ä", "a", "bm9uZQ", encoded(None), encoded({}), encoded(["a"]), encoded(["a", ""]),
+        encoded(["a", 1]), encoded(["a", "\0"]), encoded(["a", "b", "c"]), "W1tb" * 60_000,
+    ],
     ids=lambda text: text[:20],
 )  # fmt: skip
 def test_what_is_no_cursor(text: str) -> None:

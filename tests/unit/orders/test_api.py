@@ -1,0 +1,336 @@
+"""Which orders are taken, what is said of those that are not, and how an order is shown."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.orders import api
+from services.orders.model import Delivery, Line, Order, OrderStatus, Orientation, Transition
+from services.platform.http import BODY_BYTES_MAX, Access
+from services.platform.validation import InvalidInputError, convert, decode_json
+
+ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
+GOOD: dict[str, Any] = {
+    "lines": [{"product_id": "print-10x15-glossy", "image_id": "0" * 32, "quantity": 1}],
+    "payment_method": "pm_card_visa",
+    "delivery": {
+        "name": "Anna Muster",
+        "line1": "Hafenstr. 1",
+        "postcode": "20457",
+        "city": "Hamburg",
+        "country": "DE",
+    },
+}
+LINE, DELIVERY = "lines[0]", "delivery"
+TEXTS = ["A", "Ünal Ωμέγα 李", " x ", "c/o 3·b", "n" * 100, "🦊"]
+NO_TEXTS = ["", " ", "\u2003", "n" * 101, "a\nb", "a\n", "a\0b", "\x7f", "\tx", 7, None, ["a"]]
+
+
+def holder(document: Any, path: str) -> tuple[Any, str]:
+    """What holds the value at a path such as `lines[0].quantity`, and the value's name in it."""
+    *parents, last = path.replace("[0]", ".0").split(".")
+    for part in parents:
+        document = document[int(part) if part.isdigit() else part]
+    return document, last
+
+
+def order(path: str = "", value: Any = None) -> dict[str, Any]:
+    """A good order, but for the value at a path."""
+    changed = copy.deepcopy(GOOD)
+    changed["lines"][0]["focus"] = {"x": 0.5, "y": 0.5}
+    if path:
+        inside, name = holder(changed, path)
+        inside[name] = value
+    return changed
+
+
+def mistakes(document: Any) -> list[str]:
+    try:
+        convert(document, api.OrderRequest)
+    except InvalidInputError as error:
+        return [e.field for e in error.errors]
+    return []
+
+
+TAKEN: dict[str, list[Any]] = {
+    f"{LINE}.product_id": ["a", "print-10x15-glossy", "a" * 64, "1-2-3"],
+    f"{LINE}.image_id": ["0123456789abcdef" * 2],
+    f"{LINE}.quantity": [1, api.QUANTITY_MAX],
+    f"{LINE}.focus": [
+        None, {"x": 0, "y": 0}, {"x": 1, "y": 1}, {"x": 0.5, "y": 1.0}, {"x": -0.0, "y": 1e-300},
+    ],
+    f"{LINE}.orientation": ["follows-photo", "portrait", "landscape"],
+    "payment_method": ["p", "sandbox-ok", "pm_1N", "p" * 100],
+    f"{DELIVERY}.name": TEXTS,
+    f"{DELIVERY}.line1": TEXTS,
+    f"{DELIVERY}.line2": [*TEXTS, None],
+    f"{DELIVERY}.city": TEXTS,
+    f"{DELIVERY}.postcode": ["1", "20457", "SW1A 1AA", "AD500", "1234-567", "x" * 16],
+    f"{DELIVERY}.country": ["DE", "ZZ"],
+}  # fmt: skip
+REFUSED: dict[str, list[Any]] = {
+    "lines": [[], [GOOD["lines"][0]] * (api.LINES_MAX + 1), None, {}, "line", [None], [[]]],
+    f"{LINE}.product_id": [
+        "", "A", "a_b", "-a", "a-", "a--b", "a" * 65, "a\n", "a\0", "ä", "a b", "../a", 7, None,
+    ],
+    f"{LINE}.image_id": ["", "0" * 31, "0" * 33, "0" * 32 + "\n", "G" * 32, "A" * 32, 7, None],
+    f"{LINE}.quantity": [0, -1, api.QUANTITY_MAX + 1, 2**70, 1.5, 1.0, "1", True, None],
+    f"{LINE}.focus": [{}, {"x": 0.5}, [0.5, 0.5], 0.5, "middle"],
+    f"{LINE}.focus.x": [-0.1, 1.1, 1e300, "0.5", None, True],
+    f"{LINE}.focus.y": [-0.1, 1.1, 10**400, "0.5", None],
+    f"{LINE}.orientation": ["", "upright", "Portrait", None, 1],
+    "payment_method": ["", "a b", "a\n", "ä", "a;b", "a/b", "p" * 101, 7, None],
+    "delivery": [None, "Hamburg", []],
+    f"{DELIVERY}.name": NO_TEXTS,
+    f"{DELIVERY}.line1": NO_TEXTS,
+    f"{DELIVERY}.line2": [text for text in NO_TEXTS if text is not None],
+    f"{DELIVERY}.city": NO_TEXTS,
+    f"{DELIVERY}.postcode": [
+        "", " ", "-", " - ", "x" * 17, "2045\n", "2045é", "20457;", 20457, None,
+    ],
+    f"{DELIVERY}.country": ["", "D", "DEU", "de", "DE\n", "D1", "ÄÖ", 49, None],
+}  # fmt: skip
+
+
+def cases(table: dict[str, list[Any]]) -> list[Any]:
+    return [
+        pytest.param(path, value, id=f"{path}={str(value)[:20]!r}")
+        for path, values in table.items()
+        for value in values
+    ]
+
+
+def test_a_good_order() -> None:
+    taken = convert(GOOD, api.OrderRequest)
+    assert taken.lines[0].focus is None
+    assert taken.lines[0].orientation == "follows-photo"
+    assert taken.delivery.line2 is None
+
+
+@pytest.mark.parametrize(("path", "value"), cases(TAKEN))
+def test_what_is_taken(path: str, value: Any) -> None:
+    document = order(path, value)
+    assert mistakes(document) == []
+    # What was taken is kept as it came.
+    inside, name = holder(msgspec.to_builtins(convert(document, api.OrderRequest)), path)
+    assert inside[name] == value
+
+
+@pytest.mark.parametrize(("path", "value"), cases(REFUSED))
+def test_what_is_refused_is_named(path: str, value: Any) -> None:
+    (field,) = mistakes(order(path, value))
+    # The field itself or one in it; U+0000 is looked for in all of an outer field at once.
+    assert field.startswith(path) or ("\0" in str(value) and path.startswith(field))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("price_minor", "price_minor"),
+        ("user_id", "user_id"),
+        (f"{LINE}.unit_price_minor", f"{LINE}.unit_price_minor"),
+        (f"{LINE}.warnings", f"{LINE}.warnings"),
+        (f"{DELIVERY}.phone", f"{DELIVERY}.phone"),
+    ],
+)
+def test_unknown_fields_are_refused(path: str, field: str) -> None:
+    assert mistakes(order(path, 1)) == [field]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "lines", "payment_method", "delivery",
+        *(f"{LINE}.{name}" for name in ("product_id", "image_id", "quantity")),
+        *(f"{DELIVERY}.{name}" for name in ("name", "line1", "postcode", "city", "country")),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(path: str) -> None:
+    document = order()
+    inside, name = holder(document, path)
+    del inside[name]
+    assert mistakes(document) == [path]
+
+
+def test_the_mistakes_of_all_fields_are_named_at_once() -> None:
+    wrong = {"lines": [], "payment_method": "", "delivery": {}, "more": 1}
+    assert mistakes(wrong) == ["more", "lines", "payment_method", "delivery.name"]
+
+
+def test_the_largest_order_has_room_in_a_body() -> None:
+    line = {
+        "product_id": "p" * 64,
+        "image_id": "0" * 32,
+        "quantity": api.QUANTITY_MAX,
+        "focus": {"x": 0.123456789012345678, "y": 0.123456789012345678},
+        "orientation": "follows-photo",
+    }
+    document = order("lines", [line] * api.LINES_MAX)
+    document["delivery"] |= dict.fromkeys(("name", "line1", "line2", "city"), "李" * 100)
+    body = msgspec.json.encode(document)
+    assert len(body) < BODY_BYTES_MAX
+    assert len(decode_json(body, api.OrderRequest).lines) == api.LINES_MAX
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b"{", b'{"lines": NaN}', b"\xff", b'{"a": "\\ud800"}', b"[" * 50_000],
+)
+def test_what_is_no_order_at_all(body: bytes) -> None:
+    with pytest.raises(InvalidInputError):
+        decode_json(body, api.OrderRequest)
+
+
+def test_a_long_text_is_refused_at_once_and_not_repeated() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        convert(order(f"{DELIVERY}.name", "a" * 60_000 + "\n"), api.OrderRequest)
+    assert len(str(caught.value)) < 300
+
+
+# -- parameters and headers
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wrong"),
+    [
+        ({}, []),
+        ({"limit": "1"}, []),
+        ({"limit": str(api.PAGE_ORDERS_MAX), "cursor": "x" * 300}, []),
+        ({"limit": "0"}, ["limit"]),
+        ({"limit": str(api.PAGE_ORDERS_MAX + 1)}, ["limit"]),
+        ({"limit": "many"}, ["limit"]),
+        ({"limit": "1.5"}, ["limit"]),
+        ({"limit": ""}, ["limit"]),
+        ({"cursor": "x" * 301}, ["cursor"]),
+        ({"cursor": "\0"}, ["cursor"]),
+        ({"user_id": "x"}, ["user_id"]),
+    ],
+)
+def test_pages(parameters: dict[str, str], wrong: list[str]) -> None:
+    try:
+        convert(parameters, api.OrderPageParameters, texts=True)
+    except InvalidInputError as error:
+        assert [e.field for e in error.errors] == wrong  # noqa: PT017  there may be none
+    else:
+        assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "order_id",
+    [
+        "", "x", "0" * 32, ORDER_ID.upper(), ORDER_ID[:-1], ORDER_ID + "\n", f"{{{ORDER_ID}}}",
+        "../orders",
+    ],
+)  # fmt: skip
+def test_what_is_no_orders_id(order_id: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        convert({"id": order_id}, api.OrderParameters, texts=True)
+    assert [e.field for e in caught.value.errors] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("key", "good"),
+    [
+        ("k", True), ("a b/c=", True), ("k" * 255, True), ("~", True),
+        ("", False), ("k" * 256, False), ("ä", False), ("a\n", False), ("\x7f", False),
+        ("\0", False),
+    ],
+)  # fmt: skip
+def test_keys(key: str, good: bool) -> None:
+    assert api.is_key(key) is good
+
+
+def test_who_may_ask() -> None:
+    """The rest is in the table of tests/integration/api/test_authorization.py."""
+    for operation in (api.CREATE_ORDER, api.LIST_ORDERS, api.GET_ORDER, api.CANCEL_ORDER):
+        assert operation.access is Access.CUSTOMER
+    assert api.RECEIVE_PAYMENT.raw_body
+
+
+# -- how an order is shown
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
+ORDER = Order(
+    id=ORDER_ID,
+    user_id="user-1",
+    recipient="anna@darkroom.example",
+    status=OrderStatus.FAILED,
+    currency="EUR",
+    total_minor=500,
+    payment_method="pm_secret",
+    delivery=Delivery("Anna", "Hafenstr. 1", "20457", "Hamburg", "DE", "c/o Ünal"),
+    lines=(
+        Line(1, "p", "Print", "glossy", 100, 150, 250, "0" * 32, 2, None, Orientation.PORTRAIT),
+    ),
+    created_at=AT,
+    updated_at=AT.astimezone(timezone(timedelta(hours=5))),
+    refund_id="refund-1",
+)
+HISTORY = (
+    Transition(1, None, OrderStatus.CREATED, AT),
+    Transition(
+        2,
+        OrderStatus.CREATED,
+        OrderStatus.VALIDATED,
+        AT,
+        "",
+        {"warnings": ["soft"], "payment": "x"},
+    ),
+    Transition(
+        3,
+        OrderStatus.VALIDATED,
+        OrderStatus.FAILED,
+        AT,
+        "Sorry.",
+        {"error": "E", "cause": "secret"},
+    ),
+)
+
+
+def test_an_order_is_shown_as_its_customer_should_see_it() -> None:
+    shown = msgspec.json.decode(msgspec.json.encode(api.details(ORDER, HISTORY)))
+    assert shown == {
+        "id": ORDER.id,
+        "status": "failed",
+        "currency": "EUR",
+        "total_minor": 500,
+        "created_at": "2026-01-02T03:04:05.678Z",
+        "updated_at": "2026-01-02T03:04:05.678Z",
+        "lines": [
+            {
+                "number": 1,
+                "product_id": "p",
+                "product_name": "Print",
+                "image_id": "0" * 32,
+                "quantity": 2,
+                "unit_price_minor": 250,
+            }
+        ],
+        "refunded": True,
+        "delivery": {
+            "name": "Anna",
+            "line1": "Hafenstr. 1",
+            "line2": "c/o Ünal",
+            "postcode": "20457",
+            "city": "Hamburg",
+            "country": "DE",
+        },
+        "history": [
+            {"status": "created", "at": "2026-01-02T03:04:05.678Z"},
+            {"status": "validated", "at": "2026-01-02T03:04:05.678Z", "warnings": ["soft"]},
+            {"status": "failed", "at": "2026-01-02T03:04:05.678Z", "message": "Sorry."},
+        ],
+    }
+
+
+def test_a_list_shows_less() -> None:
+    shown = msgspec.to_builtins(api.summary(ORDER))
+    assert "delivery" not in shown
+    assert "history" not in shown
+    for text in ("pm_secret", "anna@darkroom.example", "user-1", "refund-1", "secret"):
+        assert text not in str(shown) + str(msgspec.to_builtins(api.details(ORDER, HISTORY)))
