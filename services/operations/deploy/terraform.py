@@ -80,11 +80,10 @@ class Terraform:
     def plan(self, **variables: Any) -> dict[str, Any] | None:
         """What an apply with these variables beside the environment's would change, as Terraform's
         JSON; None for nothing. `apply` applies it. Raises TerraformError."""
-        beside = self.work / "deploy.tfvars.json"
-        beside.write_text(json.dumps(variables), encoding="utf-8")
+        self._beside.write_text(json.dumps(variables), encoding="utf-8")
         options = [
-            "-input=false", "-detailed-exitcode", "-lock-timeout=60s", f"-out={self._plan}",
-            f"-var-file={self._variables}", f"-var-file={beside}",
+            "-input=false", "-detailed-exitcode", "-lock-timeout=60s", *self._variable_files,
+            f"-out={self._plan}",
         ]  # fmt: skip
         code = self._call("plan", options, PLAN_SECONDS, allowed=(NO_CHANGE, CHANGES)).returncode
         if code == NO_CHANGE:
@@ -96,7 +95,17 @@ class Terraform:
 
     def apply(self) -> None:
         """Applies the last plan. Raises TerraformError."""
-        self._run("apply", ["-input=false", "-lock-timeout=60s", str(self._plan)], APPLY_SECONDS)
+        # The variables once more: a plan does not hold the ephemeral ones.
+        options = ["-input=false", "-lock-timeout=60s", *self._variable_files, str(self._plan)]
+        self._run("apply", options, APPLY_SECONDS)
+
+    @property
+    def _variable_files(self) -> list[str]:
+        return [f"-var-file={self._variables}", f"-var-file={self._beside}"]
+
+    @property
+    def _beside(self) -> Path:
+        return self.work / "deploy.tfvars.json"
 
     @property
     def _plan(self) -> Path:
@@ -119,8 +128,9 @@ class Terraform:
             )
         # A session of its own, so that a Ctrl-C here does not reach it in the middle of an apply.
         reads = command in ("output", "show")
+        colours = [] if reads else ["-no-color"]
         process = subprocess.Popen(
-            ["terraform", f"-chdir={self.lab}", command, *([] if reads else ["-no-color"]), *options],
+            ["terraform", f"-chdir={self.lab}", command, *colours, *options],
             env=_environment(os.environ, self.work / "data"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
