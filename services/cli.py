@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from services.local.terminal import (
     show_outcomes,
     shown_path,
 )
-from services.operations import database, dead_letters
+from services.operations import database, dead_letters, deployed
 from services.operations.customer import command as customer
 from services.operations.customer import orders
 from services.operations.dead_letters import DeadLetter, Queues
@@ -144,6 +145,14 @@ def _add_dead_letters(commands: Any) -> None:
         action.set_defaults(run=_take_letters, act=act, done=name)
     for parser in (listing, showing, *(actions.choices[n] for n in ("replay", "discard"))):
         parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+        parser.add_argument(
+            "--outputs",
+            type=Path,
+            default=os.environ.get(deployed.VARIABLE),
+            metavar="FILE",
+            help="of a lab on AWS: what `terraform output -json` printed "
+            f"(default: {deployed.VARIABLE}, or the embedded lab)",
+        )
 
 
 # -- the lab
@@ -279,26 +288,27 @@ def _migrate(options: argparse.Namespace) -> ExitCode:
 # -- dead letters
 
 
-def _running_lab() -> LabState:
-    state = lab.running()
-    if state is None:
-        raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
-    return state
-
-
-def _letter_queues(state: LabState, function: str | None) -> dict[str, Queues]:
-    if function is not None and function not in state.queues:
+def _letters(options: argparse.Namespace) -> tuple[Any, dict[str, Queues]]:
+    """A client of SQS, and the queues to look into: of the lab on AWS that was named, or of the
+    embedded one."""
+    queues: Mapping[str, Queues]
+    if options.outputs is not None:
+        made = deployed.read(Path(options.outputs))
+        sqs, queues = made.client("sqs"), made.queues
+    else:
+        state = lab.running()
+        if state is None:
+            raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
+        sqs, queues = state.session.client("sqs"), state.queues
+    if options.function is not None and options.function not in queues:
         raise PermanentError(
-            f"expected a function of {', '.join(sorted(state.queues))}, got {function!r}"
+            f"expected a function of {', '.join(sorted(queues))}, got {options.function!r}"
         )
-    return {name: queue for name, queue in state.queues.items() if function in (None, name)}
+    return sqs, {n: queue for n, queue in queues.items() if options.function in (None, n)}
 
 
 def _list_letters(options: argparse.Namespace) -> ExitCode:
-    state = _running_lab()
-    letters = dead_letters.peek(
-        state.session.client("sqs"), _letter_queues(state, options.function)
-    )
+    letters = dead_letters.peek(*_letters(options))
     if options.json:
         print(json.dumps([letter.document() for letter in letters], indent=2))
         return ExitCode.DONE
@@ -317,8 +327,7 @@ def _list_letters(options: argparse.Namespace) -> ExitCode:
 
 
 def _show_letter(options: argparse.Namespace) -> ExitCode:
-    state = _running_lab()
-    letter = dead_letters.find(state.session.client("sqs"), _letter_queues(state, None), options.id)
+    letter = dead_letters.find(*_letters(options), options.id)
     text = json.dumps(letter.document(), indent=2)
     if options.json:
         print(text)
@@ -328,10 +337,8 @@ def _show_letter(options: argparse.Namespace) -> ExitCode:
 
 
 def _take_letters(options: argparse.Namespace) -> ExitCode:
-    state = _running_lab()
     taken: list[DeadLetter] = options.act(
-        state.session.client("sqs"),
-        _letter_queues(state, options.function),
+        *_letters(options),
         None if options.all else options.ids,
         lambda letter: people.print(f"{options.done} {letter.message_id} ({letter.function})"),
     )

@@ -1,0 +1,57 @@
+"""A lab on AWS, as `terraform -chdir=terraform/lab output -json` tells of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.platform import clients
+from services.platform.errors import ConfigurationError
+
+VARIABLE = "DARKROOM_OUTPUTS"
+
+
+@dataclass(frozen=True)
+class Queues:
+    """A function's queue and its dead letter queue, by URL."""
+
+    url: str
+    dead_letter_url: str
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was made, by logical name. Its clients use the region and credentials of the shell."""
+
+    region: str
+    api: str | None
+    queues: Mapping[str, Queues]
+
+    def client(self, service: str) -> Any:
+        return clients.client(service)
+
+
+def read(path: Path) -> Deployed:
+    """The lab in a file of Terraform's outputs. Raises ConfigurationError."""
+    try:
+        outputs = json.loads(path.read_text(encoding="utf-8"))
+        values = {name: item["value"] for name, item in outputs.items()}
+        return Deployed(
+            region=values["region"],
+            api=values["api"],
+            queues={
+                name: Queues(queue["url"], queue["dead_letter_url"])
+                for name, queue in values["queues"].items()
+            },
+        )
+    except FileNotFoundError:
+        raise ConfigurationError(
+            str(path), ["expected Terraform's outputs, found none; `terraform output -json` tells"]
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            str(path), [f"expected what `terraform output -json` prints: {error!r}"]
+        ) from None

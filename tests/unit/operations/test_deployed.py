@@ -1,0 +1,33 @@
+"""Terraform's outputs are read as they are, and what is none is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.operations import deployed
+from services.operations.deployed import Deployed, Queues
+from services.platform.errors import ConfigurationError
+
+
+def test_outputs_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    queue = {"url": "https://q", "arn": "arn", "dead_letter_url": "https://d", "x": 1}
+    values = {"region": "eu-central-1", "api": None, "queues": {"process-image": queue}, "y": 2}
+    file.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
+    assert deployed.read(file) == Deployed(
+        "eu-central-1", None, {"process-image": Queues("https://q", "https://d")}
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"region": 1}', '{"queues": {"value": []}}'])
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match="terraform output -json"):
+        deployed.read(file)
+
+
+def test_a_missing_file_says_where_it_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="found none"):
+        deployed.read(tmp_path / "nothing.json")
