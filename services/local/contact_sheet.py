@@ -133,7 +133,6 @@ figure {{ margin: 0; background: {_FRAME}; border-radius: 6px; overflow: hidden;
 figure a {{ display: flex; height: 260px; align-items: center; justify-content: center;
   background: var(--colour); }}
 figure img {{ max-width: 100%; max-height: 100%; }}
-figure embed {{ width: 100%; height: 100%; pointer-events: none; }}
 figcaption {{ padding: 12px 16px 16px; }}
 .facts {{ font-size: 13px; }}
 .facts code {{ font-size: 12px; }}
@@ -193,7 +192,8 @@ def _prints(sheet: Sheet) -> str:
     for path in sheet.prints:
         link = escape(path.relative_to(sheet.folder).as_posix())
         if path.suffix == ".pdf":
-            shown, facts = f'<embed src="{link}#toolbar=0" type="application/pdf">', "PDF"
+            picture = escape(_first_page(path).relative_to(sheet.folder).as_posix())
+            shown, facts = f'<img loading="lazy" src="{picture}" alt="{escape(path.name)}">', "PDF"
         else:
             shown = f'<img loading="lazy" src="{link}" alt="{escape(path.name)}">'
             with Image.open(path) as opened:
@@ -209,6 +209,16 @@ def _prints(sheet: Sheet) -> str:
             f'<div class="facts">{facts}</div></figcaption></figure>'
         )
     return f"<h2>An order's prints</h2><div class='grid'>{''.join(figures)}</div>"
+
+
+def _first_page(path: Path) -> Path:
+    """A picture of a PDF's first page, beside it: not every browser shows a PDF inside a page."""
+    from pypdfium2 import PdfDocument
+
+    with PdfDocument(path) as document:
+        picture = document[0].render(scale=1).to_pil()
+    picture.save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
 
 
 def _facts(record: ImageRecord) -> Iterator[str]:
