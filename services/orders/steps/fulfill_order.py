@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.catalog.model import ImageRecord, image_id
+from services.catalog.model import ImageRecord, ImageStatus, image_id
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType, order_event, publish
 from services.imaging.model import PhotoRejected
@@ -103,6 +103,9 @@ class FulfillOrder:
         record = self.catalog.image(order.user_id, wanted)
         if record is None:
             raise OriginalGone(f"photo {wanted} was deleted since it was ordered")
+        if record.status is ImageStatus.DEVELOPING:
+            # Deleted since, and uploaded again.
+            raise TransientError(f"photo {wanted} is still being developed")
         return record
 
     def _original(self, order: Order, record: ImageRecord) -> bytes:
