@@ -1,0 +1,281 @@
+"""One result for a key, whatever crashes, is lost, is late or is tried again: the real store on an
+in-memory table, with workers that stop before each of their calls (tests/support/exactly_once.py).
+
+The work here is of the worst kind: whoever does it again gets another result. So one result for all
+who ask can only come from the store.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from services.platform.errors import TransientError
+from services.platform.idempotency import (
+    Claim,
+    Completed,
+    IdempotencyStore,
+    PayloadMismatchError,
+    State,
+)
+from services.platform.items import to_item
+from tests.support.exactly_once import (
+    KEEP_SECONDS,
+    LEASE_SECONDS,
+    OF_PROVIDER,
+    OF_TABLE,
+    Fate,
+    Killed,
+    Wire,
+    Worker,
+    World,
+)
+
+SETTINGS = settings(
+    max_examples=150,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+KEY, PAYLOAD, OTHER_PAYLOAD = "key", {"amount": 1995}, {"amount": 1}
+WORKERS_MAX = 4
+# Of one attempt: two writes and a read to claim, the work, and the end.
+CALLS_MAX = 8
+# Together shorter than the records are kept.
+PAUSES = (1.0, LEASE_SECONDS / 2, LEASE_SECONDS + 1, 3600.0)
+SKEWS = (0.0, 0.0, -3.0, 3.0, 2 * LEASE_SECONDS)
+
+
+class Work:
+    """Never gives the same result twice."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+
+    def do(self) -> str:
+        return f"result-{next(self._numbers)}"
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Attempts at one key: to do the work, to do it and leave it open, and with another payload."""
+
+    store_type: ClassVar[type[IdempotencyStore]] = IdempotencyStore
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World()
+        self.began = self.world.now
+        self.work = Work()
+        self.asked: list[Worker] = []
+        self.stored: Any = None
+
+    def _store(self, worker: Worker | None = None) -> IdempotencyStore:
+        table = self.world.table if worker is None else Wire(worker, "table", self.world.table)
+        clock = self.world.clock if worker is None else worker.clock
+        return type(self).store_type(table, "idempotency", LEASE_SECONDS, KEEP_SECONDS, clock)
+
+    def _run(self, worker: Worker) -> Any:
+        work = Wire(worker, "provider", self.work)
+        return self._store(worker).run_once(KEY, PAYLOAD, work.do)
+
+    def _leave_open(self, worker: Worker) -> Any:
+        store = self._store(worker)
+        claim = store.claim(KEY, PAYLOAD)
+        if isinstance(claim, Completed):
+            return claim.result
+        Wire(worker, "provider", self.work).do()
+        store.abandon(claim)
+        return None
+
+    @precondition(lambda self: len(self.world.living) < WORKERS_MAX)
+    @rule(
+        skew=st.sampled_from(SKEWS),
+        leaves_open=st.sampled_from([False, False, False, True]),
+        calls=st.sampled_from([1, 2, 1, 2, 0, 3]),
+    )
+    def somebody_asks(self, skew: float, leaves_open: bool, calls: int) -> None:
+        worker = self.world.begin(self._leave_open if leaves_open else self._run, skew)
+        self.asked.append(worker)
+        self._go_on(worker, calls)
+
+    def _go_on(self, worker: Worker, calls: int) -> None:
+        for _ in range(calls):
+            if not worker.over:
+                worker.go_on(Fate.DONE)
+
+    @rule()
+    def somebody_asks_for_something_else(self) -> None:
+        taken = KEY in self.world.table.items
+        try:
+            claim = self._store().claim(KEY, OTHER_PAYLOAD)
+        except PayloadMismatchError:
+            assert taken
+            return
+        assert not taken
+        assert isinstance(claim, Claim)
+        self._store().release(claim)
+
+    @precondition(lambda self: self.world.living)
+    @rule(which=st.integers(0, WORKERS_MAX - 1), calls=st.sampled_from([1, 1, 2, 3, CALLS_MAX]))
+    def go_on(self, which: int, calls: int) -> None:
+        self._go_on(self.world.living[which % len(self.world.living)], calls)
+
+    @precondition(lambda self: self.world.living)
+    @rule(which=st.integers(0, WORKERS_MAX - 1), data=st.data())
+    def go_wrong(self, which: int, data: st.DataObject) -> None:
+        worker = self.world.living[which % len(self.world.living)]
+        assert worker.waiting
+        of_table = worker.waiting.target == "table"
+        fates = sorted(OF_TABLE if of_table else OF_PROVIDER, key=lambda fate: fate.name)
+        worker.go_on(data.draw(st.sampled_from(fates), label=worker.waiting.name))
+
+    @rule(seconds=st.sampled_from(PAUSES))
+    def time_passes(self, seconds: float) -> None:
+        if self.world.now + seconds - self.began < KEEP_SECONDS / 2:
+            self.world.now += seconds
+
+    @precondition(lambda self: self.world.living)
+    @rule(
+        which=st.integers(0, WORKERS_MAX - 1),
+        fate=st.sampled_from([Fate.DONE, Fate.REQUEST_LOST]),
+        served=st.integers(1, CALLS_MAX),
+    )
+    def an_owner_outlives_its_lease(self, which: int, fate: Fate, served: int) -> None:
+        """What all this is about, and chance finds too seldom: another is served, or nearly, before
+        the first goes on."""
+        first = self.world.living[which % len(self.world.living)]
+        self.world.now += LEASE_SECONDS + 1
+        second = self.world.begin(self._run)
+        self.asked.append(second)
+        self._go_on(second, served)
+        first.go_on(fate)
+        self._go_on(first, CALLS_MAX)
+
+    @invariant()
+    def a_stored_result_stays(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        found = self.world.table.items.get(KEY, {})
+        result = found.get("result")
+        assert self.stored in (None, result), f"{self.stored} became {result}"
+        self.stored = result
+        assert (found.get("state") == {"S": State.COMPLETED.value}) == (result is not None)
+
+    @invariant()
+    def all_are_told_the_same(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        told = set()
+        for worker in self.asked:
+            if worker.over and worker.error is None and worker.result is not None:
+                told.add(worker.result)
+            elif worker.over and worker.error is not None:
+                assert isinstance(worker.error, TransientError | Killed), worker.error
+        assert len(told) <= 1
+        self.told = told
+
+    def teardown(self) -> None:
+        """The faults are over: whoever asks is told, and what was told before."""
+        if not hasattr(self, "world"):
+            return
+        try:
+            for worker in self.world.living:
+                worker.go_on(Fate.DIES_BEFORE)
+            self.all_are_told_the_same()
+            final = self._settled()
+            assert self.told <= {final}, "a result was lost"
+            assert self._settled() == final
+            self.a_stored_result_stays()
+        finally:
+            self.world.end()
+
+    def _settled(self) -> Any:
+        for _ in range(8):
+            try:
+                return self._store().run_once(KEY, PAYLOAD, self.work.do)
+            except TransientError:
+                # As long as the longest lease, of an owner whose clock is ahead.
+                self.world.now += LEASE_SECONDS + 1
+        raise AssertionError("it never comes to an end")
+
+
+def test_there_is_one_result() -> None:
+    run_state_machine_as_test(StoreMachine, settings=SETTINGS)
+
+
+class OverwritesItsSuccessor(IdempotencyStore):
+    """Stores its result without looking whose claim it is, as many a library does."""
+
+    def complete(self, claim: Claim, result: Any = None) -> None:
+        self._unchecked(
+            claim,
+            self.dynamodb.update_item,
+            UpdateExpression="SET #state = :completed, #result = :result",
+            names={"#state": "state", "#result": "result"},
+            values={":completed": State.COMPLETED.value, ":result": json.dumps(result)},
+        )
+
+    def _unchecked(
+        self,
+        claim: Claim,
+        write: Callable[..., Any],
+        names: dict[str, str],
+        values: dict[str, str],
+        **more: Any,
+    ) -> None:
+        write(
+            TableName=self.table,
+            Key=to_item({"key": claim.key}),
+            ConditionExpression="#key = :key",
+            ExpressionAttributeNames={"#key": "key", **names},
+            ExpressionAttributeValues=to_item({":key": claim.key, **values}),
+            **more,
+        )
+
+
+class GivesAwayItsSuccessorsKey(OverwritesItsSuccessor):
+    """Gives the key back without looking whose it is."""
+
+    complete = IdempotencyStore.complete
+
+    def release(self, claim: Claim) -> None:
+        with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+            self._unchecked(claim, self.dynamodb.delete_item, names={}, values={})
+
+
+class ForgetsWhoHeldIt(IdempotencyStore):
+    """Takes over whatever claim there is when its turn comes."""
+
+    def _put(self, claim: Claim, digest: str, condition: str, values: dict[str, Any]) -> bool:
+        if claim.takes_over:
+            condition, values = "#key = :key", {":key": claim.key}
+        return super()._put(claim, digest, condition, values)
+
+
+@pytest.mark.parametrize(
+    "careless", [OverwritesItsSuccessor, GivesAwayItsSuccessorsKey, ForgetsWhoHeldIt]
+)
+def test_the_machine_finds_a_careless_store(careless: type[IdempotencyStore]) -> None:
+    machine = type("Careless", (StoreMachine,), {"store_type": careless})
+    quick = settings(
+        SETTINGS, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=quick)
