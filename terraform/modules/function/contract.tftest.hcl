@@ -103,6 +103,23 @@ run "a_canary_gets_its_share_and_no_more" {
   }
 }
 
+run "initialised_environments_are_not_shared" {
+  variables {
+    live_version            = "6"
+    canary_weight           = 0.1
+    provisioned_concurrency = { minimum = 1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "6" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "expected no weights beside provisioned concurrency, which Lambda refuses"
+  }
+  assert {
+    condition     = length(aws_lambda_invocation.warm_up) == 1
+    error_message = "expected the newest version to be called once before it goes live"
+  }
+}
+
 run "a_held_version_that_is_the_newest_has_no_canary" {
   variables {
     live_version  = "7"

@@ -17,8 +17,11 @@ locals {
 
   # Every function answers it at once and does nothing else (services/platform/queue.py).
   warm_up = jsonencode({ warmer = true })
-  # The alias stays where it is, and some of its calls go to the newest version.
+  # The alias stays where it is, and the newest version is tried.
   canary = var.live_version != null && var.canary_weight > 0
+  # Lambda refuses weights on an alias with provisioned concurrency ("Alias with weights can not be used
+  # with Provisioned Concurrency"): there the warm-up is all that tries it.
+  split = local.canary && var.provisioned_concurrency == null
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -185,7 +188,7 @@ resource "aws_lambda_alias" "live" {
   function_version = coalesce(var.live_version, aws_lambda_function.this.version)
 
   dynamic "routing_config" {
-    for_each = !local.canary ? [] : var.live_version == aws_lambda_function.this.version ? [] : [var.canary_weight]
+    for_each = !local.split ? [] : var.live_version == aws_lambda_function.this.version ? [] : [var.canary_weight]
 
     content {
       additional_version_weights = { (aws_lambda_function.this.version) = routing_config.value }

@@ -82,7 +82,7 @@ variable "live_version" {
 }
 
 variable "canary_weight" {
-  description = "Share of the calls of `live`, 0 to 1, that goes to the newest version while `live_version` holds the alias."
+  description = "Share of the calls of `live`, 0 to 1, that goes to the newest version while `live_version` holds the alias; none of them with provisioned concurrency."
   type        = number
   default     = 0
 
