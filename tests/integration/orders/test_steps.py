@@ -6,7 +6,6 @@ The photos' steps, ValidateOrder and FulfillOrder, need a whole lab: tests/integ
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -264,8 +263,7 @@ def test_nothing_is_charged_without_paper_set_aside(
 def test_a_cancellation_while_the_money_is_taken(desk: Desk, orders: Orders, town: Town) -> None:
     """Whoever is first: with FailOrder after them no money and no paper is kept."""
     product, customer, workflow = desk.product(orders, 9), desk.orders(), desk.orders()
-    ends: Counter[str] = Counter()
-    for _ in range(12):
+    for _ in range(8):
         order = desk.order_at(orders, OrderStatus.RESERVED, (product, 9))
         told, cancelled = at_once(
             [
@@ -274,14 +272,12 @@ def test_a_cancellation_while_the_money_is_taken(desk: Desk, orders: Orders, tow
             ]
         )
         assert isinstance(cancelled, Order)
-        ends[type(told).__name__] += 1
         assert isinstance(told, dict | OrderEnded)
         assert fail(orders, town, order, {"Error": "OrderEnded"})["status"] == "cancelled"
         assert town.kept(order.id) == 0
         assert sum(payment.charges for payment in town.provider.of(order.id)) <= 1
         assert now(orders, order).settled_at is not None
         assert desk.assert_balanced(orders, product, 9).reserved == 0
-    assert ends.total() == 12
 
 
 # -- record-payment

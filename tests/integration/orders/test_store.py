@@ -190,8 +190,9 @@ def test_of_two_orders_with_one_key_at_the_same_moment_one_is_refused(
 def test_every_way_that_there_is_and_no_other(
     desk: Desk, orders: Orders, start: OrderStatus
 ) -> None:
+    product = desk.product(orders, 20)
     for to in OrderStatus:
-        order = desk.order_at(orders, start, (desk.product(orders), 1))
+        order = desk.order_at(orders, start, (product, 1))
         before = orders.transitions(order.id)
         been = {step.to for step in before}
         if to in LEGAL[start]:
