@@ -135,7 +135,10 @@ class Conductor:
             record = Record(record.before, {})
             self._write(lab, record)
         change, staged = self._stage(lab, record, settings.weight)
-        if change == NOTHING:
+        # A release that was killed on its way: its versions still have their share, and no more.
+        begun = {name for name in staged if lab.live[name] != lab.newest[name]}
+        moving = sorted(begun.union(change.functions))
+        if change == NOTHING and not begun:
             return Outcome(Result.NOTHING, held=record.held)
         planned = Outcome(
             Result.PLANNED,
@@ -143,7 +146,7 @@ class Conductor:
                 Moved(
                     name, lab.live.get(name), None if name in change.versions else lab.newest[name]
                 )
-                for name in change.functions
+                for name in moving
                 if name in staged or name not in lab.live
             ),
             workers=change.workers,
@@ -157,7 +160,7 @@ class Conductor:
                 f"the plan deletes {', '.join(change.deletions)}; "
                 "where that is meant: --allow-deletions"
             )
-        released = {name: lab.live[name] for name in change.functions if name in staged}
+        released = {name: lab.live[name] for name in moving if name in staged}
         if not released:
             # No caller meets another version: nothing to try out.
             self.report.step("applying")

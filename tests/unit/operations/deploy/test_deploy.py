@@ -269,6 +269,22 @@ def test_an_interrupt_takes_the_release_back(world: World) -> None:
     assert world.live["get-image"] == "1"
 
 
+def test_a_release_that_was_killed_is_brought_to_its_end(world: World) -> None:
+    world.image("get-image", "b2")
+
+    def kill(_left: float) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        replace(world.conductor, report=Reporter(world.steps.append, kill)).deploy(CAREFUL)
+    assert world.weights == {"get-image": {"2": 0.1}}
+    outcome = world.deploy()
+    assert (outcome.result, outcome.moved) == (Result.RELEASED, (Moved("get-image", "1", "2"),))
+    assert world.asked[-1] == ["api-5xx", "get-image-errors"]
+    world.rollback()
+    assert world.live["get-image"] == "1"
+
+
 def test_without_alarms_it_says_so(world: World) -> None:
     world.image("process-image", "c2")
     assert world.deploy().result is Result.RELEASED
