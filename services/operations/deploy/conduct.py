@@ -131,9 +131,9 @@ class Conductor:
         release that fails later is taken back, and that is its outcome."""
         lab = read_lab(self.terraform.outputs())
         record = self._record(lab)
-        if settings.again and record.held:
+        if settings.again:
+            # Not written yet: while it is tried out, a plain apply keeps to what is held.
             record = Record(record.before, {})
-            self._write(lab, record)
         change, staged = self._stage(lab, record, settings.weight)
         # A release that was killed on its way: its versions still have their share, and no more.
         begun = {name for name in staged if lab.live[name] != lab.newest[name]}

@@ -208,7 +208,11 @@ def test_so_it_is_when_asked_for(world: World) -> None:
     world.alarms["api-5xx"] = "ALARM"
     world.deploy()
     world.alarms.clear()
-    assert world.deploy(replace(CAREFUL, again=True)).moved == (Moved("get-image", "1", "2"),)
+    again = replace(CAREFUL, again=True)
+    assert world.deploy(replace(again, only_plan=True)).moved == (Moved("get-image", "1", "2"),)
+    assert world.record["held"] == {"get-image": "1"}
+    assert world.deploy(again).moved == (Moved("get-image", "1", "2"),)
+    assert world.record["held"] == {}
 
 
 def test_a_version_that_does_not_start_gets_no_call(world: World) -> None:
