@@ -23,6 +23,7 @@ ENDS = frozenset({"shipped", "rejected", "out_of_stock", "payment_declined", "ca
 POLL_SECONDS = 0.2
 # Before an answer that asks to come again is taken for an outage.
 ATTEMPTS = 4
+REPEAT_SECONDS = 0.5
 # Types that Python does not know everywhere.
 _TYPES = {
     ".heic": "image/heic",
@@ -156,12 +157,14 @@ class Api:
         delivery: dict[str, Any],
         key: str | None = None,
     ) -> dict[str, Any]:
-        """Orders prints. With a `key` it may be repeated: the order is the same."""
+        """Orders prints. With a `key` it may be repeated, and is when no answer comes: the order is
+        the same."""
         return self._call(
             "POST",
             "/orders",
             json={"lines": list(lines), "payment_method": payment_method, "delivery": delivery},
             headers={"idempotency-key": key} if key is not None else {},
+            repeatable=key is not None,
         )
 
     def orders(self) -> Iterator[dict[str, Any]]:
@@ -213,11 +216,14 @@ class Api:
             if cursor is None:
                 return
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _call(
+        self, method: str, path: str, *, repeatable: bool = False, **options: Any
+    ) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
         headers |= options.pop("headers", {})
         answer = self._sent(
-            lambda: self._http.request(method, self.url + path, headers=headers, **options)
+            lambda: self._http.request(method, self.url + path, headers=headers, **options),
+            repeatable=repeatable,
         )
         try:
             document = answer.json() if answer.content else {}
@@ -232,9 +238,11 @@ class Api:
             raise ApiProblem(answer.status_code, document)
         return document
 
-    def _sent(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        """The answer; a 503 is tried again when it says. Other requests are not repeated: whether
-        they had an effect is not known."""
+    def _sent(
+        self, send: Callable[[], httpx.Response], *, repeatable: bool = False
+    ) -> httpx.Response:
+        """The answer; a 503 is tried again when it says. What got no answer is repeated only where
+        it is `repeatable`: whether it had an effect is not known."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = send()
@@ -243,6 +251,9 @@ class Api:
                     f"expected an API's address, got {self.url}: {error}"
                 ) from error
             except httpx.TransportError as error:
+                if repeatable and attempt < ATTEMPTS:
+                    time.sleep(REPEAT_SECONDS)
+                    continue
                 raise TransientError(f"{self.url} does not answer: {error!r}") from error
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.cli import main
@@ -207,6 +208,65 @@ def test_an_address_of_something_else(terminal: Terminal, web_site: str, command
     code, said = terminal.refused(command, "list", api=web_site)
     assert code == USAGE
     assert f"expected Darkroom's API at {web_site}" in said
+
+
+@pytest.fixture
+def forgetful(terminal: Terminal) -> Iterator[str]:
+    """A way to the API on which the answer to the first order is lost."""
+    lost: list[str] = []
+
+    class Way(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.pass_on()
+
+        def do_POST(self) -> None:
+            self.pass_on()
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            names = ("authorization", "content-type", "idempotency-key")
+            answer = httpx.request(
+                self.command,
+                terminal.api + self.path,
+                content=body,
+                headers={name: self.headers[name] for name in names if name in self.headers},
+                timeout=35,
+            )
+            if self.command == "POST" and not lost:
+                lost.append(answer.json()["id"])
+                self.close_connection = True
+                return
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Way) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        session.keep(
+            url, session.token(terminal.api, session.default_file()), session.default_file()
+        )
+        yield url
+        server.shutdown()
+    assert lost, "no answer was lost"
+
+
+def test_an_order_whose_answer_was_lost_is_made_once(terminal: Terminal, forgetful: str) -> None:
+    def orders() -> list[str]:
+        return [order["id"] for order in json.loads(terminal.run("orders", "list", "--json")[1])]
+
+    before = orders()
+    code, out, _ = terminal.run(
+        "order", f"{terminal.image_id}:{PRODUCT}", "--pay", "sandbox-unavailable", "--no-wait",
+        "--json", api=forgetful,
+    )  # fmt: skip
+    assert code == DONE
+    assert orders() == [json.loads(out)["id"], *before]
 
 
 def test_without_a_session(terminal: Terminal) -> None:
