@@ -8,7 +8,6 @@ protected   = true
 # Bucket names are unique among everybody's: put something of yours here.
 bucket_suffix = "change-me"
 
-architecture       = "arm64"
 log_retention_days = 90
 
 database = {

@@ -31,12 +31,12 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     folder: Path = tmp_path_factory.mktemp("ministack")
     tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
     with ground(folder) as standing:
-        endpoint = standing.emulator.endpoint
-        before = inventory(standing.session)
+        aws = standing.cloud.environment
+        before = inventory(standing.cloud)
         registry = terraform.root(
-            tree, "registry", endpoint, {"target": "ministack", "force_delete": True}
+            tree, "registry", aws, {"target": "ministack", "force_delete": True}
         )
         registry.apply()
-        lab = terraform.root(tree, "lab", endpoint, standing.variables("ministack"))
+        lab = terraform.root(tree, "lab", aws, standing.variables("ministack"))
         lab.apply()
         yield Applied(standing, lab, registry, lab.output(), before)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.local.session import LocalSession
 from services.platform.clients import error_code
+from tests.infrastructure.ground import Cloud
 
 # Of an instance, not of what was asked for: times, ids, what is in it right now.
 QUEUE_INSTANCE = {
@@ -32,22 +32,22 @@ JSON_ATTRIBUTES = {
 }  # fmt: skip
 
 
-def describe(session: LocalSession) -> dict[str, Any]:
+def describe(cloud: Cloud) -> dict[str, Any]:
     """Queues, topics, subscriptions, buckets, tables and state machines, by name."""
     return {
-        "queues": queues(session),
-        "topics": topics(session),
-        "subscriptions": subscriptions(session),
-        "buckets": buckets(session),
-        "tables": tables(session),
-        "workflows": workflows(session),
-        "senders": sorted(session.client("ses").list_identities()["Identities"]),
+        "queues": queues(cloud),
+        "topics": topics(cloud),
+        "subscriptions": subscriptions(cloud),
+        "buckets": buckets(cloud),
+        "tables": tables(cloud),
+        "workflows": workflows(cloud),
+        "senders": sorted(cloud.client("ses").list_identities()["Identities"]),
     }
 
 
-def queues(session: LocalSession) -> dict[str, Any]:
+def queues(cloud: Cloud) -> dict[str, Any]:
     """Every attribute of every queue."""
-    sqs = session.client("sqs")
+    sqs = cloud.client("sqs")
     found = {}
     for page in sqs.get_paginator("list_queues").paginate():
         for url in page.get("QueueUrls", []):
@@ -56,9 +56,9 @@ def queues(session: LocalSession) -> dict[str, Any]:
     return found
 
 
-def topics(session: LocalSession) -> dict[str, Any]:
+def topics(cloud: Cloud) -> dict[str, Any]:
     """Every attribute of every topic."""
-    sns = session.client("sns")
+    sns = cloud.client("sns")
     return {
         item["TopicArn"].rpartition(":")[2]: _attributes(
             _said(sns.get_topic_attributes(TopicArn=item["TopicArn"])["Attributes"]), set()
@@ -68,9 +68,9 @@ def topics(session: LocalSession) -> dict[str, Any]:
     }
 
 
-def subscriptions(session: LocalSession) -> dict[str, Any]:
+def subscriptions(cloud: Cloud) -> dict[str, Any]:
     """Every attribute of every subscription, by topic and queue."""
-    sns = session.client("sns")
+    sns = cloud.client("sns")
     return {
         f"{item['TopicArn']} to {item['Endpoint']}": _attributes(
             sns.get_subscription_attributes(SubscriptionArn=item["SubscriptionArn"])["Attributes"],
@@ -81,9 +81,9 @@ def subscriptions(session: LocalSession) -> dict[str, Any]:
     }
 
 
-def buckets(session: LocalSession) -> dict[str, Any]:
+def buckets(cloud: Cloud) -> dict[str, Any]:
     """Of every bucket what a lab on one machine has of it, too: versions, notifications, CORS."""
-    s3 = session.client("s3")
+    s3 = cloud.client("s3")
     found = {}
     for item in s3.list_buckets()["Buckets"]:
         name = item["Name"]
@@ -106,9 +106,9 @@ def buckets(session: LocalSession) -> dict[str, Any]:
     return found
 
 
-def tables(session: LocalSession) -> dict[str, Any]:
+def tables(cloud: Cloud) -> dict[str, Any]:
     """Every table with its indexes and its expiry."""
-    dynamodb = session.client("dynamodb")
+    dynamodb = cloud.client("dynamodb")
     found = {}
     for page in dynamodb.get_paginator("list_tables").paginate():
         for name in page["TableNames"]:
@@ -128,9 +128,9 @@ def tables(session: LocalSession) -> dict[str, Any]:
     return found
 
 
-def workflows(session: LocalSession) -> dict[str, Any]:
+def workflows(cloud: Cloud) -> dict[str, Any]:
     """Every state machine: its text, its type, its role."""
-    states = session.client("stepfunctions")
+    states = cloud.client("stepfunctions")
     found = {}
     for page in states.get_paginator("list_state_machines").paginate():
         for item in page["stateMachines"]:

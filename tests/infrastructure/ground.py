@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,35 @@ POLL_WAIT_SECONDS = 2
 
 
 @dataclass(frozen=True)
+class Cloud:
+    """An emulator; `others` are the endpoints of services that another one serves."""
+
+    endpoint: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What an SDK, or Terraform, needs to find it."""
+        elsewhere = {f"AWS_ENDPOINT_URL_{name.upper()}": at for name, at in self.others.items()}
+        return {**aws_environment(self.endpoint), **elsewhere}
+
+    def client(self, service: str) -> Any:
+        return LocalSession(self.others.get(service, self.endpoint)).client(service)
+
+
+@dataclass(frozen=True)
 class Ground:
     """Everything that is there before Terraform comes."""
 
     folder: Path
-    emulator: emulators.Emulator
+    cloud: Cloud
     postgres: servers.Postgres
     api_port: int
     provider_port: int
 
-    @property
-    def session(self) -> LocalSession:
-        return LocalSession(self.emulator.endpoint)
+    def on(self, cloud: Cloud) -> Ground:
+        """The same, with another emulator in the place of this one."""
+        return replace(self, cloud=cloud)
 
     @property
     def mail(self) -> Path:
@@ -84,7 +101,7 @@ class Ground:
 
     def _network(self) -> dict[str, list[str]]:
         """The account's default VPC."""
-        ec2 = self.session.client("ec2")
+        ec2 = self.cloud.client("ec2")
         return {
             "subnet_ids": [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]],
             "security_group_ids": [
@@ -102,17 +119,20 @@ def loaded_topology() -> topology.Topology:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path, *, iam_enforced: bool = False) -> Iterator[Ground]:
     """An emulator with a mailbox, and Postgres, for the length of a `with` block."""
     with ExitStack() as stack:
         smtp_port = free_port()
         mail = folder / "mail"
         mailbox = [sys.executable, "-m", "services.local.mailbox", str(mail), str(smtp_port)]
         stack.enter_context(process(mailbox, {}, folder / "mailbox.log"))
-        cloud = emulators.start(free_port(), folder / "emulator.log", smtp_port, die_with_parent)
+        cloud = emulators.start(
+            free_port(), folder / "emulator.log", smtp_port, die_with_parent,
+            iam_enforced=iam_enforced,
+        )  # fmt: skip
         stack.callback(emulators.stop, cloud)
         server = stack.enter_context(servers.running(folder / "postgres"))
-        yield Ground(folder, cloud, server, free_port(), free_port())
+        yield Ground(folder, Cloud(cloud.endpoint), server, free_port(), free_port())
 
 
 @contextmanager
@@ -148,7 +168,7 @@ def at_work(
     `credentials` gives the AWS variables of a function, in place of the emulator's own.
     """
     functions = output["functions"]
-    aws = aws_environment(ground.emulator.endpoint)
+    aws = ground.cloud.environment
     _prepare_database(ground, output)
     with ExitStack() as stack:
         stack.enter_context(_payment_provider(ground))
@@ -198,7 +218,7 @@ def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
                 "DATABASE_SECRET_ARN": output["database"]["secret_arn"],
             },
         ),
-        ground.session.client("secretsmanager"),
+        ground.cloud.client("secretsmanager"),
     )
     migrate(reached)
     products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")

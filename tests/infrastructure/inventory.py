@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.local.session import LocalSession
+from tests.infrastructure.ground import Cloud
 
 # Service, operation, the list in its answer, and what names an item (None: the item itself).
 LISTS = (
@@ -16,6 +16,7 @@ LISTS = (
     ("stepfunctions", "list_state_machines", "stateMachines", "name"),
     ("secretsmanager", "list_secrets", "SecretList", "Name"),
     ("ses", "list_identities", "Identities", None),
+    ("ssm", "describe_parameters", "Parameters", "Name"),
     ("logs", "describe_log_groups", "logGroups", "logGroupName"),
     ("iam", "list_roles", "Roles", "RoleName"),
     ("events", "list_rules", "Rules", "Name"),
@@ -36,18 +37,16 @@ MORE_LISTS = (
 )
 
 
-def inventory(session: LocalSession, *, whole: bool = True) -> dict[str, list[str]]:
+def inventory(cloud: Cloud, *, whole: bool = True) -> dict[str, list[str]]:
     """Names by kind. `whole` asks for what only MiniStack has, too."""
     return {
-        f"{service} {operation}": sorted(_names(session, service, operation, key, name))
+        f"{service} {operation}": sorted(_names(cloud, service, operation, key, name))
         for service, operation, key, name in LISTS + (MORE_LISTS if whole else ())
     }
 
 
-def _names(
-    session: LocalSession, service: str, operation: str, key: str, name: str | None
-) -> list[str]:
-    client = session.client(service)
+def _names(cloud: Cloud, service: str, operation: str, key: str, name: str | None) -> list[str]:
+    client = cloud.client(service)
     scope = {"Scope": "Local"} if operation == "list_policies" else {}
     pages: list[dict[str, Any]] = (
         list(client.get_paginator(operation).paginate(**scope))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.local.emulator import REGION, aws_environment
+from services.local.emulator import REGION
 from services.local.state import PROJECT
 
 # An apply of the whole lab takes about two minutes on two cores, mostly the provider's waits.
@@ -38,9 +38,8 @@ class Terraform:
 
     tree: Path
     root: str
-    endpoint: str
     variables: Mapping[str, Any]
-    more_environment: Mapping[str, str]
+    aws: Mapping[str, str]
 
     @property
     def folder(self) -> Path:
@@ -52,11 +51,12 @@ class Terraform:
     def destroy(self) -> None:
         self._run("destroy", "-auto-approve", *self._variables({}))
 
-    def plan(self, **more: Any) -> dict[str, Any]:
-        """The plan as Terraform describes it to machines:
+    def plan(self, *, refresh: bool = True, **more: Any) -> dict[str, Any]:
+        """The plan as Terraform describes it to machines; `refresh` looks at what is there first.
         https://developer.hashicorp.com/terraform/internals/json-format"""
         file = self.folder / "plan"
-        self._run("plan", f"-out={file}", *self._variables(more))
+        looks = f"-refresh={json.dumps(refresh)}"
+        self._run("plan", f"-out={file}", looks, *self._variables(more))
         document: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
         return document
 
@@ -99,8 +99,7 @@ class Terraform:
         return {
             **kept,
             **({"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}),
-            **aws_environment(self.endpoint),
-            **self.more_environment,
+            **self.aws,
             "TF_DATA_DIR": str(self.folder / ".data"),
             "TF_IN_AUTOMATION": "1",
             "NO_COLOR": "1",
@@ -122,15 +121,9 @@ def copy(tree: Path) -> Path:
     return tree
 
 
-def root(
-    tree: Path,
-    name: str,
-    endpoint: str,
-    variables: Mapping[str, Any],
-    more_environment: Mapping[str, str] | None = None,
-) -> Terraform:
-    """The root module `name` of a copied tree, initialised."""
-    made = Terraform(tree, name, endpoint, {"region": REGION, **variables}, more_environment or {})
+def root(tree: Path, name: str, aws: Mapping[str, str], variables: Mapping[str, Any]) -> Terraform:
+    """The root module `name` of a copied tree, initialised. `aws` are the SDK's variables."""
+    made = Terraform(tree, name, {"region": REGION, **variables}, aws)
     made.init()
     return made
 

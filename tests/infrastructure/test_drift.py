@@ -15,7 +15,7 @@ from services.local.provision import Database, Lab, Payments, provision
 from services.local.session import LocalSession
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.description import describe
-from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, loaded_topology, manifests
+from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, Cloud, loaded_topology, manifests
 
 pytestmark = pytest.mark.slow
 # The same machine twice: only their ports differ.
@@ -25,30 +25,27 @@ HERE = "http://the-emulator"
 @pytest.fixture(scope="module")
 def provisioned(
     applied: Applied, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[LocalSession, Lab]]:
-    """A second emulator, with what `darkroom up` makes, and the same database."""
+) -> Iterator[tuple[str, Lab]]:
+    """The address of a second emulator, and what `darkroom up` makes there of the same."""
     server = applied.ground.postgres
     with emulators.running(Path(tmp_path_factory.mktemp("second")) / "emulator.log") as cloud:
-        session = LocalSession(cloud.endpoint)
         lab = provision(
-            session,
+            LocalSession(cloud.endpoint),
             loaded_topology(),
             manifests(),
             database=Database(server.url, server.username, server.password),
             payments=Payments(API_KEY, WEBHOOK_SECRET),
         )
-        yield session, lab
+        yield cloud.endpoint, lab
 
 
 @pytest.fixture(scope="module")
-def both(
-    applied: Applied, provisioned: tuple[LocalSession, Lab]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def both(applied: Applied, provisioned: tuple[str, Lab]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Descriptions of both, without the emulators' own addresses."""
     return tuple(
-        json.loads(json.dumps(describe(session), default=str).replace(session.endpoint, HERE))
-        for session in (applied.ground.session, provisioned[0])
-    )  # type: ignore[return-value]
+        json.loads(json.dumps(describe(cloud), default=str).replace(cloud.endpoint, HERE))
+        for cloud in (applied.ground.cloud, Cloud(provisioned[0]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +57,7 @@ def test_both_are_the_same(both: tuple[dict[str, Any], dict[str, Any]], kind: st
     assert terraform[kind] == local[kind]
 
 
-def test_environments_are_the_same(applied: Applied, provisioned: tuple[LocalSession, Lab]) -> None:
+def test_environments_are_the_same(applied: Applied, provisioned: tuple[str, Lab]) -> None:
     _, lab = provisioned
     for item in manifests():
         ours = applied.output["functions"][item.name]["environment"]

@@ -11,19 +11,11 @@ import pytest
 
 from services.local.mailbox import SentMail, sent_mails
 from services.operations.customer.client import Api
+from tests.infrastructure import shopping
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, at_work
 from tests.infrastructure.terraform import changed
-from tests.support.photos import jpeg, scene
 
-PASSWORD = "correct horse battery staple"
-DELIVERY = {
-    "name": "Anna Muster",
-    "line1": "Hafenstr. 1",
-    "postcode": "20457",
-    "city": "Hamburg",
-    "country": "DE",
-}
 MAIL_SECONDS = 60
 
 pytestmark = pytest.mark.slow
@@ -42,7 +34,7 @@ def test_no_secret_is_in_the_state(applied: Applied) -> None:
 
 
 def test_no_secret_is_in_a_plan(applied: Applied) -> None:
-    plan = str(applied.lab.plan(payments_secret_version=2))
+    plan = str(applied.lab.plan(refresh=False, payments_secret_version=2))
     assert "payments_secret_version" in plan
     assert API_KEY not in plan
     assert applied.ground.postgres.password not in plan
@@ -52,36 +44,28 @@ def test_no_secret_is_in_a_plan(applied: Applied) -> None:
 def customer(applied: Applied) -> Iterator[Api]:
     """A signed-in customer of the lab, with its workers and its API running."""
     with at_work(applied.ground, applied.output), closing(Api(applied.ground.api)) as api:
-        api.sign_up("anna@darkroom.example", "Anna Muster", PASSWORD)
-        api.sign_in("anna@darkroom.example", PASSWORD)
+        shopping.sign_in(api)
         yield api
 
 
 def test_a_photo_is_developed_and_an_order_of_it_shipped(
     applied: Applied, customer: Api, tmp_path: Path
 ) -> None:
-    photo = tmp_path / "harbour.jpg"
-    photo.write_bytes(jpeg(scene(2400, 1600, seed=7)))
-    image = customer.developed(customer.upload(photo))
+    image = shopping.develop(customer, tmp_path)
     assert image["status"] == "developed"
     assert [mail.subject for mail in mails(applied, 1)] == ["Developed: harbour.jpg"]
 
-    line = {"product_id": "print-10x15-glossy", "image_id": image["id"], "quantity": 2}
-    order = customer.order([line], "sandbox-ok", DELIVERY)
-    order = customer.ended(order["id"])
-    assert [step["status"] for step in order["history"]] == [
-        "created", "validated", "reserved", "paid", "fulfilled", "shipped",
-    ]  # fmt: skip
-    # Developed, confirmed, paid, shipped.
-    assert len(mails(applied, 4)) == 4
-    prints = applied.ground.session.client("s3").list_objects_v2(
+    order = shopping.order(customer, image)
+    assert [step["status"] for step in order["history"]] == shopping.SHIPPED
+    assert len(mails(applied, shopping.MAILS)) == shopping.MAILS
+    prints = applied.ground.cloud.client("s3").list_objects_v2(
         Bucket=applied.output["buckets"]["prints"]
     )
     assert [item for item in prints["Contents"] if order["id"] in item["Key"]]
 
 
 def test_nothing_was_left_in_a_dead_letter_queue(applied: Applied, customer: Api) -> None:
-    sqs = applied.ground.session.client("sqs")
+    sqs = applied.ground.cloud.client("sqs")
     for function, queue in applied.output["queues"].items():
         got = sqs.get_queue_attributes(
             QueueUrl=queue["dead_letter_url"], AttributeNames=["ApproximateNumberOfMessages"]

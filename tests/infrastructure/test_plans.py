@@ -20,7 +20,7 @@ def with_another_image(applied: Applied, function: str) -> dict[str, Any]:
     images = dict(applied.lab.variables["image_digests"])
     repository, _, _ = images[function].partition("@")
     images[function] = f"{repository}@{ANOTHER_DIGEST}"
-    return applied.lab.plan(image_digests=images)
+    return applied.lab.plan(refresh=False, image_digests=images)
 
 
 def test_a_route_of_other_code_plans_its_image_its_version_and_its_alias(applied: Applied) -> None:
@@ -49,7 +49,9 @@ def test_a_held_function_of_other_code_keeps_its_alias(applied: Applied) -> None
     live = applied.output["functions"]["list-images"]["live_version"]
     images = dict(applied.lab.variables["image_digests"])
     images["list-images"] = f"{images['list-images'].partition('@')[0]}@{ANOTHER_DIGEST}"
-    plan = applied.lab.plan(image_digests=images, live_versions={"list-images": live})
+    plan = applied.lab.plan(
+        refresh=False, image_digests=images, live_versions={"list-images": live}
+    )
     assert changed(plan) == {
         'module.function["list-images"].aws_lambda_function.this': ["update"],
     }

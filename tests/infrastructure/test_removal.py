@@ -10,10 +10,10 @@ from tests.infrastructure.inventory import inventory
 
 @pytest.mark.slow
 def test_destroy_leaves_nothing(applied: Applied) -> None:
-    there = inventory(applied.ground.session)
+    there = inventory(applied.ground.cloud)
     assert there != applied.before
     assert there["lambda list_functions"]
     assert there["ecr describe_repositories"]
     applied.lab.destroy()
     applied.registry.destroy()
-    assert inventory(applied.ground.session) == applied.before
+    assert inventory(applied.ground.cloud) == applied.before

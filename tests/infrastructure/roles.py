@@ -1,0 +1,173 @@
+"""The functions' roles as Terraform made them: what each grants, a session of each, and each with
+single grants taken away."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.infrastructure.ground import Cloud
+
+POLICY = "function"
+# What Lambda does in the function's name before and beside its code; no emulator does it so.
+LAMBDAS_OWN = frozenset({"Log"})
+# Their resource is the state machine that the token is of:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+# MiniStack looks no token up, and holds that these are about no resource at all.
+TASK_ANSWERS = "states:SendTask"
+SESSION_SECONDS = 3600
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One action of one statement of a function's role."""
+
+    function: str
+    sid: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.function}: {self.action} ({self.sid})"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Every function's role. Open it (`standing_in`) before it gives credentials."""
+
+    cloud: Cloud
+    output: Mapping[str, Any]
+    _documents: dict[str, Document] = field(default_factory=dict)
+    _taken: dict[str, set[Grant]] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def standing_in(self) -> Iterator[None]:
+        """For the length of a `with` block, the account's root may take the place of Lambda and ECS
+        and act as each role; the rights of the role are those that Terraform gave it."""
+        trusts = {}
+        for function in self.functions:
+            role = self._iam.get_role(RoleName=self.name(function))["Role"]
+            trusts[function] = role["AssumeRolePolicyDocument"]
+            root = role["Arn"].rpartition(":role/")[0] + ":root"
+            stand_in = {
+                "Effect": "Allow",
+                "Principal": {"AWS": root},
+                "Action": "sts:AssumeRole",
+            }
+            self._trust(
+                function,
+                {
+                    **trusts[function],
+                    "Statement": [*trusts[function]["Statement"], stand_in],
+                },
+            )
+            self._documents[function] = self.document(function)
+            self._taken[function] = set()
+            self._apply(function)
+        try:
+            yield
+        finally:
+            for function, trust in trusts.items():
+                self._trust(function, trust)
+                self._put(function, self._documents[function])
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        return tuple(sorted(self.output["functions"]))
+
+    def name(self, function: str) -> str:
+        arn: str = self.output["functions"][function]["role_arn"]
+        return arn.rpartition("/")[2]
+
+    def document(self, function: str) -> Document:
+        """The role's one policy, as it is now. Rights of other policies would go unseen here."""
+        name = self.name(function)
+        names = self._iam.list_role_policies(RoleName=name)["PolicyNames"]
+        attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        assert (names, attached) == ([POLICY], []), f"{name} has other policies: {names} {attached}"
+        found: Document = self._iam.get_role_policy(RoleName=name, PolicyName=POLICY)[
+            "PolicyDocument"
+        ]
+        return found
+
+    def grants(self, function: str) -> list[Grant]:
+        """Everything that the function's own code was given."""
+        return [
+            Grant(function, statement["Sid"], action)
+            for statement in self._documents[function]["Statement"]
+            if statement["Sid"] not in LAMBDAS_OWN
+            for action in statement["Action"]
+        ]
+
+    def grant(self, function: str, action: str, sid: str | None = None) -> Grant:
+        """The function's one grant of `action`."""
+        (found,) = (g for g in self.grants(function) if g.action == action and sid in (None, g.sid))
+        return found
+
+    def credentials(self, function: str) -> dict[str, str]:
+        """The AWS variables of a session of the function's role."""
+        got = self.cloud.client("sts").assume_role(
+            RoleArn=self.output["functions"][function]["role_arn"],
+            RoleSessionName=function,
+            DurationSeconds=SESSION_SECONDS,
+        )["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": got["SessionToken"],
+        }
+
+    @contextmanager
+    def without(self, *grants: Grant) -> Iterator[None]:
+        """The roles without some of their grants, for the length of a `with` block."""
+        self._take({grant: True for grant in grants})
+        try:
+            yield
+        finally:
+            self._take({grant: False for grant in grants})
+
+    def _take(self, changes: Mapping[Grant, bool]) -> None:
+        with self._lock:
+            for grant, taken in changes.items():
+                change = set.add if taken else set.discard
+                change(self._taken[grant.function], grant)
+            for function in {grant.function for grant in changes}:
+                self._apply(function)
+
+    def _apply(self, function: str) -> None:
+        document = copy.deepcopy(self._documents[function])
+        for statement in document["Statement"]:
+            statement["Action"] = [
+                action
+                for action in statement["Action"]
+                if Grant(function, statement["Sid"], action) not in self._taken[function]
+            ]
+            if all(action.startswith(TASK_ANSWERS) for action in statement["Action"]):
+                statement["Resource"] = ["*"]
+        document["Statement"] = [s for s in document["Statement"] if s["Action"]]
+        self._put(function, document)
+
+    def _put(self, function: str, document: Document) -> None:
+        name = self.name(function)
+        if document["Statement"]:
+            self._iam.put_role_policy(
+                RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(document)
+            )
+        else:
+            self._iam.delete_role_policy(RoleName=name, PolicyName=POLICY)
+
+    def _trust(self, function: str, document: Document) -> None:
+        self._iam.update_assume_role_policy(
+            RoleName=self.name(function), PolicyDocument=json.dumps(document)
+        )
+
+    @property
+    def _iam(self) -> Any:
+        return self.cloud.client("iam")

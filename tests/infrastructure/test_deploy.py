@@ -1,0 +1,251 @@
+"""Releases of a small lab on MiniStack, with the real Terraform: two functions that need nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.local import emulator as emulators
+from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
+from services.local.session import LocalSession
+from services.local.state import PROJECT
+from services.local.supervisor import die_with_parent
+from services.operations.deploy import command
+from tests.containers.support import Engine, NoEngineError
+from tests.infrastructure import terraform
+
+pytestmark = pytest.mark.slow
+FUNCTIONS = ("get-api-document", "answer-preflight")
+ENVIRONMENT = "trial"
+TIMEOUT_SECONDS = 600
+BASE = "public.ecr.aws/lambda/python:3.13"
+ANSWERS = "def handler(event, context):\n    return {'warm': True, 'says': %r}\n"
+DOES_NOT_START = "raise RuntimeError('this image does not start')\n"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A lab of `FUNCTIONS`, and the command on it."""
+
+    tree: Path
+    emulator: emulators.Emulator
+    variables: Mapping[str, Any]
+
+    def images(self, **digests: str) -> None:
+        """Writes the images as `make push` does."""
+        file = self.tree / "terraform" / "lab" / "images.auto.tfvars.json"
+        known = json.loads(file.read_text())["image_digests"] if file.exists() else {}
+        named = {name.replace("_", "-"): image for name, image in digests.items()}
+        file.write_text(json.dumps({"image_digests": known | named}))
+
+    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """`darkroom ARGUMENTS trial --json` on this lab; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-c", STARTER, str(self.tree), *arguments, ENVIRONMENT, "--json"],
+            cwd=PROJECT, env=self._environment(), capture_output=True, text=True,
+            timeout=TIMEOUT_SECONDS, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def alias(self, function: str) -> dict[str, Any]:
+        """The alias `live`: its version, and its weights where it has some."""
+        client = LocalSession(self.emulator.endpoint).client("lambda")
+        found = client.get_alias(FunctionName=f"darkroom-{function}", Name="live")
+        weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        return {"version": found["FunctionVersion"], "weights": weights}
+
+    def _environment(self) -> dict[str, str]:
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TF_"))}
+        plugins = terraform._plugins()
+        return {
+            **kept,
+            **aws_environment(self.emulator.endpoint),
+            **({"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}),
+            "TF_CLI_ARGS_plan": "-parallelism=20",
+            "TF_CLI_ARGS_apply": "-parallelism=20",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+
+# The command as people start it, on another tree.
+STARTER = f"""
+import sys
+from pathlib import Path
+from services import cli
+from {command.__name__.rpartition(".")[0]} import command
+tree = Path(sys.argv[1])
+command.LAB, command.WORK = tree / "terraform" / "lab", tree / "work"
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@contextmanager
+def trial(folder: Path, *, engine: bool) -> Iterator[Trial]:
+    """A small lab that nothing was applied to yet."""
+    tree = terraform.copy(folder / "tree")
+    for images in (tree / "images").iterdir():
+        if images.name not in FUNCTIONS:
+            shutil.rmtree(images)
+    topology = tree / "terraform" / "lab" / "topology.yaml"
+    document = yaml.safe_load(topology.read_text(encoding="utf-8"))
+    topology.write_text(yaml.safe_dump(document | {"workflows": {}}), encoding="utf-8")
+    variables = {
+        "region": REGION,
+        "target": "ministack",
+        "emulator_has_engine": engine,
+        "protected": False,
+        "reserved_concurrency_enabled": False,
+        "external_database": {"url": "postgresql://nobody@nowhere/none", "username": "nobody"},
+        "external_database_password": "unused",
+    }
+    environments = tree / "terraform" / "environments"
+    environments.mkdir(exist_ok=True)
+    (environments / f"{ENVIRONMENT}.tfvars").write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in variables.items())
+    )
+    cloud = emulators.start(free_port(), folder / "emulator.log", None, die_with_parent)
+    try:
+        yield Trial(tree, cloud, variables)
+    finally:
+        emulators.stop(cloud)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Trial]:
+    """Without an engine: versions come and go, and are never called."""
+    with trial(tmp_path, engine=False) as made:
+        made.images(**{n.replace("-", "_"): d for n, d in terraform.images([*FUNCTIONS]).items()})
+        yield made
+
+
+def other(image: str, digit: str) -> str:
+    return f"{image.partition('@')[0]}@sha256:{digit * 64}"
+
+
+def test_releases_and_the_way_back(lab: Trial) -> None:
+    first = lab.run("deploy")
+    assert first["result"] == "released"
+    assert {moved["function"] for moved in first["moved"]} == set(FUNCTIONS)
+
+    assert lab.run("deploy")["result"] == "nothing-to-do"
+
+    image = terraform.images([*FUNCTIONS])["get-api-document"]
+    lab.images(get_api_document=other(image, "a"))
+    second = lab.run("deploy", "--bake-minutes", "0")
+    assert second["moved"] == [{"function": "get-api-document", "before": "1", "after": "2"}]
+    assert second["others"] == []
+    assert lab.alias("get-api-document") == {"version": "2", "weights": {}}
+    assert lab.alias("answer-preflight") == {"version": "1", "weights": {}}
+
+    back = lab.run("rollback")
+    assert back["moved"] == [{"function": "get-api-document", "before": "2", "after": "1"}]
+    assert lab.alias("get-api-document") == {"version": "1", "weights": {}}
+    after = lab.run("deploy")
+    assert (after["result"], after["held"]) == ("nothing-to-do", {"get-api-document": "1"})
+
+
+@pytest.fixture
+def engine() -> Engine:
+    try:
+        return Engine.connect()
+    except NoEngineError as error:
+        message = f"no Docker engine answers ({error}): start yours, or run .ci/engine on Debian"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The emulator's ECR, which an engine on this machine pushes to."""
+
+    engine: Engine
+    emulator: emulators.Emulator
+
+    def push(self, function: str, handler: str) -> str:
+        """An image with this handler, by digest."""
+        repository = f"{LOOPBACK}:{self.emulator.port}/darkroom/{function}"
+        image, _ = self.engine.client.images.build(
+            fileobj=context(handler), custom_context=True, rm=True, labels=self.engine.labels
+        )
+        image.tag(repository, "trial")
+        lines = self.engine.client.images.push(
+            repository, "trial", stream=True, decode=True,
+            auth_config={"username": "AWS", "password": "unused"},
+        )  # fmt: skip
+        (digest,) = [line["aux"]["Digest"] for line in lines if "Digest" in line.get("aux", {})]
+        return f"{repository}@{digest}"
+
+
+def context(handler: str) -> io.BytesIO:
+    """A build context of two files."""
+    files = {"handler.py": handler, "Dockerfile": DOCKERFILE}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text.encode()), 0o644
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    packed.seek(0)
+    return packed
+
+
+DOCKERFILE = f'FROM {BASE}\nCOPY handler.py /var/task/\nCMD ["handler.handler"]\n'
+
+
+@pytest.mark.containers
+def test_an_image_that_does_not_start_never_takes_traffic(engine: Engine, tmp_path: Path) -> None:
+    with trial(tmp_path, engine=True) as lab:
+        registry = Registry(engine, lab.emulator)
+        ecr = LocalSession(lab.emulator.endpoint).client("ecr")
+        for name in FUNCTIONS:
+            ecr.create_repository(repositoryName=f"darkroom/{name}")
+        lab.images(
+            get_api_document=registry.push("get-api-document", ANSWERS % "one"),
+            answer_preflight=registry.push("answer-preflight", ANSWERS % "one"),
+        )
+        lab.run("deploy")
+        assert call(lab, "get-api-document") == "one"
+
+        lab.images(
+            get_api_document=registry.push("get-api-document", DOES_NOT_START),
+            answer_preflight=registry.push("answer-preflight", ANSWERS % "two"),
+        )
+        bad = lab.run("deploy", code=1)
+        assert bad["result"] == "taken-back"
+        assert "darkroom-get-api-document" in bad["reason"]
+        for name in FUNCTIONS:
+            assert lab.alias(name) == {"version": "1", "weights": {}}
+            assert [call(lab, name) for _ in range(20)] == ["one"] * 20
+
+        lab.images(get_api_document=registry.push("get-api-document", ANSWERS % "three"))
+        cure = lab.run("deploy")
+        assert [m["function"] for m in cure["moved"]] == ["get-api-document"]
+        assert cure["held"] == {"answer-preflight": "1"}
+        assert call(lab, "get-api-document") == "three"
+        assert lab.run("deploy")["result"] == "nothing-to-do"
+
+
+def call(lab: Trial, function: str) -> str:
+    """What the function behind `live` says."""
+    answer = (
+        LocalSession(lab.emulator.endpoint)
+        .client("lambda")
+        .invoke(FunctionName=f"darkroom-{function}", Qualifier="live", Payload=b"{}")
+    )
+    return str(json.load(answer["Payload"])["says"])
