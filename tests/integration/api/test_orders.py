@@ -17,17 +17,11 @@ from services.operations.customer.client import Api, ApiProblem
 from services.orders.model import TOTAL_MINOR_MAX, Product
 from services.orders.store import Orders
 from tests.integration.api.conftest import Customer
+from tests.integration.api.test_authorization import DELIVERY
 from tests.integration.api.test_description import CHECKS
 from tests.support.photos import jpeg, scene
 
 PRODUCT = "print-10x15-glossy"
-DELIVERY = {
-    "name": "Anna Muster",
-    "line1": "Hafenstr. 1",
-    "postcode": "20457",
-    "city": "Hamburg",
-    "country": "DE",
-}
 # It waits for a provider that is never there: the order stays where it is until it is cancelled.
 WAITING = "sandbox-unavailable"
 NO_ORDER = str(uuid.UUID(int=0))
