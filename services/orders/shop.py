@@ -130,7 +130,8 @@ def _not_one_bill(error: MixedCurrencies | TotalTooHigh) -> HttpProblem:
     if isinstance(error, MixedCurrencies):
         expected, got = "products of one currency", ", ".join(sorted(error.currencies))
     else:
-        expected, got = f"a total of at most {TOTAL_MINOR_MAX}, in the minor unit", str(error.total_minor)
+        expected = f"a total of at most {TOTAL_MINOR_MAX}, in the minor unit"
+        got = str(error.total_minor)
     return HttpProblem(
         INVALID_REQUEST,
         "The lines cannot be charged together; please make several orders of them.",
