@@ -74,7 +74,7 @@ def load(path: Path) -> Topology:
     """The topology in `path`. Raises ConfigurationError naming the field that is wrong."""
     try:
         document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Topology(
+        loaded = Topology(
             buckets={name: Bucket(**(item or {})) for name, item in document["buckets"].items()},
             tables={name: _table(item) for name, item in document["tables"].items()},
             topics=tuple(document["topics"]),
@@ -90,6 +90,15 @@ def load(path: Path) -> Topology:
         raise ConfigurationError(str(path), ["expected the lab's topology, found none"]) from None
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ConfigurationError(str(path), [f"a field is missing or wrong: {error!r}"]) from None
+    mistakes = [
+        f"uploads_from of the bucket {name!r} must be one of {sorted(loaded.sites)}, "
+        f"got {bucket.uploads_from!r}"
+        for name, bucket in loaded.buckets.items()
+        if bucket.uploads_from is not None and bucket.uploads_from not in loaded.sites
+    ]
+    if mistakes:
+        raise ConfigurationError(str(path), mistakes)
+    return loaded
 
 
 def _workflow(path: Path) -> Workflow:

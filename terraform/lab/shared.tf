@@ -22,7 +22,7 @@ module "storage" {
   buckets = {
     for name, bucket in local.topology.buckets : name => {
       versioned      = try(bucket.versioned, false)
-      upload_origins = try(local.sites[bucket.uploads_from], [])
+      upload_origins = can(bucket.uploads_from) ? local.sites[bucket.uploads_from] : []
     }
   }
 

@@ -46,3 +46,15 @@ def test_a_topology_that_is_none_gets_a_clear_error(tmp_path: Path, text: str) -
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=r"topology\.yaml"):
         topology.load(path)
+
+
+def test_uploads_come_from_a_site_that_there_is(tmp_path: Path) -> None:
+    folder = ROOT / "terraform" / "lab"
+    text = (folder / "topology.yaml").read_text()
+    changed = text.replace("uploads_from: web", "uploads_from: webb")
+    changed = changed.replace("order-workflow.asl.json", str(folder / "order-workflow.asl.json"))
+    assert changed != text
+    path = tmp_path / "topology.yaml"
+    path.write_text(changed)
+    with pytest.raises(ConfigurationError, match=r"must be one of \['web'\], got 'webb'"):
+        topology.load(path)
