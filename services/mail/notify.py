@@ -9,7 +9,6 @@ from services.events.images import ImageEvent, ImageEventType, parse_image_event
 from services.mail.compose import compose
 from services.mail.sending import Outbox
 from services.platform import logging
-from services.platform.idempotency import IdempotencyStore
 from services.platform.queue import Message
 
 
@@ -18,10 +17,8 @@ class ImageMailer:
     """The job of send-image-email, with what it needs."""
 
     s3: Any
-    ses: Any
-    idempotency: IdempotencyStore
+    outbox: Outbox
     renditions_bucket: str
-    sender: str
 
     def handle(self, message: Message) -> None:
         """Tells the customer about one image event. Raises DeliveryUnknownError."""
@@ -30,9 +27,8 @@ class ImageMailer:
         if event.type is ImageEventType.DELETED or event.recipient is None:
             logging.logger().info("mail-not-wanted", event_type=event.type.value)
             return
-        mail = compose(event, self.sender, self._thumbnail(event))
-        outbox = Outbox(self.ses, self.idempotency, self.sender)
-        outbox.send(event.id, event.recipient, mail, replayed=message.replayed)
+        mail = compose(event, self.outbox.sender, self._thumbnail(event))
+        self.outbox.send(event.id, event.recipient, mail, replayed=message.replayed)
 
     def _thumbnail(self, event: ImageEvent) -> bytes | None:
         if event.thumbnail_key is None:

@@ -31,6 +31,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+D = TypeVar("D")
 
 
 class _Required:
@@ -92,6 +93,10 @@ def read_all(environ: Mapping[str, str], a: type[A], b: type[B], /) -> tuple[A, 
 def read_all(
     environ: Mapping[str, str], a: type[A], b: type[B], c: type[C], /
 ) -> tuple[A, B, C]: ...
+@typing.overload
+def read_all(
+    environ: Mapping[str, str], a: type[A], b: type[B], c: type[C], d: type[D], /
+) -> tuple[A, B, C, D]: ...
 def read_all(environ: Mapping[str, str], *classes: type[Any]) -> tuple[Any, ...]:
     """An instance of each class, as `read` makes them. Raises ConfigurationError that lists the
     mistakes of all of them."""

@@ -13,7 +13,7 @@ import pytest
 
 from services.events.images import ImageEvent, ImageEventType, publish
 from services.mail.notify import ImageMailer
-from services.mail.sending import DeliveryUnknownError
+from services.mail.sending import DeliveryUnknownError, Outbox
 from services.platform.errors import PermanentError, TransientError
 from services.platform.idempotency import IdempotencyStore
 from services.platform.queue import Message
@@ -62,12 +62,14 @@ def mailer(provisioned: Provisioned) -> ImageMailer:
     session = provisioned.session
     return ImageMailer(
         s3=session.client("s3"),
-        ses=session.client("ses"),
-        idempotency=IdempotencyStore(
-            session.client("dynamodb"), provisioned.lab.table("idempotency"), 0.5, 3600
+        outbox=Outbox(
+            session.client("ses"),
+            IdempotencyStore(
+                session.client("dynamodb"), provisioned.lab.table("idempotency"), 0.5, 3600
+            ),
+            SENDER,
         ),
         renditions_bucket=provisioned.lab.bucket("renditions"),
-        sender=SENDER,
     )
 
 
@@ -113,7 +115,9 @@ class Interrupting:
 def test_a_death_while_sending_is_told_and_not_repeated_until_a_person_says_so(
     provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
 ) -> None:
-    dying = dataclasses.replace(mailer, ses=Interrupting(mailer.ses))
+    dying = dataclasses.replace(
+        mailer, outbox=dataclasses.replace(mailer.outbox, ses=Interrupting(mailer.outbox.ses))
+    )
     with pytest.raises(Interrupted):
         dying.handle(message(event))
     with pytest.raises(TransientError, match="claimed for another"):
@@ -134,7 +138,9 @@ def test_a_death_while_sending_is_told_and_not_repeated_until_a_person_says_so(
 def test_a_sender_that_ses_does_not_know_is_permanent_and_frees_the_claim(
     provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
 ) -> None:
-    wrong = dataclasses.replace(mailer, sender="nobody@unverified.example")
+    wrong = dataclasses.replace(
+        mailer, outbox=dataclasses.replace(mailer.outbox, sender="nobody@unverified.example")
+    )
     for _ in range(2):
         with pytest.raises(PermanentError, match="SES refuses the e-mail"):
             wrong.handle(message(event))

@@ -12,12 +12,14 @@ import pytest
 from services.local.provision import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
 from services.payments.configuration import PaymentsConfiguration
 from services.payments.webhooks import TOLERANCE_SECONDS
+from services.payments.wiring import ChargingConfiguration
 from services.platform import manifest
 from services.platform.configuration import read
 
 ROOT = Path(__file__).resolve().parents[3]
 # https://docs.stripe.com/webhooks#retries
 WEBHOOK_RETRIES_SECONDS = 3 * 24 * 3600
+OF_CHARGING = read(ChargingConfiguration, {"IDEMPOTENCY_TABLE": "table"})
 CHARGING = ["process-payment", "record-payment", "fail-order"]
 
 
@@ -41,8 +43,7 @@ def declared(function: str) -> manifest.Manifest:
 
 @pytest.mark.parametrize("function", CHARGING)
 def test_no_invocation_outlives_its_claim(function: str) -> None:
-    lease = defaults(function)["PAYMENTS_LEASE_SECONDS"]
-    assert declared(function).timeout_seconds < lease
+    assert declared(function).timeout_seconds < OF_CHARGING.lease_seconds
     # Nor do the two requests of a charge.
     request = read(PaymentsConfiguration, {"PAYMENTS_SECRET_ARN": "arn"}).timeout_seconds
     assert 2 * request < declared(function).timeout_seconds
@@ -53,14 +54,13 @@ def test_no_notice_outlives_its_claim() -> None:
     assert declared("receive-payment").timeout_seconds < lease
 
 
-@pytest.mark.parametrize("function", CHARGING)
-def test_a_charge_is_remembered_for_longer_than_anybody_asks_again(function: str) -> None:
+def test_a_charge_is_remembered_for_longer_than_anybody_asks_again() -> None:
     text = (ROOT / "terraform" / "lab" / "order-workflow.asl.json").read_text(encoding="utf-8")
     states = json.loads(text)["States"].values()
     workflow = sum(state.get("TimeoutSeconds", 0) for state in states)
     # A message waits, becomes a dead letter, waits again, and is replayed by a person: twice over.
     waiting = 2 * (RETENTION_SECONDS + DEAD_LETTER_RETENTION_SECONDS)
-    assert defaults(function)["PAYMENTS_KEEP_SECONDS"] > workflow + waiting
+    assert OF_CHARGING.keep_seconds > workflow + waiting
 
 
 def test_a_notice_is_remembered_for_longer_than_it_is_sent() -> None:
