@@ -1,4 +1,4 @@
-"""Releases of a small lab on MiniStack, with the real Terraform: two functions that need nothing."""
+"""Releases of a small lab on MiniStack by the real Terraform: two functions that need nothing."""
 
 from __future__ import annotations
 
