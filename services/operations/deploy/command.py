@@ -27,6 +27,8 @@ WORK = PROJECT / ".darkroom" / "deploy"
 DEFAULT_WEIGHT = 0.1
 DEFAULT_BAKE_MINUTES = 10.0
 STATE_BUCKET = "DARKROOM_STATE_BUCKET"
+# More than this nobody reads; --json has all of them.
+OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
 
 people = Console(stderr=True, highlight=False)
@@ -150,8 +152,10 @@ def show(outcome: Outcome, environment: str) -> None:
         page.print(f"  {moved.function}: {before} → {after}", soft_wrap=True)
     for worker in outcome.workers:
         page.print(f"  {worker}: a new task (worker)")
-    for address in outcome.others:
+    for address in outcome.others[:OTHERS_SHOWN]:
         page.print(f"  {escape(address)}", soft_wrap=True)
+    if (more := len(outcome.others) - OTHERS_SHOWN) > 0:
+        page.print(f"  and {more} more")
     if outcome.reason:
         page.print(escape(outcome.reason), soft_wrap=True)
     if outcome.held:
