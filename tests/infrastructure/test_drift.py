@@ -60,7 +60,7 @@ def test_both_are_the_same(both: tuple[dict[str, Any], dict[str, Any]], kind: st
 def test_environments_are_the_same(applied: Applied, provisioned: tuple[str, Lab]) -> None:
     _, lab = provisioned
     for item in manifests():
-        ours = applied.output["functions"][item.name]["environment"]
+        ours = dict(applied.output["functions"][item.name]["environment"])
         theirs = lab.environment(item)
         for name in ("PAYMENTS_URL", "DEAD_LETTER_QUEUE_URL", "MAX_RECEIVE_COUNT"):
             # Of whoever runs the function.
