@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from docker.errors import ImageNotFound
 
 from services.local import emulator as emulators
 from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
@@ -176,6 +177,7 @@ class Registry:
 
     engine: Engine
     emulator: emulators.Emulator
+    built: list[str]
 
     def push(self, function: str, handler: str) -> str:
         """An image with this handler, by digest."""
@@ -189,7 +191,15 @@ class Registry:
             auth_config={"username": "AWS", "password": "unused"},
         )  # fmt: skip
         (digest,) = [line["aux"]["Digest"] for line in lines if "Digest" in line.get("aux", {})]
+        self.built.append(image.id)
         return f"{repository}@{digest}"
+
+
+def remove(engine: Engine, images: list[str]) -> None:
+    """Removes what was built, after the emulator's containers ended with it."""
+    for image in images:
+        with suppress(ImageNotFound):
+            engine.client.images.remove(image, force=True)
 
 
 def context(handler: str) -> io.BytesIO:
@@ -210,8 +220,11 @@ DOCKERFILE = f'FROM {BASE}\nCOPY handler.py /var/task/\nCMD ["handler.handler"]\
 
 @pytest.mark.containers
 def test_an_image_that_does_not_start_never_takes_traffic(engine: Engine, tmp_path: Path) -> None:
-    with trial(tmp_path, engine=True) as lab:
-        registry = Registry(engine, lab.emulator)
+    with ExitStack() as stack:
+        built: list[str] = []
+        stack.callback(remove, engine, built)
+        lab = stack.enter_context(trial(tmp_path, engine=True))
+        registry = Registry(engine, lab.emulator, built)
         ecr = LocalSession(lab.emulator.endpoint).client("ecr")
         for name in FUNCTIONS:
             ecr.create_repository(repositoryName=f"darkroom/{name}")

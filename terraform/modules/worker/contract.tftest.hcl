@@ -202,11 +202,11 @@ run "tasks_by_backlog_to_zero_and_back" {
     error_message = "expected a task for each 50 messages, four at most"
   }
   assert {
-    condition     = one(aws_appautoscaling_policy.idle[0].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 0 && aws_cloudwatch_metric_alarm.idle[0].evaluation_periods == 10
+    condition     = one(aws_appautoscaling_policy.idle[0].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 0 && aws_cloudwatch_metric_alarm.scaling["idle"].evaluation_periods == 10
     error_message = "expected nothing to run after ten idle minutes"
   }
   assert {
-    condition = toset([for q in aws_cloudwatch_metric_alarm.backlog[0].metric_query : one(q.metric[*].metric_name)]) == toset([
+    condition = toset([for q in aws_cloudwatch_metric_alarm.scaling["backlog"].metric_query : one(q.metric[*].metric_name)]) == toset([
       null, "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
     ])
     error_message = "expected what waits and what is worked on to count"
@@ -248,7 +248,7 @@ run "without_scaling" {
   }
 
   assert {
-    condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.backlog) == 0 && aws_ecs_service.this.desired_count == 0
+    condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.scaling) == 0 && aws_ecs_service.this.desired_count == 0
     error_message = "expected a service alone"
   }
 }

@@ -77,52 +77,33 @@ resource "aws_appautoscaling_policy" "idle" {
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "backlog" {
-  count = var.autoscaling_enabled ? 1 : 0
-
-  alarm_name          = "${local.service_name}-backlog"
-  alarm_description   = "Sets how many tasks work on the queue. Being in alarm is its work, not a failure."
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  threshold           = 1
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_appautoscaling_policy.backlog[0].arn]
-  tags                = var.tags
-
-  metric_query {
-    id          = "backlog"
-    expression  = "waiting + in_flight"
-    label       = "messages"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.backlog
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = "AWS/SQS"
-        metric_name = metric_query.value
-        dimensions  = { QueueName = var.queue.name }
-        period      = 60
-        stat        = "Maximum"
-      }
+locals {
+  alarms = var.autoscaling_enabled ? {
+    backlog = {
+      says       = "Sets how many tasks work on the queue."
+      comparison = "GreaterThanOrEqualToThreshold"
+      minutes    = 1
+      action     = aws_appautoscaling_policy.backlog[0].arn
     }
-  }
+    idle = {
+      says       = "Takes the tasks away when there is nothing to do."
+      comparison = "LessThanThreshold"
+      minutes    = var.idle_minutes
+      action     = aws_appautoscaling_policy.idle[0].arn
+    }
+  } : {}
 }
 
-resource "aws_cloudwatch_metric_alarm" "idle" {
-  count = var.autoscaling_enabled ? 1 : 0
+resource "aws_cloudwatch_metric_alarm" "scaling" {
+  for_each = local.alarms
 
-  alarm_name          = "${local.service_name}-idle"
-  alarm_description   = "Takes the tasks away when there is nothing to do. Being in alarm is its work, not a failure."
-  comparison_operator = "LessThanThreshold"
+  alarm_name          = "${local.service_name}-${each.key}"
+  alarm_description   = "${each.value.says} Being in alarm is its work, not a failure."
+  comparison_operator = each.value.comparison
   threshold           = 1
-  evaluation_periods  = var.idle_minutes
+  evaluation_periods  = each.value.minutes
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_appautoscaling_policy.idle[0].arn]
+  alarm_actions       = [each.value.action]
   tags                = var.tags
 
   metric_query {
