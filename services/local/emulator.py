@@ -70,11 +70,14 @@ def start(
     log_file: Path,
     smtp_port: int | None = None,
     before_run: Callable[[], None] | None = None,
+    *,
+    iam_enforced: bool = False,
 ) -> Emulator:
     """Starts the emulator and waits until it is healthy.
 
     It hands e-mails to the SMTP server on `smtp_port` of loopback, where one is given.
-    `before_run` is called in the new process before the emulator runs in it.
+    `before_run` is called in the new process before the emulator runs in it. With `iam_enforced` it
+    checks signatures and rights as AWS does; our credentials are the account's root, which may all.
 
     Raises TransientError when it does not answer in time, with the end of its log.
     """
@@ -90,6 +93,8 @@ def start(
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     }
+    if iam_enforced:
+        environment["AUTH"] = "true"
     if smtp_port is not None:
         environment["SMTP_HOST"] = f"{LOOPBACK}:{smtp_port}"
     with log_file.open("ab") as log:

@@ -34,12 +34,16 @@ locals {
   )
 
   # Of what every function with a queue does: it takes its messages, and keeps those that failed for
-  # good. Lambda asks for the attributes, the worker for longer leases.
+  # good. Lambda asks for the queue's attributes, a worker for longer leases:
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   queue_statements = {
     for name in keys(local.queue_functions) : name => [
       {
-        sid       = "TakeMessages"
-        actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+        sid = "TakeMessages"
+        actions = [
+          "sqs:ReceiveMessage", "sqs:DeleteMessage",
+          contains(keys(local.workers), name) ? "sqs:ChangeMessageVisibility" : "sqs:GetQueueAttributes",
+        ]
         resources = [module.queue[name].arn]
       },
       {

@@ -16,10 +16,18 @@ from tests.infrastructure.ground import Cloud
 POLICY = "function"
 # What Lambda does in the function's name before and beside its code; no emulator does it so.
 LAMBDAS_OWN = frozenset({"Log"})
-# Their resource is the state machine that the token is of:
+LAMBDAS_OWN_POLICIES = frozenset({"network", "tracing"})
+# MiniStack does not find what these are about (the machine that a token is of, the identity that an
+# e-mail is from), and holds them to be about nothing; on AWS they are about what Terraform names:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-# MiniStack looks no token up, and holds that these are about no resource at all.
-TASK_ANSWERS = "states:SendTask"
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
+ABOUT_NOTHING = ("states:SendTask", "ses:SendRawEmail")
+# It has rights of their own for these, which on AWS are the single ones':
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+BATCHED = {
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+}
 SESSION_SECONDS = 3600
 
 Document = dict[str, Any]
@@ -50,9 +58,21 @@ class Roles:
     @contextmanager
     def standing_in(self) -> Iterator[None]:
         """For the length of a `with` block, the account's root may take the place of Lambda and ECS
-        and act as each role; the rights of the role are those that Terraform gave it."""
-        trusts = {}
+        and act as each role. Its rights are those that Terraform gave it, said as MiniStack
+        understands them."""
+        trusts: dict[str, Document] = {}
+        try:
+            self._stand_in(trusts)
+            yield
+        finally:
+            for function, trust in trusts.items():
+                self._trust(function, trust)
+                self._put(function, self._documents[function])
+
+    def _stand_in(self, trusts: dict[str, Document]) -> None:
         for function in self.functions:
+            self._documents[function] = self.document(function)
+            self._taken[function] = set()
             role = self._iam.get_role(RoleName=self.name(function))["Role"]
             trusts[function] = role["AssumeRolePolicyDocument"]
             root = role["Arn"].rpartition(":role/")[0] + ":root"
@@ -68,15 +88,7 @@ class Roles:
                     "Statement": [*trusts[function]["Statement"], stand_in],
                 },
             )
-            self._documents[function] = self.document(function)
-            self._taken[function] = set()
             self._apply(function)
-        try:
-            yield
-        finally:
-            for function, trust in trusts.items():
-                self._trust(function, trust)
-                self._put(function, self._documents[function])
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -87,11 +99,12 @@ class Roles:
         return arn.rpartition("/")[2]
 
     def document(self, function: str) -> Document:
-        """The role's one policy, as it is now. Rights of other policies would go unseen here."""
+        """What the function itself may do, as it is now. Other policies would go unseen here."""
         name = self.name(function)
-        names = self._iam.list_role_policies(RoleName=name)["PolicyNames"]
+        names = set(self._iam.list_role_policies(RoleName=name)["PolicyNames"])
         attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-        assert (names, attached) == ([POLICY], []), f"{name} has other policies: {names} {attached}"
+        assert names - LAMBDAS_OWN_POLICIES == {POLICY}, f"{name} has other policies: {names}"
+        assert attached == [], f"{name} has other policies: {attached}"
         found: Document = self._iam.get_role_policy(RoleName=name, PolicyName=POLICY)[
             "PolicyDocument"
         ]
@@ -127,11 +140,11 @@ class Roles:
     @contextmanager
     def without(self, *grants: Grant) -> Iterator[None]:
         """The roles without some of their grants, for the length of a `with` block."""
-        self._take({grant: True for grant in grants})
+        self._take(dict.fromkeys(grants, True))
         try:
             yield
         finally:
-            self._take({grant: False for grant in grants})
+            self._take(dict.fromkeys(grants, False))
 
     def _take(self, changes: Mapping[Grant, bool]) -> None:
         with self._lock:
@@ -149,7 +162,8 @@ class Roles:
                 for action in statement["Action"]
                 if Grant(function, statement["Sid"], action) not in self._taken[function]
             ]
-            if all(action.startswith(TASK_ANSWERS) for action in statement["Action"]):
+            statement["Action"] += [BATCHED[a] for a in statement["Action"] if a in BATCHED]
+            if all(action.startswith(ABOUT_NOTHING) for action in statement["Action"]):
                 statement["Resource"] = ["*"]
         document["Statement"] = [s for s in document["Statement"] if s["Action"]]
         self._put(function, document)

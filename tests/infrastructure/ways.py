@@ -1,5 +1,5 @@
-"""The ways through a lab that need what the functions' roles grant: customers' and, where a customer
-does not come along there, those of failures.
+"""The ways through a lab that need what the functions' roles grant: customers' ways and, where no
+customer comes along, those of failures.
 
 A way of a grant ends by itself or is stopped as soon as the grant's want was seen.
 """
@@ -24,6 +24,8 @@ from services.accounts.users import Users
 from services.events import images as image_events
 from services.events.orders import OrderEventType, order_event, publish
 from services.operations.customer.client import Api
+from services.orders.model import Product
+from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
 from services.platform.database import Database
@@ -34,8 +36,8 @@ from tests.infrastructure.roles import Grant, Roles
 from tests.support.photos import jpeg, scene
 
 PRODUCT = "print-10x15-glossy"
-# Of which there are two.
-SCARCE = "square-20-baryta"
+# Of which there are none.
+SCARCE = Product("print-9x13-glossy", "Print 9 x 13 cm", "glossy", 90, 130, 29, "EUR")
 POLL_SECONDS = 0.1
 
 
@@ -94,7 +96,7 @@ class Run:
             "a developed photo",
             lambda: (i := self.api.image_of(upload)) and i["status"] == "developed" and i,
         )
-        return image
+        return image | {"upload": upload}
 
     # -- orders
 
@@ -156,6 +158,8 @@ def join(run: Run, _folder: Path) -> None:
 
 def leave_everywhere(run: Run, _folder: Path) -> None:
     with _somebody(run) as api:
+        # On another device as well.
+        api.sign_in(api.session()["user"]["email"], shopping.PASSWORD)
         api.sign_out(everywhere=True)
 
 
@@ -207,7 +211,6 @@ def develop(run: Run, folder: Path) -> None:
     for found in (listed, run.api.image(image["id"])):
         for link in links(found):
             _follow(link)
-    run.until("the e-mail", lambda: True)
 
 
 def links(document: Any) -> Iterator[str]:
@@ -305,7 +308,8 @@ def hear_of_a_problem_again(run: Run, _folder: Path) -> None:
 
 
 def out_of_stock(run: Run, _folder: Path) -> None:
-    run.await_status(run.order(product=SCARCE, quantity=3), "out_of_stock")
+    Orders(run.stage.database).offer(SCARCE)
+    run.await_status(run.order(product=SCARCE.id), "out_of_stock")
 
 
 def declined(run: Run, _folder: Path) -> None:
@@ -313,7 +317,7 @@ def declined(run: Run, _folder: Path) -> None:
 
 
 def rejected(run: Run, _folder: Path) -> None:
-    run.await_status(run.order(image_id="0" * 64), "rejected")
+    run.await_status(run.order(image_id="0" * 32), "rejected")
 
 
 def cancel(run: Run, _folder: Path) -> None:
@@ -339,7 +343,7 @@ def lose_the_original(run: Run, folder: Path) -> None:
     with run.held_at_the_printer():
         order_id = run.order(image_id=image["id"])
         run.await_status(order_id, "paid")
-        _erase(run, "originals", f"{run.api.session()['user']['id']}/")
+        _erase(run, "originals", f"{run.api.session()['user']['id']}/{image['upload']}/")
     run.await_status(order_id, "failed")
 
 
@@ -388,9 +392,9 @@ def exhaust(function: str, way: Way) -> Way:
     """`way` with a step that fails until its queue gives up."""
 
     def exhausted(run: Run, folder: Path) -> None:
-        with run.held(function, "secretsmanager:GetSecretValue", "SecretDatabase"):
-            with suppress(AssertionError):
-                way(run, folder)
+        held = run.held(function, "secretsmanager:GetSecretValue", "SecretDatabase")
+        with held, suppress(AssertionError):
+            way(run, folder)
 
     return exhausted
 
