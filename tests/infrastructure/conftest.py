@@ -30,7 +30,8 @@ class Applied:
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     folder: Path = tmp_path_factory.mktemp("ministack")
     tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
-    with ground(folder) as standing:
+    # Rights are checked as on AWS; whoever is nobody else is the account's root, and may all.
+    with ground(folder, iam_enforced=True) as standing:
         aws = standing.cloud.environment
         before = inventory(standing.cloud)
         registry = terraform.root(

@@ -395,6 +395,7 @@ def exhaust(function: str, way: Way) -> Way:
         held = run.held(function, "secretsmanager:GetSecretValue", "SecretDatabase")
         with held, suppress(AssertionError):
             way(run, folder)
+            run.until("the end", lambda: False)
 
     return exhausted
 
