@@ -72,7 +72,7 @@ class Terraform:
         """By a file each time: a command line is no place for an image list, nor for a secret."""
         file = self.folder / "test.tfvars.json"
         file.write_text(json.dumps({**self.variables, **more}), encoding="utf-8")
-        return ["-input=false", "-compact-warnings", f"-var-file={file}", "-parallelism=20"]
+        return ["-input=false", "-compact-warnings", f"-var-file={file}"]
 
     def init(self) -> None:
         self._run("init", "-input=false")
