@@ -20,14 +20,13 @@ from services.catalog.api import (
 from services.catalog.model import ImageRecord, ImageStatus, StoredRendition, parse_original_key
 from services.catalog.store import Catalog, Position
 from services.platform import cursor
-from services.platform.errors import TransientError
 from services.platform.http import HttpProblem, Request, Response, matches_etag
+from services.platform.objects import delete_objects
 
 LINK_SECONDS = 3600
 # An answer is new, with fresh links, at least this often, so that a client that always sends
 # If-None-Match never holds links that are over.
 LINKS_RENEWED_SECONDS = 1800
-_DELETE_OBJECTS = 1_000  # S3's limit for one DeleteObjects
 
 
 @dataclass(frozen=True)
@@ -133,17 +132,7 @@ class Deletion:
         record = self.catalog.hide(request.caller.user_id, wanted.id)
         if record is None or record.status is ImageStatus.DELETING:
             raise _not_found(wanted.id)
-        keys = sorted(record.source_keys)
-        for start in range(0, len(keys), _DELETE_OBJECTS):
-            answer = self.s3.delete_objects(
-                Bucket=self.originals_bucket,
-                Delete={
-                    "Objects": [{"Key": key} for key in keys[start : start + _DELETE_OBJECTS]],
-                    "Quiet": True,
-                },
-            )
-            if errors := answer.get("Errors"):
-                raise TransientError(f"expected {len(keys)} originals to go, S3 kept {errors}")
+        delete_objects(self.s3, self.originals_bucket, sorted(record.source_keys))
         return Response(204)
 
 

@@ -39,6 +39,7 @@ from services.imaging.model import (
 )
 from services.platform import logging
 from services.platform.clients import error_code
+from services.platform.objects import delete_objects
 from services.platform.queue import Message
 
 # After this many developments that ended with the process (out of memory, out of time, a decoder
@@ -53,7 +54,6 @@ _FAILED_REPEATEDLY_MESSAGE = (
 STORE_RESERVE_SECONDS = 10.0
 _THUMBNAIL = "thumb"
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
-_DELETE_OBJECTS = 1_000  # S3's limit for one DeleteObjects
 
 
 @dataclass(frozen=True)
@@ -317,16 +317,11 @@ class PhotoProcessor:
 
     def _delete_renditions(self, prefix: str) -> None:
         pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.renditions_bucket,
-            Prefix=prefix,
-            PaginationConfig={"PageSize": _DELETE_OBJECTS},
+            Bucket=self.renditions_bucket, Prefix=prefix
         )
         for page in pages:
-            keys = [{"Key": found["Key"]} for found in page.get("Contents", ())]
-            if keys:
-                self.s3.delete_objects(
-                    Bucket=self.renditions_bucket, Delete={"Objects": keys, "Quiet": True}
-                )
+            keys = [found["Key"] for found in page.get("Contents", ())]
+            delete_objects(self.s3, self.renditions_bucket, keys)
 
 
 def _rejected(record: ImageRecord, original: Original, reason: str, message: str) -> ImageRecord:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from services.orders.model import Order
+from services.platform.objects import delete_objects
 
 JOB_SHEET = "job-sheet.pdf"
-_DELETE_OBJECTS = 1_000  # S3's limit for one DeleteObjects
 
 
 def order_prefix(order: Order) -> str:
@@ -28,9 +28,6 @@ def names(s3: Any, bucket: str, order: Order) -> frozenset[str]:
 
 def withdraw(s3: Any, bucket: str, order: Order) -> None:
     """Takes everything back: nothing is printed of an order that was given up. The job sheet goes
-    first."""
+    first. Raises TransientError while something is left."""
     found = sorted(names(s3, bucket, order), key=lambda name: (name != JOB_SHEET, name))
-    for start in range(0, len(found), _DELETE_OBJECTS):
-        chunk = found[start : start + _DELETE_OBJECTS]
-        keys = [{"Key": order_prefix(order) + name} for name in chunk]
-        s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    delete_objects(s3, bucket, [order_prefix(order) + name for name in found])
