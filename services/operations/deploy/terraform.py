@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,9 @@ STOP_SECONDS = 300
 # `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
 NO_CHANGE, CHANGES = 0, 2
 COMPLAINT_CHARACTERS = 3_000
+# Its variables lie beside the environments', and are another root module's.
+REGISTRY = "registry"
+_BUCKET = re.compile(r"^\s*bucket\s*=", re.MULTILINE)
 
 
 class TerraformError(TransientError):
@@ -57,8 +61,8 @@ class Terraform:
     def init(self) -> None:
         """Connects with the environment's state. Raises TerraformError; PermanentError where there
         is no Terraform, or no such environment."""
-        if not self._variables.is_file():
-            known = sorted(path.stem for path in self._variables.parent.glob("*.tfvars"))
+        known = sorted({p.stem for p in self._variables.parent.glob("*.tfvars")} - {REGISTRY})
+        if self.environment not in known:
             raise PermanentError(
                 f"expected an environment of {', '.join(known) or 'none'} "
                 f"(terraform/environments/<name>.tfvars), got {self.environment!r}"
@@ -67,6 +71,11 @@ class Terraform:
         self.log.write_text("", encoding="utf-8")
         options = ["-input=false", "-reconfigure"]
         if self._backend.is_file():
+            if not self.state_bucket and not _BUCKET.search(self._backend.read_text("utf-8")):
+                raise PermanentError(
+                    f"expected the bucket of the state, in --state-bucket or {self._backend}; "
+                    "got none"
+                )
             options.append(f"-backend-config={self._backend}")
         if self.state_bucket:
             options.append(f"-backend-config=bucket={self.state_bucket}")

@@ -352,6 +352,23 @@ def test_an_unknown_environment_is_told_with_those_there_are(world: World) -> No
         replace(world.terraform, environment="live").init()
 
 
+def test_the_registry_is_no_environment(world: World) -> None:
+    (world.lab.parent / "environments" / "registry.tfvars").write_text("")
+    with pytest.raises(PermanentError, match=r"of test .*, got 'registry'"):
+        replace(world.terraform, environment="registry").init()
+
+
+def test_a_state_without_a_bucket_is_told_before_terraform_is_asked(world: World) -> None:
+    backend = world.lab.parent / "environments" / "test.s3.tfbackend"
+    backend.write_text('key = "lab.tfstate"\n')
+    with pytest.raises(PermanentError, match="expected the bucket of the state, in --state-bucket"):
+        world.terraform.init()
+    assert world.calls == []
+    backend.write_text('key = "lab.tfstate"\nbucket = "states"\n')
+    world.terraform.init()
+    assert world.calls == ["init"]
+
+
 def test_each_environment_has_its_own_state(world: World) -> None:
     (world.lab.parent / "environments" / "test.s3.tfbackend").write_text("")
     replace(world.terraform, state_bucket="states").init()
