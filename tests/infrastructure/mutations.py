@@ -100,7 +100,11 @@ WAYS: dict[str, dict[str, Way]] = {
         "states:SendTaskFailure": ways.exhaust("release-stock", ways.declined),
     },
     "request-upload": {ALL: ways.develop},
-    "validate-order": {ALL: ways.ship, "states:SendTaskFailure": ways.rejected},
+    "validate-order": {
+        ALL: ways.ship,
+        "sns:Publish": ways.rejected,
+        "states:SendTaskFailure": ways.rejected,
+    },
     **{
         function: {
             ALL: way,
@@ -125,6 +129,7 @@ NOT_MISSED_HERE = {
     ("fulfill-order", "s3:ListBucket on originals"),
     ("fulfill-order", "s3:ListBucket on renditions"),
     ("process-image", "s3:ListBucket on originals"),
+    ("send-image-email", "s3:ListBucket on renditions"),
 }
 
 

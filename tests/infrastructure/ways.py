@@ -337,22 +337,6 @@ def fail(run: Run, _folder: Path) -> None:
     run.await_status(order_id, "failed")
 
 
-def lose_the_original(run: Run, folder: Path) -> None:
-    """The customer's original goes while its prints are being made."""
-    image = run.upload(folder)
-    with run.held_at_the_printer():
-        order_id = run.order(image_id=image["id"])
-        run.await_status(order_id, "paid")
-        _erase(run, "originals", f"{run.api.session()['user']['id']}/{image['upload']}/")
-    run.await_status(order_id, "failed")
-
-
-def lose_the_thumbnail(run: Run, folder: Path) -> None:
-    image = run.upload(folder)
-    _erase(run, "renditions", f"{run.api.session()['user']['id']}/{image['id']}/")
-    run.await_status(run.order(image_id=image["id"]), "shipped")
-
-
 def provider_refuses(way: Way, function: str) -> Way:
     """`way` with a provider that does not know the lab's key, as `function` has it."""
 
@@ -492,14 +476,6 @@ def _lay_ready(run: Run, order_id: str) -> None:
         Key=f"{owner}/{order_id}/09-left-behind.jpg",
         Body=b"left",
     )
-
-
-def _erase(run: Run, bucket: str, prefix: str) -> None:
-    """Every version of every object, so that nothing is left."""
-    s3, name = run.stage.client("s3"), run.stage.output["buckets"][bucket]
-    page = s3.list_object_versions(Bucket=name, Prefix=prefix)
-    for found in page.get("Versions", []):
-        s3.delete_object(Bucket=name, Key=found["Key"], VersionId=found["VersionId"])
 
 
 def _settled(run: Run, order_id: str) -> bool:
