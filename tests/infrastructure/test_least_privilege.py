@@ -12,9 +12,11 @@ import json
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,9 +50,17 @@ DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 
 # What SNS gave a topic at first; its own one is aws_sns_topic_policy.
 REPLACED = {"aws_sns_topic"}
+# Doors: what they let through, callers need rights for all the same.
+DOORS = {"aws_vpc_endpoint"}
 # Actions that have no resource to name, or none that is known before; why, stands where they are
 # granted in terraform/modules.
 WITHOUT_RESOURCE = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -60,6 +70,8 @@ WITHOUT_RESOURCE = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
@@ -68,58 +80,78 @@ WITHOUT_RESOURCE = {
 # -- what Terraform wrote
 
 
-def policies(applied: Applied) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every policy in the lab's and the registry's states: of roles and of resources."""
+@dataclass(frozen=True)
+class Allowed:
+    """A statement that allows something, and the resource that it is of."""
+
+    address: str
+    kind: str
+    statement: dict[str, Any]
+
+    def listed(self, name: str) -> list[str]:
+        value = self.statement.get(name, [])
+        return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="module")
+def allowed(applied: Applied) -> list[Allowed]:
+    """Of every policy of roles and of resources: as they are in the states, and as they would be on
+    AWS, where a plan knows that much."""
+    on_aws = applied.lab.plan(
+        target="aws",
+        worker_network=None,
+        external_database=None,
+        external_database_password=None,
+    )
+    found = [
+        (change["address"], change["type"], change["change"]["after"] or {})
+        for change in on_aws["resource_changes"]
+    ]
     for root in (applied.lab, applied.registry):
         for resource in json.loads(root.state())["resources"]:
-            for instance in resource["instances"]:
-                if resource["type"] in REPLACED:
-                    continue
-                attributes = instance["attributes"]
-                for name in ("policy", "assume_role_policy"):
-                    document = json.loads(attributes.get(name) or "{}")
-                    if "Statement" in document:
-                        yield f"{resource['type']} {attributes['id']} {name}", document
+            found += [
+                (f"{resource.get('module', '')}.{resource['name']}", resource["type"], attributes)
+                for attributes in (instance["attributes"] for instance in resource["instances"])
+            ]
+    return [
+        Allowed(address, kind, statement)
+        for address, kind, attributes in found
+        if kind not in REPLACED
+        for name in ("policy", "assume_role_policy")
+        for statement in json.loads(attributes.get(name) or "{}").get("Statement", [])
+        if statement["Effect"] == "Allow"
+    ]
 
 
-def allowed(applied: Applied) -> Iterator[tuple[str, dict[str, Any]]]:
-    for where, document in policies(applied):
-        for statement in listed(document["Statement"]):
-            if statement["Effect"] == "Allow":
-                yield where, statement
+def test_every_resource_is_named_that_can_be(allowed: list[Allowed]) -> None:
+    assert {"aws_iam_role_policy", "aws_sqs_queue", "aws_sns_topic_policy"} <= {
+        item.kind for item in allowed
+    }
+    for item in allowed:
+        unnamed = any(r.split(":", 5)[-1].startswith("*") for r in item.listed("Resource"))
+        if unnamed and item.kind not in DOORS:
+            actions = set(item.listed("Action")) - WITHOUT_RESOURCE
+            assert not actions, f"{item.address} allows {sorted(actions)} on all"
 
 
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def test_every_action_and_every_principal_is_named(allowed: list[Allowed]) -> None:
+    for item in allowed:
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(item.statement), item.address
+        if item.kind in DOORS:
+            continue
+        for action in item.listed("Action"):
+            assert "*" not in action, f"{item.address} allows {action}"
+        principal = item.statement.get("Principal", {})
+        assert principal != "*", f"{item.address} lets everybody in"
+        assert "*" not in principal.get("AWS", []), f"{item.address} lets everybody in"
 
 
-def test_every_resource_is_named_that_can_be(applied: Applied) -> None:
-    found = 0
-    for where, statement in allowed(applied):
-        for resource in listed(statement.get("Resource", [])):
-            found += 1
-            name = resource.split(":", 5)[-1]
-            if name.startswith("*"):
-                unnamed = set(listed(statement["Action"])) - WITHOUT_RESOURCE
-                assert not unnamed, f"{where} allows {sorted(unnamed)} on {resource}"
-    assert found > len(applied.output["functions"])
-
-
-def test_every_action_is_named(applied: Applied) -> None:
-    for where, statement in allowed(applied):
-        assert "NotAction" not in statement, where
-        assert "NotResource" not in statement, where
-        for action in listed(statement["Action"]):
-            assert "*" not in action, f"{where} allows {action}"
-
-
-def test_every_principal_is_named(applied: Applied) -> None:
-    for where, statement in allowed(applied):
-        assert "NotPrincipal" not in statement, where
-        principal = statement.get("Principal", {})
-        assert principal != "*", where
-        for of_kind in principal.values():
-            assert "*" not in listed(of_kind), f"{where} lets in {principal}"
+def test_doors_are_open_to_this_account_alone(allowed: list[Allowed]) -> None:
+    doors = [item for item in allowed if item.kind in DOORS]
+    assert doors
+    for door in doors:
+        condition = door.statement["Condition"]["StringEquals"]
+        assert re.fullmatch(r"\d{12}", condition["aws:PrincipalAccount"]), door.address
 
 
 # -- other senders

@@ -480,5 +480,5 @@ def _lay_ready(run: Run, order_id: str) -> None:
 
 def _settled(run: Run, order_id: str) -> bool:
     with run.stage.database.transaction() as cursor:
-        cursor.execute("SELECT settled_at IS NOT NULL FROM orders WHERE id = %s", [order_id])
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT 1 FROM orders WHERE id = %s AND settled_at IS NOT NULL", [order_id])
+        return cursor.fetchone() is not None
