@@ -20,12 +20,13 @@ from tests.infrastructure.ways import Run, Stage, Way
 # After the way has ended: what it set off may still be under way.
 SETTLING_SECONDS = 8
 STOP_SECONDS = 60
+# A call that meets an environment which was just ended fails for that, and tells nothing.
 GOES = 3
 SEEN_EVERY_SECONDS = 0.1
 # What SDKs call the request, where that is not as the action is called.
 OPERATIONS = {
     "s3:GetObjectVersion": ["GetObject"],
-    "s3:ListBucket": ["ListObjectsV2", "HeadObject", "GetObject"],
+    "s3:ListBucket": ["ListObjectsV2"],
     "s3:DeleteObject": ["DeleteObject", "DeleteObjects"],
     "dynamodb:PutItem": ["PutItem", "TransactWriteItems"],
     "dynamodb:UpdateItem": ["UpdateItem", "TransactWriteItems"],
@@ -33,8 +34,12 @@ OPERATIONS = {
     "sqs:DeleteMessage": ["DeleteMessageBatch"],
     "sqs:ChangeMessageVisibility": ["ChangeMessageVisibilityBatch"],
 }
-REFUSED = r"(AccessDenied\w*|AuthorizationError|403)"
-
+REFUSED = r"(AccessDenied\w*|AuthorizationError)"
+# The work was not done: it is tried again, kept as a dead letter, or answered with 5xx.
+FAILED = re.compile(
+    r'"(message-failed|task-not-answered|dead-letter-not-sent|queue-away|request-failed)"'
+    r'|"errorMessage"'
+)
 
 ALL = "*"
 # By function, then by action: the way that needs it. `ALL` is for the other actions.
@@ -175,10 +180,17 @@ def log_of(stage: Stage, function: str) -> Path:
 
 
 def told(grant: Grant, lines: Sequence[str]) -> str | None:
-    """The line that tells that the function missed its grant."""
+    """The line that tells that the function failed, and which action it missed."""
     operations = "|".join(OPERATIONS.get(grant.action, [grant.action.partition(":")[2]]))
     pattern = re.compile(rf"{REFUSED}.*when calling the ({operations}) operation")
-    return next((line for line in lines if pattern.search(line) and grant.function in line), None)
+    return next(
+        (
+            line
+            for line in lines
+            if grant.function in line and FAILED.search(line) and pattern.search(line)
+        ),
+        None,
+    )
 
 
 def missed(stage: Stage, grant: Grant, folder: Path) -> str | None:
@@ -191,7 +203,6 @@ def missed(stage: Stage, grant: Grant, folder: Path) -> str | None:
         for _ in range(GOES):
             going = Going(way, Run(stage, grant), folder)
             line = going.missed(lambda: told(grant, log.lines()))
-            # One whose call met the environment that was just ended tells nothing.
             if line is not None or going.error is None:
                 return line
     return None
