@@ -84,7 +84,7 @@ def valid_session(**changes: str) -> dict[str, str]:
         "user_id": "anna",
         "email": "anna@darkroom.example",
         "role": "customer",
-        "expires_at": str(int(time.time()) + 60),
+        "expires_at": str(int(time.time()) + 3600),
         **changes,
     }
 
