@@ -7,7 +7,7 @@ import copy
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,34 @@ BATCHED = {
 SESSION_SECONDS = 3600
 
 Document = dict[str, Any]
+
+
+@contextmanager
+def assumable(cloud: Cloud, role: str) -> Iterator[None]:
+    """For the length of a `with` block, the account's root may act as a role."""
+    iam = cloud.client("iam")
+    found = iam.get_role(RoleName=role)["Role"]
+    trust: Document = found["AssumeRolePolicyDocument"]
+    root = found["Arn"].rpartition(":role/")[0] + ":root"
+    stand_in = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
+    widened = {**trust, "Statement": [*trust["Statement"], stand_in]}
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(widened))
+    try:
+        yield
+    finally:
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+
+
+def session(cloud: Cloud, role_arn: str, name: str) -> dict[str, str]:
+    """The AWS variables of a session of a role."""
+    got = cloud.client("sts").assume_role(
+        RoleArn=role_arn, RoleSessionName=name, DurationSeconds=SESSION_SECONDS
+    )["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": got["SessionToken"],
+    }
 
 
 @dataclass(frozen=True, order=True)
@@ -60,35 +88,14 @@ class Roles:
         """For the length of a `with` block, the account's root may take the place of Lambda and ECS
         and act as each role. Its rights are those that Terraform gave it, said as MiniStack
         understands them."""
-        trusts: dict[str, Document] = {}
-        try:
-            self._stand_in(trusts)
+        with ExitStack() as stack:
+            for function in self.functions:
+                self._documents[function] = self.document(function)
+                self._taken[function] = set()
+                stack.enter_context(assumable(self.cloud, self.name(function)))
+                stack.callback(self._put, function, self._documents[function])
+                self._apply(function)
             yield
-        finally:
-            for function, trust in trusts.items():
-                self._trust(function, trust)
-                self._put(function, self._documents[function])
-
-    def _stand_in(self, trusts: dict[str, Document]) -> None:
-        for function in self.functions:
-            self._documents[function] = self.document(function)
-            self._taken[function] = set()
-            role = self._iam.get_role(RoleName=self.name(function))["Role"]
-            trusts[function] = role["AssumeRolePolicyDocument"]
-            root = role["Arn"].rpartition(":role/")[0] + ":root"
-            stand_in = {
-                "Effect": "Allow",
-                "Principal": {"AWS": root},
-                "Action": "sts:AssumeRole",
-            }
-            self._trust(
-                function,
-                {
-                    **trusts[function],
-                    "Statement": [*trusts[function]["Statement"], stand_in],
-                },
-            )
-            self._apply(function)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -126,16 +133,8 @@ class Roles:
 
     def credentials(self, function: str) -> dict[str, str]:
         """The AWS variables of a session of the function's role."""
-        got = self.cloud.client("sts").assume_role(
-            RoleArn=self.output["functions"][function]["role_arn"],
-            RoleSessionName=function,
-            DurationSeconds=SESSION_SECONDS,
-        )["Credentials"]
-        return {
-            "AWS_ACCESS_KEY_ID": got["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": got["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": got["SessionToken"],
-        }
+        arn: str = self.output["functions"][function]["role_arn"]
+        return session(self.cloud, arn, function)
 
     @contextmanager
     def without(self, *grants: Grant) -> Iterator[None]:
@@ -176,11 +175,6 @@ class Roles:
             )
         else:
             self._iam.delete_role_policy(RoleName=name, PolicyName=POLICY)
-
-    def _trust(self, function: str, document: Document) -> None:
-        self._iam.update_assume_role_policy(
-            RoleName=self.name(function), PolicyDocument=json.dumps(document)
-        )
 
     @property
     def _iam(self) -> Any:

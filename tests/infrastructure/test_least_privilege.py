@@ -32,10 +32,11 @@ from services.operations.customer.client import Api
 from services.platform.clients import error_code
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
+from services.platform.manifest import Resource
 from tests.infrastructure import mutations, shopping
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.ground import at_work
-from tests.infrastructure.roles import Grant, Roles
+from tests.infrastructure.ground import at_work, manifests
+from tests.infrastructure.roles import Grant, Roles, assumable, session
 from tests.infrastructure.ways import Stage, new_photo
 from tests.support.photos import jpeg
 
@@ -185,6 +186,28 @@ def test_queues_take_nothing_from_functions(applied: Applied, roles: Roles) -> N
                     with pytest.raises(ClientError) as refused:
                         sqs.send_message(QueueUrl=url, MessageBody="from somebody else")
                     assert error_code(refused.value) in DENIED, f"{function} to {url}"
+
+
+def test_the_workflow_sends_to_its_own_functions_alone(applied: Applied) -> None:
+    """Asked for by the machine's role itself, since MiniStack's Step Functions goes unasked."""
+    cloud, (machine,) = applied.ground.cloud, applied.output["workflows"].values()
+    role = cloud.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
+    with assumable(cloud, role.rpartition("/")[2]):
+        sqs = client_of(applied, "sqs", session(cloud, role, "workflow"))
+        for item in manifests():
+            if item.queue is None:
+                continue
+            queue = applied.output["queues"][item.name]
+            (source,) = item.queue.sources
+            own = source.reference.resource is Resource.WORKFLOW
+            for url, let_in in ((queue["url"], own), (queue["dead_letter_url"], False)):
+                if let_in:
+                    sqs.send_message(QueueUrl=url, MessageBody="a task")
+                    cloud.client("sqs").purge_queue(QueueUrl=url)
+                    continue
+                with pytest.raises(ClientError) as refused:
+                    sqs.send_message(QueueUrl=url, MessageBody="no task")
+                assert error_code(refused.value) in DENIED, url
 
 
 def test_topics_take_nothing_from_others(applied: Applied, roles: Roles) -> None:
