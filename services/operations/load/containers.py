@@ -51,6 +51,8 @@ WORKER_OWN_MIB = 160
 # The mailer is ten times quicker than the developer: one of it keeps up with many of those.
 MAIL_WORKERS = 1
 DEVELOPER = "process-image"
+# The way of a photo; orders have functions of their own.
+PHOTO_FUNCTIONS = (DEVELOPER, "send-image-email")
 POLL_WAIT_SECONDS = 5
 _TAIL_LINES = "20"
 _REMOVAL_ROUNDS = 5
@@ -97,12 +99,12 @@ class ContainerStage:
         free one unless told. Raises PermanentError (no engine, no image, a port taken),
         TransientError (something does not get ready)."""
         images.require_engine()
-        manifests = [m for m in manifest.load_all(PROJECT / "images") if m.queue is not None]
+        manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in PHOTO_FUNCTIONS]
         own_dynamodb = _require_images(manifests)
         remove_abandoned()
         made = cls(plan, port)
         try:
-            made._start_clouds(own_dynamodb, progress)
+            made._start_clouds(own_dynamodb, manifests, progress)
             made._start_workers(manifests, progress)
             yield made
         finally:
@@ -155,7 +157,9 @@ class ContainerStage:
 
     # -- setting it up
 
-    def _start_clouds(self, own_dynamodb: bool, progress: Progress) -> None:
+    def _start_clouds(
+        self, own_dynamodb: bool, manifests: Sequence[Manifest], progress: Progress
+    ) -> None:
         docker("network", "create", *self._labels, self._network)
         progress("starting LocalStack and Postgres")
         services = "s3,sqs,sns,ses,sts" + (",dynamodb" if own_dynamodb else "")
@@ -185,7 +189,7 @@ class ContainerStage:
         self._lab: Lab = provision(
             self,
             topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
-            manifest.load_all(PROJECT / "images"),
+            manifests,
         )
         self.places = Places(
             originals=self._lab.bucket("originals"),
