@@ -15,7 +15,6 @@ from tests.infrastructure.ground import Ground, ground
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
 
-
 # As in tests/containers: its reaper is another image, and everything that is started is labelled.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 if Path("/.dockerenv").exists():
