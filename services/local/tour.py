@@ -16,6 +16,7 @@ from rich.table import Table
 from services.local.payment_provider import Method
 from services.local.terminal import page
 from services.operations.customer.client import Api
+from services.orders.money import money
 
 DELIVERY = {
     "name": "A visitor",
@@ -40,7 +41,6 @@ class Step:
 class Visit:
     """What a customer did, and the orders that came of it, as the API shows them at their end."""
 
-    email: str
     steps: tuple[Step, ...]
     orders: tuple[dict[str, Any], ...]
 
@@ -116,7 +116,7 @@ class Tour:
             lambda: self.api.order([line], method.value, DELIVERY, key),
             lambda order: (
                 f"{PRINTS} x {order['lines'][0]['product_name']}, "
-                f"{order['total_minor'] / 100:.2f} {order['currency']}"
+                + money(order["total_minor"], order["currency"])
             ),
         )
         order_id = self._last["id"]
@@ -142,7 +142,7 @@ def take(api_url: str, photo: Path, on_step: Callable[[Step], None]) -> Visit:
         for step in visitor.go(photo):
             on_step(step)
             steps.append(step)
-    return Visit(visitor.email, tuple(steps), tuple(visitor.orders))
+    return Visit(tuple(steps), tuple(visitor.orders))
 
 
 def mails_about(order: dict[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,6 @@ from tests.infrastructure import terraform
 from tests.infrastructure.ground import Ground, ground
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
-
-# As in tests/containers: its reaper is another image, and everything that is started is labelled.
-os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
-if Path("/.dockerenv").exists():
-    os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
 
 
 @dataclass(frozen=True)
