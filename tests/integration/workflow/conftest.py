@@ -35,6 +35,8 @@ SOON = {
     "WORKER_BACKOFF_BASE_SECONDS": "1",
     "WORKER_VISIBILITY_SECONDS": "5",
     "PAYMENTS_TIMEOUT_SECONDS": "2",
+    # Two requests of them, and over before the message of a killed process is out of receives.
+    "PAYMENTS_LEASE_SECONDS": "5",
 }
 # At 300 dpi a small print of it needs no more pixels than it has, and a poster far more.
 PHOTO_SIZE = (1200, 900)

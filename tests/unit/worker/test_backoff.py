@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from services.mail.configuration import MailConfiguration
+from services.payments.wiring import ChargingConfiguration
+from services.platform.configuration import read
+from services.platform.queue import QueueConfiguration
 from services.worker.backoff import pause
+from services.worker.configuration import Configuration
 
 
 @pytest.mark.parametrize(
@@ -24,3 +29,16 @@ def test_jitter_is_there() -> None:
 
 def test_no_pause_is_possible() -> None:
     assert pause(7, 0, 900) == 0
+
+
+@pytest.mark.parametrize("claims", [ChargingConfiguration, MailConfiguration])
+def test_what_a_killed_process_claimed_is_free_before_its_message_is_dead(
+    claims: type[ChargingConfiguration] | type[MailConfiguration],
+) -> None:
+    environ = {"WORKER_QUEUE_URL": "x", "IDEMPOTENCY_TABLE": "x", "MAIL_SENDER": "x"}
+    worker, receives = read(Configuration, environ), read(QueueConfiguration, environ)
+    shortest = worker.visibility_seconds + sum(
+        pause(attempt, worker.backoff_base_seconds, worker.backoff_cap_seconds, draw=lambda: 0.0)
+        for attempt in range(2, receives.max_receive_count)
+    )
+    assert read(claims, environ).lease_seconds < shortest
