@@ -41,7 +41,7 @@ unit: $(READY) ## Unit tests: no network
 	$(BIN)/pytest tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
 integration: $(READY) ## Integration tests on the embedded lab
-	$(BIN)/pytest tests/integration tests/load -m 'not containers' --durations=10 \
+	$(BIN)/pytest tests/integration tests/load -m 'not containers' -n 2 --dist loadfile --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
 format: $(READY) ## Format and fix what ruff can fix

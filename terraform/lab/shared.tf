@@ -76,7 +76,8 @@ locals {
   # By topic, the roles of the functions that may publish to it.
   publishers = {
     for topic in keys(local.topology.topics) : topic => [
-      for name in sort(keys(local.manifests)) : "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}"
+      for name in sort(keys(local.manifests)) :
+      "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}${contains(keys(local.workers), name) ? "-worker" : ""}"
       if anytrue([for grant in try(local.manifests[name].grants, []) : try(grant.topic == topic && contains(grant.actions, "sns:Publish"), false)])
     ]
   }

@@ -6,7 +6,6 @@ carries the label OWNER_LABEL and is removed at the end, or by the next run if t
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,13 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[support.Engine]:
     """The engine, clean before and after."""
-    try:
-        engine = support.Engine.connect()
-    except support.NoEngineError as error:
-        message = f"no Docker engine answers ({error}): start yours, or run .ci/engine on Debian"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    engine = support.Engine.required()
     engine.remove_abandoned()
     yield engine
     engine.remove_own()

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 
 import numpy as np
+import pytest
 from docker.errors import DockerException, NotFound
 from PIL import Image
 from testcontainers.core.container import DockerContainer
@@ -70,6 +71,24 @@ class Engine:
         except DockerException as error:
             raise NoEngineError(str(error)) from error
         return cls(client)
+
+    @classmethod
+    def required(cls) -> Engine:
+        """As `connect`; a test without an engine is skipped and says so, and fails in CI."""
+        try:
+            return cls.connect()
+        except NoEngineError as error:
+            message = (
+                f"no Docker engine answers ({error}): start yours, or run .ci/engine on Debian"
+            )
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+
+    @property
+    def gateway_address(self) -> str:
+        """Where containers outside of any other network find the engine's machine."""
+        return str(self.client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
 
     def remove_own(self) -> None:
         """Removes everything that this run has started and not stopped."""

@@ -148,7 +148,8 @@ def test_initialisation_is_within_its_budget(
     manifest = MANIFESTS[function]
     budget = manifest.budgets.init_ms
     cpu: list[int] = []
-    while len(cpu) < STARTS or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
+    # The least of several starts counts: one within the budget is enough.
+    while not cpu or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
         with emulated(
             engine,
             built[function].image,

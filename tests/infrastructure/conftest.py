@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,25 @@ from typing import Any
 
 import pytest
 
+from services.local.emulator import LOOPBACK
+from tests.containers.support import Engine, NoEngineError
 from tests.infrastructure import terraform
 from tests.infrastructure.ground import Ground, ground
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
+
+# By xdist (`--dist loadgroup`) these may run beside the lab of all others, which go by their files'
+# order: each makes a lab of its own.
+ON_THEIR_OWN = ("test_deploy.py", "test_localstack.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            lab = item.path.name if item.path.name in ON_THEIR_OWN else here.name
+            item.add_marker(pytest.mark.xdist_group(lab))
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     folder: Path = tmp_path_factory.mktemp("ministack")
     tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
     # Rights are checked as on AWS; whoever is nobody else is the account's root, and may all.
-    with ground(folder, iam_enforced=True) as standing:
+    with ground(folder, iam_enforced=True, address=gateway_address()) as standing:
         aws = standing.cloud.environment
         before = inventory(standing.cloud)
         registry = terraform.root(
@@ -41,3 +57,17 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
         lab = terraform.root(tree, "lab", aws, standing.variables("ministack"))
         lab.apply()
         yield Applied(standing, lab, registry, lab.output(), before)
+
+
+def gateway_address() -> str:
+    """Where containers find this machine, when it has an engine of its own; loopback without."""
+    try:
+        address = Engine.connect().gateway_address
+    except NoEngineError:
+        return LOOPBACK
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return LOOPBACK  # of a machine that the engine runs on beside this one
+    return address

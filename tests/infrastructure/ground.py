@@ -28,6 +28,7 @@ from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Manifest, load_all
 from services.platform.migrations import migrate
 from tests.infrastructure.terraform import images
+from tests.support.relay import relayed
 
 TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
 START_SECONDS = 60
@@ -63,6 +64,8 @@ class Ground:
     postgres: servers.Postgres
     api_port: int
     provider_port: int
+    # The address at which functions reach this machine, wherever they run.
+    address: str
 
     def on(self, cloud: Cloud) -> Ground:
         """The same, with another emulator in the place of this one."""
@@ -92,12 +95,18 @@ class Ground:
             "image_digests": images([m.name for m in manifests()]),
             "compute": {m.name: "worker" for m in manifests() if m.queue is not None},
             "worker_network": self._network() if target == "ministack" else None,
-            "payments": {"provider": "sandbox", "url": self.provider},
+            "payments": {"provider": "sandbox", "url": self._seen(self.provider)},
             "payments_secret": json.dumps({"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}),
             "payments_secret_version": 1,
-            "external_database": {"url": self.postgres.url, "username": self.postgres.username},
+            "external_database": {
+                "url": self._seen(self.postgres.url),
+                "username": self.postgres.username,
+            },
             "external_database_password": self.postgres.password,
         }
+
+    def _seen(self, url: str) -> str:
+        return url.replace(f"{LOOPBACK}:", f"{self.address}:")
 
     def _network(self) -> dict[str, list[str]]:
         """The account's default VPC."""
@@ -119,8 +128,11 @@ def loaded_topology() -> topology.Topology:
 
 
 @contextmanager
-def ground(folder: Path, *, iam_enforced: bool = False) -> Iterator[Ground]:
-    """An emulator with a mailbox, and Postgres, for the length of a `with` block."""
+def ground(
+    folder: Path, *, iam_enforced: bool = False, address: str = LOOPBACK
+) -> Iterator[Ground]:
+    """An emulator with a mailbox, and Postgres, for the length of a `with` block. Where `address`
+    is that of a gateway, containers behind it reach them."""
     with ExitStack() as stack:
         smtp_port = free_port()
         mail = folder / "mail"
@@ -132,7 +144,11 @@ def ground(folder: Path, *, iam_enforced: bool = False) -> Iterator[Ground]:
         )  # fmt: skip
         stack.callback(emulators.stop, cloud)
         server = stack.enter_context(servers.running(folder / "postgres"))
-        yield Ground(folder, Cloud(cloud.endpoint), server, free_port(), free_port())
+        api_port, provider_port = free_port(), free_port()
+        if address != LOOPBACK:
+            for port in (cloud.port, server.port, provider_port):
+                stack.enter_context(relayed(port, address=address, port=port))
+        yield Ground(folder, Cloud(cloud.endpoint), server, api_port, provider_port, address)
 
 
 @contextmanager
@@ -163,7 +179,8 @@ def at_work(
     output: Mapping[str, Any],
     credentials: Callable[[str], Mapping[str, str]] = lambda _function: {},
 ) -> Iterator[None]:
-    """The project's workers and its API on what Terraform made, by its outputs alone.
+    """The project's workers and its API on what Terraform made, by its outputs alone. A function
+    with a queue whose home is Lambda has its messages from there.
 
     `credentials` gives the AWS variables of a function, in place of the emulator's own.
     """
@@ -176,6 +193,8 @@ def at_work(
         for item in manifests():
             environment = {**functions[item.name]["environment"], **credentials(item.name)}
             if item.queue is not None:
+                if functions[item.name]["compute"] == "lambda":
+                    continue
                 queue = output["queues"][item.name]
                 stack.enter_context(
                     process(

@@ -22,9 +22,9 @@ SHIPPED = ["created", "validated", "reserved", "paid", "fulfilled", "shipped"]
 MAILS = 4
 
 
-def sign_in(api: Api) -> None:
-    api.sign_up(EMAIL, "Anna Muster", PASSWORD)
-    api.sign_in(EMAIL, PASSWORD)
+def sign_in(api: Api, email: str = EMAIL) -> None:
+    api.sign_up(email, "Anna Muster", PASSWORD)
+    api.sign_in(email, PASSWORD)
 
 
 def develop(api: Api, folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from services.local.session import LocalSession
 from services.local.state import PROJECT
 from services.local.supervisor import die_with_parent
 from services.operations.deploy import command
-from tests.containers.support import Engine, NoEngineError
+from tests.containers.support import Engine
 from tests.infrastructure import terraform
 
 pytestmark = pytest.mark.slow
@@ -54,11 +54,13 @@ class Trial:
 
     def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """`darkroom ARGUMENTS trial --json` on this lab; what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-c", STARTER, str(self.tree), *arguments, ENVIRONMENT, "--json"],
-            cwd=PROJECT, env=self._environment(), capture_output=True, text=True,
-            timeout=TIMEOUT_SECONDS, check=False,
-        )  # fmt: skip
+        command = [sys.executable, "-c", STARTER, str(self.tree), *arguments]
+        with terraform.unhurried(aws_environment(self.emulator.endpoint)) as aws:
+            done = subprocess.run(
+                [*command, ENVIRONMENT, "--json"],
+                cwd=PROJECT, env=self._environment(aws), capture_output=True, text=True,
+                timeout=TIMEOUT_SECONDS, check=False,
+            )  # fmt: skip
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         document: dict[str, Any] = json.loads(done.stdout)
         return document
@@ -70,12 +72,12 @@ class Trial:
         weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         return {"version": found["FunctionVersion"], "weights": weights}
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, aws: Mapping[str, str]) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TF_"))}
         plugins = terraform._plugins()
         return {
             **kept,
-            **aws_environment(self.emulator.endpoint),
+            **aws,
             **({"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}),
             "TF_CLI_ARGS_plan": "-parallelism=20",
             "TF_CLI_ARGS_apply": "-parallelism=20",
@@ -160,17 +162,6 @@ def test_releases_and_the_way_back(lab: Trial) -> None:
     assert (after["result"], after["held"]) == ("nothing-to-do", {"get-api-document": "1"})
 
 
-@pytest.fixture
-def engine() -> Engine:
-    try:
-        return Engine.connect()
-    except NoEngineError as error:
-        message = f"no Docker engine answers ({error}): start yours, or run .ci/engine on Debian"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @dataclass(frozen=True)
 class Registry:
     """The emulator's ECR, which an engine on this machine pushes to."""
@@ -219,7 +210,8 @@ DOCKERFILE = f'FROM {BASE}\nCOPY handler.py /var/task/\nCMD ["handler.handler"]\
 
 
 @pytest.mark.containers
-def test_an_image_that_does_not_start_never_takes_traffic(engine: Engine, tmp_path: Path) -> None:
+def test_an_image_that_does_not_start_never_takes_traffic(tmp_path: Path) -> None:
+    engine = Engine.required()
     with ExitStack() as stack:
         built: list[str] = []
         stack.callback(remove, engine, built)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from services.local.mailbox import SentMail, sent_mails
 from services.operations.customer.client import Api
 from tests.infrastructure import shopping
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, at_work
+from tests.infrastructure.outcome import mails, no_dead_letters
 from tests.infrastructure.terraform import changed
-
-MAIL_SECONDS = 60
 
 pytestmark = pytest.mark.slow
 
@@ -53,11 +50,11 @@ def test_a_photo_is_developed_and_an_order_of_it_shipped(
 ) -> None:
     image = shopping.develop(customer, tmp_path)
     assert image["status"] == "developed"
-    assert [mail.subject for mail in mails(applied, 1)] == ["Developed: harbour.jpg"]
+    assert [mail.subject for mail in mails(applied.ground, 1)] == ["Developed: harbour.jpg"]
 
     order = shopping.order(customer, image)
     assert [step["status"] for step in order["history"]] == shopping.SHIPPED
-    assert len(mails(applied, shopping.MAILS)) == shopping.MAILS
+    assert len(mails(applied.ground, shopping.MAILS)) == shopping.MAILS
     prints = applied.ground.cloud.client("s3").list_objects_v2(
         Bucket=applied.output["buckets"]["prints"]
     )
@@ -65,17 +62,4 @@ def test_a_photo_is_developed_and_an_order_of_it_shipped(
 
 
 def test_nothing_was_left_in_a_dead_letter_queue(applied: Applied, customer: Api) -> None:
-    sqs = applied.ground.cloud.client("sqs")
-    for function, queue in applied.output["queues"].items():
-        got = sqs.get_queue_attributes(
-            QueueUrl=queue["dead_letter_url"], AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        assert got["Attributes"]["ApproximateNumberOfMessages"] == "0", function
-
-
-def mails(applied: Applied, count: int) -> tuple[SentMail, ...]:
-    """The e-mails so far, once there are `count`."""
-    give_up_at = time.monotonic() + MAIL_SECONDS
-    while len(sent := sent_mails(applied.ground.mail)) < count and time.monotonic() < give_up_at:
-        time.sleep(0.2)
-    return sent
+    no_dead_letters(applied.ground, applied.output)

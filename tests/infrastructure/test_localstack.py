@@ -16,7 +16,7 @@ from testcontainers.core.container import DockerContainer
 
 from services.local.emulator import LOOPBACK, free_port
 from services.operations.customer.client import Api
-from tests.containers.support import EDGE_PORT, LOCALSTACK, Engine, NoEngineError
+from tests.containers.support import EDGE_PORT, LOCALSTACK, Engine
 from tests.infrastructure import shopping, terraform
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import Cloud, at_work, ground
@@ -37,13 +37,7 @@ def localstack() -> Iterator[str]:
     if ENDPOINT in os.environ:
         yield os.environ[ENDPOINT]
         return
-    try:
-        engine = Engine.connect()
-    except NoEngineError as error:
-        message = f"no Docker engine answers ({error}): start yours, or run .ci/engine on Debian"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    engine = Engine.required()
     try:
         with started(engine) as endpoint:
             yield endpoint

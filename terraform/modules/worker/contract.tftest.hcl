@@ -146,7 +146,7 @@ run "least_rights" {
     error_message = "expected ECS to pull this function's image only"
   }
   assert {
-    condition     = aws_iam_role.task.name == "darkroom-process-image" && jsondecode(aws_iam_role.task.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    condition     = aws_iam_role.task.name == "darkroom-process-image-worker" && jsondecode(aws_iam_role.task.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
     error_message = "expected the function's name, for this account's tasks"
   }
 }

@@ -91,9 +91,10 @@ locals {
   })
 }
 
-# Called as the function's role on Lambda, so that a topic knows its publisher wherever it runs.
+# Not the name of the function's role on Lambda: where a function changes its place, one may be made
+# before the other is gone.
 resource "aws_iam_role" "task" {
-  name               = local.service_name
+  name               = "${local.service_name}-worker"
   description        = "What the function ${var.name} may do, as a worker."
   assume_role_policy = local.trust
   tags               = var.tags

@@ -1,0 +1,29 @@
+"""What is looked at after a customer's way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from services.local.mailbox import SentMail, sent_mails
+from tests.infrastructure.ground import Ground
+
+MAIL_SECONDS = 60
+
+
+def mails(ground: Ground, count: int) -> tuple[SentMail, ...]:
+    """The e-mails so far, once there are `count`."""
+    give_up_at = time.monotonic() + MAIL_SECONDS
+    while len(sent := sent_mails(ground.mail)) < count and time.monotonic() < give_up_at:
+        time.sleep(0.2)
+    return sent
+
+
+def no_dead_letters(ground: Ground, output: Mapping[str, Any]) -> None:
+    sqs = ground.cloud.client("sqs")
+    for function, queue in output["queues"].items():
+        got = sqs.get_queue_attributes(
+            QueueUrl=queue["dead_letter_url"], AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        assert got["Attributes"]["ApproximateNumberOfMessages"] == "0", function
