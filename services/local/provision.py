@@ -290,9 +290,11 @@ def _make_topic(sns: Any, name: str, manifests: Sequence[Manifest], prefix: str)
             Name=resource_name(name, prefix), Attributes={"KmsMasterKeyId": TOPIC_KEY}
         )["TopicArn"]
     )
-    publishing = [
-        manifest.name
-        for manifest in manifests
+    # On Lambda, and as a worker.
+    publishers = [
+        f"{manifest.name}{suffix}"
+        for manifest in sorted(manifests, key=lambda manifest: manifest.name)
+        for suffix in (("", "-worker") if manifest.queue else ("",))
         for grant in manifest.grants
         if grant.reference == Reference(Resource.TOPIC, name) and "sns:Publish" in grant.actions
     ]
@@ -306,7 +308,7 @@ def _make_topic(sns: Any, name: str, manifests: Sequence[Manifest], prefix: str)
             "ArnEquals": {
                 "aws:PrincipalArn": [
                     _role(resource_name(publisher, prefix), _account(arn))
-                    for publisher in sorted(publishing)
+                    for publisher in publishers
                 ]
             }
         },

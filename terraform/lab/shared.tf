@@ -73,13 +73,15 @@ resource "aws_sns_topic_policy" "this" {
 }
 
 locals {
-  # By topic, the roles of the functions that may publish to it.
+  # By topic, the roles of the functions that may publish to it: on Lambda, and as a worker.
   publishers = {
-    for topic in keys(local.topology.topics) : topic => [
-      for name in sort(keys(local.manifests)) :
-      "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}${contains(keys(local.workers), name) ? "-worker" : ""}"
+    for topic in keys(local.topology.topics) : topic => flatten([
+      for name in sort(keys(local.manifests)) : [
+        for suffix in can(local.manifests[name].trigger.queue) ? ["", "-worker"] : [""] :
+        "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}${suffix}"
+      ]
       if anytrue([for grant in try(local.manifests[name].grants, []) : try(grant.topic == topic && contains(grant.actions, "sns:Publish"), false)])
-    ]
+    ])
   }
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from services.local.emulator import LOOPBACK
 from tests.containers.support import Engine, NoEngineError
@@ -17,18 +18,19 @@ from tests.infrastructure.ground import Ground, ground
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
 
-# By xdist (`--dist loadgroup`) these may run beside the lab of all others, which go by their files'
-# order: each makes a lab of its own.
+# In processes side by side (xdist) these may run beside all others, which share one lab and go by
+# their files' order: each makes a lab of its own.
 ON_THEIR_OWN = ("test_deploy.py", "test_localstack.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.parent == here:
-            lab = item.path.name if item.path.name in ON_THEIR_OWN else here.name
-            item.add_marker(pytest.mark.xdist_group(lab))
+class ByLab(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return file if file in ON_THEIR_OWN else "applied"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByLab:
+    return ByLab(config, log)
 
 
 @dataclass(frozen=True)

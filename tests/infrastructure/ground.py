@@ -87,6 +87,11 @@ class Ground:
     def book(self) -> Path:
         return self.folder / "payments.sqlite"
 
+    @property
+    def database_url(self) -> str:
+        """Without a password."""
+        return self._seen(self.postgres.url)
+
     def variables(self, target: str) -> dict[str, Any]:
         """The lab's variables: workers for all queues, and the database and provider from here."""
         return {
@@ -98,10 +103,7 @@ class Ground:
             "payments": {"provider": "sandbox", "url": self._seen(self.provider)},
             "payments_secret": json.dumps({"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}),
             "payments_secret_version": 1,
-            "external_database": {
-                "url": self._seen(self.postgres.url),
-                "username": self.postgres.username,
-            },
+            "external_database": {"url": self.database_url, "username": self.postgres.username},
             "external_database_password": self.postgres.password,
         }
 

@@ -27,13 +27,13 @@ def provisioned(
     applied: Applied, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Lab]]:
     """The address of a second emulator, and what `darkroom up` makes there of the same."""
-    server = applied.ground.postgres
+    ground, server = applied.ground, applied.ground.postgres
     with emulators.running(Path(tmp_path_factory.mktemp("second")) / "emulator.log") as cloud:
         lab = provision(
             LocalSession(cloud.endpoint),
             loaded_topology(),
             manifests(),
-            database=Database(server.url, server.username, server.password),
+            database=Database(ground.database_url, server.username, server.password),
             payments=Payments(API_KEY, WEBHOOK_SECRET),
         )
         yield cloud.endpoint, lab
