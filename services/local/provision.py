@@ -1,5 +1,6 @@
-"""Makes the lab's queues, buckets, tables, topics and workflows on an emulator, from the manifests
-and the topology: what Terraform makes (terraform/lab); a test compares the two. Safe to repeat.
+"""Makes the lab's queues, schedules, buckets, tables, topics and workflows on an emulator, from the
+manifests and the topology: what Terraform makes (terraform/lab); a test compares the two. Safe to
+repeat.
 
 What only guards or costs something on AWS (roles, encryption of buckets, backups, TLS only) is
 Terraform's alone."""
@@ -34,6 +35,8 @@ UPLOAD_MAX_AGE_SECONDS = 600
 CORS = "cors"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 POLICY_VERSION = "2012-10-17"
+# What a rule's one target is called.
+SCHEDULE_TARGET = "queue"
 # Secrets of the topology, each made of what its owner knows.
 DATABASE = "database"
 PAYMENTS = "payments"
@@ -158,6 +161,8 @@ def provision(
         for source in manifest.queue.sources if manifest.queue else ():
             if source.reference.resource is Resource.TOPIC:
                 _subscribe(topics, values[source.reference], source, queues[manifest.name].arn)
+        if manifest.queue and manifest.queue.schedule:
+            _schedule(session, manifest, manifest.queue.schedule, queues[manifest.name], prefix)
     return Lab(queues, values)
 
 
@@ -326,6 +331,12 @@ def _role(name: str, account: str) -> str:
     return f"arn:aws:iam::{account}:role/{name}"
 
 
+def _rule(name: str, queue_arn: str) -> str:
+    """The ARN of a rule in the queue's region and account."""
+    region, account = queue_arn.split(":")[3:5]
+    return f"arn:aws:events:{region}:{account}:rule/{name}"
+
+
 def _make_table(session: Any, table: Table, name: str, prefix: str) -> str:
     dynamodb = session.client("dynamodb")
     table_name = resource_name(name, prefix)
@@ -408,8 +419,10 @@ def _make_queue(
     sqs.set_queue_attributes(
         QueueUrl=dead_url, Attributes={"RedriveAllowPolicy": json.dumps(redrive)}
     )
-    if trigger.sources:
-        policy = _let_in(arn, [s.reference for s in trigger.sources], values, prefix)
+    if trigger.sources or trigger.schedule:
+        senders = [s.reference for s in trigger.sources]
+        rule = _rule(name, arn) if trigger.schedule else None
+        policy = _let_in(arn, senders, rule, values, prefix)
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return FunctionQueue(url, arn, dead_url, dead_arn)
 
@@ -421,9 +434,14 @@ def _queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
 
 
 def _let_in(
-    queue_arn: str, sources: Sequence[Reference], values: Mapping[Reference, str], prefix: str
+    queue_arn: str,
+    sources: Sequence[Reference],
+    rule_arn: str | None,
+    values: Mapping[Reference, str],
+    prefix: str,
 ) -> str:
-    """A queue policy that lets in only the named buckets, topics and workflows."""
+    """A queue policy that lets in only the named buckets, topics and workflows, and the rule of a
+    schedule."""
     ordered = sorted(sources, key=lambda source: (source.resource.value, source.name))
     statements = [
         {
@@ -435,6 +453,17 @@ def _let_in(
         }
         for source in ordered
     ]
+    if rule_arn is not None:
+        statements.append(
+            {
+                "Sid": "Schedule",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue_arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+            }
+        )
     return json.dumps({"Version": POLICY_VERSION, "Statement": statements})
 
 
@@ -506,3 +535,18 @@ def _subscribe(sns: Any, topic_arn: str, source: Source, queue_arn: str) -> None
         Attributes=attributes,
         ReturnSubscriptionArn=True,
     )
+
+
+def _schedule(
+    session: Any, manifest: Manifest, expression: str, queue: FunctionQueue, prefix: str
+) -> None:
+    """The rule that sends a message to the function's queue, time after time."""
+    events = session.client("events")
+    rule = resource_name(manifest.name, prefix)
+    events.put_rule(
+        Name=rule,
+        Description=f"When {manifest.name} is to work.",
+        ScheduleExpression=expression,
+        State="ENABLED",
+    )
+    events.put_targets(Rule=rule, Targets=[{"Id": SCHEDULE_TARGET, "Arn": queue.arn}])

@@ -1,23 +1,31 @@
 """Starts an order's workflow and tells that there is an order: after the order is committed, so
-that neither ever runs ahead of it. What was cut off in between is done by the next who comes by."""
+that neither ever runs ahead of it. What was cut off in between is done by start-orders, time after
+time, or by the next who comes by."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
+from services.events.schedules import check_scheduled
 from services.orders.model import Order
 from services.orders.store import Orders
 from services.platform import logging
 from services.platform.clients import error_code
+from services.platform.queue import Message
 
 # An order that is younger may just be started by whoever made it.
 CUT_OFF_AFTER = timedelta(seconds=60)
 # Others' orders that one request starts along with its own.
 TAKEN_ALONG_MAX = 3
+# Orders that one sweep starts.
+SWEEP_MAX = 100
+# No start is begun with less time left: three tries of a call that is not answered take 50 s.
+SWEEP_RESERVE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -58,3 +66,37 @@ class Starter:
         except Exception:  # noqa: BLE001  whatever it is
             logging.logger().warning("order-not-started", exc_info=True)
         return started
+
+
+@dataclass(frozen=True)
+class StartOrders:
+    """The job of start-orders: a sweep after orders whose start was cut off, at each message."""
+
+    orders: Orders
+    start: Callable[[Order], None]
+
+    def handle(self, message: Message) -> None:
+        """Starts such orders, the oldest first, as many as `SWEEP_MAX` and the time that is left
+        allow. One that cannot be started does not hold up the others.
+
+        What failed is logged as an error, and the next message of the schedule tries it again: this
+        one would only do the same beside it when it came back, and as a dead letter it would hold
+        nothing to replay. Raises PermanentError for what is no message of a schedule.
+        """
+        check_scheduled(message.body)
+        log = logging.logger()
+        try:
+            found = self.orders.unstarted(datetime.now(UTC) - CUT_OFF_AFTER, SWEEP_MAX)
+        except Exception:
+            log.exception("orders-not-looked-for")
+            return
+        for number, order in enumerate(found):
+            if message.seconds_left() < SWEEP_RESERVE_SECONDS:
+                log.warning("orders-left-for-later", count=len(found) - number)
+                return
+            try:
+                self.start(order)
+            except Exception:
+                log.exception("order-not-started", order_id=order.id)
+            else:
+                log.warning("order-started-late", order_id=order.id)

@@ -35,9 +35,18 @@ MAX_RECEIVE_COUNT_RANGE = (1, 1_000)
 VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
 
 
+# EventBridge: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+# Of one it says "minute", of more "minutes".
+_RATE = r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)"
+# Minutes, hours, day of the month, month, day of the week, year; one of the days is left open.
+_FIELD = r"[0-9A-Z*,/#-]+"
+_CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?) {_FIELD}\)"
+_SCHEDULE = re.compile(f"{_RATE}|{_CRON}")
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/[A-Za-z0-9/{}_.+-]*)")
 _PATH_PARAMETER = re.compile(r"{([A-Za-z0-9_]+)\+?}")
 Choice = TypeVar("Choice", bound=StrEnum)
+# The one source of a queue that is nothing in the topology.
+SCHEDULE = "schedule"
 
 
 class Resource(StrEnum):
@@ -86,13 +95,15 @@ class Source:
 @dataclass(frozen=True)
 class QueueTrigger:
     """How messages are taken from the function's queue, in the terms of Lambda's event source
-    mapping. `batch_window_seconds` is the longest wait for a full batch."""
+    mapping. `batch_window_seconds` is the longest wait for a full batch. `schedule` is when
+    EventBridge sends a message by itself, `rate(...)` or `cron(...)` in UTC."""
 
     batch_size: int
     batch_window_seconds: int
     maximum_concurrency: int
     max_receive_count: int
     sources: tuple[Source, ...]
+    schedule: str | None = None
 
 
 @dataclass(frozen=True)
@@ -230,8 +241,11 @@ def _queue(reader: _Reader) -> QueueTrigger | None:
     if "queue" not in reader.mapping("trigger"):
         return None
     base = "trigger.queue"
-    sources = []
+    sources, schedules = [], []
     for i, item in enumerate(reader.sequence(f"{base}.sources")):
+        if isinstance(item, dict) and SCHEDULE in item:
+            schedules.append(reader.schedule(item, f"{base}.sources[{i}]"))
+            continue
         reference = reader.reference(item, f"{base}.sources[{i}]")
         wanted = item.get("filter") if isinstance(item, dict) else None
         sources.append(
@@ -241,6 +255,9 @@ def _queue(reader: _Reader) -> QueueTrigger | None:
                 filter={k: tuple(v) for k, v in wanted.items()} if wanted else None,
             )
         )
+    if len(schedules) > 1:
+        # One rule, of the function's name.
+        reader.mistakes.append(f"{base}.sources may have one schedule, got {len(schedules)}")
     return QueueTrigger(
         batch_size=reader.integer(f"{base}.batch_size", BATCH_SIZE_RANGE),
         batch_window_seconds=reader.integer(
@@ -251,6 +268,7 @@ def _queue(reader: _Reader) -> QueueTrigger | None:
         ),
         max_receive_count=reader.integer(f"{base}.max_receive_count", MAX_RECEIVE_COUNT_RANGE),
         sources=tuple(sources),
+        schedule=next(iter(schedules), None),
     )
 
 
@@ -344,6 +362,17 @@ class _Reader:
             )
             return "GET", "/"
         return matched[1], matched[2]
+
+    def schedule(self, item: dict[str, Any], where: str) -> str:
+        value = item[SCHEDULE]
+        if set(item) != {SCHEDULE}:
+            self.mistakes.append(f"{where} must have a schedule alone, got {item!r}")
+        if not isinstance(value, str) or _SCHEDULE.fullmatch(value) is None:
+            self.mistakes.append(
+                f"{where} must have a schedule such as 'rate(1 minute)', 'rate(5 minutes)' or "
+                f"'cron(0 12 * * ? *)', got {value!r}"
+            )
+        return str(value)
 
     def mapping(self, path: str) -> dict[str, Any]:
         value = self._at(path)

@@ -37,6 +37,29 @@ run "a_route_is_no_worker" {
   expect_failures = [var.compute]
 }
 
+run "a_rarer_schedule_where_asked" {
+  command = plan
+
+  variables {
+    schedules = { start-orders = "rate(1 day)" }
+  }
+
+  assert {
+    condition     = { for name, schedule in local.schedules : name => schedule if schedule != null } == { start-orders = "rate(1 day)" }
+    error_message = "expected that schedule in place of the manifest's"
+  }
+}
+
+run "a_schedule_of_none_that_has_one" {
+  command = plan
+
+  variables {
+    schedules = { process-image = "rate(1 day)" }
+  }
+
+  expect_failures = [var.schedules]
+}
+
 run "a_function_without_an_image_is_refused" {
   command = plan
 

@@ -22,6 +22,7 @@ module "queue" {
   }
   topic_arns = { for name in keys(local.topic_sources[each.key]) : name => aws_sns_topic.this[name].arn }
   filters    = { for name, source in local.topic_sources[each.key] : name => source.filter if can(source.filter) }
+  schedule   = local.schedules[each.key]
 }
 
 module "workflow" {

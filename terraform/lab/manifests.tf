@@ -21,6 +21,7 @@ locals {
   bucket_sources   = { for name, q in local.queue_functions : name => { for s in q.sources : s.bucket => s if can(s.bucket) } }
   topic_sources    = { for name, q in local.queue_functions : name => { for s in q.sources : s.topic => s if can(s.topic) } }
   workflow_sources = { for name, q in local.queue_functions : name => { for s in q.sources : s.workflow => s if can(s.workflow) } }
+  schedules        = { for name, q in local.queue_functions : name => lookup(var.schedules, name, one([for s in q.sources : s.schedule if can(s.schedule)])) }
 
   # By workflow, the functions that its text sends to.
   workflow_functions = {

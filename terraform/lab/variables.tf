@@ -106,6 +106,21 @@ variable "workers" {
   default = {}
 }
 
+variable "schedules" {
+  description = "When functions with a schedule work, by function name, in place of their manifest's: {start-orders = \"rate(1 day)\"}."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.schedules) : try(anytrue([
+        for source in yamldecode(file("${path.module}/../../images/${name}/function.yaml")).trigger.queue.sources : can(source.schedule)
+      ]), false)
+    ])
+    error_message = "schedules is only for functions that there are, and that have a schedule."
+  }
+}
+
 variable "worker_network" {
   description = "Where workers are whose function has no database; the database's network without it."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })

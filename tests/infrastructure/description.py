@@ -33,9 +33,10 @@ JSON_ATTRIBUTES = {
 
 
 def describe(cloud: Cloud) -> dict[str, Any]:
-    """Queues, topics, subscriptions, buckets, tables and state machines, by name."""
+    """Queues, rules, topics, subscriptions, buckets, tables and state machines, by name."""
     return {
         "queues": queues(cloud),
+        "rules": rules(cloud),
         "topics": topics(cloud),
         "subscriptions": subscriptions(cloud),
         "buckets": buckets(cloud),
@@ -54,6 +55,19 @@ def queues(cloud: Cloud) -> dict[str, Any]:
             got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             found[url.rpartition("/")[2]] = _attributes(got, QUEUE_INSTANCE)
     return found
+
+
+def rules(cloud: Cloud) -> dict[str, Any]:
+    """Every attribute of every rule, and its targets."""
+    events = cloud.client("events")
+    return {
+        item["Name"]: {
+            **item,
+            "targets": _by(events.list_targets_by_rule(Rule=item["Name"])["Targets"], "Id"),
+        }
+        for page in events.get_paginator("list_rules").paginate()
+        for item in page["Rules"]
+    }
 
 
 def topics(cloud: Cloud) -> dict[str, Any]:

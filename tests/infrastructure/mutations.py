@@ -37,7 +37,8 @@ OPERATIONS = {
 REFUSED = r"(AccessDenied\w*|AuthorizationError)"
 # The work was not done: it is tried again, kept as a dead letter, or answered with 5xx.
 FAILED = re.compile(
-    r'"(message-failed|task-not-answered|dead-letter-not-sent|queue-away|request-failed)"'
+    r'"(message-failed|task-not-answered|dead-letter-not-sent|queue-away|request-failed'
+    r'|orders-not-looked-for|order-not-started)"'
     r'|"errorMessage"'
 )
 
@@ -105,6 +106,7 @@ WAYS: dict[str, dict[str, Way]] = {
         "states:SendTaskFailure": ways.exhaust("release-stock", ways.declined),
     },
     "request-upload": {ALL: ways.develop},
+    "start-orders": {ALL: ways.start_late},
     "validate-order": {
         ALL: ways.ship,
         "sns:Publish": ways.rejected,

@@ -49,7 +49,8 @@ def both(applied: Applied, provisioned: tuple[str, Lab]) -> tuple[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "kind", ["queues", "topics", "subscriptions", "buckets", "tables", "workflows", "senders"]
+    "kind",
+    ["queues", "rules", "topics", "subscriptions", "buckets", "tables", "workflows", "senders"],
 )
 def test_both_are_the_same(both: tuple[dict[str, Any], dict[str, Any]], kind: str) -> None:
     terraform, local = both
@@ -87,6 +88,8 @@ def test_a_difference_is_seen(both: tuple[dict[str, Any], dict[str, Any]]) -> No
     changes: list[tuple[str, list[str], Any]] = [
         ("queues", ["darkroom-process-image", "VisibilityTimeout"], "30"),
         ("queues", ["darkroom-process-image", "RedrivePolicy", "maxReceiveCount"], 7),
+        ("rules", ["darkroom-start-orders", "ScheduleExpression"], "rate(1 day)"),
+        ("rules", ["darkroom-start-orders", "targets"], []),
         ("buckets", ["darkroom-originals", "versioning"], None),
         ("tables", ["darkroom-images", "expiry", "AttributeName"], "another"),
         ("workflows", ["darkroom-order-workflow", "definition", "StartAt"], "FulfillOrder"),

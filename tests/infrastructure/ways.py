@@ -23,8 +23,10 @@ from services.accounts.model import Role
 from services.accounts.users import Users
 from services.events import images as image_events
 from services.events.orders import OrderEventType, order_event, publish
+from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.operations.customer.client import Api
-from services.orders.model import Product
+from services.orders.model import Delivery, NewLine, NewOrder, Product
+from services.orders.starting import CUT_OFF_AFTER
 from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
@@ -286,6 +288,25 @@ def ship(run: Run, _folder: Path) -> None:
     run.api.products()
     list(run.api.orders())
     order_id = run.order()
+    run.await_status(order_id, "shipped")
+
+
+def start_late(run: Run, _folder: Path) -> None:
+    """An order that nobody started, and the schedule's next message."""
+    orders = Orders(run.stage.database)
+    line = NewLine(PRODUCT, run.stage.photo["id"], 1)
+    user = run.api.session()["user"]
+    new = NewOrder(user["id"], user["email"], (line,), "sandbox-ok", Delivery(**shopping.DELIVERY))
+    order_id = orders.create(new).id
+    with run.stage.database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE orders SET created_at = created_at - %s WHERE id = %s",
+            [2 * CUT_OFF_AFTER, order_id],
+        )
+    run.stage.client("sqs").send_message(
+        QueueUrl=run.stage.output["queues"]["start-orders"]["url"],
+        MessageBody=json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE}),
+    )
     run.await_status(order_id, "shipped")
 
 

@@ -8,6 +8,9 @@ mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { name = "eu-central-1" }
   }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-central-1:123456789012:darkroom-start-orders" }
+  }
 }
 
 variables {
@@ -78,6 +81,50 @@ run "topics_and_workflows_in_the_order_of_their_names" {
     condition     = length(local.dead_letter_statements) == 0
     error_message = "expected no policy where nothing is to be said"
   }
+}
+
+run "nothing_is_scheduled_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.schedule) == 0 && length(aws_cloudwatch_event_target.schedule) == 0
+    error_message = "expected no rule"
+  }
+}
+
+run "a_schedule_sends_to_the_queue_and_no_other_rule_does" {
+  variables {
+    name        = "start-orders"
+    bucket_arns = {}
+    schedule    = "rate(1 minute)"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.schedule[0].name == "darkroom-start-orders" && aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(1 minute)"
+    error_message = "expected the rule of services/local/provision.py"
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.schedule[0].rule == "darkroom-start-orders" && aws_cloudwatch_event_target.schedule[0].arn == aws_sqs_queue.this.arn
+    error_message = "expected the rule to send to the queue"
+  }
+  assert {
+    condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["Schedule", "TlsOnly"]
+    error_message = "expected one way in, and only by TLS"
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.this.policy).Statement[0].Principal == { Service = "events.amazonaws.com" } && jsondecode(aws_sqs_queue.this.policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-central-1:123456789012:rule/darkroom-start-orders" } }
+    error_message = "expected the queue's own rule to be let in alone"
+  }
+}
+
+run "no_schedule" {
+  command = plan
+
+  variables {
+    schedule = "every minute"
+  }
+
+  expect_failures = [var.schedule]
 }
 
 run "limits_of_the_services" {

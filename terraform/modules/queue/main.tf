@@ -51,6 +51,14 @@ locals {
       Resource  = local.arns[local.queue_name]
       Condition = { ArnEquals = { "aws:PrincipalArn" = var.sender_role_arns[name] } }
     }],
+    [for name in var.schedule == null ? [] : [local.queue_name] : {
+      Sid       = "Schedule"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.arns[local.queue_name]
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:events:${data.aws_region.current.name}:${local.account}:rule/${name}" } }
+    }],
   )
 
   tls_only = {
@@ -112,4 +120,21 @@ resource "aws_sns_topic_subscription" "this" {
   filter_policy = lookup(var.filters, each.key, null) == null ? null : jsonencode({
     for attribute, values in var.filters[each.key] : attribute => sort(values)
   })
+}
+
+resource "aws_cloudwatch_event_rule" "schedule" {
+  count = var.schedule == null ? 0 : 1
+
+  name                = local.queue_name
+  description         = "When ${var.name} is to work."
+  schedule_expression = var.schedule
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "schedule" {
+  count = var.schedule == null ? 0 : 1
+
+  rule      = aws_cloudwatch_event_rule.schedule[0].name
+  target_id = "queue"
+  arn       = aws_sqs_queue.this.arn
 }

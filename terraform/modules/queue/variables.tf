@@ -59,6 +59,17 @@ variable "filters" {
   default     = {}
 }
 
+variable "schedule" {
+  description = "When EventBridge sends a message by itself: `rate(...)`, or `cron(...)` in UTC; null for never."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.schedule))
+    error_message = "schedule must be such as rate(1 minute) or cron(0 12 * * ? *), got ${coalesce(var.schedule, "null")}."
+  }
+}
+
 variable "tls_only" {
   description = "Refuse calls without TLS."
   type        = bool

@@ -174,8 +174,8 @@ class Town:
         """How many charges of the order the provider has and has not given back."""
         return sum(p.charges - p.refunds for p in self.provider.of(order_id))
 
-    def heard(self, order_id: str) -> list[OrderEvent]:
-        """What was told of the order since the last time."""
+    def heard(self, *order_ids: str) -> list[OrderEvent]:
+        """What was told of the orders since the last time."""
         sqs, events = self.session.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -183,7 +183,7 @@ class Town:
             for message in messages:
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
                 events.append(parse_order_event(message["Body"]))
-        return [event for event in events if event.order_id == order_id]
+        return [event for event in events if event.order_id in order_ids]
 
 
 @pytest.fixture(scope="package")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from services.events.orders import OrderEventType
+from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders import api
 from services.orders.model import OrderStatus
 from services.orders.shop import Cancellation, Counter, Shop
-from services.orders.starting import CUT_OFF_AFTER, Starter
+from services.orders.starting import CUT_OFF_AFTER, Starter, StartOrders
 from services.orders.store import Orders
 from services.platform.http import Caller, HttpProblem, Request
+from services.platform.queue import Message
 from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk, Town
 from tests.support.at_once import at_once
 
@@ -276,6 +279,47 @@ def test_the_next_who_orders_starts_what_was_cut_off(
         assert len(stand.executions(order_id)) == 1
     assert stand.executions(young) == []
     assert stand.starter(orders).start_cut_off() == 0
+
+
+def tick(seconds: float = 120) -> Message:
+    body = json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": {}})
+    return Message("m", body, 1, False, time.monotonic() + seconds)
+
+
+def test_sweeps_side_by_side_start_each_order_once(
+    desk: Desk, orders: Orders, stand: Stand
+) -> None:
+    product = desk.product(orders)
+    cut_off = [desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id for _ in range(5)]
+    young = desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id
+    grown_old(orders, *cut_off)
+    starters = [stand.starter(desk.orders()) for _ in range(4)]
+    at_once([partial(StartOrders(s.orders, s.start).handle, tick()) for s in starters])
+    heard = stand.town.heard(*cut_off)
+    for order_id in cut_off:
+        assert len(stand.executions(order_id)) == 1
+        # Told of more often, perhaps, but always as the same event.
+        assert len({event.id for event in heard if event.order_id == order_id}) == 1
+    assert stand.executions(young) == []
+    assert [order.id for order in orders.unstarted(datetime.now(UTC))] == [young]
+
+
+@pytest.mark.parametrize(("client", "call"), [("states", "start_execution"), ("sns", "publish")])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_next_sweep_ends_what_one_could_not(
+    desk: Desk, orders: Orders, stand: Stand, client: str, call: str, when: str
+) -> None:
+    cut_off = desk.order_at(orders, OrderStatus.CREATED, (desk.product(orders), 1)).id
+    grown_old(orders, cut_off)
+    sweep = StartOrders(orders, stand.starter(orders).start)
+    getattr(stand, client).failing = {call: when}
+    sweep.handle(tick())
+    assert [order.id for order in orders.unstarted(datetime.now(UTC))] == [cut_off]
+    getattr(stand, client).failing = {}
+    sweep.handle(tick())
+    assert orders.unstarted(datetime.now(UTC)) == ()
+    assert len(stand.executions(cut_off)) == 1
+    assert len({event.id for event in stand.town.heard(cut_off)}) == 1
 
 
 def test_a_customer_does_not_hear_of_the_troubles_of_others(

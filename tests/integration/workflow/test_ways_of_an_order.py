@@ -11,7 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from services.events.orders import OrderEvent, OrderEventType, order_event, publ
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles
 from services.operations.customer.client import Api, ApiProblem
+from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus
+from services.orders.starting import CUT_OFF_AFTER
+from services.orders.store import Orders
 from services.platform.errors import TransientError
 from tests.integration.workflow.conftest import (
     DELIVERY,
@@ -29,10 +34,13 @@ from tests.integration.workflow.conftest import (
     PRICE_MINOR,
     SMALL_MM,
     OrderLab,
+    Payment,
 )
 from tests.support.photos import jpeg, scene
 
 CELL_SECONDS = 240
+# Longest until MiniStack fires start-orders' rule: a minute, and the pace at which it looks.
+SCHEDULE = timedelta(seconds=75)
 QUANTITY = 2
 STOCK = 10
 CONFIRMED = "We have your order"
@@ -287,6 +295,39 @@ def test_the_same_order_sent_again_is_the_same_order(order_lab: OrderLab) -> Non
     assert order_lab.payment(made[0]["id"]).charged == 1
     assert order_lab.stock(product).sold == 1
     api.close()
+
+
+def test_an_order_whose_start_was_cut_off_is_started_though_nobody_orders(
+    order_lab: OrderLab,
+) -> None:
+    """By the schedule, which is the emulator's own."""
+    product = order_lab.product(STOCK)
+    with closing(order_lab.api()) as api, closing(order_lab.state.database()) as database:
+        orders, user_id = Orders(database), api.session()["user"]["id"]
+        line = NewLine(product, order_lab.image_id, QUANTITY)
+        # As a process leaves them that ends right after the commit.
+        cut_off, young = (
+            orders.create(
+                NewOrder(user_id, order_lab.email, (line,), "sandbox-ok", Delivery(**DELIVERY))
+            ).id
+            for _ in range(2)
+        )
+        with database.transaction() as cursor:
+            for order_id, shift in ((cut_off, -CUT_OFF_AFTER), (young, SCHEDULE)):
+                cursor.execute(
+                    "UPDATE orders SET created_at = created_at + %s WHERE id = %s",
+                    [shift, order_id],
+                )
+        order = api.ended(cut_off, seconds=SCHEDULE.total_seconds() + CELL_SECONDS)
+        assert order["status"] == "shipped"
+        assert sorted(mails_of(order_lab, cut_off, 3)) == sorted(HAPPY)
+        assert order_lab.payment(cut_off) == Payment(1, QUANTITY * PRICE_MINOR, 1)
+        # Whoever made it may just be starting it.
+        left = orders.get(young)
+        assert left is not None
+        assert (left.status, left.started_at) == (OrderStatus.CREATED, None)
+        assert order_lab.stock(product).sold == QUANTITY
+        orders.mark_started(young)
 
 
 def test_late_and_doubled_events_and_tasks_change_nothing(order_lab: OrderLab) -> None:

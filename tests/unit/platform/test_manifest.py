@@ -128,3 +128,111 @@ def test_cors_is_off_unless_named(tmp_path: Path) -> None:
 def test_a_wrong_route_is_refused(tmp_path: Path, change: dict[str, str], mistake: str) -> None:
     with pytest.raises(ConfigurationError, match=mistake):
         route(tmp_path, **change)
+
+
+QUEUE = """
+description: Greets.
+memory_mib: 128
+timeout_seconds: 10
+trigger:
+  queue:
+    batch_size: 1
+    batch_window_seconds: 0
+    maximum_concurrency: 2
+    max_receive_count: 5
+    sources: {sources}
+grants: []
+budgets: {{image_mib_over_base: 1, init_ms: 1}}
+"""
+
+
+def queue(folder: Path, sources: str) -> manifest.QueueTrigger:
+    (folder / "function.yaml").write_text(QUEUE.format(sources=sources))
+    found = manifest.load(folder).queue
+    assert found is not None
+    return found
+
+
+def test_no_queue_has_a_schedule_unless_named(tmp_path: Path) -> None:
+    assert queue(tmp_path, "[{topic: greetings}]").schedule is None
+
+
+def test_a_schedule_stands_beside_other_sources(tmp_path: Path) -> None:
+    found = queue(tmp_path, "[{topic: greetings}, {schedule: rate(1 minute)}]")
+    assert found.schedule == "rate(1 minute)"
+    assert [s.reference for s in found.sources] == [Reference(Resource.TOPIC, "greetings")]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "rate(1 minute)",
+        "rate(1 hour)",
+        "rate(15 minutes)",
+        "rate(2 days)",
+        "cron(0 12 * * ? *)",
+        "cron(0/5 8-17 ? * MON-FRI *)",
+        "cron(0 0 1 1,7 ? 2030-2035)",
+        "cron(0 8 ? * 2#1 *)",
+        "cron(0 8 L * ? *)",
+    ],
+)
+def test_schedules_that_eventbridge_takes(tmp_path: Path, expression: str) -> None:
+    assert queue(tmp_path, f"[{{schedule: '{expression}'}}]").schedule == expression
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "1 minute",
+        "rate(1 minutes)",
+        "rate(5 minute)",
+        "rate(0 minutes)",
+        "rate(05 minutes)",
+        "rate(30 seconds)",
+        "rate(1 minute) ",
+        "cron(0 12 * * *)",
+        "cron(0 12 * * * *)",
+        "cron(0 12 ? * ? *)",
+        "cron(0 12 * * ?)",
+        "at(2026-11-24T12:00:00)",
+    ],
+)
+def test_schedules_that_eventbridge_refuses(tmp_path: Path, expression: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        queue(tmp_path, f"[{{schedule: '{expression}'}}]")
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith("trigger.queue.sources[0] must have a schedule such as 'rate(1 min")
+    assert mistake.endswith(f"got {expression!r}")
+
+
+@pytest.mark.parametrize(
+    ("sources", "mistake"),
+    [
+        (
+            "[{schedule: rate(1 minute)}, {schedule: rate(1 hour)}]",
+            "trigger.queue.sources may have one schedule, got 2",
+        ),
+        (
+            "[{schedule: rate(1 minute), topic: greetings}]",
+            "sources[0] must have a schedule alone, got {'schedule': 'rate(1 minute)', "
+            "'topic': 'greetings'}",
+        ),
+        ("[{schedule: 5}]", "got 5"),
+    ],
+)
+def test_a_wrong_schedule_is_refused(tmp_path: Path, sources: str, mistake: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        queue(tmp_path, sources)
+    (found,) = caught.value.mistakes
+    assert found.endswith(mistake)
+
+
+def test_nothing_else_can_point_at_a_schedule(tmp_path: Path) -> None:
+    text = QUEUE.format(sources="[{schedule: rate(1 minute)}]")
+    changed = text.replace("grants: []", "grants: [{schedule: rate(1 minute), actions: [a:B]}]")
+    assert changed != text
+    (tmp_path / "function.yaml").write_text(changed)
+    with pytest.raises(ConfigurationError, match="must name exactly one of"):
+        manifest.load(tmp_path)

@@ -1,0 +1,22 @@
+"""The message that a schedule of EventBridge sends: that it is time, and nothing else.
+
+https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-events.html
+"""
+
+from __future__ import annotations
+
+from services.events.envelopes import open_envelope
+from services.platform.errors import PermanentError
+
+SOURCE, DETAIL_TYPE = "aws.events", "Scheduled Event"
+
+
+def check_scheduled(body: str) -> None:
+    """Raises PermanentError when `body` is no message of a schedule."""
+    document = open_envelope(body)
+    got = document.get("source"), document.get("detail-type")
+    if got != (SOURCE, DETAIL_TYPE):
+        raise PermanentError(
+            f"expected a message of a schedule (source {SOURCE}, detail-type {DETAIL_TYPE}), "
+            f"got {body[:80]!r}"
+        )
