@@ -177,7 +177,7 @@ class Cloud:
             "LOCALSTACK_HOST": f"localstack:{EDGE_PORT}",
             "SQS_ENDPOINT_STRATEGY": "path",
             "EAGER_SERVICE_LOADING": "1",
-            "SERVICES": "s3,sqs,sns,ses,sts,secretsmanager,stepfunctions",
+            "SERVICES": "s3,sqs,sns,ses,sts,secretsmanager,stepfunctions,events",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
         }
