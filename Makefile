@@ -40,8 +40,13 @@ types: $(READY) ## mypy, strict, over services/ and every handler
 unit: $(READY) ## Unit tests: no network
 	$(BIN)/pytest tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
+# The longest files first, so that neither process waits for the other at the end.
+longest := tests/integration/workflow tests/load
+others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
+
 integration: $(READY) ## Integration tests on the embedded lab
-	$(BIN)/pytest tests/integration tests/load -m 'not containers' -n 2 --dist loadfile --durations=10 \
+	$(BIN)/pytest $(longest) $(others) -m 'not containers' \
+	  -n 2 --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
 format: $(READY) ## Format and fix what ruff can fix
