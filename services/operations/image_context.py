@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,11 @@ def services_of(manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+# Before 3.13 Python counts the depth of its syntax trees in all threads together, and at times ends
+# one with a SystemError: https://github.com/python/cpython/issues/106905
+_PARSING = threading.Lock()
+
+
 def closure(root: Path, entries: Iterable[Path]) -> dict[str, Path]:
     """Our modules that `entries` import, directly or not, and the worker: name to file.
 
@@ -128,7 +134,9 @@ def closure(root: Path, entries: Iterable[Path]) -> dict[str, Path]:
 
 def _imports(root: Path, path: Path, package: str) -> Iterator[str]:
     """Our modules that a file imports, and the names it takes from them that are modules."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    source = path.read_text(encoding="utf-8")
+    with _PARSING:
+        tree = ast.parse(source, filename=str(path))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

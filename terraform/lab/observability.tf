@@ -10,6 +10,7 @@ module "observability" {
     for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, timeout_seconds = local.manifests[name].timeout_seconds }
   }
   queues         = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
+  log_groups     = merge({ for name, function in module.function : name => function.log_group_name }, { for name, worker in module.worker : name => worker.log_group_name })
   api_id         = one(module.api[*].id)
   http_functions = toset([for name in concat(keys(local.routes), keys(local.authorizers)) : name if local.has.api])
   workflow_arns  = local.values.workflow

@@ -21,6 +21,10 @@ variables {
   queues = {
     process-image = { name = "darkroom-process-image", dead_letter_name = "darkroom-process-image-dead-letters" }
   }
+  log_groups = {
+    process-image = "/ecs/darkroom-process-image"
+    get-image     = "/aws/lambda/darkroom-get-image"
+  }
   api_id         = "a1b2c3"
   http_functions = ["get-image"]
   workflow_arns  = { order = "arn:aws:states:eu-central-1:123456789012:stateMachine:darkroom-order-workflow" }
@@ -44,10 +48,29 @@ run "the_operator_is_told" {
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.errors), values(aws_cloudwatch_metric_alarm.throttles), values(aws_cloudwatch_metric_alarm.duration),
         values(aws_cloudwatch_metric_alarm.dead_letters), values(aws_cloudwatch_metric_alarm.age), values(aws_cloudwatch_metric_alarm.database),
-        values(aws_cloudwatch_metric_alarm.api_errors), values(aws_cloudwatch_metric_alarm.api_latency),
+        values(aws_cloudwatch_metric_alarm.api_errors), values(aws_cloudwatch_metric_alarm.api_latency), aws_cloudwatch_metric_alarm.logged_errors,
       ) : alarm.alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:darkroom-alarms"]) && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "expected every alarm to tell, and to tell when it is over"
+  }
+}
+
+run "a_logged_error_is_told_wherever_the_function_runs" {
+  command = apply
+
+  assert {
+    condition     = jsonencode({ for name, filter in aws_cloudwatch_log_metric_filter.logged_errors : name => filter.log_group_name }) == jsonencode({ process-image = "/ecs/darkroom-process-image", get-image = "/aws/lambda/darkroom-get-image" })
+    error_message = "expected every function's log to be watched"
+  }
+  assert {
+    condition = alltrue([
+      for filter in values(aws_cloudwatch_log_metric_filter.logged_errors) : (
+        filter.pattern == "{ $.level = \"error\" && $.event != \"dead-letter\" }"
+        && filter.metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.logged_errors[0].namespace
+        && filter.metric_transformation[0].name == aws_cloudwatch_metric_alarm.logged_errors[0].metric_name
+      )
+    ])
+    error_message = "expected errors, and not those that the dead letters' alarm tells of, to be what the alarm counts"
   }
 }
 
@@ -148,7 +171,7 @@ run "without_alarms" {
   }
 
   assert {
-    condition     = length(aws_sns_topic.alarms) == 0 && length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.database) == 0 && jsonencode(output.alarm_names) == jsonencode({ process-image = [], get-image = [] })
+    condition     = length(aws_sns_topic.alarms) == 0 && length(aws_cloudwatch_log_metric_filter.logged_errors) == 0 && length(aws_cloudwatch_metric_alarm.logged_errors) == 0 && length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.database) == 0 && jsonencode(output.alarm_names) == jsonencode({ process-image = [], get-image = [] })
     error_message = "expected nothing that watches"
   }
 }

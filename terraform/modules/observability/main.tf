@@ -15,6 +15,7 @@ locals {
 
   functions = var.alarms_enabled ? var.functions : {}
   queues    = var.alarms_enabled ? var.queues : {}
+  logs      = var.alarms_enabled ? var.log_groups : {}
   # By its functions: whether an id is null is not known before the API is there.
   apis    = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
   servers = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
@@ -108,6 +109,40 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
       }
     }
   }
+}
+
+# What a function says is an error and deals with itself, so that no other alarm sees it: an order that
+# start-orders could not start, say. A dead letter has its own alarm.
+resource "aws_cloudwatch_log_metric_filter" "logged_errors" {
+  for_each = local.logs
+
+  name           = "${var.prefix}-logged-errors"
+  log_group_name = each.value
+  pattern        = "{ $.level = \"error\" && $.event != \"dead-letter\" }"
+
+  metric_transformation {
+    namespace = "Darkroom"
+    name      = "${var.prefix}-logged-errors"
+    value     = "1"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "logged_errors" {
+  count = length(local.logs) > 0 ? 1 : 0
+
+  alarm_name          = "${var.prefix}-logged-errors"
+  alarm_description   = "A function has logged an error. To find it, ask all of the lab's log groups in Logs Insights: filter level = 'error' and event != 'dead-letter'."
+  namespace           = "Darkroom"
+  metric_name         = "${var.prefix}-logged-errors"
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.told
+  ok_actions          = local.told
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "throttles" {

@@ -26,6 +26,12 @@ variable "queues" {
   default     = {}
 }
 
+variable "log_groups" {
+  description = "Log groups by function, wherever it runs."
+  type        = map(string)
+  default     = {}
+}
+
 variable "api_id" {
   description = "The HTTP API; null for none. `http_functions` are behind it."
   type        = string

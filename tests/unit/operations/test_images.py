@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -419,3 +422,32 @@ def test_the_bill_of_materials_names_every_distribution_once() -> None:
     assert document["metadata"]["component"]["version"] == "abc"
     again = images.sbom("greet", "sha256:1", {images.REVISION_LABEL: "abc"}, listed)
     assert again == document
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Other threads go on in the middle of whatever one does: whenever garbage is collected."""
+
+    def give_way(_phase: str, _info: dict[str, int]) -> None:
+        time.sleep(0)
+
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(20)
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+    gc.callbacks.remove(give_way)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_sources_are_read_for_several_images_at_once() -> None:
+    """Python 3.11 fails at that now and then, if it is let."""
+    handler = ROOT / "services" / "worker" / "runtime_api.py"
+    with ThreadPoolExecutor(4) as pool:
+        read = [
+            pool.submit(lambda: list(image_context._imports(ROOT, handler, "services.worker")))
+            for _ in range(40)
+        ]
+    assert len({tuple(imports.result()) for imports in read}) == 1
