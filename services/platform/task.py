@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextvars
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ CAUSE_MAX_CHARACTERS: Final = 32_768
 # Answers to a token that nobody waits for: the task was answered, timed out, or its execution has
 # ended.
 _NOT_AWAITED: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+# LocalStack sends the message before it takes heartbeats for its token: a token that is unknown at
+# first is asked for again, after these pauses.
+_UNKNOWN: Final = "InvalidToken"
+_UNKNOWN_PAUSES_SECONDS: Final = (0.2, 0.8, 2.0)
 # Two heartbeats may be lost without the state giving up.
 _BEATS_PER_HEARTBEAT: Final = 3
 _SHORTEST_BEAT_SECONDS: Final = 0.2
@@ -93,7 +98,7 @@ class _Runner:
     def handle(self, message: Message) -> None:
         task, given = _parse(message)
         logging.bind(state=task.state)
-        if not self._call(self.stepfunctions.send_task_heartbeat, task):
+        if not self._awaited(task):
             return
         try:
             with self._beating(task):
@@ -112,6 +117,15 @@ class _Runner:
             raise
         else:
             self._call(self.stepfunctions.send_task_success, task, output=output)
+
+    def _awaited(self, task: Task) -> bool:
+        """Whether somebody waits for the token, by its first heartbeat."""
+        for pause_seconds in _UNKNOWN_PAUSES_SECONDS:
+            try:
+                return self._call(self.stepfunctions.send_task_heartbeat, task, trusted=False)
+            except _UnknownTokenError:
+                time.sleep(pause_seconds)
+        return self._call(self.stepfunctions.send_task_heartbeat, task)
 
     def _fail(self, task: Task, name: str, cause: str) -> None:
         logging.logger().warning("task-failed", error=name, cause=cause)
@@ -157,14 +171,19 @@ class _Runner:
             # Not waited for: a heartbeat that is just on its way does no harm.
             done.set()
 
-    def _call(self, call: Callable[..., Any], task: Task, **arguments: Any) -> bool:
+    def _call(
+        self, call: Callable[..., Any], task: Task, *, trusted: bool = True, **arguments: Any
+    ) -> bool:
         """Makes a call about the task's token; False when nobody waits for it.
 
-        Raises TransientError when Step Functions is away.
+        Raises TransientError when Step Functions is away, and _UnknownTokenError when it does not
+        know the token and is not `trusted` in that.
         """
         try:
             call(taskToken=task.token, **arguments)
         except Exception as error:
+            if error_code(error) == _UNKNOWN and not trusted:
+                raise _UnknownTokenError from error
             if error_code(error) in _NOT_AWAITED:
                 logging.logger().warning(
                     "task-not-awaited", state=task.state, reason=error_code(error)
@@ -174,6 +193,10 @@ class _Runner:
                 raise TransientError(f"Step Functions does not answer: {error}") from error
             raise
         return True
+
+
+class _UnknownTokenError(Exception):
+    """Step Functions does not know the token, or not yet."""
 
 
 class _ResultTooLargeError(PermanentError):

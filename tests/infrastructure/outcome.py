@@ -12,12 +12,14 @@ from tests.infrastructure.ground import Ground
 MAIL_SECONDS = 60
 
 
-def mails(ground: Ground, count: int) -> tuple[SentMail, ...]:
-    """The e-mails so far, once there are `count`."""
+def mails(ground: Ground, count: int, recipient: str | None = None) -> list[SentMail]:
+    """The e-mails so far, to all or to one, once there are `count`."""
     give_up_at = time.monotonic() + MAIL_SECONDS
-    while len(sent := sent_mails(ground.mail)) < count and time.monotonic() < give_up_at:
+    while True:
+        sent = [m for m in sent_mails(ground.mail) if recipient in (None, m.recipient)]
+        if len(sent) >= count or time.monotonic() > give_up_at:
+            return sent
         time.sleep(0.2)
-    return sent
 
 
 def no_dead_letters(ground: Ground, output: Mapping[str, Any]) -> None:

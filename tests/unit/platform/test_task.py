@@ -435,3 +435,10 @@ def test_no_log_has_the_token(failing: str | None, capsys: pytest.CaptureFixture
     written = capsys.readouterr()
     assert TOKEN not in repr(tasks[0])
     assert TOKEN not in written.out + written.err
+
+
+def test_a_token_that_is_not_known_yet_is_asked_for_again() -> None:
+    states = StepFunctions({HEARTBEAT: [refusal("InvalidToken"), refusal("InvalidToken"), None]})
+    assert sent(states, lambda _given, _task: {"reserved": True})
+    assert states.answers == [(SUCCESS, {"output": '{"reserved": true}'})]
+    assert states.heartbeats == 3
