@@ -16,6 +16,7 @@ from services.orders.model import Order
 from services.orders.store import Orders
 from services.platform import logging
 from services.platform.clients import error_code
+from services.platform.configuration import variable
 from services.platform.queue import Message
 
 # An order that is younger may just be started by whoever made it.
@@ -26,6 +27,14 @@ TAKEN_ALONG_MAX = 3
 SWEEP_MAX = 100
 # No start is begun with less time left: three tries of a call that is not answered take 50 s.
 SWEEP_RESERVE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class StartingConfiguration:
+    """What a function that starts orders reads from its environment."""
+
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    workflow_arn: str = variable("ORDER_WORKFLOW_ARN", help="the order's state machine")
 
 
 @dataclass(frozen=True)
@@ -100,3 +109,10 @@ class StartOrders:
                 log.exception("order-not-started", order_id=order.id)
             else:
                 log.warning("order-started-late", order_id=order.id)
+
+
+def make_starter(
+    configuration: StartingConfiguration, orders: Orders, stepfunctions: Any, sns: Any
+) -> Starter:
+    """The starter that the configuration describes, through clients of both services."""
+    return Starter(orders, stepfunctions, sns, configuration.workflow_arn, configuration.topic_arn)

@@ -98,7 +98,7 @@ class _Runner:
     def handle(self, message: Message) -> None:
         task, given = _parse(message)
         logging.bind(state=task.state)
-        if not self._awaited(task):
+        if not self._call(self._first_heartbeat, task):
             return
         try:
             with self._beating(task):
@@ -118,14 +118,18 @@ class _Runner:
         else:
             self._call(self.stepfunctions.send_task_success, task, output=output)
 
-    def _awaited(self, task: Task) -> bool:
-        """Whether somebody waits for the token, by its first heartbeat."""
+    def _first_heartbeat(self, taskToken: str) -> None:  # noqa: N803  as the client's call
+        """A heartbeat that gives Step Functions time to know the token."""
         for pause_seconds in _UNKNOWN_PAUSES_SECONDS:
             try:
-                return self._call(self.stepfunctions.send_task_heartbeat, task, trusted=False)
-            except _UnknownTokenError:
+                self.stepfunctions.send_task_heartbeat(taskToken=taskToken)
+            except Exception as error:
+                if error_code(error) != _UNKNOWN:
+                    raise
                 time.sleep(pause_seconds)
-        return self._call(self.stepfunctions.send_task_heartbeat, task)
+            else:
+                return
+        self.stepfunctions.send_task_heartbeat(taskToken=taskToken)
 
     def _fail(self, task: Task, name: str, cause: str) -> None:
         logging.logger().warning("task-failed", error=name, cause=cause)
@@ -171,19 +175,14 @@ class _Runner:
             # Not waited for: a heartbeat that is just on its way does no harm.
             done.set()
 
-    def _call(
-        self, call: Callable[..., Any], task: Task, *, trusted: bool = True, **arguments: Any
-    ) -> bool:
+    def _call(self, call: Callable[..., Any], task: Task, **arguments: Any) -> bool:
         """Makes a call about the task's token; False when nobody waits for it.
 
-        Raises TransientError when Step Functions is away, and _UnknownTokenError when it does not
-        know the token and is not `trusted` in that.
+        Raises TransientError when Step Functions is away.
         """
         try:
             call(taskToken=task.token, **arguments)
         except Exception as error:
-            if error_code(error) == _UNKNOWN and not trusted:
-                raise _UnknownTokenError from error
             if error_code(error) in _NOT_AWAITED:
                 logging.logger().warning(
                     "task-not-awaited", state=task.state, reason=error_code(error)
@@ -193,10 +192,6 @@ class _Runner:
                 raise TransientError(f"Step Functions does not answer: {error}") from error
             raise
         return True
-
-
-class _UnknownTokenError(Exception):
-    """Step Functions does not know the token, or not yet."""
 
 
 class _ResultTooLargeError(PermanentError):

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
-LOOPBACK = "127.0.0.1"
+from tests.support.loopback import LOOPBACK
+
 CONNECT_SECONDS = 10
 
 

@@ -147,7 +147,7 @@ run "least_rights" {
   }
   assert {
     condition     = aws_iam_role.task.name == "darkroom-process-image-worker" && jsondecode(aws_iam_role.task.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
-    error_message = "expected the function's name, for this account's tasks"
+    error_message = "expected a name beside the function's own, for this account's tasks"
   }
 }
 
