@@ -54,7 +54,7 @@ format: $(READY) ## Format and fix what ruff can fix
 	$(BIN)/ruff format .
 
 openapi: $(READY) ## Write the API's description, made from the code
-	$(BIN)/python -m services.operations.openapi
+	$(BIN)/python -m services.build.openapi
 
 requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -25,10 +25,10 @@ from typing import Any
 
 import httpx
 
+from services.client.api import Api
 from services.local import lab as labs
 from services.local.emulator import aws_environment, free_port
 from services.local.state import PROJECT, LabState
-from services.operations.customer.client import Api
 from tests.support.photos import jpeg
 
 FUNCTIONS = ("get-image", "open-session")

@@ -33,9 +33,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from docker import DockerClient, from_env
+from services.build.images import build_secrets, docker, require_engine
 from services.local.emulator import LOOPBACK, aws_environment
 from services.local.state import PROJECT
-from services.operations.images import build_secrets, docker, require_engine
 from services.platform import manifest
 
 HERE = Path(__file__).resolve().parent

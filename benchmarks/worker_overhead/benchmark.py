@@ -26,7 +26,7 @@ from typing import Any
 import boto3
 
 from services.local import emulator as emulators
-from services.worker.execution import Environment, Function
+from services.runtime.execution import Environment, Function
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "x" * 1024

@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 
+from services.api.answer_preflight import ANSWER_PREFLIGHT, Preflights, parse_rules
 from services.platform.configuration import read, variable
-from services.platform.http import http_function
-from services.platform.preflight import ANSWER_PREFLIGHT, Preflights, parse_rules
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import botocore.session
 from botocore.config import Config
 
-from services.accounts.authorizer import Authorizer
+from services.accounts.authorize_request import Authorizer
 from services.accounts.sessions import SessionStore
-from services.platform import logging
+from services.platform import log
 from services.platform.configuration import read, variable
 
 
@@ -20,7 +20,7 @@ class Configuration:
 
 
 configuration = read(Configuration, os.environ)
-logging.configure()
+log.configure()
 # The gateway waits 10 s for an answer, so an outage is told sooner than elsewhere: after 7 s.
 dynamodb = botocore.session.get_session().create_client(
     "dynamodb",

@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 
 from services.orders.api import CANCEL_ORDER
-from services.orders.shop import Cancellation
+from services.orders.create_order import Cancellation
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 
 from services.accounts.api import CLOSE_SESSION
+from services.accounts.get_session import SignOut
 from services.accounts.sessions import SessionStore
-from services.accounts.staying import SignOut
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

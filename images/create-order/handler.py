@@ -3,13 +3,13 @@
 import os
 
 from services.orders.api import CREATE_ORDER
-from services.orders.shop import Counter
-from services.orders.starting import StartingConfiguration, make_starter
+from services.orders.create_order import Counter
+from services.orders.start_workflows import StartingConfiguration, make_starter
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 configuration, of_database = read_all(os.environ, StartingConfiguration, DatabaseConfiguration)
 orders = Orders(Database(of_database))

@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.api import DELETE_IMAGE
-from services.catalog.gallery import Deletion
+from services.catalog.list_images import Deletion
 from services.catalog.store import Catalog
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

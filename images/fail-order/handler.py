@@ -3,14 +3,14 @@
 import os
 from dataclasses import dataclass
 
-from services.orders.steps.fail_order import FailOrder
+from services.orders.fail_order import FailOrder
 from services.orders.store import Orders
 from services.payments.configuration import PaymentsConfiguration
-from services.payments.wiring import ChargingConfiguration, lazy_charging
-from services.platform.clients import client
+from services.payments.factory import ChargingConfiguration, lazy_charging
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.task import workflow_task
+from services.platform.functions.task import workflow_task
 
 
 @dataclass(frozen=True)

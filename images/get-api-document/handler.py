@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from services.platform.api_document import GET_API_DOCUMENT, ApiDocument
-from services.platform.http import http_function
+from services.api.get_api_document import GET_API_DOCUMENT, ApiDocument
+from services.platform.functions.http import http_function
 
 handler = http_function(
     GET_API_DOCUMENT, ApiDocument(Path(__file__).with_name("openapi.json").read_bytes()).handle

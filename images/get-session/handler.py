@@ -1,7 +1,7 @@
 """Tells who is signed in."""
 
 from services.accounts.api import GET_SESSION
-from services.accounts.staying import show
-from services.platform.http import http_function
+from services.accounts.get_session import show
+from services.platform.functions.http import http_function
 
 handler = http_function(GET_SESSION, show)

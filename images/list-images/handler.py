@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.api import LIST_IMAGES
-from services.catalog.gallery import Gallery
+from services.catalog.list_images import Gallery
 from services.catalog.store import Catalog
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

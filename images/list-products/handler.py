@@ -3,11 +3,11 @@
 import os
 
 from services.orders.api import LIST_PRODUCTS
-from services.orders.shop import Shop
+from services.orders.create_order import Shop
 from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 database = Database(read(DatabaseConfiguration, os.environ))
 handler = http_function(LIST_PRODUCTS, Shop(Orders(database)).products)

@@ -6,22 +6,22 @@
 import os
 from typing import Any
 
-from services.platform import logging
+from services.platform import log
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.migrations import HEAD, migrate, status
-from services.platform.queue import Context, is_warmer
+from services.platform.functions.sqs import Context, is_warmer
+from services.schema.migrate_database import HEAD, migrate, status
 
 database = Database(read(DatabaseConfiguration, os.environ))
-logging.configure()
+log.configure()
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     if is_warmer(event):
         return {"warm": True}
-    logging.clear()
-    logging.bind(function=context.function_name, request_id=context.aws_request_id)
+    log.clear()
+    log.bind(function=context.function_name, request_id=context.aws_request_id)
     applied = migrate(database, str(event.get("to") or HEAD))
     revision = status(database).revision
-    logging.logger().info("database-migrated", applied=applied, revision=revision)
+    log.logger().info("database-migrated", applied=applied, revision=revision)
     return {"applied": applied, "revision": revision}

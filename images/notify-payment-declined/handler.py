@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 
 from services.events.orders import OrderEventType
-from services.orders.steps.tell_customer import TellCustomer
+from services.orders.notify_customer import TellCustomer
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.task import workflow_task
+from services.platform.functions.task import workflow_task
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ import os
 from dataclasses import dataclass
 
 from services.accounts.api import OPEN_SESSION
-from services.accounts.attempts import Attempts
-from services.accounts.joining import SignIn
+from services.accounts.create_user import SignIn
+from services.accounts.rate_limit import Attempts
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import os
 from dataclasses import dataclass
 
-from services.catalog.processing import PhotoProcessor
+from services.catalog.process_image import PhotoProcessor
 from services.catalog.store import Catalog
 from services.imaging.model import Limits, OutputFormat, Recipe
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
-from services.platform.queue import queue_function
+from services.platform.functions.sqs import queue_function
 
 MIB = 1024 * 1024
 _LIMITS = Limits()

@@ -5,12 +5,12 @@ import os
 from dataclasses import dataclass
 
 from services.orders.api import RECEIVE_PAYMENT
-from services.orders.notices import Notices
+from services.orders.receive_payment import Notices
 from services.payments.configuration import PaymentsConfiguration, read_secret
 from services.payments.webhooks import Webhook
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 from services.platform.idempotency import IdempotencyStore
 
 

@@ -2,14 +2,14 @@
 
 import os
 
-from services.orders.steps.record_payment import RecordPayment
+from services.orders.record_payment import RecordPayment
 from services.orders.store import Orders
 from services.payments.configuration import PaymentsConfiguration
-from services.payments.wiring import ChargingConfiguration, lazy_charging
-from services.platform.clients import client
+from services.payments.factory import ChargingConfiguration, lazy_charging
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.queue import queue_function
+from services.platform.functions.sqs import queue_function
 
 of_database, of_charging, of_payments = read_all(
     os.environ, DatabaseConfiguration, ChargingConfiguration, PaymentsConfiguration

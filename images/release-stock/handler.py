@@ -2,12 +2,12 @@
 
 import os
 
-from services.orders.steps.release_stock import ReleaseStock
+from services.orders.release_stock import ReleaseStock
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.task import workflow_task
+from services.platform.functions.task import workflow_task
 
 orders = Orders(Database(read(DatabaseConfiguration, os.environ)))
 handler = workflow_task(

@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.api import REQUEST_UPLOAD
-from services.catalog.uploads import Uploads
-from services.platform.clients import client
+from services.catalog.request_upload import Uploads
+from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
-from services.platform.http import http_function
+from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)

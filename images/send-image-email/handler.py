@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.notify import ImageMailer
-from services.platform.clients import client
+from services.mail.send_image_email import ImageMailer
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
-from services.platform.queue import queue_function
+from services.platform.functions.sqs import queue_function
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import os
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.orders import OrderMailer
+from services.mail.order_emails import OrderMailer
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.queue import queue_function
+from services.platform.functions.sqs import queue_function
 
 of_mail, of_database = read_all(os.environ, MailConfiguration, DatabaseConfiguration)
 mailer = OrderMailer(

@@ -3,13 +3,13 @@
 import os
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.orders import OrderMailer
-from services.orders.steps.ship_order import ShipOrder
+from services.mail.order_emails import OrderMailer
+from services.orders.ship_order import ShipOrder
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.queue import Message, queue_function
+from services.platform.functions.sqs import Message, queue_function
 
 of_mail, of_database = read_all(os.environ, MailConfiguration, DatabaseConfiguration)
 orders = Orders(Database(of_database))

@@ -2,12 +2,12 @@
 
 import os
 
-from services.orders.starting import StartingConfiguration, StartOrders, make_starter
+from services.orders.start_workflows import StartingConfiguration, StartOrders, make_starter
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.queue import queue_function
+from services.platform.functions.sqs import queue_function
 
 configuration, of_database = read_all(os.environ, StartingConfiguration, DatabaseConfiguration)
 orders = Orders(Database(of_database))

@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.store import Catalog
-from services.orders.steps.validate_order import ValidateOrder
 from services.orders.store import Orders
-from services.platform.clients import client
+from services.orders.validate_order import ValidateOrder
+from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.task import workflow_task
+from services.platform.functions.task import workflow_task
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, Role, User
-from services.platform.http import Access, Answer, Operation, Problem
+from services.platform.functions.http import Access, Answer, Operation, Problem
 from services.platform.validation import END, SECRET_SCHEMA
 
 PAGE_USERS = 20

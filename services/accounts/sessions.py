@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.accounts.model import User
-from services.platform import logging
+from services.platform import log
+from services.platform.aws.errors import is_outage
+from services.platform.aws.items import Item, from_item, to_attribute, to_item
 from services.platform.errors import TransientError
-from services.platform.items import Item, from_item, to_attribute, to_item
-from services.platform.outages import is_outage
 
 TOKEN_BYTES = 32
 IDLE_SECONDS = 14 * 24 * 3600
@@ -145,7 +145,7 @@ class SessionStore:
             if not is_outage(error):
                 raise
             # It is open all the same, and the next request tries again.
-            logging.logger().warning("session-not-renewed", error_type=type(error).__name__)
+            log.logger().warning("session-not-renewed", error_type=type(error).__name__)
             return session
         return renewed
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from services.platform.http import Access, Answer, Operation, Problem
+from services.platform.functions.http import Access, Answer, Operation, Problem
 from services.platform.validation import END
 
 FILENAME_CHARACTERS_MAX = 200

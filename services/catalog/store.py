@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.catalog.model import ImageRecord, ImageStatus, OriginalName, Source, StoredRendition
+from services.platform.aws.items import from_item, to_attribute, to_item
 from services.platform.errors import TransientError
-from services.platform.items import from_item, to_attribute, to_item
 
 # A tombstone must outlive the latest event of its original: SQS keeps a message 14 days at most.
 TOMBSTONE_SECONDS = 30 * 24 * 3600

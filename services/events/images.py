@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.events.envelopes import open_envelope
+from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
 
 _SOURCE = "darkroom/process-image"

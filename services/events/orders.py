@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from services.events.envelopes import open_envelope
+from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
 
 _SOURCE = "darkroom/orders"

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-events.html
 
 from __future__ import annotations
 
-from services.events.envelopes import open_envelope
+from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
 
 SOURCE, DETAIL_TYPE = "aws.events", "Scheduled Event"

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
-from services.events.envelopes import open_envelope
+from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
 
 # S3 gives sequencers as hexadecimal texts of varying length; the shorter is padded on the right

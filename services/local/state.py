@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from services.local.aws_session import LocalSession
 from services.local.provision import FunctionQueue
-from services.local.session import LocalSession
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 

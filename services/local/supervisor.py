@@ -31,15 +31,15 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from services.local import emulator, payment_provider, postgres, topology
+from services.local import emulator, payment_sandbox, postgres, topology
+from services.local.aws_session import LocalSession
 from services.local.provision import Database, Lab, Payments, provision
-from services.local.session import LocalSession
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
 from services.operations import products
 from services.platform import manifest
 from services.platform.errors import DarkroomError, TransientError
 from services.platform.manifest import Manifest, Reference, Resource
-from services.platform.migrations import migrate
+from services.schema.migrate_database import migrate
 
 POLL_SECONDS = 0.1
 # A process that dies again and again is restarted ever more slowly.
@@ -202,7 +202,7 @@ class Supervisor:
         """The sandbox provider, with a book that begins empty; its URL."""
         port = emulator.free_port()
         self.files.payments.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "services.local.payment_provider", "--port", str(port)]
+        command = [sys.executable, "-m", "services.local.payment_sandbox", "--port", str(port)]
         command += ["--book", str(self.files.payments)]
         webhook = next((m.http for m in manifests if m.name == WEBHOOK_FUNCTION), None)
         if webhook is not None:
@@ -212,8 +212,8 @@ class Supervisor:
             command,
             {
                 **_inherited(),
-                payment_provider.API_KEY: payments.api_key,
-                payment_provider.WEBHOOK_SECRET: payments.webhook_secret,
+                payment_sandbox.API_KEY: payments.api_key,
+                payment_sandbox.WEBHOOK_SECRET: payments.webhook_secret,
             },
         )
         return f"http://{emulator.LOOPBACK}:{port}"
@@ -238,7 +238,7 @@ class Supervisor:
         self.files.gateway.write_text(json.dumps(plan, indent=1), encoding="utf-8")
         self._start(
             GATEWAY,
-            [sys.executable, "-m", "services.worker.http", str(self.files.gateway)],
+            [sys.executable, "-m", "services.gateway", str(self.files.gateway)],
             {**_inherited(), **cloud.environment, "PYTHONUNBUFFERED": "1"},
         )
 

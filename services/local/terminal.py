@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from services.local import developing
-from services.local.developing import Outcome
+from services.local import develop
+from services.local.develop import Outcome
 from services.local.state import LabState
 
 # People read progress on stderr and tables on stdout; machines read stdout.
@@ -35,7 +35,7 @@ def develop_with_progress(
     with Progress(*columns, console=people) as progress:
         uploads = progress.add_task("uploaded ", total=len(photos), rejected="")
         settled = progress.add_task("developed", total=len(photos), rejected="")
-        for outcome in developing.develop_all(
+        for outcome in develop.develop_all(
             state,
             photos,
             keep_location=keep_location,

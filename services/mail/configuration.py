@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from services.mail.sending import Outbox
+from services.mail.outbox import Outbox
 from services.platform.configuration import variable
 from services.platform.idempotency import IdempotencyStore
 

@@ -10,7 +10,7 @@ from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.local import lab
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.errors import DarkroomError, PermanentError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from services.platform import dead_letter
+from services.platform.aws import dead_letter
 from services.platform.errors import PermanentError
 
 # SQS gives at most this many messages a call.

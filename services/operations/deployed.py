@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.platform import clients
+from services.platform.aws import clients
 from services.platform.errors import ConfigurationError
 
 VARIABLE = "DARKROOM_OUTPUTS"

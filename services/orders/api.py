@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from services.orders.model import Order, OrderStatus, Product, Transition
-from services.platform.http import Access, Answer, Operation, Problem
+from services.platform.functions.http import Access, Answer, Operation, Problem
 from services.platform.validation import END
 
 LINES_MAX = 50

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.payments.gateway import PaymentGateway
+from services.platform.aws.errors import is_outage
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, TransientError
-from services.platform.outages import is_outage
 
 
 class Provider(StrEnum):
-    """`sandbox` is the lab's own: services/local/payment_provider.py."""
+    """`sandbox` is the lab's own: services/local/payment_sandbox.py."""
 
     SANDBOX = "sandbox"
     STRIPE = "stripe"

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from services.platform.http import INVALID_REQUEST, HttpProblem
+from services.platform.functions.http import INVALID_REQUEST, HttpProblem
 from services.platform.validation import FieldError, shown
 
 

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from services.platform.aws.errors import is_outage
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
-from services.platform.outages import is_outage
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -254,7 +254,7 @@ class Database:
         return self._credentials
 
     def _read_secret(self, arn: str) -> Credentials:
-        from services.platform.clients import client
+        from services.platform.aws.clients import client
 
         manager = self.secrets or client("secretsmanager")
         try:

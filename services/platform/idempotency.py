@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.platform.aws.items import from_item, to_attribute, to_item
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
-from services.platform.items import from_item, to_attribute, to_item
 
 
 class State(StrEnum):

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from services.gateway import configuration as http
 from services.platform import manifest as manifests
 from services.platform.errors import ConfigurationError
-from services.worker import health, host, output
+from services.runtime import output
+from services.runtime.exit_codes import ExitCode
+from services.worker import health, supervisor
 from services.worker.configuration import MAX_CONCURRENCY, Configuration
-from services.worker.exit_codes import ExitCode
-from services.worker.http import configuration as http
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
@@ -28,14 +29,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
     try:
         if _serves_http(options.function):
             # Only here: a queue's worker has no use for an HTTP server.
-            from services.worker.http import server
+            from services.gateway import server
 
             return server.run(http.single(options.function, environ), "worker-started")
-        worker = host.assemble(options.function, environ)
+        worker = supervisor.assemble(options.function, environ)
     except ConfigurationError as error:
         output.logger().error("configuration", mistakes=error.mistakes)
         return ExitCode.CONFIGURATION
-    return host.run(worker)
+    return supervisor.run(worker)
 
 
 def _serves_http(folder: Path) -> bool:

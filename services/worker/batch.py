@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.worker.execution import Invocation, Outcome
-from services.worker.runtime_api import MAX_PAYLOAD_BYTES
+from services.runtime.execution import Invocation, Outcome
+from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
 # Room in an event for what surrounds the bodies of its records.
 _RECORD_OVERHEAD_BYTES = 2048

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from services.worker import output
+from services.runtime import output
 from services.worker.batch import Message
-from services.worker.queue import MAX_BATCH_ENTRIES, Queue, QueueAwayError, QueueRefusedError
+from services.worker.sqs import MAX_BATCH_ENTRIES, Queue, QueueAwayError, QueueRefusedError
 
 # Renewed after a third of the lease: two heartbeats may fail before it runs out.
 RENEWALS_PER_LEASE = 3

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.operations import images
+from services.build import images
 from tests.containers import support
 
 HERE = Path(__file__).parent

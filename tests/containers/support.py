@@ -25,11 +25,11 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 import docker
+from services.build.images import Built
 from services.catalog.store import Catalog
 from services.local import provision, topology
+from services.local.aws_session import LocalSession
 from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
-from services.local.session import LocalSession
-from services.operations.images import Built
 from services.platform.manifest import load_all
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from services.build.images import BASE, Built
+from services.build.openapi import placeholder_environment
 from services.local.emulator import REGION
-from services.operations.images import BASE, Built
-from services.operations.openapi import placeholder_environment
 from services.platform.manifest import Reference, Resource
 from tests.containers.support import (
     MANIFESTS,

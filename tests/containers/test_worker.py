@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from services.build.images import Built
+from services.build.openapi import placeholder_environment
 from services.events.images import ImageEvent, ImageEventType, parse_image_event, publish
-from services.operations.images import Built
-from services.operations.openapi import placeholder_environment
-from services.platform import dead_letter
+from services.platform.aws import dead_letter
 from services.platform.idempotency import IdempotencyStore
 from tests.containers.support import (
     MANIFESTS,

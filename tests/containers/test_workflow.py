@@ -16,10 +16,10 @@ import pytest
 from testcontainers.core.container import DockerContainer
 
 from services.accounts.users import Users
-from services.local import payment_provider, provision
-from services.operations.images import Built
+from services.build.images import Built
+from services.local import payment_sandbox, provision
 from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus, Product
-from services.orders.starting import Starter
+from services.orders.start_workflows import Starter
 from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
@@ -160,14 +160,14 @@ def start_provider(
         DockerContainer(built["process-payment"].image)
         .with_kwargs(
             labels=cloud.engine.labels,
-            entrypoint=["python", "-m", "services.local.payment_provider"],
+            entrypoint=["python", "-m", "services.local.payment_sandbox"],
             working_dir="/project",
         )
         .with_command(f"--host 0.0.0.0 --port {PROVIDER_PORT} --book /tmp/book.sqlite")
         .with_envs(
             **{
-                payment_provider.API_KEY: payments.api_key,
-                payment_provider.WEBHOOK_SECRET: payments.webhook_secret,
+                payment_sandbox.API_KEY: payments.api_key,
+                payment_sandbox.WEBHOOK_SECRET: payments.webhook_secret,
             },
             PYTHONPATH="/project",
             PYTHONDONTWRITEBYTECODE="1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.platform.clients import error_code
+from services.platform.aws.clients import error_code
 from tests.infrastructure.ground import Cloud
 
 # Of an instance, not of what was asked for: times, ids, what is in it right now.

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from services.local import emulator as emulators
-from services.local import payment_provider, topology
+from services.local import payment_sandbox, topology
 from services.local import postgres as servers
+from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, aws_environment, free_port
-from services.local.session import LocalSession
 from services.local.state import PROJECT
 from services.local.supervisor import die_with_parent
 from services.operations import products
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Manifest, load_all
-from services.platform.migrations import migrate
+from services.schema.migrate_database import migrate
 from tests.infrastructure.terraform import images
 from tests.support.relay import relayed
 
@@ -221,7 +221,7 @@ def at_work(
         )
         stack.enter_context(
             process(
-                [sys.executable, "-m", "services.worker.http", str(written)],
+                [sys.executable, "-m", "services.gateway", str(written)],
                 aws,
                 ground.folder / "gateway.log",
             )
@@ -249,10 +249,10 @@ def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
 @contextmanager
 def _payment_provider(ground: Ground) -> Iterator[None]:
     (webhook,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
-    command = [sys.executable, "-m", "services.local.payment_provider"]
+    command = [sys.executable, "-m", "services.local.payment_sandbox"]
     command += ["--port", str(ground.provider_port), "--book", str(ground.book)]
     command += ["--webhook-url", ground.api + webhook]
-    keys = {payment_provider.API_KEY: API_KEY, payment_provider.WEBHOOK_SECRET: WEBHOOK_SECRET}
+    keys = {payment_sandbox.API_KEY: API_KEY, payment_sandbox.WEBHOOK_SECRET: WEBHOOK_SECRET}
     with process(command, keys, ground.folder / "payment-provider.log"):
         _await(f"{ground.provider}/health")
         yield

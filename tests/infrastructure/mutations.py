@@ -257,7 +257,7 @@ def fresh(function: str) -> None:
         with suppress(OSError):
             if (
                 _parent(_parent(process.name)) == str(os.getpid())
-                and b"services.worker.environment" in (process / "cmdline").read_bytes()
+                and b"services.runtime.environment" in (process / "cmdline").read_bytes()
                 and (process / "cwd").resolve() == PROJECT / "images" / function
             ):
                 os.kill(int(process.name), signal.SIGKILL)

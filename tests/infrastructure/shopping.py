@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from services.operations.customer.client import Api
+from services.client.api import Api
 from tests.support.photos import jpeg, scene
 
 EMAIL = "anna@darkroom.example"

@@ -19,12 +19,12 @@ import pytest
 import yaml
 from docker.errors import ImageNotFound
 
+from services.cli import deploy
 from services.local import emulator as emulators
+from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
-from services.local.session import LocalSession
 from services.local.state import PROJECT
 from services.local.supervisor import die_with_parent
-from services.operations.deploy import command
 from tests.containers.support import Engine
 from tests.infrastructure import terraform
 
@@ -89,11 +89,11 @@ class Trial:
 STARTER = f"""
 import sys
 from pathlib import Path
-from services import cli
-from {command.__name__.rpartition(".")[0]} import command
+from services.cli import main
+from {deploy.__name__.rpartition(".")[0]} import deploy
 tree = Path(sys.argv[1])
-command.LAB, command.WORK = tree / "terraform" / "lab", tree / "work"
-sys.exit(cli.main(sys.argv[2:]))
+deploy.LAB, deploy.WORK = tree / "terraform" / "lab", tree / "work"
+sys.exit(main.main(sys.argv[2:]))
 """
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from services.local import emulator as emulators
+from services.local.aws_session import LocalSession
 from services.local.provision import Database, Lab, Payments, provision
-from services.local.session import LocalSession
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.description import describe
 from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, Cloud, loaded_topology, manifests

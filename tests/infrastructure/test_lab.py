@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.operations.customer.client import Api
+from services.client.api import Api
 from tests.infrastructure import shopping
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, at_work

@@ -26,10 +26,10 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from services.client.api import Api
 from services.local.emulator import REGION
 from services.local.mailbox import sent_mails
-from services.operations.customer.client import Api
-from services.platform.clients import error_code
+from services.platform.aws.clients import error_code
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Resource

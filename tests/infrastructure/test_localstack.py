@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from testcontainers.core.container import DockerContainer
 
+from services.client.api import Api
 from services.local.emulator import LOOPBACK, free_port
-from services.operations.customer.client import Api
 from tests.containers.support import EDGE_PORT, LOCALSTACK, Engine
 from tests.infrastructure import shopping, terraform
 from tests.infrastructure.conftest import Applied

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from services.operations import images
-from services.operations.customer.client import Api
+from services.build import images
+from services.client.api import Api
 from tests.containers.support import Engine
 from tests.infrastructure import shopping
 from tests.infrastructure.conftest import Applied

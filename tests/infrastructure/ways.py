@@ -21,17 +21,17 @@ from typing import Any
 
 from services.accounts.model import Role
 from services.accounts.users import Users
+from services.client.api import Api
 from services.events import images as image_events
 from services.events.orders import OrderEventType, order_event, publish
 from services.events.schedules import DETAIL_TYPE, SOURCE
-from services.operations.customer.client import Api
 from services.orders.model import Delivery, NewLine, NewOrder, Product
-from services.orders.starting import CUT_OFF_AFTER
+from services.orders.start_workflows import CUT_OFF_AFTER
 from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
 from services.platform.database import Database
-from services.worker.execution import Environment, Function, Outcome
+from services.runtime.execution import Environment, Function, Outcome
 from tests.infrastructure import shopping
 from tests.infrastructure.ground import WEBHOOK_SECRET, Ground, manifests
 from tests.infrastructure.roles import Grant, Roles

@@ -13,8 +13,8 @@ from services.local import emulator as emulators
 from services.local import lab as labs
 from services.local import postgres as servers
 from services.local import topology
+from services.local.aws_session import LocalSession
 from services.local.provision import Lab, provision
-from services.local.session import LocalSession
 from services.local.state import PROJECT, LabState
 from services.platform import manifest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.imaging.model import RejectionReason
-from services.local import developing
+from services.local import develop
 from services.local.state import LabState
 from tests.support.photos import damaged_corpus
 
@@ -18,7 +18,7 @@ def test_no_damaged_input_crashes_or_hangs_the_worker(lab: LabState, tmp_path: P
         (tmp_path / f"{count:04}-{name.replace('/', '_')}").write_bytes(content)
         count += 1
     assert count >= 300
-    outcomes = list(developing.develop_all(lab, developing.find_photos([tmp_path])))
+    outcomes = list(develop.develop_all(lab, develop.find_photos([tmp_path])))
     assert len(outcomes) == count
     for outcome in outcomes:
         told = outcome.document()

@@ -18,14 +18,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from services.build import context
 from services.local import postgres as servers
+from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator, free_port
-from services.local.session import LocalSession
 from services.local.state import PROJECT
-from services.operations import image_context
-from services.platform import manifest, migrations
+from services.platform import manifest
 from services.platform.database import Database
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
+from services.schema import migrate_database
 from tests.support.postgres import FreshDatabase, fresh_database, superuser
 
 
@@ -374,8 +375,8 @@ def test_of_two_that_block_each_other_one_is_to_try_again(
 
 _MIGRATE = """
 import sys
-from services.operations import image_context
-from services.platform import manifest, migrations
+from services.platform import manifest
+from services.schema import migrate_database
 from services.platform.database import Database, DatabaseConfiguration
 import boto3
 url, arn, endpoint = sys.argv[1:]
@@ -390,7 +391,7 @@ database = Database(
     ),
 )
 sys.stdin.readline()
-print(" ".join(migrations.migrate(database)))
+print(" ".join(migrate_database.migrate(database)))
 """
 
 
@@ -411,7 +412,7 @@ def test_two_migrations_at_once_apply_everything_once(fresh: FreshDatabase) -> N
         process.stdin.flush()
     applied = [process.communicate(timeout=60)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    status = migrations.status(fresh.database())
+    status = migrate_database.status(fresh.database())
     assert status.revision == status.head
     assert status.pending == ()
     # One did it all, the others found nothing left.
@@ -421,24 +422,24 @@ def test_two_migrations_at_once_apply_everything_once(fresh: FreshDatabase) -> N
 
 def test_migrations_are_applied_up_to_the_one_that_is_asked_for(fresh: FreshDatabase) -> None:
     database = fresh.database()
-    before = migrations.status(database)
+    before = migrate_database.status(database)
     assert before.revision is None
     assert before.pending[0] == "0001"
-    assert migrations.migrate(database, "0001") == ["0001"]
-    assert migrations.status(database).pending == before.pending[1:]
-    assert migrations.migrate(database) == list(before.pending[1:])
-    assert migrations.migrate(database) == []
-    assert migrations.migrate(database, "0001") == []  # there is no way back
+    assert migrate_database.migrate(database, "0001") == ["0001"]
+    assert migrate_database.status(database).pending == before.pending[1:]
+    assert migrate_database.migrate(database) == list(before.pending[1:])
+    assert migrate_database.migrate(database) == []
+    assert migrate_database.migrate(database, "0001") == []  # there is no way back
 
 
 def test_unknown_revisions_are_refused(fresh: FreshDatabase) -> None:
     database = fresh.database()
     with pytest.raises(ConfigurationError, match="got 9999"):
-        migrations.migrate(database, "9999")
-    migrations.migrate(database)
+        migrate_database.migrate(database, "9999")
+    migrate_database.migrate(database)
     with database.transaction() as cursor:
         cursor.execute("UPDATE alembic_version SET version_num = '9999'")
-    for look in (migrations.migrate, migrations.status):
+    for look in (migrate_database.migrate, migrate_database.status):
         with pytest.raises(ConfigurationError, match="is this release the newest"):
             look(database)
 
@@ -455,11 +456,11 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
             f"from alembic import op\nrevision, down_revision = {revision!r}, {before!r}\n"
             f"def upgrade():\n    op.execute({sql!r})\n"
         )
-    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    monkeypatch.setattr(migrate_database, "FOLDER", tmp_path)
     database = fresh.database()
     with pytest.raises(Exception, match="division by zero"):
-        migrations.migrate(database)
-    assert migrations.status(database).revision == "0001"
+        migrate_database.migrate(database)
+    assert migrate_database.status(database).revision == "0001"
     with database.transaction() as cursor:
         cursor.execute("SELECT to_regclass('one') IS NULL, to_regclass('two') IS NULL")
         assert cursor.fetchone() == (False, True)
@@ -469,31 +470,31 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
 def test_a_migration_waits_for_another_for_a_while(
     fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "LOCK_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(migrate_database, "LOCK_WAIT_SECONDS", 0.3)
     other = fresh.database().connect()
     with other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [migrations.LOCK])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [migrate_database.LOCK])
     with pytest.raises(TransientError, match="another migration"):
-        migrations.migrate(fresh.database())
+        migrate_database.migrate(fresh.database())
     other.close()
-    assert migrations.migrate(fresh.database())
+    assert migrate_database.migrate(fresh.database())
 
 
 def test_a_database_that_is_away_can_be_migrated_later(
     fresh: FreshDatabase, server: list[servers.Postgres]
 ) -> None:
     servers.stop(server[0])
-    for look in (migrations.migrate, migrations.status):
+    for look in (migrate_database.migrate, migrate_database.status):
         with pytest.raises(TransientError):
             look(fresh.database())
     start(server)
-    assert migrations.migrate(fresh.database())
+    assert migrate_database.migrate(fresh.database())
 
 
 def test_the_functions_image_has_every_revision(fresh: FreshDatabase, tmp_path: Path) -> None:
     function = manifest.load(PROJECT / "images" / "migrate-database")
-    task = image_context.stage(PROJECT, function, tmp_path / "context").folder / "task"
-    code = "import services.platform.migrations as m; print(m.FOLDER)\n" + _MIGRATE
+    task = context.stage(PROJECT, function, tmp_path / "context").folder / "task"
+    code = "import services.schema.migrate_database as m; print(m.FOLDER)\n" + _MIGRATE
     done = subprocess.run(
         [sys.executable, "-c", code, fresh.url, fresh.secret_arn, fresh.session.endpoint],
         cwd=task,
@@ -506,8 +507,8 @@ def test_the_functions_image_has_every_revision(fresh: FreshDatabase, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     folder, applied = done.stdout.splitlines()
-    assert folder == str(task / "services" / "platform" / "migrations")
-    assert applied.split()[-1] == migrations.status(fresh.database()).head
+    assert folder == str(task / "services" / "schema")
+    assert applied.split()[-1] == migrate_database.status(fresh.database()).head
 
 
 # -- the server itself

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from services.catalog.store import Catalog
-from services.local import developing
+from services.local import develop
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles, LabState, alive
@@ -78,7 +78,7 @@ def test_workers_killed_every_two_seconds_lose_and_double_nothing(
     killer = Killer(LabFiles(tmp_path / "lab"))
     killer.start()
     try:
-        outcomes = list(developing.develop_all(faulty_lab, developing.find_photos([photos])))
+        outcomes = list(develop.develop_all(faulty_lab, develop.find_photos([photos])))
         mails = wait_for_quiet(faulty_lab)
     finally:
         killer.ended.set()
@@ -89,7 +89,7 @@ def test_workers_killed_every_two_seconds_lose_and_double_nothing(
     ids = [outcome.record.image_id for outcome in outcomes if outcome.record]
     assert len(set(ids)) == PHOTOS
     catalog = Catalog(faulty_lab.session.client("dynamodb"), faulty_lab.tables["images"])
-    assert {r.image_id for r in catalog.images(developing.OWNER, ids)} == set(ids)
+    assert {r.image_id for r in catalog.images(develop.OWNER, ids)} == set(ids)
     assert Counter(Counter(mails).values()) == {1: PHOTOS}, "one e-mail for each event"
 
 

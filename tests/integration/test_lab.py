@@ -17,13 +17,13 @@ from PIL import Image
 
 from services.local import emulator
 from services.local import lab as labs
-from services.local.contact_sheet import Sheet, write_html, write_png
-from services.local.developing import Outcome
+from services.local.demo.contact_sheet import Sheet, write_html, write_png
+from services.local.develop import Outcome
 from services.local.mailbox import sent_mails
 from services.local.state import PROJECT, LabFiles, LabState, LabStatus, alive
 from services.platform.errors import PermanentError
 
-COMMAND = [sys.executable, "-m", "services.cli"]
+COMMAND = [sys.executable, "-m", "services.cli.main"]
 
 
 def darkroom(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -146,11 +146,11 @@ class TestDevelop:
 
 
 def test_each_photo_is_one_mail_with_its_thumbnail(lab: LabState, photos: Path) -> None:
-    from services.local import developing
+    from services.local import develop
 
     before = len(sent_mails(Path(lab.mail_folder)))
     (photos / "bad.jpg").write_text("no photo")
-    outcomes = list(developing.develop_all(lab, developing.find_photos([photos])))
+    outcomes = list(develop.develop_all(lab, develop.find_photos([photos])))
     assert len(outcomes) == 3
     give_up_at = time.monotonic() + 20
     while len(sent_mails(Path(lab.mail_folder))) - before < 3 and time.monotonic() < give_up_at:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from services.events.images import ImageEvent, ImageEventType, publish
-from services.mail.notify import ImageMailer
-from services.mail.sending import DeliveryUnknownError, Outbox
+from services.mail.outbox import DeliveryUnknownError, Outbox
+from services.mail.send_image_email import ImageMailer
 from services.platform.errors import PermanentError, TransientError
+from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
-from services.platform.queue import Message
 from tests.integration.conftest import Provisioned
 
 SENDER = "Darkroom <photos@darkroom.example>"

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from services.catalog import processing
+from services.catalog import process_image
 from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, ImageStatus, image_id
-from services.catalog.processing import PhotoProcessor
+from services.catalog.process_image import PhotoProcessor
 from services.catalog.store import Catalog, ChangedMeanwhileError
 from services.events.images import ImageEvent, ImageEventType, parse_image_event
 from services.imaging.model import Limits, OutputFormat, Recipe, RenditionSpec
+from services.platform.functions.sqs import Message
 from services.platform.manifest import Reference, Resource
-from services.platform.queue import Message
 from tests.integration.conftest import Provisioned
 
 OWNER = "ann"
@@ -347,14 +347,14 @@ def test_a_photo_that_ends_the_process_again_and_again_is_rejected(
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(processing, "develop", dies)
-        for _ in range(processing.ATTEMPTS_BEFORE_REJECTION):
+        patched.setattr(process_image, "develop", dies)
+        for _ in range(process_image.ATTEMPTS_BEFORE_REJECTION):
             with pytest.raises(Crash):
                 bench.handle(body)
         bench.handle(body)
     record = bench.catalog.image(OWNER, image_id(RED))
     assert record is not None
-    assert (record.status, record.reason) == (ImageStatus.REJECTED, processing.FAILED_REPEATEDLY)
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, process_image.FAILED_REPEATEDLY)
 
 
 def test_errors_that_the_process_outlives_do_not_count_against_the_photo(
@@ -366,8 +366,8 @@ def test_errors_that_the_process_outlives_do_not_count_against_the_photo(
         raise ConnectionError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(processing, "develop", fails)
-        for _ in range(processing.ATTEMPTS_BEFORE_REJECTION + 2):
+        patched.setattr(process_image, "develop", fails)
+        for _ in range(process_image.ATTEMPTS_BEFORE_REJECTION + 2):
             with pytest.raises(ConnectionError):
                 bench.handle(body)
     bench.handle(body)
@@ -449,7 +449,7 @@ def test_an_image_that_a_dead_worker_had_yet_to_let_go_is_not_forgotten(
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(processing, "develop", dies)
+        patched.setattr(process_image, "develop", dies)
         with pytest.raises(Crash):
             bench.handle(blue)
     bench.handle(bench.upload(key, green), blue)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
-from services.local.session import LocalSession
 from services.platform.errors import PermanentError, TransientError
-from services.platform.task import Task, workflow_task
+from services.platform.functions.task import Task, workflow_task
 from tests.support.at_once import at_once
 
 Work = Callable[[Mapping[str, Any], Task], Any]

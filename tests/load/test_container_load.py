@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from services.operations import images
-from services.operations.images import ImageError
-from services.operations.load.containers import RUN_LABEL
+from services.build import images
+from services.build.images import ImageError
+from services.load_test.containers import RUN_LABEL
 from services.platform.manifest import load_all
 
 pytestmark = pytest.mark.containers
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "services.cli", "load-test"]
+COMMAND = [sys.executable, "-m", "services.cli.main", "load-test"]
 
 
 @pytest.fixture(autouse=True)

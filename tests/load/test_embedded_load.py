@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services import cli
+from services.cli import load_test, main
 from services.local.emulator import ACCESS_KEY_ID
-from services.operations.load import command
 
 PHOTOS = 30
 
@@ -32,8 +31,8 @@ def test_a_run_with_faults_balances(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "FOLDER", tmp_path / "load")
-    code = cli.main(
+    monkeypatch.setattr(load_test, "FOLDER", tmp_path / "load")
+    code = main.main(
         ["load-test", "--embedded", "--faults", "--photos", str(photos), "--count", str(PHOTOS),
          "--rate", "3", "--workers", "2"]
     )  # fmt: skip

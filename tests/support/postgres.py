@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg2
 
+from services.local.aws_session import LocalSession
 from services.local.postgres import Postgres
-from services.local.session import LocalSession
 from services.platform.database import Database, DatabaseConfiguration
 
 

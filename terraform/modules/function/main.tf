@@ -15,7 +15,7 @@ locals {
   # Of a route or of the authorizer; a queue's is its mapping's.
   reserved = var.reserved_concurrency_enabled ? try(local.trigger.http.maximum_concurrency, local.trigger.authorizer.maximum_concurrency, null) : null
 
-  # Every function answers it at once and does nothing else (services/platform/queue.py).
+  # Every function answers it at once and does nothing else (services/platform/functions/sqs.py).
   warm_up = jsonencode({ warmer = true })
   # The alias stays where it is, and the newest version is tried.
   canary = var.live_version != null && var.canary_weight > 0

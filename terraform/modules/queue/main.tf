@@ -1,4 +1,4 @@
-# A function's queue and its dead letter queue. What it makes is what services/local/provision.py
+# A function's queue and its dead letter queue. What it makes is what services/local/provision/__init__.py
 # makes for a lab on one machine; a test compares the two.
 
 data "aws_region" "current" {}

@@ -14,12 +14,14 @@ import pytest
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.local import topology
+from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
 from services.local.postgres import Postgres
 from services.local.provision import Database, Lab, provision
-from services.local.session import LocalSession
 from services.local.state import PROJECT
-from services.platform import clients, manifest, migrations
+from services.platform import manifest
+from services.platform.aws import clients
+from services.schema import migrate_database
 from tests.support.postgres import FreshDatabase, fresh_database
 
 
@@ -40,7 +42,7 @@ def clock() -> Clock:
 def fresh(postgres: Postgres, cloud: Emulator) -> FreshDatabase:
     """A database with the lab's schema."""
     made = fresh_database(postgres, LocalSession(cloud.endpoint))
-    migrations.migrate(made.database())
+    migrate_database.migrate(made.database())
     return made
 
 

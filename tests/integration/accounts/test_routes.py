@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from services.accounts import attempts as limits
 from services.accounts import passwords
+from services.accounts import rate_limit as limits
 from services.accounts.model import Role
 from services.accounts.roles import change_role
 from services.accounts.users import Users
 from services.local.emulator import free_port
 from services.local.state import PROJECT
 from services.platform import cursor, manifest
-from services.platform.clients import client
+from services.platform.aws.clients import client
 from tests.integration.accounts.conftest import Answered, Api, Context
 
 PASSWORD = "correct horse battery"

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from services.accounts import attempts as limits
+from services.accounts import rate_limit as limits
 from services.accounts import sessions as times
-from services.accounts.attempts import Attempts, TooManyAttemptsError
 from services.accounts.model import Role, User
+from services.accounts.rate_limit import Attempts, TooManyAttemptsError
 from services.accounts.roles import change_role
 from services.accounts.sessions import Expired, Session, SessionStore
 from services.accounts.users import Users

@@ -13,8 +13,8 @@ from services.accounts.model import Role
 from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
+from services.client.api import Api
 from services.local.state import LabState
-from services.operations.customer.client import Api
 from tests.support.photos import jpeg
 
 PASSWORD = "correct horse battery staple"

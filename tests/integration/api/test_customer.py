@@ -11,9 +11,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from services.client.api import Api, ApiProblem
 from services.local.mailbox import sent_mails
 from services.local.state import LabState
-from services.operations.customer.client import Api, ApiProblem
 from services.platform.manifest import load
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
 from tests.support.photos import jpeg, scene

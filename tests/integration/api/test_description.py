@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from services.accounts.model import Role
+from services.build import openapi
 from services.local.state import LabState
-from services.operations import openapi
 from tests.integration.api.conftest import Customer, forget_attempts
 
 EXAMPLES = 40  # an operation

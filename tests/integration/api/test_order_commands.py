@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli import main
+from services.cli.main import main
+from services.client import tokens
 from services.local.state import LabState
-from services.operations.customer import session
 from services.orders.store import Orders
 from tests.integration.api.conftest import Customer
 from tests.support.photos import jpeg, scene
@@ -72,7 +72,7 @@ def terminal(
 ) -> Terminal:
     customer, image_id = photographer
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    session.keep(customer.api.url, customer.api.token, session.default_file())
+    tokens.keep(customer.api.url, customer.api.token, tokens.default_file())
     return Terminal(customer.api.url, image_id, capsys)
 
 
@@ -248,9 +248,7 @@ def forgetful(terminal: Terminal) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Way) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        session.keep(
-            url, session.token(terminal.api, session.default_file()), session.default_file()
-        )
+        tokens.keep(url, tokens.token(terminal.api, tokens.default_file()), tokens.default_file())
         yield url
         server.shutdown()
     assert lost, "no answer was lost"
@@ -270,7 +268,7 @@ def test_an_order_whose_answer_was_lost_is_made_once(terminal: Terminal, forgetf
 
 
 def test_without_a_session(terminal: Terminal) -> None:
-    session.keep(terminal.api, None, session.default_file())
+    tokens.keep(terminal.api, None, tokens.default_file())
     code, said = terminal.refused("orders", "list")
     assert (code, "Unauthorized" in said) == (USAGE, True)
     code, out, _ = terminal.run("products", "list")

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import schemathesis
 
+from services.build import openapi
+from services.client.api import Api, ApiProblem
 from services.local.state import LabState
-from services.operations import openapi
-from services.operations.customer.client import Api, ApiProblem
 from services.orders.model import TOTAL_MINOR_MAX, Product
 from services.orders.store import Orders
 from tests.integration.api.conftest import Customer

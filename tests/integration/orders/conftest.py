@@ -14,9 +14,9 @@ import pytest
 
 from services.accounts.users import Users
 from services.events.orders import OrderEvent, parse_order_event
+from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
 from services.local.postgres import Postgres
-from services.local.session import LocalSession
 from services.orders.model import (
     Delivery,
     NewLine,
@@ -28,9 +28,9 @@ from services.orders.model import (
 )
 from services.orders.store import Orders
 from services.payments.charging import Charging
-from services.platform import migrations
 from services.platform.database import Database
 from services.platform.idempotency import IdempotencyStore
+from services.schema import migrate_database
 from tests.support.exactly_once import Provider
 from tests.support.postgres import FreshDatabase, fresh_database
 
@@ -129,7 +129,7 @@ class Desk:
 def desk(postgres: Postgres, cloud: Emulator) -> Desk:
     fresh = fresh_database(postgres, LocalSession(cloud.endpoint))
     database = fresh.database()
-    migrations.migrate(database)
+    migrate_database.migrate(database)
     database.close()
     return Desk(fresh)
 

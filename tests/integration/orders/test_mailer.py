@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from services.events.orders import OrderEventType, order_event, publish
-from services.mail.orders import OrderMailer
-from services.mail.sending import Outbox
+from services.mail.order_emails import OrderMailer
+from services.mail.outbox import Outbox
 from services.orders.model import Order, OrderStatus
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
+from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
-from services.platform.queue import Message
 from tests.integration.orders.conftest import Desk, Town
 from tests.support.at_once import at_once
 

@@ -16,8 +16,10 @@ from PIL import Image
 from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendition, image_id
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType
+from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
-from services.local.session import LocalSession
+from services.orders.fulfill_order import CannotPrint, FulfillOrder, OriginalGone
+from services.orders.loading import OrderEnded
 from services.orders.model import (
     IllegalTransition,
     NewLine,
@@ -27,14 +29,12 @@ from services.orders.model import (
     Orientation,
     Product,
 )
-from services.orders.steps.fulfill_order import CannotPrint, FulfillOrder, OriginalGone
-from services.orders.steps.given import OrderEnded
-from services.orders.steps.printer import JOB_SHEET, names, order_prefix
-from services.orders.steps.validate_order import ValidateOrder
+from services.orders.printer import JOB_SHEET, names, order_prefix
 from services.orders.store import Orders
+from services.orders.validate_order import ValidateOrder
 from services.platform.errors import TransientError
-from services.platform.queue import Message
-from services.platform.task import Task
+from services.platform.functions.sqs import Message
+from services.platform.functions.task import Task
 from tests.integration.orders.conftest import PRICE_MINOR, WAYS, Desk, Town
 from tests.support.photos import jpeg, scene
 

@@ -19,12 +19,12 @@ from botocore.exceptions import EndpointConnectionError
 from services.events.orders import OrderEventType
 from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders import api
+from services.orders.create_order import Cancellation, Counter, Shop
 from services.orders.model import OrderStatus
-from services.orders.shop import Cancellation, Counter, Shop
-from services.orders.starting import CUT_OFF_AFTER, Starter, StartOrders
+from services.orders.start_workflows import CUT_OFF_AFTER, Starter, StartOrders
 from services.orders.store import Orders
-from services.platform.http import Caller, HttpProblem, Request
-from services.platform.queue import Message
+from services.platform.functions.http import Caller, HttpProblem, Request
+from services.platform.functions.sqs import Message
 from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk, Town
 from tests.support.at_once import at_once
 

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from services.events.orders import OrderEvent, OrderEventType, order_event, publish
+from services.orders.check_inventory import CheckInventory
+from services.orders.fail_order import FailOrder
+from services.orders.loading import OrderEnded
 from services.orders.model import (
     IllegalTransition,
     Order,
@@ -22,20 +25,17 @@ from services.orders.model import (
     OrderUnderWay,
     OutOfStock,
 )
-from services.orders.steps.check_inventory import CheckInventory
-from services.orders.steps.fail_order import FailOrder
-from services.orders.steps.given import OrderEnded
-from services.orders.steps.printer import JOB_SHEET, names, order_prefix
-from services.orders.steps.process_payment import ProcessPayment
-from services.orders.steps.record_payment import RecordPayment, WrongAmount
-from services.orders.steps.release_stock import ReleaseStock
-from services.orders.steps.ship_order import ShipOrder
-from services.orders.steps.tell_customer import TellCustomer
+from services.orders.notify_customer import TellCustomer
+from services.orders.printer import JOB_SHEET, names, order_prefix
+from services.orders.process_payment import ProcessPayment
+from services.orders.record_payment import RecordPayment, WrongAmount
+from services.orders.release_stock import ReleaseStock
+from services.orders.ship_order import ShipOrder
 from services.orders.store import Orders
 from services.payments.model import Charge, PaymentDeclined
 from services.platform.errors import PermanentError, TransientError
-from services.platform.queue import Message
-from services.platform.task import Task
+from services.platform.functions.sqs import Message
+from services.platform.functions.task import Task
 from tests.integration.orders.conftest import PRICE_MINOR, WAYS, Desk, Town
 from tests.support.at_once import at_once
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from services.local import emulator as emulators
-from services.local import payment_provider, topology
-from services.local.payment_provider import PaymentProvider
+from services.local import payment_sandbox, topology
+from services.local.aws_session import LocalSession
+from services.local.payment_sandbox import PaymentProvider
 from services.local.provision import Payments, provision
-from services.local.session import LocalSession
 from services.local.state import PROJECT
 from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.stripe_gateway import StripeGateway
@@ -63,7 +63,7 @@ def sandbox(
     tmp_path_factory: pytest.TempPathFactory, inbox_server: tuple[Served, Inbox]
 ) -> Iterator[PaymentProvider]:
     """One sandbox for all tests, which tell their orders apart."""
-    with payment_provider.running(
+    with payment_sandbox.running(
         tmp_path_factory.mktemp("sandbox"),
         api_key=SANDBOX_KEY,
         webhook_secret=WEBHOOK_SECRET,

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from services.local.payment_provider import Method, PaymentProvider
+from services.local.payment_sandbox import Method, PaymentProvider
 from services.payments.charging import Charging
 from services.payments.gateway import PaymentGateway
 from services.payments.model import Charge, PaymentDeclined, PaymentVoided

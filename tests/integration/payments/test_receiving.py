@@ -19,11 +19,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from services.events.orders import OrderEvent, parse_order_event
 from services.local.emulator import aws_environment
-from services.local.payment_provider import Method, PaymentProvider
+from services.local.payment_sandbox import Method, PaymentProvider
 from services.local.state import PROJECT
 from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.webhooks import TOLERANCE_SECONDS, sign
-from services.platform import clients, manifest
+from services.platform import manifest
+from services.platform.aws import clients
 from tests.integration.conftest import Provisioned
 from tests.integration.payments.conftest import SANDBOX_KEY, WEBHOOK_SECRET, Inbox
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from services.local import payment_provider
+from services.local import payment_sandbox
 from services.local.emulator import free_port
-from services.local.payment_provider import Method, PaymentProvider
+from services.local.payment_sandbox import Method, PaymentProvider
 from services.payments.configuration import Provider
 from services.payments.model import Charge, PaymentDeclined, PaymentVoided
 from services.payments.sandbox_gateway import SandboxGateway
@@ -201,7 +201,7 @@ def test_many_confirmations_at_once_are_one_charge(
 
 def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
     def begin(port: int) -> PaymentProvider:
-        return payment_provider.start(
+        return payment_sandbox.start(
             port,
             tmp_path / "book",
             tmp_path / "log",
@@ -223,7 +223,7 @@ def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
         books: list[dict[str, Any]] = provider.payments()
         assert [one["status"] for one in books] == ["charged"]
     finally:
-        payment_provider.stop(provider)
+        payment_sandbox.stop(provider)
     log = (tmp_path / "log").read_text()
     assert SANDBOX_KEY not in log
     assert WEBHOOK_SECRET not in log

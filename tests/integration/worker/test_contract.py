@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from services.worker.execution import Environment, Function, Outcome
+from services.runtime.execution import Environment, Function, Outcome
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import ROOT, Queues, eventually, write_function
 

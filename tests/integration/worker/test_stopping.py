@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from services.worker.exit_codes import ExitCode
+from services.runtime.exit_codes import ExitCode
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import Queues, eventually
 

@@ -15,10 +15,10 @@ from unittest.mock import patch
 import psutil
 import pytest
 
+from services.client.api import Api
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles, LabState
-from services.operations.customer.client import Api
 from services.orders.model import Product, StockLevel
 from services.orders.store import Orders
 from tests.support.photos import jpeg, scene

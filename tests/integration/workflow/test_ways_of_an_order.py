@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from services.client.api import Api, ApiProblem
 from services.events.orders import OrderEvent, OrderEventType, order_event, publish
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles
-from services.operations.customer.client import Api, ApiProblem
 from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus
-from services.orders.starting import CUT_OFF_AFTER
+from services.orders.start_workflows import CUT_OFF_AFTER
 from services.orders.store import Orders
 from services.platform.errors import TransientError
 from tests.integration.workflow.conftest import (

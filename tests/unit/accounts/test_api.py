@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.accounts import api, authorizer, passwords
-from services.accounts.authorizer import Authorizer
+from services.accounts import api, authorize_request, passwords
+from services.accounts.authorize_request import Authorizer
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, Role
 from services.accounts.sessions import SessionStore
 from services.platform.errors import PermanentError
-from services.platform.http import SessionState
+from services.platform.functions.http import SessionState
 from services.platform.validation import InvalidInputError, convert
 
 GOOD: dict[str, Any] = {
@@ -181,4 +181,6 @@ def test_a_warmer_is_answered() -> None:
 
 
 def test_the_authorizer_speaks_of_sessions_as_the_wrapper_does() -> None:
-    assert {state.value for state in authorizer.SessionState} == {s.value for s in SessionState}
+    assert {state.value for state in authorize_request.SessionState} == {
+        s.value for s in SessionState
+    }

@@ -14,7 +14,7 @@ import pytest
 
 from services.events.orders import OrderEvent, OrderEventType, order_event
 from services.mail.letter import EVENT_ID_HEADER
-from services.mail.orders import compose
+from services.mail.order_emails import compose
 from services.orders.model import (
     Delivery,
     Line,

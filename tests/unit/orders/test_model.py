@@ -18,7 +18,7 @@ from services.orders.model import (
     UnknownProducts,
 )
 from services.platform.errors import PermanentError
-from services.platform.task import error_name
+from services.platform.functions.task import error_name
 
 S = OrderStatus
 # Row: from; the statuses that may follow. Whatever is not named is illegal.

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from services.orders import model
+from services.orders import loading, model
 from services.orders.model import OrderStatus
-from services.orders.steps import given
 from services.payments.model import PaymentDeclined
 from services.platform.errors import PermanentError
+from services.platform.functions.task import RETRIES_EXHAUSTED, error_name
 from services.platform.manifest import Manifest, Resource, load, load_all
-from services.platform.task import RETRIES_EXHAUSTED, error_name
 
 ROOT = Path(__file__).parents[3]
 MACHINE: dict[str, Any] = json.loads(
@@ -202,12 +201,8 @@ def test_what_went_wrong_is_told_to_the_last_resort() -> None:
 
 def raised_by(function: Manifest) -> set[str]:
     """The classes that the step of a function names in its `raise` statements."""
-    modules = re.findall(
-        r"from (services\.orders\.steps\.\w+) import",
-        (function.folder / "handler.py").read_text(encoding="utf-8"),
-    )
-    (step,) = modules
-    tree = ast.parse((ROOT / (step.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
+    module = ROOT / "services" / "orders" / f"{function.name.replace('-', '_')}.py"
+    tree = ast.parse(module.read_text(encoding="utf-8"))
     raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
     caught = [
         node.type
@@ -232,7 +227,7 @@ def test_the_machine_calls_errors_as_the_code_does() -> None:
         model.OrderRejected("why"),
         model.OutOfStock("order", {"print": (2, 1)}),
         PaymentDeclined("card_declined"),
-        given.OrderEnded("ended"),
+        loading.OrderEnded("ended"),
     ]
     assert [error_name(error) for error in samples] == [
         "OrderRejected", "OutOfStock", "PaymentDeclined", "OrderEnded",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.local.payment_provider import Bank, Book, Method, Notices, Status
+from services.local.payment_sandbox import Bank, Book, Method, Notices, Status
 
 SECRET = "whsec_of_the_lab"
 WANTED = {

@@ -11,8 +11,8 @@ import pytest
 
 from services.local.provision import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
 from services.payments.configuration import PaymentsConfiguration
+from services.payments.factory import ChargingConfiguration
 from services.payments.webhooks import TOLERANCE_SECONDS
-from services.payments.wiring import ChargingConfiguration
 from services.platform import manifest
 from services.platform.configuration import read
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.platform import cursor
-from services.platform.http import HttpProblem
+from services.platform.functions.http import HttpProblem
 
 ID = str(uuid.UUID(int=7))
 

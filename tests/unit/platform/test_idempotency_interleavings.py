@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from services.platform.aws.items import to_item
 from services.platform.errors import TransientError
 from services.platform.idempotency import (
     Claim,
@@ -33,7 +34,6 @@ from services.platform.idempotency import (
     PayloadMismatchError,
     State,
 )
-from services.platform.items import to_item
 from tests.support.exactly_once import (
     KEEP_SECONDS,
     LEASE_SECONDS,

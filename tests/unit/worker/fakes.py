@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.worker.batch import Failure, Message, message
-from services.worker.queue import Entries
+from services.worker.sqs import Entries
 
 
 class Clock:
@@ -31,7 +31,7 @@ def received(identifier: str, receive_count: int = 1, receipt: str = "") -> Mess
 
 
 class FakeQueue:
-    """Stands in for services.worker.queue.Queue. `script[operation]` holds, for the next calls of
+    """Stands in for services.worker.sqs.Queue. `script[operation]` holds, for the next calls of
     that operation, an exception to raise or Entries to answer; then all goes well."""
 
     def __init__(

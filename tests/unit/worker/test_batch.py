@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.runtime.execution import Invocation, Outcome
+from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 from services.worker import batch
-from services.worker.execution import Invocation, Outcome
-from services.worker.runtime_api import MAX_PAYLOAD_BYTES
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:photos"
 IDS = ("m1", "m2", "m3")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from services.platform.errors import ConfigurationError
+from services.runtime.exit_codes import ExitCode
 from services.worker.__main__ import main
 from services.worker.configuration import queue_address
-from services.worker.exit_codes import ExitCode
-from services.worker.host import assemble
+from services.worker.supervisor import assemble
 
 URL = "http://127.0.0.1:4566/000000000000/photos"
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from services.platform.manifest import QueueTrigger
-from services.worker.lane import gather
 from services.worker.leases import Leases
-from services.worker.queue import Queue, QueueAwayError
+from services.worker.poller import gather
+from services.worker.sqs import Queue, QueueAwayError
 from tests.unit.worker.fakes import Clock, FakeQueue, received
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from services.worker.leases import Leases
-from services.worker.queue import Entries, Queue, QueueAwayError
+from services.worker.sqs import Entries, Queue, QueueAwayError
 from tests.unit.worker.fakes import Clock, FakeQueue, received
 
 

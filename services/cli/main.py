@@ -1,0 +1,367 @@
+"""The `darkroom` command.
+
+Exit codes: 0 done; 1 the lab failed; 2 wrong usage; 3 some photos were rejected; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from services.cli import customer, deploy, load_test, orders
+from services.local import develop, lab
+from services.local.demo import run as demo
+from services.local.state import DEFAULT_ROOT, LabFiles, LabState, alive
+from services.local.terminal import (
+    develop_with_progress,
+    page,
+    people,
+    show_outcomes,
+    shown_path,
+)
+from services.operations import database, dead_letters, deployed
+from services.operations.dead_letters import DeadLetter, Queues
+from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
+from services.schema import migrate_database
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    SOME_REJECTED = 3
+    INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; the exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], ExitCode] = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        people.print("interrupted")
+        return ExitCode.INTERRUPTED
+    except ConfigurationError as error:
+        _complain(error)
+        return ExitCode.FAILED
+    except PermanentError as error:
+        _complain(error)
+        return ExitCode.USAGE
+    except (DarkroomError, BotoCoreError, ClientError) as error:
+        _complain(error)
+        return ExitCode.FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="darkroom", description="A serverless photo lab.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start an embedded lab: emulator, mailbox and workers")
+    up.add_argument("--port", type=_port, help="port of the emulator (default: a free one)")
+    up.add_argument("--api-port", type=_port, help="port of the HTTP API (default: a free one)")
+    up.add_argument(
+        "--workers", type=_positive, default=1, help="worker processes a function (default: 1)"
+    )
+    up.add_argument(
+        "--concurrency",
+        type=_positive,
+        help="execution environments a worker process (default: one a core)",
+    )
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="stop the embedded lab")
+    down.set_defaults(run=_down)
+
+    status = commands.add_parser("status", help="what runs, and how full the queues are")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    status.set_defaults(run=_status)
+
+    develop = commands.add_parser(
+        "develop",
+        help="put photos through the lab",
+        description="Uploads photos to the running lab, or starts one for the occasion. "
+        "Exit code 0: all developed; 3: some were rejected; 1: the lab failed; 2: wrong usage.",
+    )
+    develop.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+    develop.add_argument("--out", type=Path, metavar="DIR", help="download the renditions to DIR")
+    develop.add_argument("--json", action="store_true", help="print one JSON array on stdout")
+    develop.add_argument(
+        "--keep-location", action="store_true", help="keep GPS positions in the catalogue"
+    )
+    develop.set_defaults(run=_develop)
+
+    show = commands.add_parser(
+        "demo", help="develop sample photos (or a folder of yours) and show everything"
+    )
+    show.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    show.set_defaults(run=_demo)
+
+    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
+    migrate.add_argument("--status", action="store_true", help="only tell where it is")
+    migrate.add_argument("--json", action="store_true", help="print one JSON object")
+    migrate.set_defaults(run=_migrate)
+
+    for part in (customer, orders):
+        part.add(commands, lambda well: ExitCode.DONE if well else ExitCode.SOME_REJECTED)
+    _add_dead_letters(commands)
+    for tool in (load_test, deploy):
+        tool.add(commands, lambda well: ExitCode.DONE if well else ExitCode.FAILED)
+    return parser
+
+
+def _add_dead_letters(commands: Any) -> None:
+    letters = commands.add_parser("dead-letters", help="look into, replay or discard what failed")
+    actions = letters.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="every dead letter, with its reason")
+    listing.add_argument("--function", help="only this function's")
+    listing.set_defaults(run=_list_letters)
+    showing = actions.add_parser("show", help="one dead letter, whole")
+    showing.add_argument("id", help="the message id, or the beginning of it")
+    showing.set_defaults(run=_show_letter, function=None)
+    for name, act, text in (
+        ("replay", dead_letters.replay, "send dead letters back to their own queues"),
+        ("discard", dead_letters.discard, "delete dead letters for good"),
+    ):
+        action = actions.add_parser(name, help=text)
+        chosen = action.add_mutually_exclusive_group(required=True)
+        chosen.add_argument("ids", nargs="*", default=[], metavar="ID", help="message ids")
+        chosen.add_argument("--all", action="store_true", help="all of them")
+        action.add_argument("--function", help="only this function's")
+        action.set_defaults(run=_take_letters, act=act, done=name)
+    for parser in (listing, showing, *(actions.choices[n] for n in ("replay", "discard"))):
+        parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+        parser.add_argument(
+            "--outputs",
+            type=Path,
+            default=os.environ.get(deployed.VARIABLE),
+            metavar="FILE",
+            help="of a lab on AWS: what `terraform output -json` printed "
+            f"(default: {deployed.VARIABLE}, or the embedded lab)",
+        )
+
+
+# -- the lab
+
+
+def _up(options: argparse.Namespace) -> ExitCode:
+    with people.status("starting the lab"):
+        state = lab.up(
+            port=options.port,
+            workers=options.workers,
+            concurrency=options.concurrency,
+            api_port=options.api_port,
+        )
+    if options.port is not None and not state.endpoint.endswith(f":{options.port}"):
+        people.print("a lab ran already, on another port")
+    page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
+    page.print(f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it.")
+    page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
+    return ExitCode.DONE
+
+
+def _down(_options: argparse.Namespace) -> ExitCode:
+    with people.status("stopping the lab"):
+        stopped = lab.down()
+    page.print("The lab is stopped." if stopped else "No lab was running.")
+    return ExitCode.DONE
+
+
+def _status(options: argparse.Namespace) -> ExitCode:
+    state = lab.running()
+    if state is None:
+        last = LabFiles(DEFAULT_ROOT).read()
+        message = f" The last one ended: {last.message}" if last and last.message else ""
+        if options.json:
+            print(json.dumps({"status": last.status.value if last else "stopped"}))
+        else:
+            page.print(f"No lab is running; start one with `darkroom up`.{escape(message)}")
+        return ExitCode.FAILED
+    depths = _depths(state)
+    if options.json:
+        print(json.dumps(_status_document(state, depths), indent=2))
+        return ExitCode.DONE
+    page.print(f"The lab at [bold]{state.endpoint}[/], since {state.started_at}.")
+    processes = Table("process", "id", "restarts", "log", box=None, pad_edge=False)
+    for child in state.children:
+        running = str(child.pid) if alive(child.pid) else "[red]restarting[/]"
+        processes.add_row(child.name, running, str(child.restarts), escape(shown_path(child.log)))
+    page.print(processes)
+    page.print()
+    queues = Table("queue", "waiting", "in flight", "dead letters", box=None, pad_edge=False)
+    for name, (waiting, in_flight, dead) in depths.items():
+        queues.add_row(name, str(waiting), str(in_flight), f"[red]{dead}[/]" if dead else "0")
+    page.print(queues)
+    return ExitCode.DONE
+
+
+def _depths(state: LabState) -> dict[str, tuple[int, int, int]]:
+    """A function's messages: waiting, in flight, and dead."""
+    sqs = state.session.client("sqs")
+
+    def count(url: str) -> tuple[int, int]:
+        got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return (
+            int(got["ApproximateNumberOfMessages"]),
+            int(got["ApproximateNumberOfMessagesNotVisible"]),
+        )
+
+    return {
+        name: (*count(queue.url), sum(count(queue.dead_letter_url)))
+        for name, queue in state.queues.items()
+    }
+
+
+def _status_document(state: LabState, depths: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
+    return {
+        "status": state.status.value,
+        "endpoint": state.endpoint,
+        "started_at": state.started_at,
+        "processes": [
+            {"name": c.name, "pid": c.pid, "restarts": c.restarts, "log": c.log}
+            for c in state.children
+        ],
+        "queues": {
+            name: {"waiting": waiting, "in_flight": in_flight, "dead_letters": dead}
+            for name, (waiting, in_flight, dead) in depths.items()
+        },
+    }
+
+
+# -- photos
+
+
+def _develop(options: argparse.Namespace) -> ExitCode:
+    photos = develop.find_photos(options.paths)
+    with (
+        people.status("starting a lab for the occasion") as status,
+        lab.lab_for_the_occasion() as (state),
+    ):
+        status.stop()
+        outcomes = develop_with_progress(state, photos, keep_location=options.keep_location)
+        if options.out is not None:
+            for outcome in outcomes:
+                if outcome.record is not None:
+                    develop.download(state, outcome.record, options.out)
+    if options.json:
+        print(json.dumps([outcome.document() for outcome in outcomes], indent=2))
+    else:
+        show_outcomes(outcomes)
+    return ExitCode.DONE if all(o.developed for o in outcomes) else ExitCode.SOME_REJECTED
+
+
+def _demo(options: argparse.Namespace) -> ExitCode:
+    return ExitCode(demo.run(options.folder))
+
+
+# -- the database
+
+
+def _migrate(options: argparse.Namespace) -> ExitCode:
+    reached = database.database()
+    applied = [] if options.status else migrate_database.migrate(reached)
+    status = migrate_database.status(reached)
+    if options.json:
+        print(json.dumps({"applied": applied} | dataclasses.asdict(status)))
+    elif status.pending:
+        page.print(f"at revision {status.revision}, to be applied: {', '.join(status.pending)}")
+    else:
+        done = f"applied {', '.join(applied)}; " if applied else ""
+        page.print(f"{done}the schema is up to date (revision {status.revision})")
+    return ExitCode.DONE
+
+
+# -- dead letters
+
+
+def _letters(options: argparse.Namespace) -> tuple[Any, dict[str, Queues]]:
+    """A client of SQS, and the queues to look into: of the lab on AWS that was named, or of the
+    embedded one."""
+    queues: Mapping[str, Queues]
+    if options.outputs is not None:
+        made = deployed.read(Path(options.outputs))
+        sqs, queues = made.client("sqs"), made.queues
+    else:
+        state = lab.running()
+        if state is None:
+            raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
+        sqs, queues = state.session.client("sqs"), state.queues
+    if options.function is not None and options.function not in queues:
+        raise PermanentError(
+            f"expected a function of {', '.join(sorted(queues))}, got {options.function!r}"
+        )
+    return sqs, {n: queue for n, queue in queues.items() if options.function in (None, n)}
+
+
+def _list_letters(options: argparse.Namespace) -> ExitCode:
+    letters = dead_letters.peek(*_letters(options))
+    if options.json:
+        print(json.dumps([letter.document() for letter in letters], indent=2))
+        return ExitCode.DONE
+    if not letters:
+        page.print("No dead letters.")
+        return ExitCode.DONE
+    for letter in letters:
+        attempts = "" if letter.attempts is None else f", attempt {letter.attempts}"
+        page.print(
+            f"[bold]{letter.message_id[:8]}[/]  {letter.function}  "
+            f"{(letter.failed_at or letter.sent_at)[:19].replace('T', ' ')}  "
+            f"[yellow]{escape(letter.error_type)}[/]{attempts}"
+        )
+        page.print(Padding(escape(letter.reason), (0, 0, 0, 10)))
+    return ExitCode.DONE
+
+
+def _show_letter(options: argparse.Namespace) -> ExitCode:
+    letter = dead_letters.find(*_letters(options), options.id)
+    text = json.dumps(letter.document(), indent=2)
+    if options.json:
+        print(text)
+    else:
+        page.print_json(text)
+    return ExitCode.DONE
+
+
+def _take_letters(options: argparse.Namespace) -> ExitCode:
+    taken: list[DeadLetter] = options.act(
+        *_letters(options),
+        None if options.all else options.ids,
+        lambda letter: people.print(f"{options.done} {letter.message_id} ({letter.function})"),
+    )
+    if options.json:
+        print(json.dumps([letter.document() for letter in taken], indent=2))
+    else:
+        page.print(f"{options.done}: {len(taken)} dead letters")
+    return ExitCode.DONE
+
+
+def _complain(error: Exception) -> None:
+    people.print(f"[red]darkroom:[/] {escape(str(error))}", soft_wrap=True)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port 1..65535, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

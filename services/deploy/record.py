@@ -1,0 +1,47 @@
+"""The record of releases: a parameter that Terraform makes and reads (terraform/lab/release.tf)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.platform.aws.clients import error_code
+from services.platform.errors import PermanentError
+
+
+@dataclass(frozen=True)
+class Record:
+    """Versions by function: those before the last release, and those that a function is held at."""
+
+    before: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        return json.dumps({"before": dict(self.before), "held": dict(self.held)}, sort_keys=True)
+
+
+def read_record(ssm: Any, parameter: str) -> Record:
+    """The record in `parameter`. Raises PermanentError when it holds something else, or nothing."""
+    try:
+        value = ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+        document = json.loads(value)
+        before, held = document["before"], document["held"]
+    except (ValueError, KeyError, TypeError):
+        raise PermanentError(
+            f'expected {{"before": {{...}}, "held": {{...}}}} in the parameter {parameter}, '
+            "got something else"
+        ) from None
+    except Exception as error:
+        if error_code(error) != "ParameterNotFound":
+            raise
+        raise PermanentError(
+            f"expected the parameter {parameter}, which Terraform makes, and found none"
+        ) from error
+    return Record(before, held)
+
+
+def write_record(ssm: Any, parameter: str, record: Record) -> None:
+    """Writes the record; Terraform reads it with its next plan."""
+    ssm.put_parameter(Name=parameter, Value=record.text(), Type="String", Overwrite=True)

@@ -1,0 +1,274 @@
+"""A release from its plan to its end, and the way back.
+
+1. The plan: every alias stays where it is, newest versions get a share of the calls.
+2. Apply. A version that does not start fails here, before any call (terraform/modules/function).
+3. The alarms of the functions that change are watched for the bake time.
+4. What is live is noted as what a rollback goes back to, and the aliases move.
+
+When anything fails on the way, the functions of the release are held at the versions that were
+live. The record that holds them is Terraform's to read, so nothing else moves them, either; they go
+on with their next image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
+from services.deploy.change import NOTHING, Change, read_change
+from services.deploy.record import Record, read_record, write_record
+from services.operations.signals import undisturbed
+from services.platform.errors import DarkroomError, PermanentError
+
+LAMBDA = "lambda"
+
+
+class Configured(Protocol):
+    """The part of `terraform.Terraform` that a release uses."""
+
+    def outputs(self) -> dict[str, Any]: ...
+
+    def plan(self, **variables: Any) -> dict[str, Any] | None: ...
+
+    def apply(self) -> None: ...
+
+
+class Result(StrEnum):
+    """How it came out."""
+
+    NOTHING = "nothing-to-do"
+    PLANNED = "planned"
+    RELEASED = "released"
+    ROLLED_BACK = "rolled-back"
+    """Asked for."""
+    TAKEN_BACK = "taken-back"
+    """The release failed; what was live before is live."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A function's live version before and after; None before it had one."""
+
+    function: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a release or a rollback. `reason` says why it was taken back."""
+
+    result: Result
+    moved: tuple[Moved, ...] = ()
+    workers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Share of the calls (0 to 1) that new versions get, and for how long, in seconds. `again` lets
+    held functions go; `deletions` lets an apply delete what is not replaced at every release."""
+
+    weight: float
+    bake_seconds: float
+    again: bool = False
+    deletions: bool = False
+    only_plan: bool = False
+    poll_seconds: float = POLL_SECONDS
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told of the progress: a line for each step, and the seconds left while alarms are
+    watched."""
+
+    step: Callable[[str], None]
+    left: Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a release needs to know of a lab that was applied before: its outputs."""
+
+    live: Mapping[str, str]
+    newest: Mapping[str, str]
+    alarms: Mapping[str, tuple[str, ...]]
+    parameter: str | None
+
+
+def read_lab(outputs: Mapping[str, Any]) -> Lab:
+    """The lab in Terraform's outputs."""
+    lambdas = {
+        name: function
+        for name, function in outputs.get("functions", {}).items()
+        if function["compute"] == LAMBDA and function.get("live_version")
+    }
+    return Lab(
+        live={name: str(function["live_version"]) for name, function in lambdas.items()},
+        newest={name: str(function["version"]) for name, function in lambdas.items()},
+        alarms={name: tuple(names) for name, names in (outputs.get("alarms") or {}).items()},
+        parameter=outputs.get("release"),
+    )
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Releases one environment. `clients` makes a client of an AWS service in the lab's region."""
+
+    terraform: Configured
+    clients: Callable[[str], Any]
+    report: Reporter
+
+    def deploy(self, settings: Settings) -> Outcome:
+        """Releases what differs from what is applied. Raises DarkroomError when it cannot begin; a
+        release that fails later is taken back, and that is its outcome."""
+        lab = read_lab(self.terraform.outputs())
+        record = self._record(lab)
+        if settings.again:
+            # Not written yet: while it is tried out, a plain apply keeps to what is held.
+            record = Record(record.before, {})
+        change, staged = self._stage(lab, record, settings.weight)
+        # A release that was killed on its way: its versions still have their share, and no more.
+        begun = {name for name in staged if lab.live[name] != lab.newest[name]}
+        moving = sorted(begun.union(change.functions))
+        if change == NOTHING and not begun:
+            return Outcome(Result.NOTHING, held=record.held)
+        planned = Outcome(
+            Result.PLANNED,
+            moved=tuple(
+                Moved(
+                    name, lab.live.get(name), None if name in change.versions else lab.newest[name]
+                )
+                for name in moving
+                if name in staged or name not in lab.live
+            ),
+            workers=change.workers,
+            others=change.others,
+            held={name: v for name, v in record.held.items() if name not in staged},
+        )
+        if settings.only_plan:
+            return planned
+        if change.deletions and not settings.deletions:
+            raise PermanentError(
+                f"the plan deletes {', '.join(change.deletions)}; "
+                "where that is meant: --allow-deletions"
+            )
+        released = {name: lab.live[name] for name in moving if name in staged}
+        if not released:
+            # No caller meets another version: nothing to try out.
+            self.report.step("applying")
+            self.terraform.apply()
+            return self._finished(planned, lab)
+        watch = self._watch(lab, released, settings.poll_seconds)
+        held = {name: v for name, v in record.held.items() if name not in released}
+        try:
+            self.report.step(
+                f"applying: new versions of {', '.join(sorted(released))} get "
+                f"{settings.weight:.0%} of the calls"
+            )
+            self.terraform.apply()
+            if watch is None:
+                self.report.step("there are no alarms to watch: the release is not tried out")
+            else:
+                self.report.step(
+                    f"watching {len(watch.names)} alarms for {settings.bake_seconds / 60:g} minutes"
+                )
+                watch.through(settings.bake_seconds, self.report.left)
+            self._write(lab, Record({**lab.live}, held))
+            self.report.step("new versions get all of the calls")
+            self._apply()
+        except (DarkroomError, BotoCoreError, ClientError, KeyboardInterrupt) as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+            self.report.step(f"going back: {reason}")
+            with undisturbed():
+                self._write(lab, Record(record.before, {**held, **released}))
+                self._apply()
+            return Outcome(Result.TAKEN_BACK, planned.moved, held=released, reason=reason)
+        return self._finished(planned, lab)
+
+    def rollback(self) -> Outcome:
+        """Goes back to what was live before the last release. Raises PermanentError when there is
+        nothing to go back to."""
+        lab = read_lab(self.terraform.outputs())
+        record = self._record(lab)
+        back = {
+            name: version
+            for name, version in record.before.items()
+            if name in lab.live and lab.live[name] != version
+        }
+        if not back:
+            raise PermanentError(
+                "expected a release to go back from; nothing was released since the last rollback"
+            )
+        self.report.step(f"going back: {', '.join(f'{n} to {v}' for n, v in sorted(back.items()))}")
+        with undisturbed():
+            self._write(lab, Record({}, {**record.held, **back}))
+            self._apply()
+        return Outcome(
+            Result.ROLLED_BACK,
+            moved=tuple(Moved(name, lab.live[name], back[name]) for name in sorted(back)),
+            held={**record.held, **back},
+        )
+
+    def _stage(self, lab: Lab, record: Record, weight: float) -> tuple[Change, frozenset[str]]:
+        """Plans the first step; the change, and the functions whose aliases stay while their newest
+        version gets its share. A held function is among them only when it gets another image."""
+        staged = frozenset(lab.live.keys() - record.held.keys())
+        while True:
+            live = {name: lab.live[name] for name in sorted(staged)}
+            plan = self.terraform.plan(live_versions=live, canary_weight=weight)
+            change = read_change(plan)
+            freed = {name for name in change.versions if name in record.held} - staged
+            if not freed:
+                return change, staged
+            staged |= freed
+
+    def _apply(self) -> None:
+        """Applies what the record and the environment's variables say, if that changes anything."""
+        if self.terraform.plan() is not None:
+            self.terraform.apply()
+
+    def _watch(self, lab: Lab, released: Mapping[str, str], poll_seconds: float) -> Watch | None:
+        names = tuple(sorted({alarm for name in released for alarm in lab.alarms.get(name, ())}))
+        if not names:
+            return None
+        watch = Watch(self.clients("cloudwatch"), names, poll_seconds)
+        # One that is in alarm already says nothing of this release, and it may be the cure.
+        if alarmed := watch.in_alarm():
+            self.report.step(f"not watched, since in alarm already: {', '.join(alarmed)}")
+        quiet = tuple(name for name in names if name not in alarmed)
+        if not quiet:
+            raise AlarmError(
+                "all alarms of the release are in alarm already: nothing can be watched"
+            )
+        return Watch(watch.cloudwatch, quiet, poll_seconds)
+
+    def _finished(self, planned: Outcome, before: Lab) -> Outcome:
+        after = read_lab(self.terraform.outputs())
+        return Outcome(
+            Result.RELEASED,
+            tuple(
+                Moved(name, before.live.get(name), version)
+                for name, version in sorted(after.live.items())
+                if before.live.get(name) != version
+            ),
+            planned.workers,
+            planned.others,
+            planned.held,
+        )
+
+    def _record(self, lab: Lab) -> Record:
+        if lab.parameter is None:
+            return Record()
+        return read_record(self.clients("ssm"), lab.parameter)
+
+    def _write(self, lab: Lab, record: Record) -> None:
+        if lab.parameter is not None:
+            write_record(self.clients("ssm"), lab.parameter, record)

@@ -1,0 +1,349 @@
+"""One request, from its head to its answer, as an ASGI application.
+
+In API Gateway's order: size of the head, route, throttle, authorizer, function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from services.gateway import events, invoke_api, responses
+from services.gateway.authorizer import IDENTITY_HEADER, Authorizer, AuthorizerError
+from services.gateway.events import Api, Request
+from services.gateway.pool import Pool, ThrottledError
+from services.gateway.responses import Answer, MalformedAnswerError, Own
+from services.gateway.routes import BadPathError, Match, Router, decode
+from services.gateway.throttle import Throttle
+from services.runtime import output
+from services.runtime.execution import InitError, Outcome, Stopping
+from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
+
+HEALTH_PATH = "/_darkroom/health"
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+MAX_HEAD_BYTES = 10_240
+MAX_BODY_BYTES = 10 * 1024 * 1024
+INTEGRATION_SECONDS = 30.0
+# A body that is too large is read on for a while, so that the client reads the answer instead of
+# a connection that is reset under it.
+DISCARDED_BYTES = 4 * MAX_BODY_BYTES
+# All of a body must be here by then.
+BODY_SECONDS = 30.0
+# What all bodies together may take of this process's memory.
+MAX_HELD_BYTES = 256 * 1024 * 1024
+
+Message = Mapping[str, Any]
+
+
+class Receive(Protocol):
+    def __call__(self) -> Awaitable[Any]: ...
+
+
+class Send(Protocol):
+    def __call__(self, message: Any) -> Awaitable[None]: ...
+
+
+class _ClientGoneError(Exception):
+    """The client hung up before its request was complete."""
+
+
+class _RefusedError(Exception):
+    """The request is not to be worked on."""
+
+    def __init__(self, own: Own, *, close: bool = False) -> None:
+        self.own = own
+        self.close = close
+        super().__init__(own.name)
+
+
+@dataclass(eq=False)
+class _Notes:
+    """What the request's log line will say."""
+
+    route: str | None = None
+    function: str | None = None
+    invocation: str | None = None
+    reason: str | None = None
+    held_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all requests share. `invoked` is the function that the Invoke API reaches, if any."""
+
+    api: Api
+    router: Router
+    pools: Mapping[str, Pool]
+    authorizer: Authorizer | None = None
+    throttle: Throttle | None = None
+    invoked: Pool | None = None
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Application:
+    """The ASGI application. For one event loop."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._all = surroundings
+        self._held_bytes = 0
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        request = _request(scope)
+        notes = _Notes()
+        try:
+            answer = await self._answer(request, scope, receive, notes)
+        except _ClientGoneError:
+            _log(request, notes, None, began)
+            return
+        except _RefusedError as refusal:
+            answer = refusal.own.answer(close=refusal.close)
+        except Exception:  # noqa: BLE001  a request's boundary: a defect costs this request only
+            output.logger().error("request-failed", request_id=request.id, exc_info=True)
+            answer = Own.INTERNAL_ERROR.answer(close=True)
+        finally:
+            self._held_bytes -= notes.held_bytes
+        _log(request, notes, answer.status, began)
+        await _send(send, request, answer)
+
+    async def _answer(
+        self, request: Request, scope: Any, receive: Receive, notes: _Notes
+    ) -> Answer:
+        raw_path = _path(scope["raw_path"])
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            return await self._refuse(Own.HEADERS_TOO_LARGE, scope, receive)
+        if raw_path == HEALTH_PATH.encode() and request.method in ("GET", "HEAD"):
+            await self._body(scope, receive)
+            return responses.json_answer(200, self.health())
+        if (
+            self._all.invoked is not None
+            and request.method == "POST"
+            and raw_path == invoke_api.PATH.encode()
+        ):
+            return await self._invoke(self._all.invoked, request, scope, receive, notes)
+        try:
+            match = self._all.router.match(request.method, decode(raw_path))
+        except BadPathError:
+            return await self._refuse(Own.BAD_REQUEST, scope, receive)
+        if match is None:
+            return await self._refuse(Own.NOT_FOUND, scope, receive)
+        notes.route, notes.function = match.route.key, match.route.function
+        if self._all.throttle is not None and not self._all.throttle.allows():
+            return await self._refuse(Own.TOO_MANY_REQUESTS, scope, receive)
+        identity = request.header(IDENTITY_HEADER)
+        # API Gateway does not even ask the authorizer when the identity source is missing.
+        if match.route.authorized and not identity:
+            return await self._refuse(Own.UNAUTHORIZED, scope, receive)
+        body = await self._body(scope, receive, notes)
+        trace = events.trace_header(request)
+        context = None
+        if match.route.authorized:
+            context = await self._authorized(request, match, trace, identity, len(body), notes)
+        event = events.request_event(request, body, match, self._all.api, trace, context)
+        if len(event) > MAX_PAYLOAD_BYTES:
+            raise _RefusedError(Own.REQUEST_TOO_LARGE)
+        return await self._integrate(self._all.pools[match.route.function], event, trace, notes)
+
+    async def _authorized(
+        self,
+        request: Request,
+        match: Match,
+        trace: str,
+        identity: str,
+        length: int,
+        notes: _Notes,
+    ) -> Mapping[str, Any]:
+        if self._all.authorizer is None:
+            raise RuntimeError(f"{match.route.key} wants an authorizer, and there is none")
+        try:
+            decision = await self._all.authorizer.decide(
+                identity,
+                lambda: events.authorizer_event(
+                    request, match, self._all.api, trace, identity, length
+                ),
+            )
+        except AuthorizerError as error:
+            notes.reason = f"authorizer: {error}"
+            raise _RefusedError(Own.INTERNAL_ERROR) from error
+        if not decision.allowed:
+            raise _RefusedError(Own.FORBIDDEN)
+        return decision.context
+
+    async def _integrate(self, pool: Pool, event: bytes, trace: str, notes: _Notes) -> Answer:
+        try:
+            # As on AWS the function itself is not stopped: only nobody waits for it any more.
+            async with asyncio.timeout(INTEGRATION_SECONDS):
+                invocation = await pool.invoke(event, events.segment(trace))
+        except TimeoutError:
+            notes.reason = f"no answer within {INTEGRATION_SECONDS:g} seconds"
+            raise _RefusedError(Own.UNAVAILABLE) from None
+        except ThrottledError:
+            notes.reason = "throttled: every environment is busy"
+            raise _RefusedError(Own.UNAVAILABLE) from None
+        except Stopping:
+            notes.reason = "stopping"
+            raise _RefusedError(Own.UNAVAILABLE) from None
+        except InitError as error:
+            notes.reason = f"init-failed: {error.error_type}"
+            raise _RefusedError(Own.INTERNAL_ERROR) from None
+        notes.invocation = invocation.request_id
+        if invocation.outcome is Outcome.STOPPED:
+            notes.reason = "stopping"
+            raise _RefusedError(Own.UNAVAILABLE)
+        if invocation.outcome is not Outcome.SUCCESS:
+            notes.reason = f"{invocation.outcome.value}: {invocation.error_type}"
+            raise _RefusedError(Own.INTERNAL_ERROR)
+        try:
+            return responses.of_function(invocation.payload)
+        except MalformedAnswerError as error:
+            notes.reason = f"malformed answer: {error}"
+            raise _RefusedError(Own.INTERNAL_ERROR) from error
+
+    async def _invoke(
+        self, pool: Pool, request: Request, scope: Any, receive: Receive, notes: _Notes
+    ) -> Answer:
+        notes.route, notes.function = f"POST {invoke_api.PATH}", pool.function.name
+        body = await self._body(scope, receive, notes)
+        invocation_type = request.header("x-amz-invocation-type")
+        trace = events.segment(events.trace_header(request))
+        return await invoke_api.serve(pool, body, invocation_type, trace)
+
+    async def _refuse(self, own: Own, scope: Any, receive: Receive) -> Answer:
+        """The gateway's own answer, with the connection in order for the next request."""
+        if _expects_continue(scope):
+            return own.answer(close=True)
+        await self._body(scope, receive)
+        return own.answer()
+
+    async def _body(self, scope: Any, receive: Receive, notes: _Notes | None = None) -> bytes:
+        """The request's body; read and dropped without `notes`. Raises _RefusedError."""
+        declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+        if int(declared) > MAX_BODY_BYTES and _expects_continue(scope):
+            raise _RefusedError(Own.REQUEST_TOO_LARGE, close=True)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise _ClientGoneError
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > MAX_BODY_BYTES:
+                        self._release(chunks, notes)
+                        if size > DISCARDED_BYTES:
+                            raise _RefusedError(Own.REQUEST_TOO_LARGE, close=True)
+                    elif chunk and notes is not None:
+                        self._hold(chunk, notes)
+                        chunks.append(chunk)
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            raise _RefusedError(Own.REQUEST_TIMEOUT, close=True) from None
+        if size > MAX_BODY_BYTES:
+            raise _RefusedError(Own.REQUEST_TOO_LARGE)
+        return b"".join(chunks)
+
+    def _hold(self, chunk: bytes, notes: _Notes) -> None:
+        if self._held_bytes + len(chunk) > MAX_HELD_BYTES:
+            notes.reason = f"more than {MAX_HELD_BYTES} bytes in requests"
+            raise _RefusedError(Own.UNAVAILABLE, close=True)
+        self._held_bytes += len(chunk)
+        notes.held_bytes += len(chunk)
+
+    def _release(self, chunks: list[bytes], notes: _Notes | None) -> None:
+        chunks.clear()
+        if notes is not None:
+            self._held_bytes -= notes.held_bytes
+            notes.held_bytes = 0
+
+    def health(self) -> dict[str, Any]:
+        """What is there, and what it is doing."""
+        pools = self._all.pools.values()
+        failing = any(pool.failing for pool in pools)
+        draining = self._all.draining.is_set()
+        return {
+            "status": "draining" if draining else "failing" if failing else "healthy",
+            "functions": [
+                {
+                    "name": pool.function.name,
+                    "environments": {"alive": pool.alive, "busy": pool.busy},
+                    "failing": pool.failing,
+                }
+                for pool in pools
+            ],
+        }
+
+
+def _request(scope: Any) -> Request:
+    client, server = scope.get("client"), scope.get("server")
+    # Header bytes beyond ASCII are nobody's standard; none is lost this way.
+    headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"])
+    try:
+        path = "/" + "/".join(decode(_path(scope["raw_path"])))
+    except BadPathError:
+        path = ""
+    return Request(
+        id=events.new_request_id(),
+        method=scope["method"],
+        path=path,
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        protocol=f"HTTP/{scope['http_version']}",
+        source_ip=client[0] if client else "",
+        port=(server[1] if server else None) or 80,
+        received_at=time.time(),
+    )
+
+
+def _path(target: bytes) -> bytes:
+    """The path of a request target, which may be absolute: `http://host/path`."""
+    if target.startswith(b"/"):
+        return target
+    _, scheme, rest = target.partition(b"://")
+    return b"/" + rest.partition(b"/")[2] if scheme else target
+
+
+def _head_bytes(scope: Any) -> int:
+    """As API Gateway counts: the request line and the values of the headers."""
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + 11
+    return line + sum(len(value) for _, value in scope["headers"])
+
+
+def _expects_continue(scope: Any) -> bool:
+    return any(k == b"expect" and v.lower() == b"100-continue" for k, v in scope["headers"])
+
+
+async def _send(send: Send, request: Request, answer: Answer) -> None:
+    headers = [*answer.headers, (b"apigw-requestid", request.id.encode())]
+    if not responses.has_no_body(answer.status):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    if answer.close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    # The server itself leaves the body of an answer to HEAD away.
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _log(request: Request, notes: _Notes, status: int | None, began: float) -> None:
+    fields: dict[str, Any] = {
+        "event": "request",
+        "method": request.method,
+        "route": notes.route,
+        "status": status,
+        "duration_ms": round((time.monotonic() - began) * 1000, 2),
+        "request_id": request.id,
+    }
+    if notes.function is not None:
+        fields["function"] = notes.function
+    if notes.invocation is not None:
+        fields["invocation_id"] = notes.invocation
+    if status is None:
+        fields["reason"] = "the client hung up"
+    elif notes.reason is not None:
+        fields["reason"] = notes.reason
+    output.write_json(**fields)

@@ -1,0 +1,115 @@
+"""The embedded lab as a stage: an emulator and worker processes, no Docker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from services.load_test import target
+from services.load_test.plan import Plan
+from services.load_test.target import Crew, Places, StageKind
+from services.local import lab as labs
+from services.local.mailbox import sent_mails
+from services.local.state import PROJECT, LabFiles, LabState, alive
+from services.operations.signals import undisturbed
+from services.platform import manifest
+from services.platform.errors import TransientError
+
+# The supervisor brings a killed worker back within a moment.
+REVIVAL_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+_MAILBOX = "mailbox"
+
+
+class EmbeddedStage:
+    """A lab of the run's own, in the run's folder."""
+
+    kind = StageKind.EMBEDDED
+
+    def __init__(self, plan: Plan, state: LabState, files: LabFiles) -> None:
+        self._state = state
+        self._files = files
+        self.places = Places(
+            originals=state.buckets["originals"],
+            renditions=state.buckets["renditions"],
+            images=state.tables["images"],
+            queues=state.queues,
+        )
+        self.crews = tuple(
+            Crew(m.name, plan.workers, m.memory_mib, None)
+            for m in manifest.load_all(PROJECT / "images")
+            if m.queue is not None
+        )
+        self.remarks = (
+            "Workers are processes without a CPU quota: durations, and so the cost, are those of "
+            "this machine, not of Lambda's memory sizes. The run in containers has the quotas.",
+        )
+
+    @classmethod
+    @contextmanager
+    def opened(cls, plan: Plan, port: int | None = None) -> Iterator[EmbeddedStage]:
+        """The stage for the length of a `with` block; the emulator answers on `port` of loopback, a
+        free one unless told. Raises TransientError, PermanentError."""
+        root = plan.folder / "lab"
+        try:
+            with _environment(plan.worker_variables):
+                state = labs.up(root, port, workers=plan.workers, concurrency=1)
+            yield cls(plan, state, LabFiles(root))
+        finally:
+            with undisturbed():
+                labs.down(root)
+
+    def client(self, service: str) -> Any:
+        return target.client(self._state.endpoint, service)
+
+    def mails(self) -> list[str]:
+        return [mail.event_id for mail in sent_mails(Path(self._state.mail_folder))]
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        for child in self._now().children:
+            if child.name != _MAILBOX:
+                yield child.name, Path(child.log).read_text(encoding="utf-8", errors="replace")
+
+    def kill(self, draw: float) -> str:
+        workers = [c for c in self._now().children if c.name != _MAILBOX]
+        victim = workers[int(draw * len(workers))]
+        give_up_at = time.monotonic() + REVIVAL_SECONDS
+        while not alive(victim.pid):
+            if time.monotonic() > give_up_at:
+                raise TransientError(
+                    f"{victim.name} was not brought back within {REVIVAL_SECONDS:.0f} s; "
+                    f"see {victim.log}"
+                )
+            time.sleep(_POLL_SECONDS)
+            victim = next(c for c in self._now().children if c.name == victim.name)
+        os.kill(victim.pid, signal.SIGKILL)
+        return victim.name
+
+    def check(self) -> None:
+        if labs.running(self._files.root) is None:
+            state = self._files.read()
+            told = state.message if state is not None and state.message else "it gave no reason"
+            raise TransientError(f"the lab ended during the run: {told}; see {self._files.logs}")
+
+    def _now(self) -> LabState:
+        return self._files.read() or self._state
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The variables in this process's environment, from which the lab's processes inherit."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

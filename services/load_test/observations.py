@@ -1,0 +1,85 @@
+"""Gathers what a run has left behind: the catalogue, the renditions, e-mails, queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.catalog.model import ImageRecord, Source
+from services.catalog.store import Catalog
+from services.load_test.generator import Upload
+from services.load_test.target import Places, Stage
+from services.operations import dead_letters
+from services.operations.dead_letters import DeadLetter
+
+
+@dataclass(frozen=True)
+class Depth:
+    """A queue's messages: waiting (delayed ones too) and being worked on."""
+
+    waiting: int
+    in_flight: int
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.in_flight
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the books are made of."""
+
+    uploads: tuple[Upload, ...]
+    sources: Mapping[str, Source]
+    records: Mapping[str, ImageRecord]
+    renditions: frozenset[str]
+    mails: tuple[str, ...]
+    depths: Mapping[str, Depth]
+    dead_letters: tuple[DeadLetter, ...]
+
+
+def gather(stage: Stage, owner: str, uploads: tuple[Upload, ...]) -> Evidence:
+    """All of the owner's. Everything the catalogue has is read, not only what was uploaded."""
+    catalog = Catalog(stage.client("dynamodb"), stage.places.images)
+    sqs = stage.client("sqs")
+    return Evidence(
+        uploads=uploads,
+        sources={s.key: s for s in catalog.sources(owner, [u.key for u in uploads])},
+        records={r.image_id: r for r in catalog.images(owner, _listed(catalog, owner))},
+        renditions=frozenset(_keys(stage.client("s3"), stage.places.renditions, owner)),
+        mails=tuple(stage.mails()),
+        depths=depths(sqs, stage.places),
+        dead_letters=tuple(dead_letters.peek(sqs, stage.places.queues)),
+    )
+
+
+def depths(sqs: Any, places: Places) -> dict[str, Depth]:
+    """How full each function's queue is."""
+    found = {}
+    for name, queue in places.queues.items():
+        answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+        found[name] = Depth(
+            waiting=int(answer["ApproximateNumberOfMessages"])
+            + int(answer["ApproximateNumberOfMessagesDelayed"]),
+            in_flight=int(answer["ApproximateNumberOfMessagesNotVisible"]),
+        )
+    return found
+
+
+def _listed(catalog: Catalog, owner: str) -> Iterator[str]:
+    """The ids of all images of the owner, as a listing by time shows them."""
+    pages = catalog.dynamodb.get_paginator("query").paginate(
+        TableName=catalog.table,
+        IndexName="by-time",
+        KeyConditionExpression="#owner = :owner",
+        ExpressionAttributeNames={"#owner": "owner"},
+        ExpressionAttributeValues={":owner": {"S": owner}},
+    )
+    for page in pages:
+        yield from (item["image_id"]["S"] for item in page["Items"])
+
+
+def _keys(s3: Any, bucket: str, owner: str) -> Iterator[str]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{owner}/"):
+        yield from (item["Key"] for item in page.get("Contents", ()))

@@ -1,0 +1,241 @@
+"""Conducts a run: generator, faults and observation at the same time, then the books."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.catalog.store import Catalog
+from services.load_test import observations, unconfirmed_emails, worker_log
+from services.load_test.generator import Generator, Upload
+from services.load_test.observations import Depth
+from services.load_test.photos import Album
+from services.load_test.plan import KILL_EVERY_SECONDS, KILLS_MAX, Plan
+from services.load_test.reconciliation import Books, balance
+from services.load_test.target import Crew, Stage, StageKind
+from services.load_test.unconfirmed_emails import Doubt
+from services.load_test.worker_log import WorkerLogs
+from services.platform.errors import TransientError
+
+SAMPLE_SECONDS = 0.5
+CHECK_SECONDS = 2.0
+# Longer than the longest pause before a message's last allowed receive.
+NO_PROGRESS_SECONDS = 120.0
+# E-mails reach the mailbox a moment after they were sent.
+MAILBOX_SECONDS = 10.0
+# Empty for this long is empty; and what is doubled has time to show.
+QUIET_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The lab at one moment; `at` in seconds since the epoch."""
+
+    at: float
+    uploaded: int
+    settled: int
+    depths: dict[str, Depth]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A worker that was killed; `at` in seconds since the epoch."""
+
+    at: float
+    worker: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that is known of a run when it is over. `seen` is when the catalogue was first seen to
+    have each photo settled, to within SAMPLE_SECONDS; the handlers' logs know it exactly."""
+
+    plan: Plan
+    kind: StageKind
+    crews: tuple[Crew, ...]
+    remarks: tuple[str, ...]
+    began: float
+    ended: float
+    uploads: tuple[Upload, ...]
+    samples: tuple[Sample, ...]
+    kills: tuple[Kill, ...]
+    seen: dict[str, float]
+    logs: WorkerLogs
+    doubts: tuple[Doubt, ...]
+    books: Books
+
+
+class Killer:
+    """Kills a random worker every few seconds until told to stop."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._random = random.Random()  # noqa: S311  which worker dies is no secret
+        self._stop = threading.Event()
+        self.kills: list[Kill] = []
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        while len(self.kills) < KILLS_MAX and not self._stop.wait(KILL_EVERY_SECONDS):
+            at = time.time()
+            self.kills.append(Kill(at, self._stage.kill(self._random.random())))
+
+
+class Conductor:
+    """One run on a stage that is ready."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        stage: Stage,
+        album: Album,
+        progress: Callable[[Sample, int], None] = lambda _sample, _kills: None,
+    ) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._progress = progress
+        self._generator = Generator(plan, album, stage.client("s3"), stage.places.originals)
+        self._killer = Killer(stage)
+        self._catalog = Catalog(stage.client("dynamodb"), stage.places.images)
+        self._seen: dict[str, float] = {}
+        self._samples: list[Sample] = []
+        self._doubts: list[Doubt] = []
+
+    def run(self) -> Run:
+        """Runs the plan. Raises TransientError when the stage breaks down; books that do not
+        balance are no error here."""
+        began = time.time()
+        with ThreadPoolExecutor(2, thread_name_prefix="load-test") as pool:
+            try:
+                generating = pool.submit(self._generator.run)
+                killing = pool.submit(self._killer.run) if self._plan.faults else None
+                self._observe(generating, killing)
+                self._killer.stop()
+                if killing is not None:
+                    killing.result()
+                self._settle()
+            finally:
+                self._generator.stop()
+                self._killer.stop()
+        found = observations.gather(self._stage, self._plan.owner, self._generator.uploads)
+        return Run(
+            plan=self._plan,
+            kind=self._stage.kind,
+            crews=self._stage.crews,
+            remarks=self._stage.remarks,
+            began=began,
+            ended=time.time(),
+            uploads=self._generator.uploads,
+            samples=tuple(self._samples),
+            kills=tuple(self._killer.kills),
+            seen=self._seen,
+            logs=worker_log.read(self._stage.logs()),
+            doubts=tuple(self._doubts),
+            books=balance(found),
+        )
+
+    def _observe(self, generating: Future[None], killing: Future[None] | None) -> None:
+        """Looks on until nothing is left to do, or nothing has happened for too long."""
+        # A slow timetable is no standstill.
+        progress = _Progress(NO_PROGRESS_SECONDS + 1 / self._plan.rate)
+        checked_at = quiet_since = 0.0
+        while True:
+            now = time.monotonic()
+            for task in (generating, killing):
+                if task is not None and task.done():
+                    task.result()  # raises what it raised
+            if now - checked_at > CHECK_SECONDS:
+                self._stage.check()
+                checked_at = now
+            try:
+                sample = self._sample()
+            except (BotoCoreError, ClientError) as error:
+                progress.note_silence(error)
+            else:
+                progress.note(sample)
+                busy = any(depth.total for depth in sample.depths.values())
+                settled = self._done(sample)
+                if settled:
+                    self._killer.stop()  # it has done what it can; let the rest come to an end
+                if not generating.done() or busy or not settled:
+                    quiet_since = 0.0
+                elif not quiet_since:
+                    quiet_since = now
+                elif now - quiet_since > QUIET_SECONDS:
+                    return
+            if progress.stalled:
+                return
+            time.sleep(max(0.0, SAMPLE_SECONDS - (time.monotonic() - now)))
+
+    def _settle(self) -> None:
+        """Waits for the mailbox, and settles e-mails in doubt, until nothing is in doubt."""
+        sqs, queues = self._stage.client("sqs"), self._stage.places.queues
+        # A replay can be in doubt again only when something is killed, and nothing is any more.
+        for _ in range(2):
+            self._await_mails()
+            found = unconfirmed_emails.settle(sqs, queues, frozenset(self._stage.mails()))
+            if not found:
+                return
+            self._doubts += found
+            self._observe(_finished(), None)
+
+    def _await_mails(self) -> None:
+        give_up_at = time.monotonic() + MAILBOX_SECONDS
+        wanted = sum(upload.problem is None for upload in self._generator.uploads)
+        while len(self._stage.mails()) < wanted and time.monotonic() < give_up_at:
+            time.sleep(SAMPLE_SECONDS)
+
+    def _sample(self) -> Sample:
+        arrived = [u.key for u in self._generator.uploads if u.problem is None]
+        pending = [key for key in arrived if key not in self._seen]
+        for source in self._catalog.sources(self._plan.owner, pending):
+            if source.announced:
+                self._seen[source.key] = time.time()
+        depths = observations.depths(self._stage.client("sqs"), self._stage.places)
+        sample = Sample(time.time(), len(arrived), len(self._seen), depths)
+        self._samples.append(sample)
+        self._progress(sample, len(self._killer.kills))
+        return sample
+
+    def _done(self, sample: Sample) -> bool:
+        ended = len(self._generator.uploads)
+        return ended >= self._plan.count and sample.settled >= sample.uploaded
+
+
+class _Progress:
+    """Whether something still happens. Raises TransientError when the stage stays silent."""
+
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience = patience_seconds
+        self._last: tuple[int, int, int] | None = None
+        self._since = time.monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        return time.monotonic() - self._since > self._patience
+
+    def note(self, sample: Sample) -> None:
+        now = (sample.uploaded, sample.settled, sum(d.total for d in sample.depths.values()))
+        if now != self._last:
+            self._last, self._since = now, time.monotonic()
+
+    def note_silence(self, error: Exception) -> None:
+        if self.stalled:
+            raise TransientError(
+                f"the lab's queues and tables have not answered for {self._patience:.0f} s "
+                f"({error}): the machine is too small for this rate; try a lower one"
+            )
+
+
+def _finished() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future

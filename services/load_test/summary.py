@@ -1,0 +1,111 @@
+"""A run in words and tables, for the terminal; and its verdict, for everywhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.load_test.figures import Architecture, Figures, Spread
+from services.load_test.reconciliation import DOUBLED, LOST, Fault
+from services.load_test.runner import Run
+from services.load_test.unconfirmed_emails import Verdict
+
+DISCREPANCIES_SHOWN = 20
+
+
+def verdict(run: Run) -> str:
+    """The one sentence that says how it went."""
+    books = run.books
+    photos = f"{books.uploaded} photo{'s' * (books.uploaded != 1)}"
+    if books.balanced:
+        return f"{photos}, nothing lost, nothing doubled."
+    counts = {
+        "lost": books.count(LOST),
+        "doubled": books.count(DOUBLED),
+        "not uploaded": books.count(frozenset({Fault.NOT_UPLOADED})),
+    }
+    counts["otherwise wrong"] = len(books.discrepancies) - sum(counts.values())
+    parts = [f"{number} {word}" for word, number in counts.items() if number]
+    return f"{photos}: {', '.join(parts)}."
+
+
+def ledger(run: Run, figures: Figures) -> list[tuple[str, str]]:
+    """The books, line by line."""
+    books = run.books
+    sent = sum(doubt.verdict is Verdict.SENT for doubt in run.doubts)
+    lines = [
+        ("uploaded", f"{books.uploaded}"),
+        ("developed", f"{books.developed}"),
+        ("rejected, with a reason", f"{books.rejected}"),
+        ("told once by e-mail", f"{books.notified}"),
+        ("lost", f"{books.count(LOST)}"),
+        ("doubled", f"{books.count(DOUBLED)}"),
+        ("workers killed", f"{len(run.kills)}"),
+        ("messages delivered again", f"{figures.redeliveries}"),
+        ("repetitions recognised, and not repeated", f"{figures.repetitions}"),
+    ]
+    if run.plan.faults or run.doubts:
+        lines += [
+            ("e-mails in doubt, found sent", f"{sent}"),
+            ("e-mails in doubt, found not sent and replayed once", f"{len(run.doubts) - sent}"),
+        ]
+    return lines
+
+
+def show(run: Run, figures: Figures, page: Console) -> None:
+    """Prints the summary."""
+    colour = "green" if run.books.balanced else "red"
+    page.print(f"\n[bold {colour}]{verdict(run)}[/]\n")
+    books = Table(box=None, pad_edge=False, show_header=False)
+    books.add_column()
+    books.add_column(justify="right")
+    for name, value in ledger(run, figures):
+        books.add_row(name, value)
+    page.print(books)
+    page.print(
+        f"\n{figures.throughput:.1f} photos a second ({figures.upload_rate:.1f} uploaded) over "
+        f"{figures.seconds:.0f} s"
+    )
+    times = Table(
+        "", "p50", "p90", "p99", "max", "count", box=None, pad_edge=False, header_style="bold"
+    )
+    for column in times.columns[1:]:
+        column.justify = "right"
+    if figures.latency is not None:
+        times.add_row("upload to catalogue", *_cells(figures.latency, "s", 2))
+    for function in figures.functions:
+        times.add_row(f"{function.function}", *_cells(function.duration_ms, "ms", 0))
+        if function.init_ms is not None:
+            times.add_row("  its cold starts", *_cells(function.init_ms, "ms", 0))
+    page.print(times)
+    workers = Table(
+        "worker", "invocations", "killed", "peak memory", box=None, pad_edge=False,
+        header_style="bold",
+    )  # fmt: skip
+    for worker in figures.workers:
+        workers.add_row(
+            worker.worker,
+            f"{worker.invocations}",
+            f"{worker.kills}",
+            f"{worker.peak_mib} of {worker.memory_mib} MiB",
+        )
+    page.print()
+    page.print(workers)
+    page.print(
+        "\nA million photos on Lambda: "
+        + ", ".join(f"${figures.dollars[a]:,.2f} on {a.value}" for a in Architecture)
+    )
+    for number, found in enumerate(run.books.discrepancies):
+        if number == DISCREPANCIES_SHOWN:
+            page.print(f"... and {len(run.books.discrepancies) - number} more, in the report")
+            break
+        page.print(
+            f"[red]{found.fault.value}[/] {escape(found.subject)}: {escape(found.detail)}",
+            soft_wrap=True,
+        )
+
+
+def _cells(spread: Spread, unit: str, digits: int) -> list[str]:
+    values = (spread.p50, spread.p90, spread.p99, spread.maximum)
+    return [*(f"{value:.{digits}f} {unit}" for value in values), str(spread.count)]

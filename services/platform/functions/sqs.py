@@ -1,0 +1,193 @@
+"""The wrapper that makes a Lambda handler for a queue out of a function for one message.
+
+It answers warmers, works through the batch, and turns errors into what the queue understands:
+
+- TransientError: the message is reported as failed and comes back.
+- PermanentError: the message goes to the dead letter queue with its reason, and is acknowledged.
+- Anything else is a bug or an outage: reported as failed, and on the last allowed receive sent to
+  the dead letter queue with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.platform import log
+from services.platform.aws import dead_letter
+from services.platform.configuration import read, variable
+from services.platform.errors import DarkroomError, PermanentError
+
+# A message is not started with less than this left: it would be cut in the middle.
+START_RESERVE_MS = 1_000
+WARMER_KEY = "warmer"
+
+
+class Context(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    aws_request_id: str
+    function_name: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the batch. `receive_count` is 1 at the first delivery; `last_receive` tells
+    that the queue will not deliver it again; `deadline` is when the invocation ends, in seconds of
+    `time.monotonic`; `replayed`, that a person sent it back after it had failed for good."""
+
+    id: str
+    body: str
+    receive_count: int
+    last_receive: bool
+    deadline: float
+    replayed: bool = False
+
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True)
+class QueueConfiguration:
+    """Where the function's failures go; set by whoever runs the function, not by its manifest."""
+
+    dead_letter_queue_url: str | None = variable(
+        "DEAD_LETTER_QUEUE_URL", default=None, help="URL of the function's dead letter queue"
+    )
+    max_receive_count: int = variable(
+        "MAX_RECEIVE_COUNT", default=5, minimum=1, help="receives before a message is dead"
+    )
+
+
+Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
+
+
+def queue_function(work: Callable[[Message], None]) -> Handler:
+    """A Lambda handler that gives each message of an SQS batch to `work`.
+
+    Answers `{"batchItemFailures": [...]}`, and `{"warm": true}` to a warmer. Raises
+    ConfigurationError at once when the environment is wrong, so that initialisation fails.
+    """
+    configuration = read(QueueConfiguration, os.environ)
+    log.configure()
+    logger = log.logger()
+
+    def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+        if is_warmer(event):
+            return {"warm": True}
+        failures = []
+        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        for record in records(event):
+            message = _message(record, configuration, deadline)
+            log.clear()
+            log.bind(
+                function=context.function_name,
+                request_id=context.aws_request_id,
+                message_id=message.id,
+                attempt=message.receive_count,
+            )
+            if message.seconds_left() * 1000 < START_RESERVE_MS:
+                logger.warning(
+                    "message-not-started", reason="too little time left in the invocation"
+                )
+                failures.append(message.id)
+            elif not _done_with(message, record, work, configuration, context):
+                failures.append(message.id)
+        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failures]}
+
+    return handler
+
+
+def is_warmer(event: Any) -> bool:
+    """Whether `event` only keeps an execution environment warm."""
+    return isinstance(event, dict) and event.get(WARMER_KEY) is True
+
+
+def records(event: Any) -> list[dict[str, Any]]:
+    """The SQS records of a Lambda event. Raises PermanentError for any other event."""
+    found = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(found, list) or any(
+        not isinstance(r, dict) or r.get("eventSource") != "aws:sqs" for r in found
+    ):
+        raise PermanentError(
+            'expected an SQS event ({"Records": [{"eventSource": "aws:sqs", ...}]}) or a warmer '
+            f'({{"{WARMER_KEY}": true}}), got keys '
+            f"{sorted(event) if isinstance(event, dict) else type(event).__name__}"
+        )
+    return found
+
+
+def _message(
+    record: Mapping[str, Any], configuration: QueueConfiguration, deadline: float
+) -> Message:
+    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    return Message(
+        id=record["messageId"],
+        body=record["body"],
+        receive_count=receives,
+        last_receive=receives >= configuration.max_receive_count,
+        deadline=deadline,
+        replayed=dead_letter.REPLAYED in record.get("messageAttributes", {}),
+    )
+
+
+def _done_with(
+    message: Message,
+    record: Mapping[str, Any],
+    work: Callable[[Message], None],
+    configuration: QueueConfiguration,
+    context: Context,
+) -> bool:
+    """Whether the message is dealt with: its work is done, or it is kept as a dead letter."""
+    logger = log.logger()
+    try:
+        work(message)
+    except Exception as error:
+        # A traceback helps only where nobody foresaw the error.
+        logger.warning(
+            "message-failed",
+            error_type=type(error).__name__,
+            reason=str(error),
+            exc_info=not isinstance(error, DarkroomError),
+        )
+        dead = isinstance(error, PermanentError) or message.last_receive
+        if not dead or configuration.dead_letter_queue_url is None:
+            return False
+        return _keep_as_dead_letter(
+            record, message, error, configuration.dead_letter_queue_url, context
+        )
+    return True
+
+
+def _keep_as_dead_letter(
+    record: Mapping[str, Any],
+    message: Message,
+    error: Exception,
+    queue_url: str,
+    context: Context,
+) -> bool:
+    from services.platform.aws.clients import client  # only failures pay for an SQS client
+
+    logger = log.logger()
+    try:
+        client("sqs").send_message(
+            QueueUrl=queue_url,
+            MessageBody=record["body"],
+            MessageAttributes=dead_letter.attributes(
+                reason=str(error),
+                error_type=type(error).__name__,
+                request_id=context.aws_request_id,
+                attempts=message.receive_count,
+                function=context.function_name,
+            ),
+        )
+    except Exception:
+        logger.warning("dead-letter-not-sent", exc_info=True)
+        return False
+    logger.error("dead-letter", error_type=type(error).__name__, reason=str(error))
+    return True

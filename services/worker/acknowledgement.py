@@ -1,0 +1,164 @@
+"""Tells the queue what became of a batch: deleted, back later, back at once, or dead."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.runtime import output
+from services.runtime.backoff import pause
+from services.worker.batch import Failure, Message
+from services.worker.configuration import SQS_MAX_VISIBILITY_SECONDS
+from services.worker.leases import Leases
+from services.worker.sqs import (
+    MAX_BATCH_ENTRIES,
+    Entries,
+    Queue,
+    QueueAwayError,
+    QueueRefusedError,
+)
+from services.worker.stopping import Stop
+
+RETRY_BASE_SECONDS = 0.2
+RETRY_CAP_SECONDS = 10.0
+# A hand-back happens while the worker stops: it must not hold that up.
+HAND_BACK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What failing means for this queue; seconds."""
+
+    function: str
+    max_receive_count: int
+    backoff_base_seconds: int
+    backoff_cap_seconds: int
+
+
+class Settler:
+    """Settles batches. Safe for many threads; never raises for the queue's sake."""
+
+    def __init__(self, queue: Queue, leases: Leases, rules: Rules, stop: Stop) -> None:
+        self._queue = queue
+        self._leases = leases
+        self._rules = rules
+        self._stop = stop
+
+    def settle(
+        self, messages: Sequence[Message], failed: Mapping[str, Failure], request_id: str
+    ) -> None:
+        """Deletes what succeeded. What failed comes back after its back-off, or is a dead letter
+        when this was its last allowed receive."""
+        try:
+            self._delete([m for m in messages if m.id not in failed])
+            if failed:
+                losers = [m for m in messages if m.id in failed]
+                self._retry_later(
+                    [m for m in losers if not self._buried(m, failed[m.id], request_id)]
+                )
+        finally:
+            self._leases.release(messages)
+
+    def hand_back(self, messages: Sequence[Message]) -> None:
+        """Makes unfinished messages visible to others at once."""
+        self._set_visibility(dict.fromkeys(messages, 0), HAND_BACK_SECONDS)
+        output.logger().info("handed-back", messages=len(messages))
+
+    def _delete(self, messages: Sequence[Message]) -> None:
+        # Their leases go on meanwhile, so that nobody else does the work again. It is tried for as
+        # long as any receipt can be good; a lane waits for it before its next settlement.
+        self._persist(messages, self._queue.delete, SQS_MAX_VISIBILITY_SECONDS, refusal_ends=False)
+
+    def _buried(self, message: Message, failure: Failure, request_id: str) -> bool:
+        """Whether the message went to the dead letter queue and out of this one. If that queue
+        refuses, the redrive policy moves the message on its next receive, without a reason."""
+        if (
+            not self._queue.keeps_dead_letters
+            or message.receive_count < self._rules.max_receive_count
+        ):
+            return False
+        give_up_at = time.monotonic() + self._leases.seconds
+        attempt = 0
+        while True:
+            try:
+                self._queue.send_dead_letter(message, failure, request_id, self._rules.function)
+            except QueueRefusedError:
+                return False
+            except QueueAwayError:
+                attempt += 1
+                if self._stop.forced.is_set() or time.monotonic() >= give_up_at:
+                    return False
+                self._stop.forced.wait(pause(attempt, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS))
+            else:
+                break
+        output.logger().error(
+            "dead-letter",
+            function=self._rules.function,
+            message_id=message.id,
+            request_id=request_id,
+            attempts=message.receive_count,
+            error_type=failure.error_type,
+            reason=failure.reason,
+        )
+        self._delete([message])
+        return True
+
+    def _retry_later(self, messages: Sequence[Message]) -> None:
+        seconds = {
+            m: math.ceil(
+                pause(
+                    m.receive_count,
+                    self._rules.backoff_base_seconds,
+                    self._rules.backoff_cap_seconds,
+                )
+            )
+            for m in messages
+        }
+        self._set_visibility(seconds, self._leases.seconds)
+
+    def _set_visibility(self, seconds: Mapping[Message, int], patience_seconds: float) -> None:
+        messages = list(seconds)
+        self._leases.release(messages)
+        self._persist(
+            messages,
+            lambda chunk: self._queue.change_visibility({m: seconds[m] for m in chunk}),
+            # After its lease a message is visible anyway.
+            patience_seconds,
+            refusal_ends=True,
+        )
+
+    def _persist(
+        self,
+        messages: Sequence[Message],
+        call: Callable[[Sequence[Message]], Entries],
+        patience_seconds: float,
+        *,
+        refusal_ends: bool,
+    ) -> None:
+        """Makes `call` for all messages, ten at a time, until it has worked for each, or a receipt
+        is stale, or patience ends."""
+        pending = list(messages)
+        give_up_at = time.monotonic() + patience_seconds
+        attempt = 0
+        while pending:
+            chunk, rest = pending[:MAX_BATCH_ENTRIES], pending[MAX_BATCH_ENTRIES:]
+            try:
+                entries = call(chunk)
+            except QueueAwayError:
+                entries = Entries(again=tuple(chunk), stale=())
+            except QueueRefusedError:
+                if refusal_ends:
+                    return
+                entries = Entries(again=tuple(chunk), stale=())
+            if entries.stale:
+                # Somebody else has the message by now, or it is gone: nothing to be done here.
+                output.logger().warning("receipt-stale", message_ids=[m.id for m in entries.stale])
+            pending = [*rest, *entries.again]
+            if entries.again:
+                attempt += 1
+                if self._stop.forced.is_set() or time.monotonic() >= give_up_at:
+                    output.logger().warning("unsettled", message_ids=[m.id for m in pending])
+                    return
+                self._stop.forced.wait(pause(attempt, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS))

@@ -1,0 +1,238 @@
+"""The queue service, as the worker uses it: bounded calls, and one log line when it goes or comes.
+
+Every call has a timeout and is tried once; who calls decides about trying again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from services.platform.aws import dead_letter
+from services.platform.errors import PermanentError, TransientError
+from services.runtime import output
+from services.worker.batch import Failure, Message, message
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_BATCH_ENTRIES = 10
+MAX_MESSAGE_ATTRIBUTES = 10
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 10
+# Clients' errors that pass: the others of status 4xx will be the same next time.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+_PASSING = frozenset(
+    {
+        "RequestThrottled",
+        "Throttling",
+        "ThrottlingException",
+        "RequestTimeout",
+        "RequestExpired",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "KmsThrottled",
+        "OverLimit",
+    }
+)
+_STALE = frozenset(
+    {"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight", "InvalidParameter"}
+)
+
+
+class Operation(StrEnum):
+    """What is asked of the queue; whether it works is known for each."""
+
+    RECEIVE = "receive"
+    DELETE = "delete"
+    CHANGE_VISIBILITY = "change-visibility"
+    DEAD_LETTER = "dead-letter"
+
+
+class QueueAwayError(TransientError):
+    """The queue service did not do it now, and may later."""
+
+
+class QueueRefusedError(PermanentError):
+    """The queue service will not do it: a wrong request, no permission, no such queue."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What became of a batch request: entries to try again, and entries whose receipt is stale."""
+
+    again: tuple[Message, ...]
+    stale: tuple[Message, ...]
+
+
+class Queue:
+    """One queue and, where given, its dead letter queue. Safe for many threads.
+
+    Calls raise QueueAwayError or QueueRefusedError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        dead_letter_url: str | None,
+        region: str,
+        poll_wait_seconds: int,
+        connections: int,
+        client: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+        self._poll_wait_seconds = poll_wait_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failing_since: dict[Operation, float] = {}
+        self.last_received_at = clock()
+        session = boto3.session.Session()
+
+        def sqs(read_timeout: float) -> Any:
+            return client or session.client(
+                "sqs",
+                region_name=region,
+                config=Config(
+                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                    read_timeout=read_timeout,
+                    retries={"mode": "standard", "total_max_attempts": 1},
+                    max_pool_connections=connections,
+                    # Our own calls, tested; checking each again costs as much as the call.
+                    parameter_validation=False,
+                ),
+            )
+
+        self._receiving = sqs(poll_wait_seconds + READ_TIMEOUT_SECONDS)
+        self._sqs = sqs(READ_TIMEOUT_SECONDS)
+
+    @property
+    def keeps_dead_letters(self) -> bool:
+        return self._dead_letter_url is not None
+
+    def receive(
+        self, maximum: int, visibility_seconds: int, wait_seconds: int | None = None
+    ) -> list[Message]:
+        """Up to `maximum` (at most 10) messages; waits for the first up to `wait_seconds`, the
+        configured long poll unless given."""
+        answer = self._call(
+            Operation.RECEIVE,
+            self._receiving.receive_message,
+            QueueUrl=self._url,
+            MaxNumberOfMessages=min(maximum, MAX_BATCH_ENTRIES),
+            VisibilityTimeout=visibility_seconds,
+            WaitTimeSeconds=self._poll_wait_seconds if wait_seconds is None else wait_seconds,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        self.last_received_at = self._clock()
+        return [message(document) for document in answer.get("Messages", ())]
+
+    def delete(self, messages: Sequence[Message]) -> Entries:
+        """Deletes up to 10 messages."""
+        return self._batch(
+            Operation.DELETE, self._sqs.delete_message_batch, messages, [{} for _ in messages]
+        )
+
+    def change_visibility(self, seconds: Mapping[Message, int]) -> Entries:
+        """Lets up to 10 messages become visible after so many seconds each."""
+        return self._batch(
+            Operation.CHANGE_VISIBILITY,
+            self._sqs.change_message_visibility_batch,
+            list(seconds),
+            [{"VisibilityTimeout": value} for value in seconds.values()],
+        )
+
+    def send_dead_letter(
+        self, item: Message, failure: Failure, request_id: str, function: str
+    ) -> None:
+        """Sends a copy, with the reason, to the dead letter queue. The original's attributes are
+        kept as far as ten in all allow."""
+        attributes: dict[str, Any] = dict(
+            dead_letter.attributes(
+                reason=failure.reason,
+                error_type=failure.error_type,
+                request_id=request_id,
+                attempts=item.receive_count,
+                function=function,
+            )
+        )
+        for name, value in item.document.get("MessageAttributes", {}).items():
+            if len(attributes) < MAX_MESSAGE_ATTRIBUTES:
+                attributes.setdefault(name, value)
+        self._call(
+            Operation.DEAD_LETTER,
+            self._sqs.send_message,
+            QueueUrl=self._dead_letter_url,
+            MessageBody=item.body,
+            MessageAttributes=attributes,
+        )
+
+    def _batch(
+        self,
+        operation: Operation,
+        call: Callable[..., Any],
+        messages: Sequence[Message],
+        extras: Sequence[dict[str, Any]],
+    ) -> Entries:
+        answer = self._call(
+            operation,
+            call,
+            QueueUrl=self._url,
+            Entries=[
+                {"Id": str(i), "ReceiptHandle": item.receipt_handle, **extra}
+                for i, (item, extra) in enumerate(zip(messages, extras, strict=True))
+            ],
+        )
+        again: list[Message] = []
+        stale: list[Message] = []
+        for failed in answer.get("Failed", ()):
+            item = messages[int(failed["Id"])]
+            sure = failed.get("Code") in _STALE or failed.get("SenderFault", False)
+            (stale if sure else again).append(item)
+        return Entries(tuple(again), tuple(stale))
+
+    def _call(self, operation: Operation, call: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            answer = call(**arguments)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+            code = error.response.get("Error", {}).get("Code", "")
+            self._note_failure(operation, f"{code}: {error}")
+            if status >= 500 or status == 429 or code.split(".")[-1] in _PASSING:
+                raise QueueAwayError(str(error)) from error
+            raise QueueRefusedError(str(error)) from error
+        except (BotoCoreError, ResponseParserError, OSError) as error:
+            self._note_failure(operation, f"{type(error).__name__}: {error}")
+            raise QueueAwayError(str(error)) from error
+        self._note_success(operation)
+        return answer
+
+    def _note_failure(self, operation: Operation, error: str) -> None:
+        with self._lock:
+            if operation in self._failing_since:
+                return
+            self._failing_since[operation] = self._clock()
+        output.logger().warning("queue-away", operation=operation.value, error=error)
+
+    def _note_success(self, operation: Operation) -> None:
+        if operation not in self._failing_since:
+            return
+        with self._lock:
+            since = self._failing_since.pop(operation, None)
+        if since is not None:
+            away = round(self._clock() - since, 1)
+            output.logger().info("queue-back", operation=operation.value, seconds_away=away)
+
+    @property
+    def receiving_works(self) -> bool:
+        """Whether the last receive went well."""
+        return Operation.RECEIVE not in self._failing_since

@@ -1,0 +1,163 @@
+"""The server's patience with clients that are slow on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from services.gateway import server
+
+LARGE = 32 * 1024 * 1024
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    body = b"x" * (LARGE if scope["path"] == "/large" else 2)
+    while (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Callable[[], Coroutine[Any, Any, Any]]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        application,
+        http=server._Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        h11_max_incomplete_event_size=server.MAX_INCOMPLETE_HEAD_BYTES,
+    )
+    running = server._Server(config)
+    task = asyncio.create_task(running.serve([listener]))
+    port = listener.getsockname()[1]
+    yield lambda: asyncio.open_connection("127.0.0.1", port)
+    running.should_exit = True
+    await asyncio.wait_for(task, 10)
+
+
+def run(test: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        async with serving() as connect:
+            await asyncio.wait_for(test(connect), 10)
+
+    asyncio.run(whole())
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the connection has ended, without a word."""
+    try:
+        return await reader.read(1000) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo"])
+def test_a_head_that_does_not_come(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        assert await ended(reader)
+        writer.close()
+
+    run(test)
+
+
+def test_a_second_head_that_comes_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readuntil(b"xx")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.5)  # nothing has begun: that is keep-alive's affair
+        assert not reader.at_eof()
+        ending = asyncio.create_task(ended(reader))
+        for byte in b"GET / HTTP/1.1\r\nX: " + b"y" * 100:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.05)
+            if ending.done():
+                break
+        assert await ending
+        writer.close()
+
+    run(test)
+
+
+def test_a_head_in_pieces_that_is_in_time() -> None:
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        for byte in b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await reader.readuntil(b"xx")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    run(test)
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        began = asyncio.get_running_loop().time()
+        for _ in range(50):
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await reader.readuntil(b"xx")
+        assert asyncio.get_running_loop().time() - began < 50 * 0.02
+        writer.close()
+
+    run(test)
+
+
+def test_an_answer_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "WRITE_SECONDS", 0.3)
+
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(1)
+        size = 0
+        try:
+            while chunk := await reader.read(1 << 20):
+                size += len(chunk)
+        except ConnectionError:
+            pass
+        assert size < LARGE
+        writer.close()
+
+    run(test)
+
+
+def test_more_connections_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+
+    async def test(connect: Any) -> None:
+        kept = []
+        for _ in range(2):
+            reader, writer = await connect()
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await reader.readuntil(b"xx")
+            kept.append((reader, writer))
+        reader, writer = await connect()
+        assert await ended(reader)
+        writer.close()
+        kept[0][1].close()
+        await asyncio.sleep(0.1)
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readuntil(b"xx")).startswith(b"HTTP/1.1 200")
+        for _, open_writer in [*kept[1:], (reader, writer)]:
+            open_writer.close()
+
+    run(test)

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from services.api.answer_preflight import allowed, parse_rules
+from services.platform.errors import ConfigurationError
+
+PAGE = "https://darkroom.example"
+RULES = parse_rules(
+    json.dumps(
+        [
+            {
+                "method": "GET",
+                "path": "/images/{id}",
+                "origins": [PAGE],
+                "headers": ["Authorization"],
+                "max_age_seconds": 600,
+            },
+            {
+                "method": "POST",
+                "path": "/users",
+                "origins": [PAGE],
+                "headers": [],
+                "max_age_seconds": 5,
+            },
+        ]
+    )
+)
+
+
+def ask(path: str, method: str, origin: str = PAGE) -> dict[str, str]:
+    headers = {"origin": origin, "access-control-request-method": method}
+    answer = allowed(RULES, path, headers)
+    assert "origin" in answer.pop("vary")
+    return answer
+
+
+def test_a_named_page_may_call_a_route_that_names_it() -> None:
+    assert ask("/images/7", "GET") == {
+        "access-control-allow-origin": PAGE,
+        "access-control-allow-methods": "GET",
+        "access-control-allow-headers": "authorization",
+        "access-control-max-age": "600",
+    }
+    assert "access-control-allow-headers" not in ask("/users", "POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "origin"),
+    [
+        ("/images/7", "DELETE", PAGE),
+        ("/images/7/more", "GET", PAGE),
+        ("/images/", "GET", PAGE),
+        ("/users", "GET", PAGE),
+        ("/images/7", "GET", "https://evil.example"),
+        ("/images/7", "GET", ""),
+        ("/images/7", "GET", "null"),
+    ],
+)
+def test_off_unless_named(path: str, method: str, origin: str) -> None:
+    assert ask(path, method, origin) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[{}]", "[1]", "null"])
+def test_rules_of_another_form_are_refused(text: str) -> None:
+    if text == "{}":
+        assert parse_rules(text) == ()
+        return
+    with pytest.raises(ConfigurationError, match="expected a JSON list of rules"):
+        parse_rules(text)

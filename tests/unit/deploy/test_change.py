@@ -1,0 +1,64 @@
+"""Plans of the real Terraform (recorded from the lab on an emulator), in the terms of a release."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from services.deploy.change import NOTHING, Change, read_change
+
+PLANS: dict[str, Any] = json.loads((Path(__file__).parent / "plans.json").read_text())
+
+
+def test_another_image_is_a_version_and_its_alias_alone() -> None:
+    assert read_change(PLANS["new_image"]) == Change(
+        versions=("get-api-document",),
+        aliases=("get-api-document",),
+        workers=(),
+        others=(),
+        deletions=(),
+    )
+
+
+def test_the_end_of_a_release_moves_the_alias() -> None:
+    change = read_change(PLANS["released"])
+    assert (change.versions, change.functions) == ((), ("get-api-document",))
+
+
+def test_a_new_lab_has_functions_workers_and_the_rest() -> None:
+    change = read_change(PLANS["first"])
+    assert change.functions == ("get-image",)
+    assert change.workers == ("process-image",)
+    assert 'module.queue["process-image"].aws_sqs_queue.this' in change.others
+    assert change.deletions == ()
+
+
+def test_no_plan_is_no_change() -> None:
+    assert read_change(None) == NOTHING
+
+
+def test_a_task_or_a_warm_up_that_is_replaced_is_no_deletion() -> None:
+    replaced = [
+        item(f'module.function["get-image"].{kind}.it', kind, ["delete", "create"])
+        for kind in ("aws_lambda_invocation", "aws_ecs_task_definition")
+    ]
+    assert read_change({"resource_changes": replaced}).deletions == ()
+
+
+def test_a_function_that_goes_is_a_deletion() -> None:
+    gone = item(
+        'module.function["get-image"].aws_lambda_function.this', "aws_lambda_function", ["delete"]
+    )
+    change = read_change({"resource_changes": [gone]})
+    assert (change.versions, change.deletions) == ((), (gone["address"],))
+
+
+def test_data_that_is_read_is_no_change() -> None:
+    read = item("data.aws_region.current", "aws_region", ["read"]) | {"mode": "data"}
+    assert read_change({"resource_changes": [read]}) == NOTHING
+
+
+def item(address: str, type_: str, actions: list[str]) -> dict[str, Any]:
+    change = {"actions": actions, "after_unknown": {}}
+    return {"address": address, "mode": "managed", "type": type_, "change": change}

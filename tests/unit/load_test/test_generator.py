@@ -1,0 +1,99 @@
+"""Uploads come at their times, whatever the lab does; no two photos are alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from services.catalog.model import ImageStatus, image_id
+from services.load_test.generator import Generator
+from services.load_test.photos import DAMAGED, DAMAGED_EVERY, Album, album_of, sample_album
+from services.load_test.plan import Plan
+from services.platform.errors import PermanentError
+
+
+class FakeS3:
+    def __init__(self, seconds: float = 0.0, fails: bool = False) -> None:
+        self.seconds, self.fails = seconds, fails
+        self.bodies: dict[str, bytes] = {}
+        self.lock = threading.Lock()
+
+    def put_object(self, **call: Any) -> None:
+        time.sleep(self.seconds)
+        if self.fails:
+            raise EndpointConnectionError(endpoint_url="http://nowhere")
+        with self.lock:
+            self.bodies[call["Key"]] = call["Body"]
+
+
+def plan(count: int, rate: float) -> Plan:
+    return Plan("run", count, rate, 1, False, None, Path("folder"))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Album:
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    return album_of(tmp_path, "run")
+
+
+def test_a_slow_lab_does_not_slow_the_generator(album: Album) -> None:
+    generator = Generator(plan(10, 50.0), album, FakeS3(seconds=0.5), "bucket")
+    began = time.monotonic()
+    generator.run()
+    # One after another they would take 5 s.
+    assert time.monotonic() - began < 1.5
+    dues = [u.due for u in sorted(generator.uploads, key=lambda u: u.due)]
+    assert dues[-1] - dues[0] == pytest.approx(9 / 50)
+    assert all(u.ended - u.began >= 0.5 for u in generator.uploads)
+
+
+def test_every_photo_is_of_its_own_content_and_known_by_it(album: Album) -> None:
+    s3 = FakeS3()
+    generator = Generator(plan(5, 1000.0), album, s3, "bucket")
+    generator.run()
+    assert len({u.image_id for u in generator.uploads}) == 5
+    assert {u.key: u.image_id for u in generator.uploads} == {
+        key: image_id(body) for key, body in s3.bodies.items()
+    }
+
+
+def test_an_upload_that_fails_is_told() -> None:
+    album = Album("run", (Path("/nowhere.jpg"),), (), known=False)
+    generator = Generator(plan(1, 1000.0), album, FakeS3(), "bucket")
+    generator.run()
+    assert "No such file" in (generator.uploads[0].problem or "")
+
+
+def test_a_lab_that_is_away_is_told(album: Album) -> None:
+    generator = Generator(plan(2, 1000.0), album, FakeS3(fails=True), "bucket")
+    generator.run()
+    assert all("nowhere" in (u.problem or "") for u in generator.uploads)
+
+
+def test_told_to_stop_it_stops(album: Album) -> None:
+    generator = Generator(plan(1000, 1.0), album, FakeS3(), "bucket")
+    thread = threading.Thread(target=generator.run)
+    thread.start()
+    generator.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(generator.uploads) <= 1
+
+
+def test_a_few_of_the_samples_are_damaged(tmp_path: Path) -> None:
+    for name in ("01-good.jpg", *DAMAGED):
+        (tmp_path / name).write_bytes(name.encode())
+    album = sample_album(tmp_path, "run")
+    expected = [album.photo(n).expected for n in range(4 * DAMAGED_EVERY)]
+    assert expected.count(ImageStatus.REJECTED) == 4
+    assert {n for n, e in enumerate(expected) if e is ImageStatus.REJECTED} == {24, 49, 74, 99}
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="found no file"):
+        album_of(tmp_path, "run")

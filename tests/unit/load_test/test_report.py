@@ -1,0 +1,70 @@
+"""The report says what happened, and first whether all is well."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from services.load_test import report, summary
+from services.load_test.figures import figures
+from services.load_test.reconciliation import balance
+from services.load_test.unconfirmed_emails import Doubt, Verdict
+
+from .examples import event, evidence
+from .test_figures import run
+
+
+def test_the_page_needs_nothing_else_and_begins_with_the_verdict(tmp_path: Path) -> None:
+    done = run()
+    text = report.write(done, figures(done), tmp_path).read_text()
+    assert "3 photos, nothing lost, nothing doubled." in text.split("</title>")[0]
+    assert "nothing&nbsp;doubled." in text.split("</h1>")[0]
+    assert text.count("<svg") == 8
+    for outside in ("http://", "https://", "<script", "@import", "url("):
+        assert outside not in text.replace('xmlns="http://www.w3.org/2000/svg"', ""), outside
+    assert "What is wrong" not in text
+
+
+def test_what_is_wrong_stands_in_the_report_escaped() -> None:
+    found = evidence()
+    books = balance(replace(found, mails=(*found.mails, "<unknown>")))
+    done = run(books=books)
+    text = report.page(done, figures(done))
+    assert '<h1 class="bad">3&nbsp;photos:&nbsp;1&nbsp;doubled.</h1>' in text
+    assert "&lt;unknown&gt;" in text
+    assert "<unknown>" not in text
+
+
+def test_machines_read_the_same(tmp_path: Path) -> None:
+    done = run(doubts=(Doubt(event(0), Verdict.SENT), Doubt(event(1), Verdict.REPLAYED)))
+    report.write(done, figures(done), tmp_path)
+    read = json.loads((tmp_path / "report.json").read_text())
+    assert read["balanced"] is True
+    assert read["books"]["uploaded"] == 3
+    assert [d["verdict"] for d in read["in_doubt"]] == ["was sent", "was not sent: replayed"]
+    assert read["figures"]["latency"]["p50"] == 3.0
+    assert read["kills"] == [{"at": 3.0, "worker": "process-image-1"}]
+    assert len(read["latency_seconds"]) == 3
+
+
+def test_a_run_in_which_nothing_happened_can_be_reported() -> None:
+    from services.load_test.worker_log import WorkerLogs
+
+    done = run(uploads=(), samples=(), kills=(), seen={}, logs=WorkerLogs((), {}, {}, 0))
+    assert "<svg" in report.page(done, figures(done))
+
+
+def test_the_summary_shows_doubts_and_what_is_wrong() -> None:
+    found = evidence()
+    books = balance(replace(found, mails=found.mails[:2]))
+    done = run(books=books, doubts=(Doubt(event(1), Verdict.REPLAYED),))
+    out = io.StringIO()
+    summary.show(done, figures(done), Console(file=out, width=200))
+    text = out.getvalue()
+    assert "3 photos: 1 lost." in text
+    assert "e-mails in doubt, found not sent and replayed once" in text
+    assert "e-mail lost" in text

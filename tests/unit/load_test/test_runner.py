@@ -1,0 +1,89 @@
+"""Standstill and faults, as a run sees them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from services.load_test import runner
+from services.load_test.observations import Depth
+from services.load_test.runner import Killer, Sample, _Progress
+from services.platform.errors import TransientError
+
+SILENCE = ReadTimeoutError(endpoint_url="http://localstack")
+
+
+def sample(settled: int) -> Sample:
+    return Sample(0.0, 3, settled, {"process-image": Depth(1, 0)})
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(runner.time, "monotonic", lambda: self.now)
+
+
+def test_what_changes_is_progress_and_what_does_not_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    progress = _Progress(100.0)
+    progress.note(sample(1))
+    clock.now = 90.0
+    progress.note(sample(2))
+    clock.now = 180.0
+    progress.note(sample(2))
+    assert not progress.stalled
+    clock.now = 191.0
+    assert progress.stalled
+
+
+def test_a_lab_that_stays_silent_is_told_but_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    progress = _Progress(100.0)
+    clock.now = 99.0
+    progress.note_silence(SILENCE)
+    clock.now = 101.0
+    with pytest.raises(TransientError, match=r"not answered for 100 s .* try a lower one"):
+        progress.note_silence(SILENCE)
+
+
+class Victims:
+    """A stage whose workers die as told, until one does not."""
+
+    def __init__(self, killer_stops_after: int) -> None:
+        self.draws: list[float] = []
+        self.enough = threading.Event()
+        self.wanted = killer_stops_after
+
+    def kill(self, draw: float) -> str:
+        self.draws.append(draw)
+        if len(self.draws) >= self.wanted:
+            self.enough.set()
+        return "process-image-1"
+
+
+def test_the_killer_kills_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.01)
+    victims: Any = Victims(3)
+    killer = Killer(victims)
+    thread = threading.Thread(target=killer.run)
+    thread.start()
+    assert victims.enough.wait(5)
+    killer.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(killer.kills) == len(victims.draws) >= 3
+    assert all(0 <= draw < 1 for draw in victims.draws)
+
+
+def test_there_are_only_so_many_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "KILLS_MAX", 4)
+    victims: Any = Victims(1)
+    killer = Killer(victims)
+    killer.run()
+    assert len(killer.kills) == 4
