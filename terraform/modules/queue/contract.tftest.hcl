@@ -25,7 +25,7 @@ run "a_queue_and_its_dead_letters" {
 
   assert {
     condition     = aws_sqs_queue.this.name == "darkroom-process-image" && aws_sqs_queue.dead_letters.name == "darkroom-process-image-dead-letters"
-    error_message = "expected the names of services/local/provision/__init__.py"
+    error_message = "expected the names of services/local/provision"
   }
   assert {
     condition     = aws_sqs_queue.this.visibility_timeout_seconds == 360
@@ -101,7 +101,7 @@ run "a_schedule_sends_to_the_queue_and_no_other_rule_does" {
 
   assert {
     condition     = aws_cloudwatch_event_rule.schedule[0].name == "darkroom-start-orders" && aws_cloudwatch_event_rule.schedule[0].schedule_expression == "rate(1 minute)"
-    error_message = "expected the rule of services/local/provision/__init__.py"
+    error_message = "expected the rule of services/local/provision"
   }
   assert {
     condition     = aws_cloudwatch_event_target.schedule[0].rule == "darkroom-start-orders" && aws_cloudwatch_event_target.schedule[0].arn == aws_sqs_queue.this.arn

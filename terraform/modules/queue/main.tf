@@ -1,4 +1,4 @@
-# A function's queue and its dead letter queue. What it makes is what services/local/provision/__init__.py
+# A function's queue and its dead letter queue. What it makes is what services/local/provision
 # makes for a lab on one machine; a test compares the two.
 
 data "aws_region" "current" {}
@@ -126,7 +126,7 @@ resource "aws_cloudwatch_event_rule" "schedule" {
   count = var.schedule == null ? 0 : 1
 
   name                = local.queue_name
-  description         = "When ${var.name} is to work."
+  description         = "Schedule of ${var.name}."
   schedule_expression = var.schedule
   tags                = var.tags
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.local.provision import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
+from services.local.provision.sqs import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
 from services.payments.configuration import PaymentsConfiguration
 from services.payments.factory import ChargingConfiguration
 from services.payments.webhooks import TOLERANCE_SECONDS
