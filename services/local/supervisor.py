@@ -203,7 +203,7 @@ class Supervisor:
         port = emulator.free_port()
         self.files.payments.unlink(missing_ok=True)
         command = [sys.executable, "-m", "services.local.payment_sandbox", "--port", str(port)]
-        command += ["--book", str(self.files.payments)]
+        command += ["--ledger", str(self.files.payments)]
         webhook = next((m.http for m in manifests if m.name == WEBHOOK_FUNCTION), None)
         if webhook is not None:
             command += ["--webhook-url", api + webhook.path]

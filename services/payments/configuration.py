@@ -15,7 +15,7 @@ from services.platform.errors import ConfigurationError, TransientError
 
 
 class Provider(StrEnum):
-    """`sandbox` is the lab's own: services/local/payment_sandbox.py."""
+    """`sandbox` is the lab's own: services/local/payment_sandbox."""
 
     SANDBOX = "sandbox"
     STRIPE = "stripe"

@@ -1,5 +1,5 @@
 """The lab's own payment provider, asked over HTTP. Its other side is
-services/local/payment_sandbox.py, which says what it answers to which payment method."""
+services/local/payment_sandbox, which says what it answers to which payment method."""
 
 from __future__ import annotations
 

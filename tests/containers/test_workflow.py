@@ -163,7 +163,7 @@ def start_provider(
             entrypoint=["python", "-m", "services.local.payment_sandbox"],
             working_dir="/project",
         )
-        .with_command(f"--host 0.0.0.0 --port {PROVIDER_PORT} --book /tmp/book.sqlite")
+        .with_command(f"--host 0.0.0.0 --port {PROVIDER_PORT} --ledger /tmp/payments.sqlite")
         .with_envs(
             **{
                 payment_sandbox.API_KEY: payments.api_key,

@@ -250,7 +250,7 @@ def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
 def _payment_provider(ground: Ground) -> Iterator[None]:
     (webhook,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
     command = [sys.executable, "-m", "services.local.payment_sandbox"]
-    command += ["--port", str(ground.provider_port), "--book", str(ground.book)]
+    command += ["--port", str(ground.provider_port), "--ledger", str(ground.book)]
     command += ["--webhook-url", ground.api + webhook]
     keys = {payment_sandbox.API_KEY: API_KEY, payment_sandbox.WEBHOOK_SECRET: WEBHOOK_SECRET}
     with process(command, keys, ground.folder / "payment-provider.log"):
