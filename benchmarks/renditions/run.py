@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from services.local.demo.sample_photos import make_sample_photos
+from services.local.demo.samples.photos import make_sample_photos
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.catalog.model import ImageStatus
-from services.local.demo.sample_photos import make_sample_photos
+from services.local.demo.samples.photos import make_sample_photos
 from services.local.develop import find_photos
 
 # Those sample photos that must be rejected: every DAMAGED_EVERY-th photo is one of them.

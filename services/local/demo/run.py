@@ -15,7 +15,7 @@ from rich.table import Table
 from services.local import develop, lab
 from services.local.demo import tour
 from services.local.demo.contact_sheet import Sheet, write_html, write_png
-from services.local.demo.sample_photos import make_sample_photos
+from services.local.demo.samples.photos import make_sample_photos
 from services.local.develop import Outcome
 from services.local.mailbox import SentMail, sent_mails
 from services.local.state import PROJECT, LabState

@@ -1,0 +1,1 @@
+"""Procedural sample photos for the demo, the tests and the load test."""
