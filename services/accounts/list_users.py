@@ -17,7 +17,7 @@ class Directory:
     def page(self, request: Request) -> Response:
         """Answers GET /users."""
         wanted: api.AccountPageParameters = request.parameters
-        after = None if wanted.cursor is None else Position(*cursor.decode_place(wanted.cursor))
+        after = None if wanted.cursor is None else Position(*cursor.decode_position(wanted.cursor))
         page = self.users.page(wanted.limit, after)
         next_cursor = None
         if page.last is not None:

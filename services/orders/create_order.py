@@ -42,7 +42,7 @@ class Shop:
     def list(self, request: Request) -> Response:
         """Answers GET /orders."""
         wanted: api.OrderPageParameters = request.parameters
-        before = None if wanted.cursor is None else Position(*cursor.decode_place(wanted.cursor))
+        before = None if wanted.cursor is None else Position(*cursor.decode_position(wanted.cursor))
         # One more than wanted tells whether there is a next page.
         found = self.orders.page(request.caller.user_id, wanted.limit + 1, before)
         page, more = found[: wanted.limit], found[wanted.limit :]

@@ -10,10 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+
+from services.platform import timestamps
 
 LEVELS = ("debug", "info", "warning", "error")
 _lock = threading.Lock()
@@ -45,7 +46,7 @@ def write_json(**fields: Any) -> None:
 
 def timestamp() -> str:
     """Now, UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return timestamps.now("microseconds")
 
 
 class _LineLogger:

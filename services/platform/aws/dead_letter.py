@@ -1,13 +1,15 @@
 """Why a message is dead: the SQS message attributes that every dead letter carries.
 
 The queue wrapper (permanent errors) and the worker (crashes, timeouts) write them; the operator's
-tools read them. Imports only the standard library.
+tools read them.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
+
+from services.platform import timestamps
 
 REASON: Final = "reason"
 ERROR_TYPE: Final = "error_type"
@@ -37,13 +39,12 @@ def attributes(
     characters it does not take become "?":
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
-    moment = (failed_at or datetime.now(UTC)).astimezone(UTC)
     texts = {
         REASON: _shortened(reason),
         ERROR_TYPE: error_type,
         REQUEST_ID: request_id,
         FUNCTION: function,
-        FAILED_AT: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        FAILED_AT: timestamps.format_utc(failed_at or datetime.now(UTC)),
     }
     return {
         **{name: {"DataType": "String", "StringValue": _taken(v)} for name, v in texts.items()},

@@ -19,7 +19,7 @@ def encoded(value: Any) -> str:
 
 
 @pytest.mark.parametrize("parts", [["a"], ["ä\n", "?/+"], [ID, "x" * 150]])
-def test_a_cursor_holds_its_parts(parts: list[str]) -> None:
+def test_decode_after_encode_returns_the_parts(parts: list[str]) -> None:
     text = cursor.encode(parts)
     assert text.isascii()
     assert text.replace("-", "").replace("_", "").isalnum()  # as it is in a URL
@@ -34,7 +34,7 @@ def test_a_cursor_holds_its_parts(parts: list[str]) -> None:
     ],
     ids=lambda text: text[:20],
 )  # fmt: skip
-def test_what_is_no_cursor(text: str) -> None:
+def test_decode_invalid_cursor_raises(text: str) -> None:
     with pytest.raises(HttpProblem) as caught:
         cursor.decode(text, 2)
     assert [error.field for error in caught.value.errors] == ["cursor"]
@@ -49,8 +49,8 @@ def test_what_is_no_cursor(text: str) -> None:
         ("2026-01-01T12:01:00-23:59", 12),
     ],
 )
-def test_a_place_is_told_in_utc(text: str, hour: int) -> None:
-    at, identifier = cursor.decode_place(cursor.encode([text, ID.upper()]))
+def test_decode_position_with_offset_returns_utc(text: str, hour: int) -> None:
+    at, identifier = cursor.decode_position(cursor.encode([text, ID.upper()]))
     assert (at, identifier) == (datetime(2026, 1, 2, hour, tzinfo=UTC), ID)
     assert at.tzinfo is UTC
 
@@ -66,6 +66,27 @@ def test_a_place_is_told_in_utc(text: str, hour: int) -> None:
         ("2026-01-02T12:00:00Z", ID + "0"),
     ],
 )
-def test_what_is_no_place(at: str, identifier: str) -> None:
+def test_decode_position_invalid_raises(at: str, identifier: str) -> None:
     with pytest.raises(HttpProblem):
-        cursor.decode_place(cursor.encode([at, identifier]))
+        cursor.decode_position(cursor.encode([at, identifier]))
+
+
+def test_encode_position_round_trips() -> None:
+    created_at = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
+    assert cursor.decode_position(cursor.encode_position(created_at, ID)) == (created_at, ID)
+
+
+@pytest.mark.parametrize(
+    ("found", "items", "next_cursor"),
+    [
+        ([], [], None),
+        (["a"], ["a"], None),
+        (["a", "b"], ["a", "b"], None),
+        (["a", "b", "c"], ["a", "b"], "after b"),
+    ],
+)
+def test_page_with_an_extra_item_has_a_next_cursor(
+    found: list[str], items: list[str], next_cursor: str | None
+) -> None:
+    page = cursor.page(found, 2, lambda item: f"after {item}")
+    assert (page.items, page.next_cursor) == (items, next_cursor)
