@@ -7,7 +7,7 @@ The worker, the embedded lab and the image build read it here; Terraform reads t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +66,30 @@ class Resource(StrEnum):
     """As an environment value: its origins, separated by commas."""
     API = "api"
     """As an environment value, `{api: cors}`: every route's CORS rules, as JSON."""
+
+
+class Feature(StrEnum):
+    """The part of Darkroom that a function belongs to. A lab runs any set of them that is closed
+    under what each one needs."""
+
+    PHOTOS = "photos"
+    """From the bucket to renditions, catalogue, events and e-mails."""
+    CUSTOMERS = "customers"
+    """Users, sessions, uploads and the HTTP API."""
+    ORDERS = "orders"
+    """Products, orders, payments and prints."""
+
+    @property
+    def needs(self) -> frozenset[Feature]:
+        """The features that this one does not work without."""
+        return _NEEDS[self]
+
+
+_NEEDS: Mapping[Feature, frozenset[Feature]] = {
+    Feature.PHOTOS: frozenset(),
+    Feature.CUSTOMERS: frozenset({Feature.PHOTOS}),
+    Feature.ORDERS: frozenset({Feature.PHOTOS, Feature.CUSTOMERS}),
+}
 
 
 class Authorization(StrEnum):
@@ -168,6 +192,7 @@ class Manifest:
     name: str
     folder: Path
     description: str
+    feature: Feature
     memory_mib: int
     timeout_seconds: int
     queue: QueueTrigger | None
@@ -201,6 +226,7 @@ def load(folder: Path) -> Manifest:
         name=folder.name,
         folder=folder,
         description=reader.text("description"),
+        feature=reader.choice("feature", Feature),
         memory_mib=reader.integer("memory_mib", MEMORY_MIB_RANGE),
         timeout_seconds=reader.integer("timeout_seconds", TIMEOUT_SECONDS_RANGE),
         queue=_queue(reader),
@@ -235,6 +261,12 @@ def load(folder: Path) -> Manifest:
 def load_all(images: Path) -> tuple[Manifest, ...]:
     """Every function under `images`, by name. Raises ConfigurationError."""
     return tuple(load(path.parent) for path in sorted(images.glob("*/function.yaml")))
+
+
+def closed(features: Iterable[Feature]) -> frozenset[Feature]:
+    """`features` and everything that they need."""
+    wanted = frozenset(features)
+    return wanted.union(*(feature.needs for feature in wanted))
 
 
 def _queue(reader: _Reader) -> QueueTrigger | None:
@@ -318,8 +350,8 @@ class _Reader:
     def __init__(self, document: Any) -> None:
         self.mistakes: list[str] = []
         self._known = {
-            "description", "memory_mib", "timeout_seconds", "trigger", "grants", "environment",
-            "budgets",
+            "description", "feature", "memory_mib", "timeout_seconds", "trigger", "grants",
+            "environment", "budgets",
         }  # fmt: skip
         self._document: dict[str, Any] = document if isinstance(document, dict) else {}
         if not isinstance(document, dict):

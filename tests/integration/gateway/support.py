@@ -40,7 +40,7 @@ def write_http_function(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "handler.py").write_text(textwrap.dedent(handler))
     (folder / "function.yaml").write_text(
-        f"description: For a test.\nmemory_mib: {memory_mib}\n"
+        f"description: For a test.\nfeature: photos\nmemory_mib: {memory_mib}\n"
         f"timeout_seconds: {timeout_seconds}\ntrigger:\n  {trigger}\n"
         "budgets: {image_mib_over_base: 1, init_ms: 1000}\n"
     )

@@ -125,6 +125,7 @@ def write_function(
     (folder / "function.yaml").write_text(
         f"""\
 description: For a test.
+feature: photos
 memory_mib: {memory_mib}
 timeout_seconds: {timeout_seconds}
 trigger:

@@ -24,6 +24,7 @@ from services.platform.manifest import Manifest, load, load_all
 ROOT = Path(__file__).parents[3]
 FUNCTION_YAML = """
 description: A function.
+feature: photos
 memory_mib: 512
 timeout_seconds: 10
 trigger: {}
@@ -444,10 +445,10 @@ def hasty_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("hasty_threads")
 def test_sources_are_read_for_several_images_at_once() -> None:
     """Python 3.11 fails at that now and then, if it is let."""
-    handler = ROOT / "services" / "worker" / "runtime_api.py"
+    handler = ROOT / "services" / "runtime" / "runtime_api.py"
     with ThreadPoolExecutor(4) as pool:
         read = [
-            pool.submit(lambda: list(context._imports(ROOT, handler, "services.worker")))
+            pool.submit(lambda: list(context._imports(ROOT, handler, "services.runtime")))
             for _ in range(40)
         ]
     assert len({tuple(imports.result()) for imports in read}) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from services.platform import manifest
 from services.platform.errors import ConfigurationError
-from services.platform.manifest import Reference, Resource
+from services.platform.manifest import Feature, Reference, Resource
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,6 +49,7 @@ budgets: {image_mib_over_base: 1, init_ms: 1}
     mistakes = "\n".join(caught.value.mistakes)
     for expected in (
         "description must be a text",
+        "feature must be one of photos, customers, orders, got None",
         "memory_mib must be a whole number 128..10240, got 64",
         "timeout_seconds must be a whole number 1..900, got 'soon'",
         "trigger.queue.batch_size must be",
@@ -74,6 +75,7 @@ def test_a_folder_without_a_manifest_says_so(tmp_path: Path) -> None:
 
 ROUTE = """
 description: Greets.
+feature: photos
 memory_mib: 128
 timeout_seconds: {timeout}
 trigger:
@@ -132,6 +134,7 @@ def test_a_wrong_route_is_refused(tmp_path: Path, change: dict[str, str], mistak
 
 QUEUE = """
 description: Greets.
+feature: photos
 memory_mib: 128
 timeout_seconds: 10
 trigger:
@@ -236,3 +239,16 @@ def test_nothing_else_can_point_at_a_schedule(tmp_path: Path) -> None:
     (tmp_path / "function.yaml").write_text(changed)
     with pytest.raises(ConfigurationError, match="must name exactly one of"):
         manifest.load(tmp_path)
+
+
+def test_features_are_closed_under_what_they_need() -> None:
+    assert manifest.closed([Feature.ORDERS]) == frozenset(Feature)
+    assert manifest.closed([Feature.CUSTOMERS]) == {Feature.PHOTOS, Feature.CUSTOMERS}
+    assert manifest.closed([Feature.PHOTOS]) == {Feature.PHOTOS}
+
+
+def test_photos_need_no_database() -> None:
+    photos = [m for m in manifest.load_all(ROOT / "images") if m.feature is Feature.PHOTOS]
+    assert photos
+    named = {grant.reference.resource for m in photos for grant in m.grants}
+    assert named.isdisjoint({Resource.DATABASE, Resource.SECRET, Resource.WORKFLOW})

@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:4566/000000000000/photos"
 def function(folder: Path, trigger: str = "") -> Path:
     (folder / "handler.py").write_text("def handler(event, context): pass\n")
     (folder / "function.yaml").write_text(
-        "description: For a test.\nmemory_mib: 128\ntimeout_seconds: 3\n"
+        "description: For a test.\nfeature: photos\nmemory_mib: 128\ntimeout_seconds: 3\n"
         "budgets: {image_mib_over_base: 1, init_ms: 1}\n" + trigger
     )
     return folder
