@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, Role, User
-from services.platform.functions.http import Access, Answer, Operation, Problem
+from services.platform.functions.access import Access
+from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.validation import END, SECRET_SCHEMA
 
 PAGE_USERS = 20

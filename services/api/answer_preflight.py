@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.platform.errors import ConfigurationError
-from services.platform.functions.http import Access, Answer, Operation, Request, Response
+from services.platform.functions.access import Access
+from services.platform.functions.http import Answer, Operation, Request, Response
 
 ANSWER_PREFLIGHT = Operation(
     summary="Tell a browser whether a page may call a route",

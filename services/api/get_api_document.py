@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
+from services.platform.functions.access import Access
 from services.platform.functions.http import (
-    Access,
     Answer,
     Operation,
     Request,

@@ -24,11 +24,11 @@ import msgspec
 
 from services.platform import manifest
 from services.platform.errors import ConfigurationError
+from services.platform.functions.access import Access
 from services.platform.functions.http import (
     JSON,
     PROBLEM_JSON,
     PROBLEM_PREFIX,
-    Access,
     Answer,
     HttpFunction,
     Operation,

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from services.platform.functions.http import Access, Answer, Operation, Problem
+from services.platform.functions.access import Access
+from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.validation import END
 
 FILENAME_CHARACTERS_MAX = 200

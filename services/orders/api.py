@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from services.orders.model import Order, OrderStatus, Product, Transition
-from services.platform.functions.http import Access, Answer, Operation, Problem
+from services.platform.functions.access import Access
+from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.validation import END
 
 LINES_MAX = 50

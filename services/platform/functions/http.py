@@ -1,12 +1,11 @@
-"""The wrapper that makes a Lambda handler for one route of the HTTP API out of a function from
-request to response.
+"""Makes the Lambda handler of one HTTP API route from a function of a request.
 
-It takes events of API Gateway's payload format 2.0, answers warmers, decodes and checks what came,
-enforces who may call, and turns errors into problem documents (RFC 9457):
+The handler takes events of API Gateway's payload format 2.0, answers warmers, validates the input,
+checks access, and turns errors into problem documents (RFC 9457):
 
-- HttpProblem: its own status. Other PermanentErrors are bugs here: 500.
-- TransientError, or an AWS service away: 503 with Retry-After.
-- Anything else: 500, with the traceback in the log and nothing of it in the answer.
+- HttpProblem: its own status. Any other PermanentError is a bug: 500.
+- TransientError, or an unavailable AWS service: 503 with Retry-After.
+- Any other exception: 500. The traceback is logged and not sent.
 """
 
 from __future__ import annotations
@@ -14,97 +13,43 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from services.platform import log
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.configuration import read, variable
 from services.platform.errors import PermanentError, TransientError
+from services.platform.functions.access import Access, Caller, identify
+from services.platform.functions.problems import BODY_TOO_LARGE as BODY_TOO_LARGE
+from services.platform.functions.problems import INTERNAL_ERROR as INTERNAL_ERROR
+from services.platform.functions.problems import INVALID_REQUEST as INVALID_REQUEST
+from services.platform.functions.problems import NOT_ALLOWED as NOT_ALLOWED
+from services.platform.functions.problems import NOT_SIGNED_IN as NOT_SIGNED_IN
+from services.platform.functions.problems import PROBLEM_JSON as PROBLEM_JSON
+from services.platform.functions.problems import PROBLEM_PREFIX as PROBLEM_PREFIX
+from services.platform.functions.problems import SESSION_EXPIRED as SESSION_EXPIRED
+from services.platform.functions.problems import UNAVAILABLE as UNAVAILABLE
+from services.platform.functions.problems import UNSUPPORTED_MEDIA_TYPE as UNSUPPORTED_MEDIA_TYPE
+from services.platform.functions.problems import HttpProblem as HttpProblem
+from services.platform.functions.problems import Problem as Problem
+from services.platform.functions.problems import problem_response
 from services.platform.functions.sqs import Context, is_warmer
 from services.platform.validation import FieldError, InvalidInputError, convert, decode_json
 
-# Enough for every body of this API; photos go to storage, not through it.
+# Photos are uploaded to S3 directly; no other body of this API is larger.
 BODY_BYTES_MAX = 64 * 1024
 RETRY_AFTER_SECONDS = 2
-PROBLEM_PREFIX = "urn:darkroom:problem:"
 JSON = "application/json"
-PROBLEM_JSON = "application/problem+json"
-
-
-class Access(StrEnum):
-    """Who may call an operation."""
-
-    ANYONE = "anyone"
-    CUSTOMER = "customer"
-    ADMINISTRATOR = "administrator"
-
-
-class SessionState(StrEnum):
-    """What the authorizer found about the token, in its context's `session`."""
-
-    VALID = "valid"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A kind of problem: its status, its name in `type`, and its title."""
-
-    status: int
-    slug: str
-    title: str
-
-
-INVALID_REQUEST = Problem(400, "invalid-request", "The request is not as expected")
-NOT_SIGNED_IN = Problem(401, "not-signed-in", "Nobody is signed in with this token")
-SESSION_EXPIRED = Problem(401, "session-expired", "The session is over")
-NOT_ALLOWED = Problem(403, "not-allowed", "The account may not do this")
-BODY_TOO_LARGE = Problem(413, "body-too-large", "The body is too large")
-UNSUPPORTED_MEDIA_TYPE = Problem(415, "unsupported-media-type", "The body's type is not accepted")
-INTERNAL_ERROR = Problem(500, "internal-error", "Something went wrong here")
-UNAVAILABLE = Problem(503, "unavailable", "A part of the service is away for now")
-
-
-class HttpProblem(PermanentError):  # noqa: N818  RFC 9457's word
-    """Ends a request with a problem document. `detail` is for the client to read."""
-
-    def __init__(
-        self,
-        problem: Problem,
-        detail: str,
-        errors: Sequence[FieldError] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.problem = problem
-        self.detail = detail
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
-        super().__init__(f"{problem.slug}: {detail}")
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who is signed in. `session_id` is the hash of the session's token; `session_expires_at`
-    seconds since the epoch."""
-
-    user_id: str
-    email: str
-    role: str
-    session_id: str
-    session_expires_at: int
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer of an operation, for the API's description. `body` is a Struct, or `dict` for an
-    object of any form; `headers`: name to meaning."""
+    """One response of an operation, for the OpenAPI document. `body` is a Struct, or `dict` for an
+    object without a schema; `headers` maps names to descriptions."""
 
     description: str
     body: type[msgspec.Struct] | type[dict[str, Any]] | None = None
@@ -113,10 +58,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """What a route takes and answers: checked on every request, and the source of the API's
-    description. `parameters` are those of path and query together; `request_headers` those that
-    mean something to the operation, name to meaning. Problems that every such operation can end in
-    (wrong input, not signed in, outages) need not be named.
+    """The input and the responses of a route, checked on every request; the OpenAPI document is
+    generated from it. `parameters` are those of path and query together; `request_headers` maps
+    the headers that the operation reads to descriptions. `problems` lists only those that
+    `all_problems` does not add.
     """
 
     summary: str
@@ -128,13 +73,13 @@ class Operation:
     description: str = ""
     request_headers: Mapping[str, str] = field(default_factory=dict)
     any_parameters: bool = False
-    """Takes whatever the URL holds, unread; in place of `parameters`."""
+    """Accepts any path and query without reading them; excludes `parameters`."""
     raw_body: bool = False
-    """Takes a JSON body of any form as bytes, for whoever signed them; in place of `body`."""
+    """Passes the JSON body as bytes, so that a signature can be checked; excludes `body`."""
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
-        """Every problem that this operation can end in."""
+        """Every problem that this operation can return."""
         implied = [INTERNAL_ERROR, UNAVAILABLE]
         if self.body is not None:
             implied += [INVALID_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE]
@@ -152,7 +97,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was checked: `body` and `parameters` are of the operation's types (None where
+    """A validated request: `body` and `parameters` are of the operation's types (None where
     it has none), header names in lower case, `path` without the query."""
 
     body: Any
@@ -166,15 +111,15 @@ class Request:
 
     @property
     def caller(self) -> Caller:
-        """Who calls; only on routes that ask for a session."""
+        """The signed-in user. Raises PermanentError on a public operation."""
         if self.signed_in is None:
-            raise PermanentError("expected a route that asks for a session, got an open one")
+            raise PermanentError("this operation is public: it has no caller")
         return self.signed_in
 
 
 @dataclass(frozen=True)
 class Response:
-    """`body` is written as JSON, bytes as they are (with their own content-type header)."""
+    """A Struct in `body` is sent as JSON; bytes need a content-type in `headers`."""
 
     status: int
     body: msgspec.Struct | bytes | None = None
@@ -183,7 +128,7 @@ class Response:
 
 @dataclass(frozen=True)
 class CorsConfiguration:
-    """Which web pages may read the answers; set by whoever runs the function, by its manifest."""
+    """The web origins whose pages may read responses."""
 
     origins: tuple[str, ...] = variable("CORS_ORIGINS", default=(), help="origins, by commas")
     expose_headers: tuple[str, ...] = variable(
@@ -195,7 +140,7 @@ Work = Callable[[Request], Response]
 
 
 def http_function(operation: Operation, work: Work) -> HttpFunction:
-    """A Lambda handler that answers the requests of one route with `work`.
+    """A Lambda handler that passes the requests of one route to `work`.
 
     Raises ConfigurationError at once when the environment is wrong, so that initialisation fails.
     """
@@ -205,7 +150,7 @@ def http_function(operation: Operation, work: Work) -> HttpFunction:
 
 @dataclass(frozen=True)
 class HttpFunction:
-    """The handler; it can tell its operation, from which the API's description is made."""
+    """The handler. The OpenAPI document is generated from its `operation`."""
 
     operation: Operation
     work: Work
@@ -226,22 +171,22 @@ class HttpFunction:
         try:
             response = self.work(_request(event, self.operation))
             answer = _answer(response)
-        except Exception as error:  # noqa: BLE001  the map from errors to answers is here
+        except Exception as error:  # noqa: BLE001  every error becomes a response here
             problem = _as_problem(error)
-            answer = _problem_answer(problem, event.get("rawPath", ""))
+            answer = problem_response(problem, event.get("rawPath", ""))
         headers = answer["headers"]
         headers.setdefault("cache-control", "no-store")
         headers["x-request-id"] = str(about.get("requestId", context.aws_request_id))
         self._allow_page(headers, event.get("headers", {}).get("origin"))
         log.logger().info(
-            "request-answered",
+            "request_completed",
             status=answer["statusCode"],
             duration_ms=round((time.monotonic() - started) * 1000, 1),
         )
         return answer
 
     def _allow_page(self, headers: dict[str, str], origin: str | None) -> None:
-        """Lets a page of a named site read the answer: https://fetch.spec.whatwg.org/#http-cors"""
+        """Adds CORS headers for allowed origins: https://fetch.spec.whatwg.org/#http-cors"""
         if not self.cors.origins:
             return
         headers["vary"] = ", ".join(filter(None, [headers.get("vary"), "origin"]))
@@ -252,8 +197,7 @@ class HttpFunction:
 
 
 def matches_etag(request: Request, etag: str) -> bool:
-    """Whether the client has this version already (If-None-Match, compared weakly as RFC 9110
-    section 13.1.2 wants it)."""
+    """Whether If-None-Match names `etag`, by weak comparison (RFC 9110 section 13.1.2)."""
     wanted = request.headers.get("if-none-match", "")
     plain = etag.removeprefix("W/")
     return wanted.strip() == "*" or plain in (
@@ -264,7 +208,7 @@ def matches_etag(request: Request, etag: str) -> bool:
 def _request(event: Mapping[str, Any], operation: Operation) -> Request:
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     about = event["requestContext"]
-    caller = _caller(about, operation.access)
+    caller = identify(about, operation.access)
     if caller is not None:
         log.bind(user_id=caller.user_id)
     body = _body(event)
@@ -273,7 +217,7 @@ def _request(event: Mapping[str, Any], operation: Operation) -> Request:
         decoded = None if operation.body is None else _decoded(body, headers, operation.body)
     except InvalidInputError as error:
         raise HttpProblem(
-            INVALID_REQUEST, "The request has mistakes; `errors` names each.", error.errors
+            INVALID_REQUEST, "The request has invalid fields; see `errors`.", error.errors
         ) from None
     return Request(
         body=decoded,
@@ -285,38 +229,6 @@ def _request(event: Mapping[str, Any], operation: Operation) -> Request:
         raw_body=body,
         signed_in=caller,
     )
-
-
-def _caller(about: Mapping[str, Any], access: Access) -> Caller | None:
-    if access is Access.ANYONE:
-        return None
-    found = about.get("authorizer", {}).get("lambda", {})
-    state = found.get("session")
-    if state == SessionState.UNAVAILABLE:
-        raise TransientError("the sessions cannot be read")
-    challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
-    # The authorizer's answer may have been kept for longer than the session lasts.
-    if state == SessionState.EXPIRED or (
-        state == SessionState.VALID and float(found["expires_at"]) <= time.time()
-    ):
-        raise HttpProblem(SESSION_EXPIRED, "Sign in again: POST /sessions.", headers=challenge)
-    if state != SessionState.VALID:
-        raise HttpProblem(
-            NOT_SIGNED_IN,
-            "Expected the token of an open session in `Authorization: Bearer TOKEN`; sign in with "
-            "POST /sessions.",
-            headers=challenge,
-        )
-    caller = Caller(
-        found["user_id"],
-        found["email"],
-        found["role"],
-        found["session_id"],
-        int(float(found["expires_at"])),
-    )
-    if access is Access.ADMINISTRATOR and caller.role != Access.ADMINISTRATOR:
-        raise HttpProblem(NOT_ALLOWED, "Expected an administrator's account.")
-    return caller
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -335,7 +247,7 @@ def _parameters(event: Mapping[str, Any], operation: Operation) -> msgspec.Struc
     in_path = event.get("pathParameters") or {}
     in_query = event.get("queryStringParameters") or {}
     errors = [
-        FieldError(name, "the path to name it", "the query names it as well")
+        FieldError(name, "a value in the path only", "another value in the query")
         for name in in_query
         if name in in_path
     ]
@@ -374,38 +286,16 @@ def _answer(response: Response) -> dict[str, Any]:
 def _as_problem(error: Exception) -> HttpProblem:
     logger = log.logger()
     if isinstance(error, HttpProblem):
-        logger.info("request-refused", problem=error.problem.slug, reason=error.detail)
+        logger.info("request_rejected", problem=error.problem.slug, reason=error.detail)
         return error
-    if isinstance(error, TransientError) or is_outage(error):
-        logger.warning("request-failed", error_type=type(error).__name__, reason=str(error))
+    if isinstance(error, TransientError) or is_transient(error):
+        logger.warning("request_failed", error_type=type(error).__name__, reason=str(error))
         return HttpProblem(
             UNAVAILABLE,
             f"Try again in {RETRY_AFTER_SECONDS} seconds.",
             headers={"retry-after": str(RETRY_AFTER_SECONDS)},
         )
     logger.error(
-        "request-failed", error_type=type(error).__name__, reason=str(error), exc_info=error
+        "request_failed", error_type=type(error).__name__, reason=str(error), exc_info=error
     )
-    return HttpProblem(INTERNAL_ERROR, "The mistake is on this side, and was noted.")
-
-
-def _problem_answer(error: HttpProblem, path: str) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "type": PROBLEM_PREFIX + error.problem.slug,
-        "title": error.problem.title,
-        "status": error.problem.status,
-        "detail": error.detail,
-        "instance": path,
-    }
-    if error.errors:
-        document["errors"] = [
-            {"field": e.field, "expected": e.expected, "got": e.got} for e in error.errors
-        ]
-    return {
-        "statusCode": error.problem.status,
-        "headers": {
-            "content-type": PROBLEM_JSON,
-            **{name.lower(): value for name, value in error.headers.items()},
-        },
-        "body": msgspec.json.encode(document).decode(),
-    }
+    return HttpProblem(INTERNAL_ERROR, "Internal error; it has been logged.")

@@ -93,7 +93,7 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
             )
             if message.seconds_left() * 1000 < START_RESERVE_MS:
                 logger.warning(
-                    "message-not-started", reason="too little time left in the invocation"
+                    "message_not_started", reason="too little time left in the invocation"
                 )
                 failures.append(message.id)
             elif not _done_with(message, record, work, configuration, context):
@@ -150,7 +150,7 @@ def _done_with(
     except Exception as error:
         # A traceback helps only where nobody foresaw the error.
         logger.warning(
-            "message-failed",
+            "message_failed",
             error_type=type(error).__name__,
             reason=str(error),
             exc_info=not isinstance(error, DarkroomError),
@@ -187,7 +187,7 @@ def _keep_as_dead_letter(
             ),
         )
     except Exception:
-        logger.warning("dead-letter-not-sent", exc_info=True)
+        logger.warning("dead_letter_send_failed", exc_info=True)
         return False
-    logger.error("dead-letter", error_type=type(error).__name__, reason=str(error))
+    logger.error("dead_letter_sent", error_type=type(error).__name__, reason=str(error))
     return True

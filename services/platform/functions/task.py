@@ -34,7 +34,7 @@ from typing import Any, Final
 
 from services.platform import log
 from services.platform.aws.clients import error_code
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.sqs import Handler, Message, queue_function
 
@@ -132,7 +132,7 @@ class _Runner:
         self.stepfunctions.send_task_heartbeat(taskToken=taskToken)
 
     def _fail(self, task: Task, name: str, cause: str) -> None:
-        log.logger().warning("task-failed", error=name, cause=cause)
+        log.logger().warning("task_failed", error=name, cause=cause)
         self._call(
             self.stepfunctions.send_task_failure,
             task,
@@ -148,7 +148,7 @@ class _Runner:
         try:
             self._fail(task, RETRIES_EXHAUSTED, cause)
         except Exception:  # noqa: BLE001  whatever it is, the reason told is the work's
-            log.logger().warning("task-not-answered", exc_info=True)
+            log.logger().warning("task_answer_failed", exc_info=True)
 
     @contextmanager
     def _beating(self, task: Task) -> Iterator[None]:
@@ -163,7 +163,7 @@ class _Runner:
                         return
                 except Exception:  # noqa: BLE001
                     # One that is lost does not matter, and the next may get through.
-                    log.logger().warning("heartbeat-lost", exc_info=True)
+                    log.logger().warning("task_heartbeat_failed", exc_info=True)
 
         # In the message's context, so that the log tells whose heartbeat it is.
         run = contextvars.copy_context().run
@@ -184,9 +184,11 @@ class _Runner:
             call(taskToken=task.token, **arguments)
         except Exception as error:
             if error_code(error) in _NOT_AWAITED:
-                log.logger().warning("task-not-awaited", state=task.state, reason=error_code(error))
+                log.logger().warning(
+                    "task_token_closed", state=task.state, reason=error_code(error)
+                )
                 return False
-            if is_outage(error):
+            if is_transient(error):
                 raise TransientError(f"Step Functions does not answer: {error}") from error
             raise
         return True

@@ -23,7 +23,8 @@ from services.orders.create_order import Cancellation, Counter, Shop
 from services.orders.model import OrderStatus
 from services.orders.start_workflows import CUT_OFF_AFTER, Starter, StartOrders
 from services.orders.store import Orders
-from services.platform.functions.http import Caller, HttpProblem, Request
+from services.platform.functions.access import Caller
+from services.platform.functions.http import HttpProblem, Request
 from services.platform.functions.sqs import Message
 from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk, Town
 from tests.support.at_once import at_once

@@ -12,7 +12,7 @@ from services.accounts.authorize_request import Authorizer
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, Role
 from services.accounts.sessions import SessionStore
 from services.platform.errors import PermanentError
-from services.platform.functions.http import SessionState
+from services.platform.functions.access import SessionState
 from services.platform.validation import InvalidInputError, convert
 
 GOOD: dict[str, Any] = {

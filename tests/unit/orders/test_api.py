@@ -11,7 +11,8 @@ import pytest
 
 from services.orders import api
 from services.orders.model import Delivery, Line, Order, OrderStatus, Orientation, Transition
-from services.platform.functions.http import BODY_BYTES_MAX, Access
+from services.platform.functions.access import Access
+from services.platform.functions.http import BODY_BYTES_MAX
 from services.platform.validation import InvalidInputError, convert, decode_json
 
 ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
