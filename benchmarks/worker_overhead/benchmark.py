@@ -162,12 +162,12 @@ def cpu_ms_per_message(messages: int) -> dict[str, float]:
             }
             worked = sqs.create_queue(QueueName="worked")["QueueUrl"]
             with started_worker(worked, emulator.endpoint, 10, 1) as (process, log_file):
-                while '"environment-started"' not in log_file.read_text():
+                while '"environment_started"' not in log_file.read_text():
                     time.sleep(0.1)
                 (environment,) = (
                     json.loads(line)["pid"]
                     for line in log_file.read_text().splitlines()
-                    if '"environment-started"' in line
+                    if '"environment_started"' in line
                 )
                 # Full at once, as the worker would find it, or its batches would be small.
                 os.kill(process.pid, signal.SIGSTOP)
@@ -197,7 +197,7 @@ def _rate(process: subprocess.Popen[bytes], log_file: Path, messages: int) -> fl
         lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         reports = [line for line in lines if line["event"] == "report"]
         if sum(line["records"] for line in reports) >= messages:
-            (began, *_) = (x["timestamp"] for x in lines if x["event"] == "environment-started")
+            (began, *_) = (x["timestamp"] for x in lines if x["event"] == "environment_started")
             ended = datetime.fromisoformat(reports[-1]["timestamp"])
             return messages / (ended - datetime.fromisoformat(began)).total_seconds()
         if process.poll() is not None or time.monotonic() > give_up_at:

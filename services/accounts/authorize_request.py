@@ -17,7 +17,7 @@ from typing import Any
 
 from services.accounts.sessions import Expired, SessionStore
 from services.platform import log
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.functions.sqs import Context, is_warmer
 
 SCHEME = "bearer"
@@ -62,7 +62,7 @@ class Authorizer:
         try:
             session = self.sessions.find(token)
         except Exception as error:
-            if not is_outage(error):
+            if not is_transient(error):
                 raise
             log.logger().warning("sessions-unavailable", error_type=type(error).__name__)
             return {"session": SessionState.UNAVAILABLE.value}

@@ -19,7 +19,7 @@ from typing import Any
 
 from services.accounts.model import User
 from services.platform import log
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.aws.items import Item, from_item, to_attribute, to_item
 from services.platform.errors import TransientError
 
@@ -142,7 +142,7 @@ class SessionStore:
         except self.dynamodb.exceptions.ConditionalCheckFailedException:
             return self._read(session.id)  # another request renewed it, or it was closed
         except Exception as error:
-            if not is_outage(error):
+            if not is_transient(error):
                 raise
             # It is open all the same, and the next request tries again.
             log.logger().warning("session-not-renewed", error_type=type(error).__name__)

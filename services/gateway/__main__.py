@@ -28,7 +28,7 @@ CONFIG.json:
    "throttle": {"requests_per_second": 500, "burst": 1000}, "idle_seconds": 300}
 
 Routes and the authorizer come from each folder's function.yaml; port 0 takes a free port, and the
-line "gateway-started" tells which. `functions` is required, and `folder` of each.
+line "gateway_started" tells which. `functions` is required, and `folder` of each.
 
 exit status:
   0  drained    1  failed    2  wrong configuration    3  stopped with requests unfinished""",
@@ -39,9 +39,9 @@ exit status:
     try:
         plan = gateway(options.configuration, environ)
     except ConfigurationError as error:
-        output.logger().error("configuration", mistakes=error.mistakes)
+        output.logger().error("configuration_invalid", mistakes=error.mistakes)
         return ExitCode.CONFIGURATION
-    return server.run(plan, "gateway-started")
+    return server.run(plan, "gateway_started")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from services.gateway import events, invoke_api, responses
 from services.gateway.authorizer import IDENTITY_HEADER, Authorizer, AuthorizerError
 from services.gateway.events import Api, Request
 from services.gateway.pool import Pool, ThrottledError
-from services.gateway.responses import Answer, MalformedAnswerError, Own
+from services.gateway.responses import GatewayError, MalformedResponseError, Response
 from services.gateway.routes import BadPathError, Match, Router, decode
 from services.gateway.throttle import Throttle
 from services.runtime import output
@@ -53,14 +53,14 @@ class _ClientGoneError(Exception):
 class _RefusedError(Exception):
     """The request is not to be worked on."""
 
-    def __init__(self, own: Own, *, close: bool = False) -> None:
+    def __init__(self, own: GatewayError, *, close: bool = False) -> None:
         self.own = own
         self.close = close
         super().__init__(own.name)
 
 
 @dataclass(eq=False)
-class _Notes:
+class _RequestLog:
     """What the request's log line will say."""
 
     route: str | None = None
@@ -71,7 +71,7 @@ class _Notes:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class GatewayContext:
     """What all requests share. `invoked` is the function that the Invoke API reaches, if any."""
 
     api: Api
@@ -86,66 +86,66 @@ class Surroundings:
 class Application:
     """The ASGI application. For one event loop."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._all = surroundings
+    def __init__(self, context: GatewayContext) -> None:
+        self._context = context
         self._held_bytes = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         request = _request(scope)
-        notes = _Notes()
+        entry = _RequestLog()
         try:
-            answer = await self._answer(request, scope, receive, notes)
+            answer = await self._answer(request, scope, receive, entry)
         except _ClientGoneError:
-            _log(request, notes, None, began)
+            _log(request, entry, None, began)
             return
         except _RefusedError as refusal:
             answer = refusal.own.answer(close=refusal.close)
         except Exception:  # noqa: BLE001  a request's boundary: a defect costs this request only
-            output.logger().error("request-failed", request_id=request.id, exc_info=True)
-            answer = Own.INTERNAL_ERROR.answer(close=True)
+            output.logger().error("request_failed", request_id=request.id, exc_info=True)
+            answer = GatewayError.INTERNAL_ERROR.answer(close=True)
         finally:
-            self._held_bytes -= notes.held_bytes
-        _log(request, notes, answer.status, began)
+            self._held_bytes -= entry.held_bytes
+        _log(request, entry, answer.status, began)
         await _send(send, request, answer)
 
     async def _answer(
-        self, request: Request, scope: Any, receive: Receive, notes: _Notes
-    ) -> Answer:
+        self, request: Request, scope: Any, receive: Receive, entry: _RequestLog
+    ) -> Response:
         raw_path = _path(scope["raw_path"])
         if _head_bytes(scope) > MAX_HEAD_BYTES:
-            return await self._refuse(Own.HEADERS_TOO_LARGE, scope, receive)
+            return await self._refuse(GatewayError.HEADERS_TOO_LARGE, scope, receive)
         if raw_path == HEALTH_PATH.encode() and request.method in ("GET", "HEAD"):
             await self._body(scope, receive)
             return responses.json_answer(200, self.health())
         if (
-            self._all.invoked is not None
+            self._context.invoked is not None
             and request.method == "POST"
             and raw_path == invoke_api.PATH.encode()
         ):
-            return await self._invoke(self._all.invoked, request, scope, receive, notes)
+            return await self._invoke(self._context.invoked, request, scope, receive, entry)
         try:
-            match = self._all.router.match(request.method, decode(raw_path))
+            match = self._context.router.match(request.method, decode(raw_path))
         except BadPathError:
-            return await self._refuse(Own.BAD_REQUEST, scope, receive)
+            return await self._refuse(GatewayError.BAD_REQUEST, scope, receive)
         if match is None:
-            return await self._refuse(Own.NOT_FOUND, scope, receive)
-        notes.route, notes.function = match.route.key, match.route.function
-        if self._all.throttle is not None and not self._all.throttle.allows():
-            return await self._refuse(Own.TOO_MANY_REQUESTS, scope, receive)
+            return await self._refuse(GatewayError.NOT_FOUND, scope, receive)
+        entry.route, entry.function = match.route.key, match.route.function
+        if self._context.throttle is not None and not self._context.throttle.allows():
+            return await self._refuse(GatewayError.TOO_MANY_REQUESTS, scope, receive)
         identity = request.header(IDENTITY_HEADER)
         # API Gateway does not even ask the authorizer when the identity source is missing.
         if match.route.authorized and not identity:
-            return await self._refuse(Own.UNAUTHORIZED, scope, receive)
-        body = await self._body(scope, receive, notes)
+            return await self._refuse(GatewayError.UNAUTHORIZED, scope, receive)
+        body = await self._body(scope, receive, entry)
         trace = events.trace_header(request)
         context = None
         if match.route.authorized:
-            context = await self._authorized(request, match, trace, identity, len(body), notes)
-        event = events.request_event(request, body, match, self._all.api, trace, context)
+            context = await self._authorized(request, match, trace, identity, len(body), entry)
+        event = events.request_event(request, body, match, self._context.api, trace, context)
         if len(event) > MAX_PAYLOAD_BYTES:
-            raise _RefusedError(Own.REQUEST_TOO_LARGE)
-        return await self._integrate(self._all.pools[match.route.function], event, trace, notes)
+            raise _RefusedError(GatewayError.REQUEST_TOO_LARGE)
+        return await self._integrate(self._context.pools[match.route.function], event, trace, entry)
 
     async def _authorized(
         self,
@@ -154,75 +154,77 @@ class Application:
         trace: str,
         identity: str,
         length: int,
-        notes: _Notes,
+        entry: _RequestLog,
     ) -> Mapping[str, Any]:
-        if self._all.authorizer is None:
+        if self._context.authorizer is None:
             raise RuntimeError(f"{match.route.key} wants an authorizer, and there is none")
         try:
-            decision = await self._all.authorizer.decide(
+            decision = await self._context.authorizer.decide(
                 identity,
                 lambda: events.authorizer_event(
-                    request, match, self._all.api, trace, identity, length
+                    request, match, self._context.api, trace, identity, length
                 ),
             )
         except AuthorizerError as error:
-            notes.reason = f"authorizer: {error}"
-            raise _RefusedError(Own.INTERNAL_ERROR) from error
+            entry.reason = f"authorizer: {error}"
+            raise _RefusedError(GatewayError.INTERNAL_ERROR) from error
         if not decision.allowed:
-            raise _RefusedError(Own.FORBIDDEN)
+            raise _RefusedError(GatewayError.FORBIDDEN)
         return decision.context
 
-    async def _integrate(self, pool: Pool, event: bytes, trace: str, notes: _Notes) -> Answer:
+    async def _integrate(
+        self, pool: Pool, event: bytes, trace: str, entry: _RequestLog
+    ) -> Response:
         try:
             # As on AWS the function itself is not stopped: only nobody waits for it any more.
             async with asyncio.timeout(INTEGRATION_SECONDS):
                 invocation = await pool.invoke(event, events.segment(trace))
         except TimeoutError:
-            notes.reason = f"no answer within {INTEGRATION_SECONDS:g} seconds"
-            raise _RefusedError(Own.UNAVAILABLE) from None
+            entry.reason = f"no answer within {INTEGRATION_SECONDS:g} seconds"
+            raise _RefusedError(GatewayError.UNAVAILABLE) from None
         except ThrottledError:
-            notes.reason = "throttled: every environment is busy"
-            raise _RefusedError(Own.UNAVAILABLE) from None
+            entry.reason = "throttled: every environment is busy"
+            raise _RefusedError(GatewayError.UNAVAILABLE) from None
         except Stopping:
-            notes.reason = "stopping"
-            raise _RefusedError(Own.UNAVAILABLE) from None
+            entry.reason = "stopping"
+            raise _RefusedError(GatewayError.UNAVAILABLE) from None
         except InitError as error:
-            notes.reason = f"init-failed: {error.error_type}"
-            raise _RefusedError(Own.INTERNAL_ERROR) from None
-        notes.invocation = invocation.request_id
+            entry.reason = f"init_failed: {error.error_type}"
+            raise _RefusedError(GatewayError.INTERNAL_ERROR) from None
+        entry.invocation = invocation.request_id
         if invocation.outcome is Outcome.STOPPED:
-            notes.reason = "stopping"
-            raise _RefusedError(Own.UNAVAILABLE)
+            entry.reason = "stopping"
+            raise _RefusedError(GatewayError.UNAVAILABLE)
         if invocation.outcome is not Outcome.SUCCESS:
-            notes.reason = f"{invocation.outcome.value}: {invocation.error_type}"
-            raise _RefusedError(Own.INTERNAL_ERROR)
+            entry.reason = f"{invocation.outcome.value}: {invocation.error_type}"
+            raise _RefusedError(GatewayError.INTERNAL_ERROR)
         try:
             return responses.of_function(invocation.payload)
-        except MalformedAnswerError as error:
-            notes.reason = f"malformed answer: {error}"
-            raise _RefusedError(Own.INTERNAL_ERROR) from error
+        except MalformedResponseError as error:
+            entry.reason = f"malformed answer: {error}"
+            raise _RefusedError(GatewayError.INTERNAL_ERROR) from error
 
     async def _invoke(
-        self, pool: Pool, request: Request, scope: Any, receive: Receive, notes: _Notes
-    ) -> Answer:
-        notes.route, notes.function = f"POST {invoke_api.PATH}", pool.function.name
-        body = await self._body(scope, receive, notes)
+        self, pool: Pool, request: Request, scope: Any, receive: Receive, entry: _RequestLog
+    ) -> Response:
+        entry.route, entry.function = f"POST {invoke_api.PATH}", pool.function.name
+        body = await self._body(scope, receive, entry)
         invocation_type = request.header("x-amz-invocation-type")
         trace = events.segment(events.trace_header(request))
         return await invoke_api.serve(pool, body, invocation_type, trace)
 
-    async def _refuse(self, own: Own, scope: Any, receive: Receive) -> Answer:
+    async def _refuse(self, own: GatewayError, scope: Any, receive: Receive) -> Response:
         """The gateway's own answer, with the connection in order for the next request."""
         if _expects_continue(scope):
             return own.answer(close=True)
         await self._body(scope, receive)
         return own.answer()
 
-    async def _body(self, scope: Any, receive: Receive, notes: _Notes | None = None) -> bytes:
-        """The request's body; read and dropped without `notes`. Raises _RefusedError."""
+    async def _body(self, scope: Any, receive: Receive, entry: _RequestLog | None = None) -> bytes:
+        """The request's body; read and dropped without `entry`. Raises _RefusedError."""
         declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
         if int(declared) > MAX_BODY_BYTES and _expects_continue(scope):
-            raise _RefusedError(Own.REQUEST_TOO_LARGE, close=True)
+            raise _RefusedError(GatewayError.REQUEST_TOO_LARGE, close=True)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -234,38 +236,38 @@ class Application:
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size > MAX_BODY_BYTES:
-                        self._release(chunks, notes)
+                        self._release(chunks, entry)
                         if size > DISCARDED_BYTES:
-                            raise _RefusedError(Own.REQUEST_TOO_LARGE, close=True)
-                    elif chunk and notes is not None:
-                        self._hold(chunk, notes)
+                            raise _RefusedError(GatewayError.REQUEST_TOO_LARGE, close=True)
+                    elif chunk and entry is not None:
+                        self._hold(chunk, entry)
                         chunks.append(chunk)
                     if not message.get("more_body"):
                         break
         except TimeoutError:
-            raise _RefusedError(Own.REQUEST_TIMEOUT, close=True) from None
+            raise _RefusedError(GatewayError.REQUEST_TIMEOUT, close=True) from None
         if size > MAX_BODY_BYTES:
-            raise _RefusedError(Own.REQUEST_TOO_LARGE)
+            raise _RefusedError(GatewayError.REQUEST_TOO_LARGE)
         return b"".join(chunks)
 
-    def _hold(self, chunk: bytes, notes: _Notes) -> None:
+    def _hold(self, chunk: bytes, entry: _RequestLog) -> None:
         if self._held_bytes + len(chunk) > MAX_HELD_BYTES:
-            notes.reason = f"more than {MAX_HELD_BYTES} bytes in requests"
-            raise _RefusedError(Own.UNAVAILABLE, close=True)
+            entry.reason = f"more than {MAX_HELD_BYTES} bytes in requests"
+            raise _RefusedError(GatewayError.UNAVAILABLE, close=True)
         self._held_bytes += len(chunk)
-        notes.held_bytes += len(chunk)
+        entry.held_bytes += len(chunk)
 
-    def _release(self, chunks: list[bytes], notes: _Notes | None) -> None:
+    def _release(self, chunks: list[bytes], entry: _RequestLog | None) -> None:
         chunks.clear()
-        if notes is not None:
-            self._held_bytes -= notes.held_bytes
-            notes.held_bytes = 0
+        if entry is not None:
+            self._held_bytes -= entry.held_bytes
+            entry.held_bytes = 0
 
     def health(self) -> dict[str, Any]:
         """What is there, and what it is doing."""
-        pools = self._all.pools.values()
+        pools = self._context.pools.values()
         failing = any(pool.failing for pool in pools)
-        draining = self._all.draining.is_set()
+        draining = self._context.draining.is_set()
         return {
             "status": "draining" if draining else "failing" if failing else "healthy",
             "functions": [
@@ -318,7 +320,7 @@ def _expects_continue(scope: Any) -> bool:
     return any(k == b"expect" and v.lower() == b"100-continue" for k, v in scope["headers"])
 
 
-async def _send(send: Send, request: Request, answer: Answer) -> None:
+async def _send(send: Send, request: Request, answer: Response) -> None:
     headers = [*answer.headers, (b"apigw-requestid", request.id.encode())]
     if not responses.has_no_body(answer.status):
         headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -329,21 +331,21 @@ async def _send(send: Send, request: Request, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def _log(request: Request, notes: _Notes, status: int | None, began: float) -> None:
+def _log(request: Request, entry: _RequestLog, status: int | None, began: float) -> None:
     fields: dict[str, Any] = {
         "event": "request",
         "method": request.method,
-        "route": notes.route,
+        "route": entry.route,
         "status": status,
         "duration_ms": round((time.monotonic() - began) * 1000, 2),
         "request_id": request.id,
     }
-    if notes.function is not None:
-        fields["function"] = notes.function
-    if notes.invocation is not None:
-        fields["invocation_id"] = notes.invocation
+    if entry.function is not None:
+        fields["function"] = entry.function
+    if entry.invocation is not None:
+        fields["invocation_id"] = entry.invocation
     if status is None:
         fields["reason"] = "the client hung up"
-    elif notes.reason is not None:
-        fields["reason"] = notes.reason
+    elif entry.reason is not None:
+        fields["reason"] = entry.reason
     output.write_json(**fields)

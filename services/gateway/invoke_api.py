@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from services.gateway.authorizer import ANSWER_SECONDS, AuthorizerError
 from services.gateway.pool import Pool, ThrottledError
-from services.gateway.responses import Answer, json_answer
+from services.gateway.responses import Response, json_answer
 from services.runtime.execution import InitError, Invocation, Outcome, Stopping
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
@@ -24,7 +24,7 @@ from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 PATH = "/2015-03-31/functions/function/invocations"
 
 
-async def serve(pool: Pool, body: bytes, invocation_type: str, trace: str) -> Answer:
+async def serve(pool: Pool, body: bytes, invocation_type: str, trace: str) -> Response:
     """Answers an Invoke request: RequestResponse or DryRun."""
     if invocation_type not in ("", "RequestResponse", "DryRun"):
         return _refusal(
@@ -37,7 +37,7 @@ async def serve(pool: Pool, body: bytes, invocation_type: str, trace: str) -> An
     except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         return _refusal(400, "InvalidRequestContentException", "expected an event in JSON")
     if invocation_type == "DryRun":
-        return Answer(HTTPStatus.NO_CONTENT, [], b"")
+        return Response(HTTPStatus.NO_CONTENT, [], b"")
     try:
         invocation = await pool.invoke(body or b"{}", trace)
     except ThrottledError:
@@ -49,18 +49,18 @@ async def serve(pool: Pool, body: bytes, invocation_type: str, trace: str) -> An
     if invocation.outcome is not Outcome.SUCCESS:
         return _function_error(invocation.error_type, invocation.error_message)
     headers = [(b"content-type", b"application/json"), (b"x-amz-executed-version", b"$LATEST")]
-    return Answer(HTTPStatus.OK, headers, invocation.payload)
+    return Response(HTTPStatus.OK, headers, invocation.payload)
 
 
-def _function_error(error_type: str, message: str) -> Answer:
+def _function_error(error_type: str, message: str) -> Response:
     answer = json_answer(200, {"errorMessage": message, "errorType": error_type})
     headers = [(b"x-amz-function-error", b"Unhandled"), (b"x-amz-executed-version", b"$LATEST")]
-    return Answer(answer.status, [*answer.headers, *headers], answer.body)
+    return Response(answer.status, [*answer.headers, *headers], answer.body)
 
 
-def _refusal(status: int, error_type: str, message: str) -> Answer:
+def _refusal(status: int, error_type: str, message: str) -> Response:
     answer = json_answer(status, {"Type": "User", "message": message})
-    return Answer(
+    return Response(
         status, [*answer.headers, (b"x-amzn-errortype", error_type.encode())], answer.body
     )
 

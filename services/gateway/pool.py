@@ -179,7 +179,7 @@ class Pool:
         def finished(done: asyncio.Future[None]) -> None:
             self._settling -= 1
             if (error := done.exception()) is not None:
-                output.logger().error("pool-failed", function=self.function.name, exc_info=error)
+                output.logger().error("pool_failed", function=self.function.name, exc_info=error)
             self._put_back(slot)
 
         task = loop.run_in_executor(self._executor, run)
@@ -235,7 +235,7 @@ class Pool:
             slot.environment = None
             self.failing = True
             output.logger().error(
-                "init-failed",
+                "init_failed",
                 function=self.function.name,
                 error_type=error.error_type,
                 reason=error.message,
@@ -246,7 +246,7 @@ class Pool:
             raise
         self.failing = False
         output.logger().info(
-            "environment-started",
+            "environment_started",
             function=self.function.name,
             pid=environment.pid,
             init_ms=round((time.monotonic() - started) * 1000, 1),

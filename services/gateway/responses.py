@@ -25,12 +25,12 @@ _OWN_HEADERS = frozenset(
 _WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
-class MalformedAnswerError(Exception):
+class MalformedResponseError(Exception):
     """A function's answer that API Gateway cannot read; the message says why."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A complete HTTP answer. `close` ends the connection after it."""
 
     status: int
@@ -39,7 +39,7 @@ class Answer:
     close: bool = False
 
 
-class Own(Enum):
+class GatewayError(Enum):
     """What the gateway answers itself: status and message.
 
     An HTTP API's own, as observed: a function that fails, times out or answers nonsense is a 500
@@ -64,18 +64,18 @@ class Own(Enum):
     def status(self) -> int:
         return self.value[0]
 
-    def answer(self, *, close: bool = False) -> Answer:
+    def answer(self, *, close: bool = False) -> Response:
         return json_answer(self.status, {"message": self.value[1]}, close=close)
 
 
-def json_answer(status: int, document: Any, *, close: bool = False) -> Answer:
+def json_answer(status: int, document: Any, *, close: bool = False) -> Response:
     """An answer of the gateway's with a JSON body."""
     body = json.dumps(document, separators=(",", ":")).encode()
-    return Answer(status, [(b"content-type", b"application/json")], body, close)
+    return Response(status, [(b"content-type", b"application/json")], body, close)
 
 
-def of_function(payload: bytes) -> Answer:
-    """A function's answer as HTTP. Raises MalformedAnswerError.
+def of_function(payload: bytes) -> Response:
+    """A function's answer as HTTP. Raises MalformedResponseError.
 
     Without `statusCode` all of it is the body of a 200, as JSON; a text is the body itself.
     `multiValueHeaders` belongs to format 1.0 and is not looked at.
@@ -83,20 +83,20 @@ def of_function(payload: bytes) -> Answer:
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError):  # the latter for thousands of nested brackets
-        raise MalformedAnswerError("expected JSON") from None
+        raise MalformedResponseError("expected JSON") from None
     if not isinstance(document, dict) or "statusCode" not in document:
         text = document.encode("utf-8", "replace") if isinstance(document, str) else payload
-        return Answer(HTTPStatus.OK, [(b"content-type", b"application/json")], text)
+        return Response(HTTPStatus.OK, [(b"content-type", b"application/json")], text)
     status = document["statusCode"]
     if type(status) is not int or not 200 <= status <= 599:
-        raise MalformedAnswerError(f"expected a statusCode 200..599, got {status!r:.100}")
+        raise MalformedResponseError(f"expected a statusCode 200..599, got {status!r:.100}")
     body = _body(document.get("body"), document.get("isBase64Encoded"))
     headers = [*_headers(document.get("headers")), *_cookies(document.get("cookies"))]
     if status in _WITHOUT_BODY:
         body = b""
     elif not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", b"text/plain;charset=UTF-8"))
-    return Answer(status, headers, body)
+    return Response(status, headers, body)
 
 
 def has_no_body(status: int) -> bool:
@@ -108,7 +108,7 @@ def _headers(value: Any) -> Headers:
     if value is None:
         return []
     if not isinstance(value, Mapping):
-        raise MalformedAnswerError(f"expected headers to be an object, got {value!r:.100}")
+        raise MalformedResponseError(f"expected headers to be an object, got {value!r:.100}")
     return [
         (name.lower().encode("ascii"), _value(name, item))
         for name, item in value.items()
@@ -120,13 +120,13 @@ def _cookies(value: Any) -> Headers:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise MalformedAnswerError(f"expected cookies to be a list of texts, got {value!r:.100}")
+        raise MalformedResponseError(f"expected cookies to be a list of texts, got {value!r:.100}")
     return [(b"set-cookie", _value("cookies", item)) for item in value]
 
 
 def _checked(name: str) -> str:
     if not _TOKEN.fullmatch(name):
-        raise MalformedAnswerError(f"expected a header's name, got {name!r:.100}")
+        raise MalformedResponseError(f"expected a header's name, got {name!r:.100}")
     return name
 
 
@@ -136,7 +136,7 @@ def _value(name: str, value: Any) -> bytes:
     elif isinstance(value, int | float):
         value = str(value)
     if not isinstance(value, str) or _NOT_IN_A_VALUE.search(value):
-        raise MalformedAnswerError(f"expected a header's value in one line, got {name!r:.100}")
+        raise MalformedResponseError(f"expected a header's value in one line, got {name!r:.100}")
     text = value.strip(" \t")
     try:
         return text.encode("latin-1")
@@ -146,14 +146,16 @@ def _value(name: str, value: Any) -> bytes:
 
 def _body(value: Any, encoded: Any) -> bytes:
     if encoded is not None and not isinstance(encoded, bool):
-        raise MalformedAnswerError(f"expected isBase64Encoded true or false, got {encoded!r:.100}")
+        raise MalformedResponseError(
+            f"expected isBase64Encoded true or false, got {encoded!r:.100}"
+        )
     if value is None:
         return b""
     if not isinstance(value, str):
-        raise MalformedAnswerError(f"expected the body to be a text, got {type(value).__name__}")
+        raise MalformedResponseError(f"expected the body to be a text, got {type(value).__name__}")
     if not encoded:
         return value.encode("utf-8", "replace")
     try:
         return base64.b64decode(value, validate=True)
     except ValueError:
-        raise MalformedAnswerError("expected a body in base64") from None
+        raise MalformedResponseError("expected a body in base64") from None

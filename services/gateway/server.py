@@ -21,12 +21,12 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from services.gateway.application import Application, Surroundings
+from services.gateway.application import Application, GatewayContext
 from services.gateway.authorizer import Ask, Authorizer
 from services.gateway.configuration import Plan
 from services.gateway.invoke_api import ask_pool, remote
 from services.gateway.pool import Pool
-from services.gateway.responses import Own
+from services.gateway.responses import GatewayError
 from services.gateway.routes import Router
 from services.gateway.throttle import Throttle
 from services.runtime import output
@@ -101,7 +101,11 @@ class _Protocol(H11Protocol):
         """Answers what h11 could not read, in API Gateway's form."""
         error = sys.exc_info()[1]
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
-        own = Own.HEADERS_TOO_LARGE if hint == Own.HEADERS_TOO_LARGE.status else Own.BAD_REQUEST
+        own = (
+            GatewayError.HEADERS_TOO_LARGE
+            if hint == GatewayError.HEADERS_TOO_LARGE.status
+            else GatewayError.BAD_REQUEST
+        )
         output.write_json(
             event="request", method=None, route=None, status=own.status, reason=str(error)
         )
@@ -149,7 +153,7 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        output.logger().error("server", message=record.getMessage(), exc_info=error)
+        output.logger().error("server_error", message=record.getMessage(), exc_info=error)
 
 
 def run(plan: Plan, started_event: str) -> ExitCode:
@@ -168,11 +172,11 @@ def run(plan: Plan, started_event: str) -> ExitCode:
         listener = socket.create_server((plan.host, plan.port), family=family, backlog=1024)
     except OSError as error:
         output.logger().error(
-            "listen-failed", host=plan.host, port=plan.port, reason=error.strerror or str(error)
+            "listen_failed", host=plan.host, port=plan.port, reason=error.strerror or str(error)
         )
         return ExitCode.FAILED
     code = asyncio.run(_Source(plan).serve(listener, started_event))
-    output.logger().info("worker-stopped", exit_code=int(code), outcome=code.name.lower())
+    output.logger().info("worker_stopped", exit_code=int(code), outcome=code.name.lower())
     return code
 
 
@@ -195,7 +199,7 @@ class _Source:
 
     async def serve(self, listener: socket.socket, started_event: str) -> ExitCode:
         plan = self._plan
-        surroundings = Surroundings(
+        context = GatewayContext(
             api=plan.api,
             router=Router(plan.routes),
             pools=self._pools,
@@ -207,7 +211,7 @@ class _Source:
         )
         server = _Server(
             uvicorn.Config(
-                Application(surroundings),
+                Application(context),
                 http=_Protocol,
                 ws="none",
                 loop="asyncio",
@@ -226,7 +230,7 @@ class _Source:
             loop.add_signal_handler(number, stops.put_nowait, None)
         host, port = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        background = [asyncio.create_task(self._keep_house(surroundings))]
+        background = [asyncio.create_task(self._keep_house(context))]
         if plan.prewarmed:
             background += [asyncio.create_task(self._prewarm(p)) for p in self._pools.values()]
         output.logger().info(
@@ -239,11 +243,11 @@ class _Source:
         first = asyncio.create_task(stops.get())
         await asyncio.wait({serving, first}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
-            output.logger().error("server-ended", exc_info=serving.exception())
+            output.logger().error("server_failed", exc_info=serving.exception())
             await self._force(server, serving)
             return ExitCode.FAILED
-        output.logger().info("draining", seconds=plan.running.drain_seconds)
-        surroundings.draining.set()
+        output.logger().info("drain_started", seconds=plan.running.drain_seconds)
+        context.draining.set()
         server.should_exit = True
         for task in background[1:]:
             task.cancel()
@@ -264,7 +268,7 @@ class _Source:
         )
         second.cancel()
         if not finished.done():
-            output.logger().warning("stopping-by-force")
+            output.logger().warning("stop_forced")
             finished.cancel()
             await self._force(server, serving)
             return ExitCode.UNFINISHED
@@ -311,11 +315,11 @@ class _Source:
             ask = remote(by.url or "", calls)
         return Authorizer(ask, by.cache_seconds)
 
-    async def _keep_house(self, surroundings: Surroundings) -> None:
+    async def _keep_house(self, context: GatewayContext) -> None:
         """Every second: health, and environments that have nothing to do."""
         file = self._plan.running.health_file
         while True:
-            healthy = surroundings.draining.is_set() or (
+            healthy = context.draining.is_set() or (
                 self._warmed and not any(pool.failing for pool in self._pools.values())
             )
             if file is not None and healthy:

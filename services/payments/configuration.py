@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.payments.gateway import PaymentGateway
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, TransientError
 
@@ -64,7 +64,7 @@ def read_secret(manager: Any, arn: str) -> PaymentsSecret:
     try:
         answer = manager.get_secret_value(SecretId=arn)
     except Exception as error:
-        if is_outage(error):
+        if is_transient(error):
             raise TransientError("the secret of the payments cannot be read") from error
         raise
     try:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from services.platform.aws.errors import is_outage
+from services.platform.aws.errors import is_transient
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 
@@ -138,7 +138,7 @@ class Database:
                 _commit(connection)
             except BaseException as error:
                 self._leave(connection, error)
-                if (outage := as_outage(error)) is not None:
+                if (outage := as_transient(error)) is not None:
                     raise outage from error
                 raise
         finally:
@@ -190,7 +190,7 @@ class Database:
             self._start(self._connection)
         except psycopg2.Error as error:
             self.close()
-            raise as_outage(error) or error from error
+            raise as_transient(error) or error from error
         return self._connection
 
     def _start(self, connection: Connection) -> bool:
@@ -260,7 +260,7 @@ class Database:
         try:
             text = manager.get_secret_value(SecretId=arn)["SecretString"]
         except Exception as error:
-            if is_outage(error):
+            if is_transient(error):
                 raise TransientError("the secret of the database cannot be read") from error
             raise
         try:
@@ -273,7 +273,7 @@ class Database:
             ) from None
 
 
-def as_outage(error: BaseException) -> TransientError | None:
+def as_transient(error: BaseException) -> TransientError | None:
     """What a psycopg2 error means when it is an outage or a collision: to be tried again."""
     import psycopg2
 

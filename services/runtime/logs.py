@@ -153,7 +153,7 @@ class LogPump:
         if not self._dropped:
             return
         document = {
-            "event": "output-dropped",
+            "event": "output_dropped",
             "level": "warning",
             "function": self._function,
             "request_id": self.request_id,

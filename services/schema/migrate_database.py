@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.platform.database import Database, as_outage
+from services.platform.database import Database, as_transient
 from services.platform.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _connected(database: Database) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except DBAPIError as error:
-        if error.orig is not None and (outage := as_outage(error.orig)) is not None:
+        if error.orig is not None and (outage := as_transient(error.orig)) is not None:
             raise outage from error
         raise
 

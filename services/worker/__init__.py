@@ -1,11 +1,11 @@
 """Runs any function image without Lambda: `python -m services.worker --function FOLDER`.
 
     host            puts a worker together from its configuration, runs it, stops it
-    lane            an execution environment and the thread that feeds it
+    poller            an execution environment and the thread that feeds it
     queue           SQS: bounded calls, one log line when it goes or comes
     batch           Lambda's contract: the event, and what the function's answer means
     leases          the heartbeat that keeps received messages invisible
-    settlement      deletes, backs off, hands back, dead letters
+    acknowledgement      deletes, backs off, hands back, dead letters
     execution       one process of awslambdaric: start, invoke, end
     runtime_api     Lambda's Runtime API on loopback, one port an environment
     environment     what runs in that process before awslambdaric does

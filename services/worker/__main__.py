@@ -31,10 +31,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
             # Only here: a queue's worker has no use for an HTTP server.
             from services.gateway import server
 
-            return server.run(http.single(options.function, environ), "worker-started")
+            return server.run(http.single(options.function, environ), "worker_started")
         worker = supervisor.assemble(options.function, environ)
     except ConfigurationError as error:
-        output.logger().error("configuration", mistakes=error.mistakes)
+        output.logger().error("configuration_invalid", mistakes=error.mistakes)
         return ExitCode.CONFIGURATION
     return supervisor.run(worker)
 
@@ -51,7 +51,7 @@ def _serves_http(folder: Path) -> bool:
 def _health(environ: Mapping[str, str]) -> ExitCode:
     file = environ.get("WORKER_HEALTH_FILE", "").strip()
     if not file:
-        output.logger().error("configuration", mistakes=["WORKER_HEALTH_FILE is not set"])
+        output.logger().error("configuration_invalid", mistakes=["WORKER_HEALTH_FILE is not set"])
         return ExitCode.CONFIGURATION
     return ExitCode.DRAINED if health.fresh(Path(file)) else ExitCode.FAILED
 

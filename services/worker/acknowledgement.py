@@ -14,10 +14,10 @@ from services.worker.configuration import SQS_MAX_VISIBILITY_SECONDS
 from services.worker.leases import Leases
 from services.worker.sqs import (
     MAX_BATCH_ENTRIES,
-    Entries,
+    BatchResult,
     Queue,
-    QueueAwayError,
     QueueRefusedError,
+    QueueUnavailableError,
 )
 from services.worker.stopping import Stop
 
@@ -28,7 +28,7 @@ HAND_BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Rules:
+class RetryPolicy:
     """What failing means for this queue; seconds."""
 
     function: str
@@ -37,16 +37,16 @@ class Rules:
     backoff_cap_seconds: int
 
 
-class Settler:
+class Acknowledger:
     """Settles batches. Safe for many threads; never raises for the queue's sake."""
 
-    def __init__(self, queue: Queue, leases: Leases, rules: Rules, stop: Stop) -> None:
+    def __init__(self, queue: Queue, leases: Leases, rules: RetryPolicy, stop: Stop) -> None:
         self._queue = queue
         self._leases = leases
         self._rules = rules
         self._stop = stop
 
-    def settle(
+    def acknowledge(
         self, messages: Sequence[Message], failed: Mapping[str, Failure], request_id: str
     ) -> None:
         """Deletes what succeeded. What failed comes back after its back-off, or is a dead letter
@@ -64,11 +64,11 @@ class Settler:
     def hand_back(self, messages: Sequence[Message]) -> None:
         """Makes unfinished messages visible to others at once."""
         self._set_visibility(dict.fromkeys(messages, 0), HAND_BACK_SECONDS)
-        output.logger().info("handed-back", messages=len(messages))
+        output.logger().info("messages_handed_back", messages=len(messages))
 
     def _delete(self, messages: Sequence[Message]) -> None:
         # Their leases go on meanwhile, so that nobody else does the work again. It is tried for as
-        # long as any receipt can be good; a lane waits for it before its next settlement.
+        # long as any receipt can be good; a poller waits for it before its next acknowledgement.
         self._persist(messages, self._queue.delete, SQS_MAX_VISIBILITY_SECONDS, refusal_ends=False)
 
     def _buried(self, message: Message, failure: Failure, request_id: str) -> bool:
@@ -86,7 +86,7 @@ class Settler:
                 self._queue.send_dead_letter(message, failure, request_id, self._rules.function)
             except QueueRefusedError:
                 return False
-            except QueueAwayError:
+            except QueueUnavailableError:
                 attempt += 1
                 if self._stop.forced.is_set() or time.monotonic() >= give_up_at:
                     return False
@@ -94,7 +94,7 @@ class Settler:
             else:
                 break
         output.logger().error(
-            "dead-letter",
+            "dead_letter_sent",
             function=self._rules.function,
             message_id=message.id,
             request_id=request_id,
@@ -132,7 +132,7 @@ class Settler:
     def _persist(
         self,
         messages: Sequence[Message],
-        call: Callable[[Sequence[Message]], Entries],
+        call: Callable[[Sequence[Message]], BatchResult],
         patience_seconds: float,
         *,
         refusal_ends: bool,
@@ -146,19 +146,21 @@ class Settler:
             chunk, rest = pending[:MAX_BATCH_ENTRIES], pending[MAX_BATCH_ENTRIES:]
             try:
                 entries = call(chunk)
-            except QueueAwayError:
-                entries = Entries(again=tuple(chunk), stale=())
+            except QueueUnavailableError:
+                entries = BatchResult(again=tuple(chunk), stale=())
             except QueueRefusedError:
                 if refusal_ends:
                     return
-                entries = Entries(again=tuple(chunk), stale=())
+                entries = BatchResult(again=tuple(chunk), stale=())
             if entries.stale:
                 # Somebody else has the message by now, or it is gone: nothing to be done here.
-                output.logger().warning("receipt-stale", message_ids=[m.id for m in entries.stale])
+                output.logger().warning("receipt_stale", message_ids=[m.id for m in entries.stale])
             pending = [*rest, *entries.again]
             if entries.again:
                 attempt += 1
                 if self._stop.forced.is_set() or time.monotonic() >= give_up_at:
-                    output.logger().warning("unsettled", message_ids=[m.id for m in pending])
+                    output.logger().warning(
+                        "acknowledgement_abandoned", message_ids=[m.id for m in pending]
+                    )
                     return
                 self._stop.forced.wait(pause(attempt, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS))

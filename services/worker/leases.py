@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 
 from services.runtime import output
 from services.worker.batch import Message
-from services.worker.sqs import MAX_BATCH_ENTRIES, Queue, QueueAwayError, QueueRefusedError
+from services.worker.sqs import MAX_BATCH_ENTRIES, Queue, QueueRefusedError, QueueUnavailableError
 
 # Renewed after a third of the lease: two heartbeats may fail before it runs out.
 RENEWALS_PER_LEASE = 3
 
 
 class Leases:
-    """The heartbeat over every message in hand, from its receipt until it is settled."""
+    """The heartbeat over every message in hand, from its receipt until it is acknowledged."""
 
     def __init__(
         self, queue: Queue, seconds: int, clock: Callable[[], float] = time.monotonic
@@ -63,15 +63,15 @@ class Leases:
             try:
                 self.renew_due()
             except Exception:  # noqa: BLE001  a defect here must not let every lease run out
-                output.logger().error("heartbeat-failed", exc_info=True)
+                output.logger().error("lease_renewal_failed", exc_info=True)
 
     def _renew(self, due: list[Message], now: float) -> bool:
         try:
             entries = self._queue.change_visibility(dict.fromkeys(due, self._seconds))
-        except (QueueAwayError, QueueRefusedError):
+        except (QueueUnavailableError, QueueRefusedError):
             return False  # the queue has logged it
         if entries.stale:
-            output.logger().warning("lease-lost", message_ids=[m.id for m in entries.stale])
+            output.logger().warning("lease_lost", message_ids=[m.id for m in entries.stale])
         with self._lock:
             for message in due:
                 if message in entries.stale:

@@ -1,8 +1,8 @@
-"""One lane: an execution environment and the thread that feeds it.
+"""One poller: a thread that receives batches and passes them to its execution environment.
 
-A lane receives only when its environment is ready, and no more than one batch: nothing expires in
-a buffer, and no receive count is burnt while no environment can start. Settling a batch overlaps
-with receiving the next.
+A poller receives one batch at a time, and only while its environment is ready: no message expires
+in a buffer, and no receive count is used up while no environment can start. The acknowledgement of
+a batch overlaps with the receipt of the next.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from services.runtime import output
 from services.runtime.backoff import pause
 from services.runtime.execution import Environment, Function, InitError, Outcome, Stopping
 from services.runtime.report import report
-from services.worker.acknowledgement import Settler
+from services.worker.acknowledgement import Acknowledger
 from services.worker.batch import Message, event, failures, parts
 from services.worker.configuration import QueueAddress
 from services.worker.leases import Leases
-from services.worker.sqs import MAX_BATCH_ENTRIES, Queue, QueueAwayError, QueueRefusedError
+from services.worker.sqs import MAX_BATCH_ENTRIES, Queue, QueueRefusedError, QueueUnavailableError
 from services.worker.stopping import Stop
 
 RECEIVE_BASE_SECONDS = 0.2
@@ -35,7 +35,7 @@ _TRACE_ATTRIBUTE = "AWSTraceHeader"
 
 
 class State(Enum):
-    """What a lane is doing."""
+    """What a poller is doing."""
 
     STARTING = auto()
     POLLING = auto()
@@ -44,17 +44,17 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What all lanes of a worker share."""
+class WorkerContext:
+    """What all pollers of a worker share."""
 
     function: Function
     trigger: QueueTrigger
     address: QueueAddress
     queue: Queue
     leases: Leases
-    settler: Settler
+    acknowledger: Acknowledger
     stop: Stop
-    settling: Executor
+    acknowledging: Executor
     starting: threading.Semaphore
 
 
@@ -68,7 +68,7 @@ def gather(
     """Receives one batch: up to `batch_size` messages, within `batch_window_seconds` of the first.
 
     As Lambda: the window starts with the first message. Leases start with the receipt. Raises
-    QueueAwayError or QueueRefusedError when there is nothing yet; what was received before a
+    QueueUnavailableError or QueueRefusedError when there is nothing yet; what was received before a
     failure is a batch.
     """
     first = queue.receive(min(trigger.batch_size, MAX_BATCH_ENTRIES), leases.seconds)
@@ -85,7 +85,7 @@ def gather(
         wanted = min(trigger.batch_size - len(batch), MAX_BATCH_ENTRIES)
         try:
             more = queue.receive(wanted, leases.seconds, wait_seconds=max(0, min(20, int(left))))
-        except (QueueAwayError, QueueRefusedError):
+        except (QueueUnavailableError, QueueRefusedError):
             break
         leases.hold(more)
         leases.release([batch[m.id] for m in more if m.id in batch])
@@ -96,18 +96,18 @@ def gather(
     return list(batch.values())
 
 
-class Lane:
+class Poller:
     """Runs in a thread of its own from `start` until the worker drains."""
 
-    def __init__(self, number: int, surroundings: Surroundings) -> None:
-        self._all = surroundings
+    def __init__(self, number: int, context: WorkerContext) -> None:
+        self._context = context
         self._environment: Environment | None = None
-        self._settling: Future[None] | None = None
+        self._acknowledging: Future[None] | None = None
         self._failed_starts = 0
         self._failed_receives = 0
         self.state = State.STARTING
         self.failed = False
-        self._thread = threading.Thread(target=self._run, name=f"lane-{number}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"poller-{number}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -128,14 +128,14 @@ class Lane:
     def _run(self) -> None:
         try:
             try:
-                while not self._all.stop.draining.is_set():
+                while not self._context.stop.draining.is_set():
                     self._once()
             finally:
                 self._close_environment()
-                if self._settling is not None:
-                    self._settling.result()
-        except Exception:  # noqa: BLE001  a lane's boundary: a defect of ours ends the worker, loudly
-            output.logger().error("lane-failed", exc_info=True)
+                if self._acknowledging is not None:
+                    self._acknowledging.result()
+        except Exception:  # noqa: BLE001  a poller's boundary: a defect of ours ends the worker, loudly
+            output.logger().error("poller_failed", exc_info=True)
             self.failed = True
         finally:
             self.state = State.ENDED
@@ -145,13 +145,16 @@ class Lane:
         if not self._environment_ready():
             return
         self.state = State.POLLING
-        stop = self._all.stop
+        stop = self._context.stop
         asked_at = time.monotonic()
         try:
             messages = gather(
-                self._all.queue, self._all.leases, self._all.trigger, stop.draining.is_set
+                self._context.queue,
+                self._context.leases,
+                self._context.trigger,
+                stop.draining.is_set,
             )
-        except (QueueAwayError, QueueRefusedError):
+        except (QueueUnavailableError, QueueRefusedError):
             self._failed_receives += 1
             stop.draining.wait(
                 pause(self._failed_receives, RECEIVE_BASE_SECONDS, RECEIVE_CAP_SECONDS)
@@ -168,28 +171,28 @@ class Lane:
             stop.draining.wait(EMPTY_SECONDS)
 
     def _work(self, messages: Sequence[Message]) -> None:
-        if self._all.stop.draining.is_set() or not self._environment_ready(patient=False):
-            self._all.settler.hand_back(messages)
+        if self._context.stop.draining.is_set() or not self._environment_ready(patient=False):
+            self._context.acknowledger.hand_back(messages)
             return
         environment = self._environment
         if environment is None:
-            raise RuntimeError("a ready lane has no environment")
+            raise RuntimeError("a ready poller has no environment")
         self.state = State.WORKING
-        function, address = self._all.function, self._all.address
+        function, address = self._context.function, self._context.address
         invocation = environment.invoke(
             event(messages, address.arn, address.region),
             messages[0].document.get("Attributes", {}).get(_TRACE_ATTRIBUTE, ""),
         )
         output.write_json(**report(function.name, function.memory_mib, invocation, len(messages)))
         if invocation.outcome is Outcome.STOPPED:
-            self._all.settler.hand_back(messages)
+            self._context.acknowledger.hand_back(messages)
             return
         failed = failures(messages, invocation)
-        # One settlement at a time: while the queue does not take it, no further batch is worked on.
-        if self._settling is not None:
-            self._settling.result()
-        self._settling = self._all.settling.submit(
-            self._all.settler.settle, messages, failed, invocation.request_id
+        # One acknowledgement at a time: a queue that refuses it stops further batches.
+        if self._acknowledging is not None:
+            self._acknowledging.result()
+        self._acknowledging = self._context.acknowledging.submit(
+            self._context.acknowledger.acknowledge, messages, failed, invocation.request_id
         )
 
     def _environment_ready(self, *, patient: bool = True) -> bool:
@@ -200,12 +203,12 @@ class Lane:
                 return True
             self._close_environment()
         self.state = State.STARTING
-        stop = self._all.stop
-        with self._all.starting:
+        stop = self._context.stop
+        with self._context.starting:
             if stop.draining.is_set():
                 return False
             # Known to `kill` before it starts.
-            self._environment = Environment(self._all.function, stop.draining.is_set)
+            self._environment = Environment(self._context.function, stop.draining.is_set)
             started = time.monotonic()
             try:
                 self._environment.start()
@@ -217,8 +220,8 @@ class Lane:
                 self._failed_starts += 1
                 delay = pause(self._failed_starts, START_BASE_SECONDS, START_CAP_SECONDS)
                 output.logger().error(
-                    "init-failed",
-                    function=self._all.function.name,
+                    "init_failed",
+                    function=self._context.function.name,
                     error_type=error.error_type,
                     reason=error.message,
                     failures=self._failed_starts,
@@ -227,8 +230,8 @@ class Lane:
             else:
                 self._failed_starts = 0
                 output.logger().info(
-                    "environment-started",
-                    function=self._all.function.name,
+                    "environment_started",
+                    function=self._context.function.name,
                     pid=self._environment.pid,
                     init_ms=round((time.monotonic() - started) * 1000, 1),
                 )

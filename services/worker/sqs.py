@@ -56,7 +56,7 @@ class Operation(StrEnum):
     DEAD_LETTER = "dead-letter"
 
 
-class QueueAwayError(TransientError):
+class QueueUnavailableError(TransientError):
     """The queue service did not do it now, and may later."""
 
 
@@ -65,7 +65,7 @@ class QueueRefusedError(PermanentError):
 
 
 @dataclass(frozen=True)
-class Entries:
+class BatchResult:
     """What became of a batch request: entries to try again, and entries whose receipt is stale."""
 
     again: tuple[Message, ...]
@@ -75,7 +75,7 @@ class Entries:
 class Queue:
     """One queue and, where given, its dead letter queue. Safe for many threads.
 
-    Calls raise QueueAwayError or QueueRefusedError.
+    Calls raise QueueUnavailableError or QueueRefusedError.
     """
 
     def __init__(
@@ -136,13 +136,13 @@ class Queue:
         self.last_received_at = self._clock()
         return [message(document) for document in answer.get("Messages", ())]
 
-    def delete(self, messages: Sequence[Message]) -> Entries:
+    def delete(self, messages: Sequence[Message]) -> BatchResult:
         """Deletes up to 10 messages."""
         return self._batch(
             Operation.DELETE, self._sqs.delete_message_batch, messages, [{} for _ in messages]
         )
 
-    def change_visibility(self, seconds: Mapping[Message, int]) -> Entries:
+    def change_visibility(self, seconds: Mapping[Message, int]) -> BatchResult:
         """Lets up to 10 messages become visible after so many seconds each."""
         return self._batch(
             Operation.CHANGE_VISIBILITY,
@@ -182,7 +182,7 @@ class Queue:
         call: Callable[..., Any],
         messages: Sequence[Message],
         extras: Sequence[dict[str, Any]],
-    ) -> Entries:
+    ) -> BatchResult:
         answer = self._call(
             operation,
             call,
@@ -198,7 +198,7 @@ class Queue:
             item = messages[int(failed["Id"])]
             sure = failed.get("Code") in _STALE or failed.get("SenderFault", False)
             (stale if sure else again).append(item)
-        return Entries(tuple(again), tuple(stale))
+        return BatchResult(tuple(again), tuple(stale))
 
     def _call(self, operation: Operation, call: Callable[..., Any], **arguments: Any) -> Any:
         try:
@@ -208,11 +208,11 @@ class Queue:
             code = error.response.get("Error", {}).get("Code", "")
             self._note_failure(operation, f"{code}: {error}")
             if status >= 500 or status == 429 or code.split(".")[-1] in _PASSING:
-                raise QueueAwayError(str(error)) from error
+                raise QueueUnavailableError(str(error)) from error
             raise QueueRefusedError(str(error)) from error
         except (BotoCoreError, ResponseParserError, OSError) as error:
             self._note_failure(operation, f"{type(error).__name__}: {error}")
-            raise QueueAwayError(str(error)) from error
+            raise QueueUnavailableError(str(error)) from error
         self._note_success(operation)
         return answer
 
@@ -221,7 +221,7 @@ class Queue:
             if operation in self._failing_since:
                 return
             self._failing_since[operation] = self._clock()
-        output.logger().warning("queue-away", operation=operation.value, error=error)
+        output.logger().warning("queue_unavailable", operation=operation.value, error=error)
 
     def _note_success(self, operation: Operation) -> None:
         if operation not in self._failing_since:
@@ -230,7 +230,7 @@ class Queue:
             since = self._failing_since.pop(operation, None)
         if since is not None:
             away = round(self._clock() - since, 1)
-            output.logger().info("queue-back", operation=operation.value, seconds_away=away)
+            output.logger().info("queue_recovered", operation=operation.value, seconds_away=away)
 
     @property
     def receiving_works(self) -> bool:

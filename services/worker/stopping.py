@@ -2,9 +2,9 @@
 
 1. The first SIGTERM or SIGINT sets `draining`: nothing new is received. A long poll under way ends
    by itself, since an aborted one strands its messages; what it brings is handed back at once.
-2. Running invocations finish and are settled. Each lane then ends its environment.
+2. Running invocations finish and are acknowledged. Each poller then ends its environment.
 3. A second signal, or the drain timeout, sets `forced`: environments are killed and their messages
-   handed back. Settlements under way make one last attempt.
+   handed back. Acknowledgements under way make one last attempt.
 """
 
 from __future__ import annotations

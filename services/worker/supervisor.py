@@ -19,10 +19,10 @@ from services.runtime import output
 from services.runtime.execution import Function
 from services.runtime.exit_codes import ExitCode
 from services.worker import health
-from services.worker.acknowledgement import Rules, Settler
+from services.worker.acknowledgement import Acknowledger, RetryPolicy
 from services.worker.configuration import Configuration, QueueAddress, queue_address
 from services.worker.leases import Leases
-from services.worker.poller import Lane, State, Surroundings
+from services.worker.poller import Poller, State, WorkerContext
 from services.worker.sqs import Queue
 from services.worker.stopping import Stop
 
@@ -50,7 +50,7 @@ class Worker:
             configuration.dead_letter_queue_url,
             address.region,
             configuration.poll_wait_seconds,
-            # A lane's receive or settlement each, the heartbeat, and one to spare.
+            # A poller's receive or acknowledgement each, the heartbeat, and one to spare.
             connections=2 * configuration.concurrency + 2,
         )
         self.leases = Leases(self.queue, configuration.visibility_seconds)
@@ -63,25 +63,27 @@ class Worker:
             init_seconds=configuration.init_seconds,
             variables=_variables(configuration, trigger, address),
         )
-        rules = Rules(
+        rules = RetryPolicy(
             function=name,
             max_receive_count=trigger.max_receive_count,
             backoff_base_seconds=configuration.backoff_base_seconds,
             backoff_cap_seconds=configuration.backoff_cap_seconds,
         )
-        surroundings = Surroundings(
+        context = WorkerContext(
             function=self.function,
             trigger=trigger,
             address=address,
             queue=self.queue,
             leases=self.leases,
-            settler=Settler(self.queue, self.leases, rules, self.stop),
+            acknowledger=Acknowledger(self.queue, self.leases, rules, self.stop),
             stop=self.stop,
-            settling=ThreadPoolExecutor(configuration.concurrency, thread_name_prefix="settling"),
+            acknowledging=ThreadPoolExecutor(
+                configuration.concurrency, thread_name_prefix="acknowledging"
+            ),
             # More starts at a time than processors would only make each of them late.
             starting=threading.Semaphore(os.cpu_count() or 1),
         )
-        self.lanes = [Lane(n, surroundings) for n in range(configuration.concurrency)]
+        self.pollers = [Poller(n, context) for n in range(configuration.concurrency)]
 
 
 def assemble(folder: Path, environ: Mapping[str, str]) -> Worker:
@@ -118,7 +120,7 @@ def run(worker: Worker) -> ExitCode:
     heartbeat_ends = threading.Event()
     with _signals() as signals:
         log.info(
-            "worker-started",
+            "worker_started",
             function=worker.function.name,
             queue=worker.configuration.queue_url,
             concurrency=worker.configuration.concurrency,
@@ -127,26 +129,26 @@ def run(worker: Worker) -> ExitCode:
         threading.Thread(
             target=worker.leases.run, args=(heartbeat_ends,), name="heartbeat", daemon=True
         ).start()
-        for lane in worker.lanes:
-            lane.start()
+        for poller in worker.pollers:
+            poller.start()
         code = _supervise(worker, signals)
         heartbeat_ends.set()
-    log.info("worker-stopped", exit_code=int(code), outcome=code.name.lower())
+    log.info("worker_stopped", exit_code=int(code), outcome=code.name.lower())
     return code
 
 
 def _supervise(worker: Worker, signals: int) -> ExitCode:
     log = output.logger()
     drain_ends = float("inf")
-    while not all(lane.ended for lane in worker.lanes):
+    while not all(poller.ended for poller in worker.pollers):
         count = _signals_within(signals, TICK_SECONDS, worker)
         if worker.configuration.health_file is not None and healthy(worker):
             # A file that cannot be touched says by its age what there is to say.
             with suppress(OSError):
                 health.touch(worker.configuration.health_file)
         draining = worker.stop.draining.is_set()
-        if not draining and (count or any(lane.failed for lane in worker.lanes)):
-            log.info("draining", seconds=worker.configuration.drain_seconds)
+        if not draining and (count or any(poller.failed for poller in worker.pollers)):
+            log.info("drain_started", seconds=worker.configuration.drain_seconds)
             worker.stop.drain()
             drain_ends = time.monotonic() + worker.configuration.drain_seconds
             count -= 1
@@ -154,29 +156,31 @@ def _supervise(worker: Worker, signals: int) -> ExitCode:
         if draining and (count > 0 or time.monotonic() >= drain_ends):
             _force(worker)
             return ExitCode.UNFINISHED
-    return ExitCode.FAILED if any(lane.failed for lane in worker.lanes) else ExitCode.DRAINED
+    return ExitCode.FAILED if any(poller.failed for poller in worker.pollers) else ExitCode.DRAINED
 
 
 def _force(worker: Worker) -> None:
-    output.logger().warning("stopping-by-force")
+    output.logger().warning("stop_forced")
     worker.stop.force()
     give_up_at = time.monotonic() + FORCED_SECONDS
-    for lane in worker.lanes:
-        lane.kill()
-    # A lane that only waits for its long poll has nothing to hand back.
+    for poller in worker.pollers:
+        poller.kill()
+    # A poller that only waits for its long poll has nothing to hand back.
     while time.monotonic() < give_up_at and any(
-        not lane.ended and lane.state is not State.POLLING for lane in worker.lanes
+        not poller.ended and poller.state is not State.POLLING for poller in worker.pollers
     ):
         time.sleep(0.05)
-    open_polls = sum(not lane.ended and lane.state is State.POLLING for lane in worker.lanes)
+    open_polls = sum(
+        not poller.ended and poller.state is State.POLLING for poller in worker.pollers
+    )
     if open_polls:
         # What they bring, if anything, comes back when its lease runs out.
-        output.logger().warning("polls-left-open", polls=open_polls)
+        output.logger().warning("polls_abandoned", polls=open_polls)
 
 
 def healthy(worker: Worker) -> bool:
     """Whether work is being done, or would be: an environment is there, and the queue answers."""
-    states = {lane.state for lane in worker.lanes}
+    states = {poller.state for poller in worker.pollers}
     if worker.stop.draining.is_set() or State.WORKING in states:
         return True
     silent_seconds = time.monotonic() - worker.queue.last_received_at

@@ -194,7 +194,7 @@ def test_a_token_that_times_out_meanwhile_is_let_go(
 
     assert machine.deliver(machine.start(), work)
     assert machine.ended() == ("FAILED", "States.Timeout")
-    assert "task-not-awaited" in capsys.readouterr().out
+    assert "task_token_closed" in capsys.readouterr().out
 
 
 def test_two_that_work_at_the_same_task_give_one_answer(machine: Workflow) -> None:

@@ -28,7 +28,7 @@ _PASSING = frozenset(
 )
 
 
-def is_outage(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether `error` is botocore's for a service that does not answer, or not now."""
     # A function that never called AWS has not imported it, and cannot have failed in it.
     exceptions: Any = sys.modules.get("botocore.exceptions")

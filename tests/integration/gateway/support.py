@@ -130,7 +130,7 @@ def gateway(folder: Path, *entries: Mapping[str, Any], **options: Any) -> Iterat
     config = folder / "gateway.json"
     config.write_text(json.dumps({"port": 0, "functions": entries, **settings}))
     arguments = ["-m", "services.gateway", str(config)]
-    with _process(arguments, variables, folder / "gateway.log", "gateway-started") as running:
+    with _process(arguments, variables, folder / "gateway.log", "gateway_started") as running:
         yield running
 
 
@@ -140,7 +140,7 @@ def http_worker(folder: Path, log_file: Path, **variables: str | int) -> Iterato
     texts = {"WORKER_HTTP_HOST": "127.0.0.1", "WORKER_HTTP_PORT": "0"}
     texts |= {name: str(value) for name, value in variables.items()}
     arguments = ["-m", "services.worker", "--function", str(folder)]
-    with _process(arguments, texts, log_file, "worker-started") as running:
+    with _process(arguments, texts, log_file, "worker_started") as running:
         yield running
 
 

@@ -17,7 +17,7 @@ import pytest
 from services.gateway import application as module
 from services.gateway import authorizer as authorizers
 from services.gateway import pool as pools
-from services.gateway.application import Application, Surroundings
+from services.gateway.application import Application, GatewayContext
 from services.gateway.authorizer import Authorizer
 from services.gateway.events import Api
 from services.gateway.invoke_api import ask_pool
@@ -80,7 +80,7 @@ async def served(
     executor = ThreadPoolExecutor(8)
     pool = Pool(function, concurrency, 300, executor, threading.Semaphore(2))
     app = Application(
-        Surroundings(
+        GatewayContext(
             api=Api("000000000000", "eu-west-1", "darkroom"),
             router=Router([Route("ANY", "/x", "f", authorized)]),
             pools={"f": pool},

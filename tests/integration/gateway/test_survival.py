@@ -150,8 +150,8 @@ def test_odd_requests(served: Running, request_bytes: bytes, status: int) -> Non
         assert b"application/json" in head
         assert "message" in json.loads(body.partition(b"HTTP/1.1")[0])
     assert served.ask("GET", "/echo/x").status == 200
-    assert served.events("request-failed") == []
-    assert served.events("server") == []
+    assert served.events("request_failed") == []
+    assert served.events("server_error") == []
 
 
 def test_a_chunked_body(served: Running) -> None:
@@ -234,7 +234,7 @@ def test_a_failed_start_costs_its_request_only(tmp_path: Path) -> None:
         broken.unlink()
         assert running.ask("GET", "/x").body == b"well"
         eventually(lambda: running.environments("f") == {"alive": 1, "busy": 0}, "one is left")
-        assert [line["error_type"] for line in running.events("init-failed")] == [
+        assert [line["error_type"] for line in running.events("init_failed")] == [
             "LookupError",
             "LookupError",
             "Sandbox.Timedout",
@@ -248,7 +248,7 @@ def test_idle_environments_are_closed(tmp_path: Path) -> None:
         assert running.environments("f")["alive"] == 1
         eventually(lambda: running.environments("f")["alive"] == 0, "it is closed")
         assert running.ask("GET", "/echo/x").status == 200
-        assert Counter(e["event"] for e in running.lines())["environment-started"] == 2
+        assert Counter(e["event"] for e in running.lines())["environment_started"] == 2
 
 
 def _running(pid: str | None) -> bool:

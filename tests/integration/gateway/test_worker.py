@@ -121,10 +121,10 @@ def test_health_is_whether_an_environment_can_start(tmp_path: Path) -> None:
         )
 
     with http_worker(folder, tmp_path / "worker.log", WORKER_HEALTH_FILE=file) as running:
-        running.await_event("init-failed", 2)
+        running.await_event("init_failed", 2)
         assert not healthy()
         broken.unlink()
-        running.await_event("environment-started")
+        running.await_event("environment_started")
         eventually(healthy, "it is healthy once it has started")
         assert running.ask("GET", "/x").body == b"well"
 
@@ -156,9 +156,9 @@ def test_sigterm_lets_requests_finish_and_takes_no_more(tmp_path: Path) -> None:
         idle = running.connect()
         asking = _Asking(running, "/slow?s=1.5")
         running.await_event("working")
-        (environment,) = running.events("environment-started")
+        (environment,) = running.events("environment_started")
         running.terminate()
-        running.await_event("draining")
+        running.await_event("drain_started")
         eventually(lambda: _refused(running), "nothing new is taken")
         response = asking.result()
         assert running.exit_code() == ExitCode.DRAINED
@@ -176,10 +176,10 @@ def test_the_drain_time_and_a_second_signal_end_requests(tmp_path: Path) -> None
         with gateway(tmp_path / name, {"folder": str(folder)}, **variables) as running:
             asking = _Asking(running, "/slow?s=20")
             running.await_event("busy")
-            (environment,) = running.events("environment-started")
+            (environment,) = running.events("environment_started")
             stopped_at = time.monotonic()
             running.terminate()
-            running.await_event("draining")
+            running.await_event("drain_started")
             if name == "signal":
                 running.process.send_signal(signal.SIGINT)
             response = asking.result()
@@ -220,7 +220,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             timeout=20,
         )
     assert second.returncode == ExitCode.FAILED
-    assert json.loads(second.stdout)["event"] == "listen-failed"
+    assert json.loads(second.stdout)["event"] == "listen_failed"
 
 
 def _refused(running: Running) -> bool:

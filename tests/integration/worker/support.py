@@ -224,7 +224,7 @@ def worker(
     running = RunningWorker(process, log_file)
     try:
         if await_start:
-            running.await_event("environment-started")
+            running.await_event("environment_started")
         yield running
     finally:
         if process.poll() is None:

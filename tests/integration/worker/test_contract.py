@@ -127,7 +127,7 @@ def test_several_environments_work_at_the_same_time(start: Start, queues: Queues
         """,
         WORKER_CONCURRENCY=3,
     ) as worker:
-        worker.await_event("environment-started", 3)
+        worker.await_event("environment_started", 3)
         reports = worker.reports(3)
         eventually(queues.empty, "all deleted")
     assert len({report["request_id"] for report in reports}) == 3
@@ -181,7 +181,7 @@ def test_health_is_told_while_the_queue_answers(
 def test_a_worker_without_an_environment_is_not_healthy(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "health"
     with start("raise ValueError", await_start=False, WORKER_HEALTH_FILE=file) as worker:
-        worker.await_event("init-failed", 2)
+        worker.await_event("init_failed", 2)
         assert not file.exists()
 
 

@@ -36,7 +36,7 @@ def test_a_second_sigterm_hands_the_unfinished_back(start: Start, queues: Queues
     with start(SLOW.replace("sleep(2)", "sleep(60)"), batch_size=2, timeout_seconds=90) as worker:
         worker.await_event("working")
         worker.terminate()
-        worker.await_event("draining")
+        worker.await_event("drain_started")
         stopped_at = time.monotonic()
         worker.terminate()
         assert worker.exit_code() == ExitCode.UNFINISHED
@@ -60,9 +60,9 @@ def test_the_last_poll_ends_and_what_it_brings_is_handed_back(start: Start, queu
     with start(SLOW, WORKER_POLL_WAIT_SECONDS=5) as worker:
         time.sleep(0.5)
         worker.terminate()
-        worker.await_event("draining")
+        worker.await_event("drain_started")
         queues.send("late")
-        (handed_back,) = worker.await_event("handed-back")
+        (handed_back,) = worker.await_event("messages_handed_back")
         assert worker.exit_code() == ExitCode.DRAINED
     assert handed_back["messages"] == 1
     assert queues.counts() == (1, 0)
@@ -86,7 +86,7 @@ def test_an_orphan_finishes_what_it_has_and_its_message_comes_back(
         """,
         WORKER_VISIBILITY_SECONDS=4,
     ) as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         worker.await_event("working")
         worker.process.send_signal(signal.SIGKILL)
         worker.process.wait()
@@ -106,7 +106,7 @@ def test_a_hung_orphan_ends_at_its_deadline(start: Start, queues: Queues) -> Non
         """,
         timeout_seconds=4,
     ) as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         worker.await_event("working")
         began = time.monotonic()
         worker.process.send_signal(signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_a_hung_orphan_ends_at_its_deadline(start: Start, queues: Queues) -> Non
 
 def test_an_idle_orphan_ends_at_once(start: Start, queues: Queues) -> None:
     with start("def handler(event, context): pass") as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         worker.process.send_signal(signal.SIGKILL)
         worker.process.wait()
         eventually(lambda: not _exists(environment["pid"]), "it ends", 4)

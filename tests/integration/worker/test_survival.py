@@ -54,7 +54,7 @@ def test_an_environment_killed_from_outside_is_replaced(start: Start, queues: Qu
         """,
         timeout_seconds=40,
     ) as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         worker.await_event("working")
         os.kill(environment["pid"], signal.SIGKILL)
         reports = worker.reports(2)
@@ -70,9 +70,9 @@ def test_an_idle_environment_that_is_killed_burns_no_receive(start: Start, queue
             print("receive " + event["Records"][0]["attributes"]["ApproximateReceiveCount"])
         """
     ) as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         os.kill(environment["pid"], signal.SIGKILL)
-        worker.await_event("environment-started", 2)
+        worker.await_event("environment_started", 2)
         queues.send("one")
         worker.await_event("receive 1")
         (report,) = worker.reports()
@@ -187,7 +187,7 @@ def test_printing_without_end_neither_blocks_nor_fills(start: Start, queues: Que
         timeout_seconds=20,
     ) as worker:
         reports = worker.reports(2)
-        dropped = worker.await_event("output-dropped")
+        dropped = worker.await_event("output_dropped")
         peak_kib = _status(worker.process.pid, "VmHWM")
         eventually(queues.empty, "both are done")
     assert [report["outcome"] for report in reports] == ["success"] * 2
@@ -211,7 +211,7 @@ def test_an_init_error_is_told_and_backs_off_without_receiving(
         """,
         await_start=False,
     ) as worker:
-        first, second = worker.await_event("init-failed", 2)
+        first, second = worker.await_event("init_failed", 2)
         assert first["error_type"] == "LookupError"
         assert first["reason"] == "no configuration"
         assert second["next_try_seconds"] >= 1.0
@@ -233,12 +233,12 @@ def test_a_message_that_meets_no_environment_is_handed_back(
         """,
         WORKER_POLL_WAIT_SECONDS=10,
     ) as worker:
-        (environment,) = worker.await_event("environment-started")
+        (environment,) = worker.await_event("environment_started")
         time.sleep(0.5)  # now it polls
         broken.touch()
         os.kill(environment["pid"], signal.SIGKILL)
         queues.send("early")
-        worker.await_event("handed-back")
+        worker.await_event("messages_handed_back")
         eventually(lambda: queues.counts() == (1, 0), "it is there for others")
         broken.unlink()
         worker.reports(1)
@@ -254,7 +254,7 @@ def test_an_init_that_hangs_is_given_up(start: Start, queues: Queues) -> None:
         await_start=False,
         WORKER_INIT_SECONDS=1,
     ) as worker:
-        (failed,) = worker.await_event("init-failed")
+        (failed,) = worker.await_event("init_failed")
         worker.terminate()
         assert worker.exit_code() == 0
     assert "Init timed out after 1 seconds" in failed["reason"]
@@ -270,7 +270,7 @@ def test_a_heartbeat_keeps_a_slow_message_from_others(start: Start, queues: Queu
         WORKER_VISIBILITY_SECONDS=3,
         WORKER_CONCURRENCY=2,
     ) as worker:
-        worker.await_event("environment-started", 2)
+        worker.await_event("environment_started", 2)
         (report,) = worker.reports()
         eventually(queues.empty, "the message is deleted")
     assert len(worker.reports()) == 1, "the other environment never saw it"
@@ -290,7 +290,7 @@ def test_a_stale_receipt_is_logged_and_not_fatal(start: Start, queues: Queues) -
         worker.await_event("working")
         queues.sqs.purge_queue(QueueUrl=queues.url)
         worker.reports(1)
-        (stale,) = worker.await_event("receipt-stale")
+        (stale,) = worker.await_event("receipt_stale")
         queues.send("next")
         reports = worker.reports(2)
         eventually(queues.empty, "the next one is done")
@@ -386,9 +386,9 @@ def test_a_queue_service_that_goes_and_comes_back(
         proxy.mend()
         worker.await_event("working on after")
         eventually(queues.empty, "the first was deleted, not done again")
-    away = [line["operation"] for line in worker.events("queue-away")]
+    away = [line["operation"] for line in worker.events("queue_unavailable")]
     assert sorted(away) == ["delete", "receive"], "one line for each change, not for each try"
-    assert sorted(line["operation"] for line in worker.events("queue-back")) == sorted(away)
+    assert sorted(line["operation"] for line in worker.events("queue_recovered")) == sorted(away)
     assert [r["outcome"] for r in worker.events("report")] == ["success"] * 2
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.gateway.responses import Answer, MalformedAnswerError, Own, of_function
+from services.gateway.responses import GatewayError, MalformedResponseError, Response, of_function
 
 JSON = (b"content-type", b"application/json")
 TEXT = (b"content-type", b"text/plain;charset=UTF-8")
 
 
-def answer(document: Any) -> Answer:
+def answer(document: Any) -> Response:
     return of_function(json.dumps(document).encode())
 
 
@@ -52,17 +52,17 @@ def test_the_whole_answer() -> None:
     ],
 )
 def test_without_a_status_all_of_it_is_the_body(payload: bytes, body: bytes) -> None:
-    assert of_function(payload) == Answer(200, [JSON], body)
+    assert of_function(payload) == Response(200, [JSON], body)
 
 
 def test_a_body_without_a_type_is_plain_text() -> None:
-    assert answer({"statusCode": 200, "body": "ü"}) == Answer(200, [TEXT], "ü".encode())
+    assert answer({"statusCode": 200, "body": "ü"}) == Response(200, [TEXT], "ü".encode())
     assert answer({"statusCode": 200}).body == b""
 
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_that_has_no_body(status: int) -> None:
-    assert answer({"statusCode": status, "body": "x"}) == Answer(status, [], b"")
+    assert answer({"statusCode": status, "body": "x"}) == Response(status, [], b"")
 
 
 def test_headers_that_only_the_server_knows_are_dropped() -> None:
@@ -106,13 +106,13 @@ def test_headers_that_only_the_server_knows_are_dropped() -> None:
     ],
 )
 def test_malformed_answers(document: Any) -> None:
-    with pytest.raises(MalformedAnswerError):
+    with pytest.raises(MalformedResponseError):
         answer(document)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_no_json(payload: bytes) -> None:
-    with pytest.raises(MalformedAnswerError):
+    with pytest.raises(MalformedResponseError):
         of_function(payload)
 
 
@@ -141,10 +141,12 @@ def test_any_answer_is_sent_or_refused(document: dict[str, Any]) -> None:
 
     try:
         got = answer(document)
-    except MalformedAnswerError:
+    except MalformedResponseError:
         return
     h11.Response(status_code=got.status, headers=got.headers)
 
 
 def test_the_gateways_own_answers() -> None:
-    assert Own.UNAVAILABLE.answer() == Answer(503, [JSON], b'{"message":"Service Unavailable"}')
+    assert GatewayError.UNAVAILABLE.answer() == Response(
+        503, [JSON], b'{"message":"Service Unavailable"}'
+    )

@@ -71,7 +71,7 @@ def test_redeliveries_count_receives_that_left_no_line_too() -> None:
 
 
 def test_one_message_that_logs_twice_is_redelivered_once() -> None:
-    failed = line(event="message-failed", function="f", message_id="m", attempt=2)
+    failed = line(event="message_failed", function="f", message_id="m", attempt=2)
     assert read([("a", f"{failed}\n{failed}")]).redeliveries == 1
 
 

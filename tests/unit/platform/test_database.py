@@ -18,7 +18,7 @@ from services.platform.database import (
     Credentials,
     Database,
     DatabaseConfiguration,
-    as_outage,
+    as_transient,
     iam_token,
     parse,
 )
@@ -144,6 +144,6 @@ def test_credentials_show_no_password() -> None:
 
 
 def test_errors_of_others_are_no_outages() -> None:
-    assert as_outage(ValueError("closed")) is None
-    assert as_outage(psycopg2.ProgrammingError("no results to fetch")) is None
-    assert as_outage(psycopg2.InterfaceError("connection already closed")) is not None
+    assert as_transient(ValueError("closed")) is None
+    assert as_transient(psycopg2.ProgrammingError("no results to fetch")) is None
+    assert as_transient(psycopg2.InterfaceError("connection already closed")) is not None

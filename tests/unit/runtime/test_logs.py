@@ -65,7 +65,7 @@ def test_too_much_is_dropped_and_counted() -> None:
     assert len(passed) == BURST_BYTES // 1024
     feed.clock.now += 10
     dropped, after = feed(b"after\n")
-    assert dropped["event"] == "output-dropped"
+    assert dropped["event"] == "output_dropped"
     assert dropped["bytes"] == 100 * 1024
     assert after["event"] == "after"
 
@@ -85,7 +85,7 @@ def test_a_line_that_lost_its_beginning_is_not_passed_off_as_whole() -> None:
     feed(b"beginning ")
     feed.clock.now += 10
     events = [line["event"] for line in feed(b"end\nwhole\n")]
-    assert events == ["output-dropped", "whole"]
+    assert events == ["output_dropped", "whole"]
 
 
 def test_a_real_pipe_is_in_the_log_when_it_has_caught_up() -> None:

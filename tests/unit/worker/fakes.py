@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.worker.batch import Failure, Message, message
-from services.worker.sqs import Entries
+from services.worker.sqs import BatchResult
 
 
 class Clock:
@@ -32,7 +32,7 @@ def received(identifier: str, receive_count: int = 1, receipt: str = "") -> Mess
 
 class FakeQueue:
     """Stands in for services.worker.sqs.Queue. `script[operation]` holds, for the next calls of
-    that operation, an exception to raise or Entries to answer; then all goes well."""
+    that operation, an exception to raise or a BatchResult to return; then every call succeeds."""
 
     def __init__(
         self,
@@ -59,15 +59,15 @@ class FakeQueue:
             self.clock.now += wait_seconds or 0
         return answer
 
-    def delete(self, messages: Sequence[Message]) -> Entries:
+    def delete(self, messages: Sequence[Message]) -> BatchResult:
         assert 1 <= len(messages) <= 10
         self.deleted.append([m.id for m in messages])
-        return self._scripted("delete") or Entries((), ())
+        return self._scripted("delete") or BatchResult((), ())
 
-    def change_visibility(self, seconds: Mapping[Message, int]) -> Entries:
+    def change_visibility(self, seconds: Mapping[Message, int]) -> BatchResult:
         assert 1 <= len(seconds) <= 10
         self.changed.append({m.id: value for m, value in seconds.items()})
-        return self._scripted("change") or Entries((), ())
+        return self._scripted("change") or BatchResult((), ())
 
     def send_dead_letter(
         self, item: Message, failure: Failure, request_id: str, function: str

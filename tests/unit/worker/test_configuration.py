@@ -69,7 +69,7 @@ def test_a_worker_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "AWS_REGION": "eu-west-1",
         },
     )
-    assert len(worker.lanes) == 3
+    assert len(worker.pollers) == 3
     assert worker.function.name == "developer"
     assert worker.function.arn == "arn:aws:lambda:eu-west-1:000000000000:function:developer"
     assert worker.function.variables["MAX_RECEIVE_COUNT"] == "4"

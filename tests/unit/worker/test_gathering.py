@@ -9,7 +9,7 @@ import pytest
 from services.platform.manifest import QueueTrigger
 from services.worker.leases import Leases
 from services.worker.poller import gather
-from services.worker.sqs import Queue, QueueAwayError
+from services.worker.sqs import Queue, QueueUnavailableError
 from tests.unit.worker.fakes import Clock, FakeQueue, received
 
 
@@ -87,14 +87,14 @@ def test_of_a_message_that_comes_twice_the_newer_receipt_counts() -> None:
 
 def test_a_queue_that_goes_away_within_the_window_leaves_a_batch() -> None:
     queue = FakeQueue([some(2)])
-    queue.script["receive"] = [None, QueueAwayError("gone")]
+    queue.script["receive"] = [None, QueueUnavailableError("gone")]
     assert len(gathered(queue, Clock(), 25, window=5)) == 2
 
 
 def test_a_queue_that_is_away_is_told() -> None:
     queue = FakeQueue()
-    queue.script["receive"] = [QueueAwayError("gone")]
-    with pytest.raises(QueueAwayError):
+    queue.script["receive"] = [QueueUnavailableError("gone")]
+    with pytest.raises(QueueUnavailableError):
         gathered(queue, Clock(), 25)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from services.worker.leases import Leases
-from services.worker.sqs import Entries, Queue, QueueAwayError
+from services.worker.sqs import BatchResult, Queue, QueueUnavailableError
 from tests.unit.worker.fakes import Clock, FakeQueue, received
 
 
@@ -45,9 +45,9 @@ def test_a_failed_renewal_is_due_again() -> None:
     a, b = received("a"), received("b")
     held.hold([a, b])
     clock.now += 11
-    queue.script["change"] = [QueueAwayError("gone")]
+    queue.script["change"] = [QueueUnavailableError("gone")]
     held.renew_due()
-    queue.script["change"] = [Entries(again=(b,), stale=())]
+    queue.script["change"] = [BatchResult(again=(b,), stale=())]
     held.renew_due()
     held.renew_due()
     assert [set(changed) for changed in queue.changed] == [{"a", "b"}, {"a", "b"}, {"b"}]
@@ -59,7 +59,7 @@ def test_a_lost_lease_is_not_renewed_again() -> None:
     a, b = received("a"), received("b")
     held.hold([a, b])
     clock.now += 11
-    queue.script["change"] = [Entries(again=(), stale=(a,))]
+    queue.script["change"] = [BatchResult(again=(), stale=(a,))]
     held.renew_due()
     clock.now += 11
     held.renew_due()

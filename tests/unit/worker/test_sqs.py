@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from services.platform.aws import dead_letter
 from services.worker.batch import Failure, message
-from services.worker.sqs import Queue, QueueAwayError, QueueRefusedError
+from services.worker.sqs import Queue, QueueRefusedError, QueueUnavailableError
 from tests.unit.worker.fakes import received
 
 
@@ -58,7 +58,7 @@ def client_error(code: str, status: int) -> ClientError:
     ids=str,
 )
 def test_what_may_pass(error: Exception) -> None:
-    with pytest.raises(QueueAwayError):
+    with pytest.raises(QueueUnavailableError):
         queue(Client(error)).receive(10, 30)
 
 
@@ -84,12 +84,17 @@ def test_one_line_when_the_queue_goes_and_one_when_it_comes() -> None:
         for _ in range(8):
             try:
                 tested.receive(10, 30)
-            except QueueAwayError:
+            except QueueUnavailableError:
                 assert not tested.receiving_works
             else:
                 assert tested.receiving_works
     events = [log["event"] for log in logs]
-    assert events == ["queue-away", "queue-back", "queue-away", "queue-back"]
+    assert events == [
+        "queue_unavailable",
+        "queue_recovered",
+        "queue_unavailable",
+        "queue_recovered",
+    ]
 
 
 def test_a_partly_failed_batch_is_told_apart() -> None:

@@ -291,7 +291,7 @@ def test_giving_up_while_step_functions_is_away_tells_why_the_work_failed(
     assert not sent(states, raising(TransientError("Postgres is away")), receives=LAST_RECEIVE)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told[-1]["reason"] == "Postgres is away"
-    assert "task-not-answered" in {line["event"] for line in told}
+    assert "task_answer_failed" in {line["event"] for line in told}
 
 
 # -- heartbeats
@@ -357,7 +357,7 @@ def test_a_heartbeat_that_is_lost_does_not_matter(
     assert sent(states, busy(lambda: states.heartbeats >= 4), beating(0.6))
     assert states.answers == [(SUCCESS, {"output": "{}"})]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line for line in lines if line["event"] == "heartbeat-lost"]
+    told = [line for line in lines if line["event"] == "task_heartbeat_failed"]
     assert len(told) == 2
     # It can be told whose it was.
     assert {(line["message_id"], line["state"]) for line in told} == {("m", "CheckInventory")}
