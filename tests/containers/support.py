@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError
@@ -88,7 +89,7 @@ class Engine:
     @property
     def gateway_address(self) -> str:
         """Where containers outside of any other network find the engine's machine."""
-        return str(self.client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+        return bridge_address(self.client.networks.get("bridge").attrs)
 
     def remove_own(self) -> None:
         """Removes everything that this run has started and not stopped."""
@@ -111,6 +112,22 @@ class Engine:
         for network in self.client.networks.list(filters=filters):
             if chosen(network.attrs["Labels"][OWNER_LABEL]):
                 network.remove()
+
+
+def bridge_address(network: Mapping[str, Any]) -> str:
+    """The IPv4 address that the engine's machine has on a bridge network.
+
+    `network` is what `docker network inspect` prints. An engine that has just created its default
+    bridge lists no `Gateway` until it is restarted; the bridge then has the first host address of
+    the subnet. Raises LookupError when the network has no IPv4 subnet.
+    """
+    for config in network["IPAM"]["Config"] or ():
+        subnet = ip_network(config["Subnet"], strict=False)
+        if isinstance(subnet, IPv4Network):
+            return str(config.get("Gateway") or next(subnet.hosts()))
+    raise LookupError(
+        f"network {network['Name']!r} has no IPv4 subnet: expected one in {network['IPAM']}"
+    )
 
 
 def _alive(process: int) -> bool:
