@@ -23,6 +23,7 @@ from rich.table import Table
 from services.cli import customer, deploy, load_test, orders
 from services.local import develop, lab
 from services.local.demo import run as demo
+from services.local.options import LabOptions, default_concurrency
 from services.local.state import DEFAULT_ROOT, LabFiles, LabState, alive
 from services.local.terminal import (
     develop_with_progress,
@@ -159,13 +160,13 @@ def _add_dead_letters(commands: Any) -> None:
 def _up(options: argparse.Namespace) -> ExitCode:
     with people.status("starting the lab"):
         state = lab.up(
-            port=options.port,
-            workers=options.workers,
-            concurrency=options.concurrency,
-            api_port=options.api_port,
+            options=LabOptions(
+                port=options.port,
+                api_port=options.api_port,
+                workers=options.workers,
+                concurrency=options.concurrency or default_concurrency(),
+            )
         )
-    if options.port is not None and not state.endpoint.endswith(f":{options.port}"):
-        people.print("a lab ran already, on another port")
     page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
     page.print(f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it.")
     page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
@@ -247,7 +248,7 @@ def _develop(options: argparse.Namespace) -> ExitCode:
     photos = develop.find_photos(options.paths)
     with (
         people.status("starting a lab for the occasion") as status,
-        lab.lab_for_the_occasion() as (state),
+        lab.temporary_lab() as (state),
     ):
         status.stop()
         outcomes = develop_with_progress(state, photos, keep_location=options.keep_location)

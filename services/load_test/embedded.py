@@ -15,6 +15,7 @@ from services.load_test.plan import Plan
 from services.load_test.target import Crew, Places, StageKind
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
+from services.local.options import LabOptions
 from services.local.state import PROJECT, LabFiles, LabState, alive
 from services.operations.signals import undisturbed
 from services.platform import manifest
@@ -58,14 +59,14 @@ class EmbeddedStage:
         root = plan.folder / "lab"
         try:
             with _environment(plan.worker_variables):
-                state = labs.up(root, port, workers=plan.workers, concurrency=1)
+                state = labs.up(root, LabOptions(port=port, workers=plan.workers))
             yield cls(plan, state, LabFiles(root))
         finally:
             with undisturbed():
                 labs.down(root)
 
     def client(self, service: str) -> Any:
-        return target.client(self._state.endpoint, service)
+        return target.client(self._state.endpoint, service, self._state.credentials)
 
     def mails(self) -> list[str]:
         return [mail.event_id for mail in sent_mails(Path(self._state.mail_folder))]

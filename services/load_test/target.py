@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from services.local.aws_session import LocalSession
+from services.local.emulator import DEFAULT_CREDENTIALS, Credentials
 from services.local.provision import FunctionQueue
 
 CONNECTIONS = 40
@@ -77,7 +78,8 @@ class Stage(Protocol):
         ...
 
 
-def client(endpoint: str, service: str) -> Any:
+def client(endpoint: str, service: str, credentials: Credentials = DEFAULT_CREDENTIALS) -> Any:
     """A client for the emulator at `endpoint` that tries once: a repeated upload would be another
     photo, and the run should see what is slow."""
-    return LocalSession(endpoint, attempts=1, connections=CONNECTIONS).client(service)
+    session = LocalSession(endpoint, attempts=1, connections=CONNECTIONS, credentials=credentials)
+    return session.client(service)

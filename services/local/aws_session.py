@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from services.local.emulator import DEFAULT_CREDENTIALS, REGION, Credentials
 
 CONNECT_TIMEOUT_SECONDS = 5
-# An emulator that needs longer is not well, and whoever asks should be told, not slowed down.
+# A slower answer is an outage: the caller gets an error instead of a delay.
 READ_TIMEOUT_SECONDS = 30
 
 
@@ -20,12 +20,13 @@ READ_TIMEOUT_SECONDS = 30
 class LocalSession:
     """Clients for the emulator at `endpoint`. Safe to share between threads.
 
-    `attempts` is how often a call is tried in all, `connections` how many may be open at once.
+    `attempts` counts all tries of a call; `connections` is the most that are open at once.
     """
 
     endpoint: str
     attempts: int = 3
     connections: int = 20
+    credentials: Credentials = DEFAULT_CREDENTIALS
 
     def client(self, service: str) -> Any:
         return _client(self, service)
@@ -34,8 +35,8 @@ class LocalSession:
 @functools.cache
 def _client(session: LocalSession, service: str) -> Any:
     return boto3.session.Session(
-        aws_access_key_id=ACCESS_KEY_ID,
-        aws_secret_access_key=SECRET_ACCESS_KEY,
+        aws_access_key_id=session.credentials.access_key_id,
+        aws_secret_access_key=session.credentials.secret_access_key,
         region_name=REGION,
     ).client(
         service,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,28 +13,45 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 
+from services.local.emulator_process import ORIGINS_VARIABLE
 from services.platform.errors import TransientError
 
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-# The emulator takes any credentials for plain calls, and checks links and forms against these. They
-# say to a reader of a log that they are no secret.
+# For emulators that check no credentials; the names tell a reader of a log that they are no secret.
 ACCESS_KEY_ID = "darkroom-local"
 SECRET_ACCESS_KEY = "not-a-secret"  # noqa: S105
-START_TIMEOUT_SECONDS = 30
+START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
+class Credentials:
+    """An access key of an emulator's root account. The emulator checks signed links and forms
+    against it."""
+
+    access_key_id: str = ACCESS_KEY_ID
+    secret_access_key: str = field(default=SECRET_ACCESS_KEY, repr=False)
+
+
+DEFAULT_CREDENTIALS = Credentials()
+
+
+def random_credentials() -> Credentials:
+    return Credentials(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+
+
+@dataclass(frozen=True)
 class Emulator:
-    """A running emulator: its process and where it answers."""
+    """A running emulator: its process, its port on loopback and its credentials."""
 
     process: subprocess.Popen[bytes]
     port: int
+    credentials: Credentials = DEFAULT_CREDENTIALS
 
     @property
     def endpoint(self) -> str:
@@ -41,18 +59,40 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What an AWS SDK needs in its environment to talk to this emulator."""
-        return aws_environment(self.endpoint)
+        """The environment variables with which an AWS SDK uses this emulator."""
+        return aws_environment(self.endpoint, self.credentials)
 
 
-def aws_environment(endpoint: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class EmulatorOptions:
+    """How an emulator runs.
+
+    E-mails go to the SMTP server on `smtp_port` of loopback, if given. With `iam_enforced` it
+    checks signatures and permissions as AWS does; `credentials` are the account's root. State is
+    kept in `data_folder`, if given, and loaded from there. Web pages of `origins` may send
+    requests.
+    """
+
+    credentials: Credentials = DEFAULT_CREDENTIALS
+    smtp_port: int | None = None
+    iam_enforced: bool = False
+    data_folder: Path | None = None
+    origins: tuple[str, ...] = ()
+
+
+DEFAULT_OPTIONS = EmulatorOptions()
+
+
+def aws_environment(
+    endpoint: str, credentials: Credentials = DEFAULT_CREDENTIALS
+) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        # Instance metadata is never there locally; without this a client may wait for it.
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        # There is no instance metadata here; without this a client may wait for it.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -65,6 +105,68 @@ def free_port() -> int:
         return port
 
 
+def launch(
+    port: int,
+    log_file: Path,
+    options: EmulatorOptions = DEFAULT_OPTIONS,
+    before_run: Callable[[], None] | None = None,
+) -> Emulator:
+    """Starts the emulator's process without waiting for it. `before_run` is called in the new
+    process."""
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": os.environ.get("HOME", "/tmp"),  # noqa: S108
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": REGION,
+        "LOG_LEVEL": "WARNING",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "AWS_ACCESS_KEY_ID": options.credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": options.credentials.secret_access_key,
+        ORIGINS_VARIABLE: ",".join(options.origins),
+    }
+    if options.iam_enforced:
+        environment["AUTH"] = "true"
+    if options.smtp_port is not None:
+        environment["SMTP_HOST"] = f"{LOOPBACK}:{options.smtp_port}"
+    if options.data_folder is not None:
+        environment |= {
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(options.data_folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(options.data_folder / "s3"),
+        }
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.local.emulator_process"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=before_run,
+        )
+    return Emulator(process, port, options.credentials)
+
+
+def wait_until_healthy(emulator: Emulator, log_file: Path) -> None:
+    """Waits for the emulator. Raises TransientError with the end of its log when it ends or does
+    not answer in time."""
+    give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
+    while not healthy(emulator.endpoint):
+        if emulator.process.poll() is not None or time.monotonic() > give_up_at:
+            stop(emulator)
+            tail = log_file.read_text(errors="replace")[-2000:]
+            raise TransientError(
+                f"the emulator did not become healthy on port {emulator.port} within "
+                f"{START_TIMEOUT_SECONDS} s; the end of {log_file}:\n{tail}"
+            )
+        time.sleep(0.02)
+
+
 def start(
     port: int,
     log_file: Path,
@@ -73,51 +175,13 @@ def start(
     *,
     iam_enforced: bool = False,
 ) -> Emulator:
-    """Starts the emulator and waits until it is healthy.
+    """Starts the emulator and waits until it is healthy; see EmulatorOptions.
 
-    It hands e-mails to the SMTP server on `smtp_port` of loopback, where one is given.
-    `before_run` is called in the new process before the emulator runs in it. With `iam_enforced` it
-    checks signatures and rights as AWS does; our credentials are the account's root, which may all.
-
-    Raises TransientError when it does not answer in time, with the end of its log.
+    Raises TransientError with the end of its log when it does not answer in time.
     """
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": os.environ.get("HOME", "/tmp"),  # noqa: S108
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": LOOPBACK,
-        "MINISTACK_HOST": LOOPBACK,
-        "MINISTACK_REGION": REGION,
-        "LOG_LEVEL": "WARNING",
-        # Links and forms are checked against these, as S3 does.
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-    }
-    if iam_enforced:
-        environment["AUTH"] = "true"
-    if smtp_port is not None:
-        environment["SMTP_HOST"] = f"{LOOPBACK}:{smtp_port}"
-    with log_file.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=before_run,
-        )
-    emulator = Emulator(process, port)
-    give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
-    while not healthy(emulator.endpoint):
-        if process.poll() is not None or time.monotonic() > give_up_at:
-            stop(emulator)
-            tail = log_file.read_text(errors="replace")[-2000:]
-            raise TransientError(
-                f"the emulator did not become healthy on port {port} within "
-                f"{START_TIMEOUT_SECONDS} s; the end of {log_file}:\n{tail}"
-            )
-        time.sleep(0.05)
+    options = EmulatorOptions(smtp_port=smtp_port, iam_enforced=iam_enforced)
+    emulator = launch(port, log_file, options, before_run)
+    wait_until_healthy(emulator, log_file)
     return emulator
 
 
@@ -131,7 +195,7 @@ def healthy(endpoint: str) -> bool:
 
 
 def stop(emulator: Emulator) -> None:
-    """Ends the emulator, by force if it does not go in time."""
+    """Stops the emulator, with SIGKILL after STOP_TIMEOUT_SECONDS."""
     if emulator.process.poll() is None:
         emulator.process.send_signal(signal.SIGTERM)
     try:
@@ -143,7 +207,7 @@ def stop(emulator: Emulator) -> None:
 
 @contextmanager
 def running(log_file: Path, port: int | None = None) -> Iterator[Emulator]:
-    """An emulator for the length of a `with` block, on a free port unless told."""
+    """An emulator for a `with` block, on a free port unless `port` is given."""
     emulator = start(port or free_port(), log_file)
     try:
         yield emulator

@@ -1,79 +1,64 @@
-"""Starts, stops and describes an embedded lab."""
+"""Starts, stops and resets an embedded lab."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+from services.local import postgres
 from services.local.emulator import LOOPBACK
-from services.local.state import (
-    DEFAULT_ROOT,
-    PROJECT,
-    LabFiles,
-    LabState,
-    LabStatus,
-    alive,
-)
+from services.local.options import LabOptions, default_concurrency
+from services.local.state import DEFAULT_ROOT, PROJECT, LabFiles, LabState, LabStatus, alive
 from services.local.supervisor import hold_lock
 from services.platform.errors import PermanentError, TransientError
 
-START_SECONDS = 60
-STOP_SECONDS = 60
-POLL_SECONDS = 0.05
+# Generous: a machine with other work may need half a minute for what takes three seconds.
+START_SECONDS = 180
+STOP_SECONDS = 120
+POLL_SECONDS = 0.02
+# Signals that end the process which started a lab for its own use.
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-def default_concurrency() -> int:
-    """Execution environments a function: developing is CPU work, so one a core."""
-    return max(1, os.cpu_count() or 1)
+def up(root: Path = DEFAULT_ROOT, options: LabOptions | None = None) -> LabState:
+    """Starts a lab and returns when it is ready. A lab that runs already is returned as it is.
 
-
-def up(
-    root: Path = DEFAULT_ROOT,
-    port: int | None = None,
-    workers: int = 1,
-    concurrency: int | None = None,
-    api_port: int | None = None,
-) -> LabState:
-    """Starts a lab and returns when it is ready; a lab that runs already is returned as it is.
-
-    Every function gets `workers` processes of `concurrency` execution environments each.
-
-    Raises PermanentError when a port or a leftover is in the way, TransientError when the lab does
-    not become ready.
+    Raises PermanentError when a port or a leftover process is in the way, or when the running lab
+    is not as `options` ask for; TransientError when the lab does not become ready.
     """
+    options = options or LabOptions(concurrency=default_concurrency())
     files = LabFiles(root)
     state = running(root)
     if state is not None:
+        _refuse_other_options(state, options)
         return state
     _refuse_leftovers(files)
-    for option, wanted in (("--port", port), ("--api-port", api_port)):
-        if wanted is not None and _taken(wanted):
-            raise PermanentError(
-                f"port {wanted} is taken by another program; choose another with {option}, or "
-                "leave it out to get a free one"
-            )
-    files.logs.mkdir(parents=True, exist_ok=True)
+    _refuse_ports(options)
+    files.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.root.chmod(0o700)
     files.state.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "services.local.supervisor", str(root)]
-    command += ["--workers", str(workers)]
-    command += ["--concurrency", str(concurrency or default_concurrency())]
-    command += ["--port", str(port)] if port is not None else []
-    command += ["--api-port", str(api_port)] if api_port is not None else []
     with files.log("supervisor").open("ab") as log:
         subprocess.run(
-            command,
+            [sys.executable, "-m", "services.local.supervisor", str(root), options.encode()],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=() if options.lifeline is None else (options.lifeline,),
             check=False,
             timeout=START_SECONDS,
         )
@@ -85,30 +70,44 @@ def up(
         time.sleep(POLL_SECONDS)
     down(root)
     state = files.read()
-    reason = state.message if state is not None and state.message else "it gave no reason"
+    reason = state.message if state is not None and state.message else "no reason given"
     raise TransientError(f"the lab did not start: {reason}; its logs are in {files.logs}")
 
 
 def down(root: Path = DEFAULT_ROOT) -> bool:
-    """Stops a lab; False when none ran. Raises TransientError when it does not stop in time."""
+    """Stops a lab. False if none ran. Raises TransientError when it does not stop in time."""
     files = LabFiles(root)
-    state = files.read()
-    if state is None or not _held(files):
+    if not _held(files):
         return False
-    os.kill(state.pid, signal.SIGTERM)
     give_up_at = time.monotonic() + STOP_SECONDS
-    while _held(files) or alive(state.pid):
+    asked: int | None = None
+    while _held(files) or (asked is not None and alive(asked)):
+        # A supervisor that has just started may not have written its process id yet.
+        state = files.read()
+        if asked is None and state is not None and alive(state.pid):
+            asked = state.pid
+            os.kill(asked, signal.SIGTERM)
         if time.monotonic() > give_up_at:
             raise TransientError(
-                f"the lab (process {state.pid}) did not stop within {STOP_SECONDS} s; see "
-                f"{files.logs}, then `kill -9 {state.pid}`"
+                f"the lab (process {asked}) did not stop within {STOP_SECONDS} s; see "
+                f"{files.logs}, then `kill -9 {asked}`"
             )
         time.sleep(POLL_SECONDS)
     return True
 
 
+def reset(root: Path = DEFAULT_ROOT) -> bool:
+    """Stops the lab if it runs, and removes all that it kept. False if there was nothing."""
+    down(root)
+    if not root.exists():
+        return False
+    shutil.rmtree(postgres.data_folder(LabFiles(root).postgres), ignore_errors=True)
+    shutil.rmtree(root)
+    return True
+
+
 def running(root: Path = DEFAULT_ROOT) -> LabState | None:
-    """The state of a lab that is ready; None where none is."""
+    """The state of a lab that is ready; None if none is."""
     files = LabFiles(root)
     state = files.read()
     ready = state is not None and state.status is LabStatus.READY and _held(files)
@@ -116,17 +115,63 @@ def running(root: Path = DEFAULT_ROOT) -> LabState | None:
 
 
 @contextmanager
-def lab_for_the_occasion(root: Path = DEFAULT_ROOT) -> Iterator[LabState]:
-    """The running lab; or one that is started here, and stopped at the end of the block."""
+def temporary_lab(
+    root: Path = DEFAULT_ROOT, options: LabOptions | None = None
+) -> Iterator[LabState]:
+    """The running lab; or one that is started here and stopped at the end of the block.
+
+    It stops however this process ends: on an exception, on SIGINT, SIGTERM and SIGHUP, and by its
+    lifeline even on SIGKILL.
+    """
     state = running(root)
     if state is not None:
         yield state
         return
-    state = up(root)
+    read_end, write_end = os.pipe()
+    options = options or LabOptions(concurrency=default_concurrency())
     try:
-        yield state
+        with _signals_as_exceptions():
+            try:
+                yield up(root, dataclasses.replace(options, lifeline=read_end))
+            finally:
+                with _signals_deferred():
+                    down(root)
     finally:
-        down(root)
+        os.close(read_end)
+        os.close(write_end)
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Turns signals that end a process into SystemExit, so that `finally` blocks run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before: dict[int, Any] = {number: signal.signal(number, leave) for number in _ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Ignores further signals for the length of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, *_ENDING_SIGNALS)
+    before: dict[int, Any] = {n: signal.signal(n, signal.SIG_IGN) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _held(files: LabFiles) -> bool:
@@ -140,26 +185,58 @@ def _held(files: LabFiles) -> bool:
     return False
 
 
+def _refuse_other_options(state: LabState, options: LabOptions) -> None:
+    differences = [
+        f"its {name} has port {found or 'none'}, not {wanted}"
+        for name, wanted, url in (
+            ("AWS endpoint", options.port, state.endpoint),
+            ("API", options.api_port, state.api),
+        )
+        if wanted is not None and (found := url.rpartition(":")[2]) != str(wanted)
+    ]
+    missing = {feature.value for feature in options.features} - set(state.features)
+    if missing and state.features:
+        differences.append(f"it runs without {', '.join(sorted(missing))}")
+    if options.keep and not state.kept:
+        differences.append("it does not keep its data")
+    if differences:
+        raise PermanentError(
+            f"a lab runs already, and {'; '.join(differences)}; run `darkroom down` first"
+        )
+
+
 def _refuse_leftovers(files: LabFiles) -> None:
     if _held(files):
         raise PermanentError(
-            f"a lab is just starting or stopping in {files.root}; wait for it, or `darkroom down`"
+            f"a lab is starting or stopping in {files.root}; wait for it, or run `darkroom down`"
         )
     state = files.read()
     left = [child for child in state.children if alive(child.pid)] if state else []
     if state is not None and state.status is LabStatus.READY and left:
         names = ", ".join(f"{child.name} (process {child.pid})" for child in left)
         raise PermanentError(
-            f"the lab before ended without stopping its processes: {names}; end them with "
+            f"an earlier lab ended without stopping its processes: {names}; end them with "
             f"`kill {' '.join(str(child.pid) for child in left)}`, then try again"
         )
+
+
+def _refuse_ports(options: LabOptions) -> None:
+    if options.port is not None and options.port == options.api_port:
+        raise PermanentError(
+            f"--port and --api-port are both {options.port}; they need different ports"
+        )
+    for option, wanted in (("--port", options.port), ("--api-port", options.api_port)):
+        if wanted is not None and _taken(wanted):
+            raise PermanentError(
+                f"port {wanted} is taken by another program; choose another with {option}, or "
+                "leave it out to get a free one"
+            )
 
 
 def _taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with contextlib.suppress(OSError):
             probe.bind((LOOPBACK, port))
-        except OSError:
-            return True
-    return False
+            return False
+    return True

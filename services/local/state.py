@@ -1,4 +1,4 @@
-"""Where a lab keeps its files, and what it tells about itself."""
+"""A lab's files, and the state that its supervisor writes for other processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from services.local.aws_session import LocalSession
+from services.local.emulator import DEFAULT_CREDENTIALS, Credentials
 from services.local.provision import FunctionQueue
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
+from services.platform.errors import PermanentError
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_ROOT = PROJECT / ".darkroom" / "lab"
@@ -29,26 +31,33 @@ class LabStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ChildState:
-    """One supervised process: its id, how often it was restarted, where it logs."""
+    """One supervised process: its id, its restarts, its log file, and why it last ended."""
 
     name: str
     pid: int
     restarts: int
     log: str
+    last_error: str = ""
 
 
 @dataclass(frozen=True)
 class LabState:
-    """What the supervisor writes down: the lab's address, resources and processes."""
+    """The lab's addresses, resources and processes, as its supervisor wrote them last."""
 
     status: LabStatus
     pid: int
     message: str = ""
     endpoint: str = ""
+    credentials: Credentials = DEFAULT_CREDENTIALS
     mail_folder: str = ""
     api: str = ""
-    """Where the API answers."""
+    """The HTTP API's base URL; empty in a lab without customers."""
+    features: tuple[str, ...] = ()
+    kept: bool = False
+    """Whether the lab's data survive its end."""
     database_url: str = ""
+    """Empty in a lab without a database."""
+    database_folder: str = ""
     database_secret_arn: str = ""
     started_at: str = ""
     buckets: dict[str, str] = field(default_factory=dict)
@@ -60,10 +69,17 @@ class LabState:
 
     @property
     def session(self) -> LocalSession:
-        return LocalSession(self.endpoint)
+        return LocalSession(self.endpoint, credentials=self.credentials)
 
     def database(self) -> Database:
-        """The lab's Postgres, for this process."""
+        """A connection of this process to the lab's Postgres.
+
+        Raises PermanentError in a lab without one.
+        """
+        if not self.database_url:
+            raise PermanentError(
+                "this lab runs without a database; start one with `darkroom up` and all features"
+            )
         return Database(
             read(
                 DatabaseConfiguration,
@@ -99,14 +115,27 @@ class LabFiles:
         return self.root / "postgres"
 
     @property
+    def cloud(self) -> Path:
+        """The emulator's data, in a lab whose data are kept."""
+        return self.root / "cloud"
+
+    @property
     def payments(self) -> Path:
-        """The payment provider's book."""
+        """The payment sandbox's ledger."""
         return self.root / "payments.sqlite"
 
     @property
-    def gateway(self) -> Path:
-        """The gateway's configuration."""
-        return self.root / "gateway.json"
+    def credentials(self) -> Path:
+        """Secrets of a lab whose data are kept; mode 0600."""
+        return self.root / "secrets.json"
+
+    def plan(self, name: str) -> Path:
+        """The plan of a worker host or the gateway."""
+        return self.root / f"{name}.json"
+
+    def host_status(self, name: str) -> Path:
+        """What a worker host or the gateway reports of its functions."""
+        return self.root / f"{name}-status.json"
 
     @property
     def mail(self) -> Path:
@@ -116,13 +145,13 @@ class LabFiles:
         return self.logs / f"{name}.log"
 
     def write(self, state: LabState) -> None:
-        """Replaces the state in one step, so that a reader never sees half of it."""
+        """Replaces the state atomically."""
         draft = self.state.with_suffix(".draft")
         draft.write_text(json.dumps(dataclasses.asdict(state), indent=2) + "\n", encoding="utf-8")
         draft.replace(self.state)
 
     def read(self) -> LabState | None:
-        """The state as it was last written; None where no lab was, or one of another version."""
+        """The state as last written; None if there was no lab, or one of another version."""
         try:
             document: dict[str, Any] = json.loads(self.state.read_text(encoding="utf-8"))
             return LabState(
@@ -131,6 +160,8 @@ class LabFiles:
                     "status": LabStatus(document["status"]),
                     "queues": {n: FunctionQueue(**q) for n, q in document["queues"].items()},
                     "children": tuple(ChildState(**child) for child in document["children"]),
+                    "credentials": Credentials(**document["credentials"]),
+                    "features": tuple(document["features"]),
                 }
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -138,7 +169,7 @@ class LabFiles:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process with this id runs (a zombie does not)."""
+    """Whether a process with this id runs. A zombie does not count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,363 +1,361 @@
-"""The process that runs a lab: emulator, Postgres, mailbox, a worker for each function, gateway.
+"""The process that runs a lab: emulator, Postgres, mailbox, payment sandbox, workers, gateway.
 
-    python -m services.local.supervisor ROOT [--port N] [--api-port N] [--workers N]
-        [--concurrency N]
+    python -m services.local.supervisor ROOT OPTIONS
 
-It provisions the emulator, brings Postgres's schema up to date, starts a worker for every function
-with a queue and a gateway for those with a route, restarts what dies,
-and ends everything on SIGTERM. The command returns at once and the supervisor goes on in the
-background, for as long as it holds ROOT/lock; what it knows stands in ROOT/state.json.
+OPTIONS is a LabOptions as JSON. The command returns at once; the supervisor goes on in the
+background and holds ROOT/lock. It starts the parts, restarts those that end, writes ROOT/state.json
+for other processes, and ends everything on SIGTERM, or when its lifeline closes.
 """
 
 from __future__ import annotations
 
-import argparse
-import ctypes
 import dataclasses
 import fcntl
-import json
 import os
-import secrets
+import select
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import Popen as _Popen
 from types import FrameType
 from typing import IO
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from services.local import emulator, payment_sandbox, postgres, topology
-from services.local.aws_session import LocalSession
+from services.local.emulator import Emulator, EmulatorOptions
+from services.local.lab_secrets import LabSecrets, load_secrets
+from services.local.options import LabOptions
+from services.local.parts import GATEWAY, FunctionPlan, gateway_child, worker_children
+from services.local.processes import (
+    Child,
+    die_with_parent,
+    inherited_environment,
+    spawner,
+    start_child,
+    stop_all,
+)
 from services.local.provision import Database, Lab, Payments, provision
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
 from services.operations import products
 from services.platform import manifest
 from services.platform.errors import DarkroomError, TransientError
-from services.platform.manifest import Manifest, Reference, Resource
+from services.platform.manifest import Feature, Manifest, Reference, Resource
 from services.schema.migrate_database import migrate
 
 POLL_SECONDS = 0.1
-# A process that dies again and again is restarted ever more slowly.
-FIRST_RESTART_SECONDS = 0.1
-LAST_RESTART_SECONDS = 10.0
-STABLE_SECONDS = 10.0
-# Longer than a worker's own drain.
-WORKER_STOP_SECONDS = 30.0
-# A worker lets its last long poll end before it stops; on loopback a short one costs nothing.
-POLL_WAIT_SECONDS = 2
-EMULATOR_LOG = "emulator"
-POSTGRES_LOG = "postgres"
-GATEWAY = "gateway"
-GATEWAY_START_SECONDS = 30.0
-# Execution environments of each API function at most; they start on demand.
-API_CONCURRENCY = 4
+# A lab in memory has nothing to lose: its workers get a moment to finish, then stop at once.
+DRAIN_SECONDS = 1.5
+# A lab that keeps its data lets running work finish, and long polls end.
+KEPT_DRAIN_SECONDS = 30.0
+FORCE_SECONDS = 10.0
+EMULATOR = "emulator"
+POSTGRES = "postgres"
+# Seconds for the gateway to answer at first.
+GATEWAY_START_SECONDS = 60.0
 DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
 WEBHOOK_FUNCTION = "receive-payment"
 PROVIDER_URL = "PAYMENTS_URL"
-# Lambda gives one whole processor at this size:
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
+UMASK = 0o077
 
 
-@dataclass
-class _Child:
-    """A supervised process."""
+Popen = _Popen[bytes]
 
-    name: str
-    log: Path
-    spawn: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes]
-    started: float
-    restarts: int = 0
-    quick_deaths: int = 0
-    restart_at: float | None = None
 
-    def state(self) -> ChildState:
-        return ChildState(self.name, self.process.pid, self.restarts, str(self.log))
+class StopRequested(Exception):  # noqa: N818  not an error
+    """The lab was asked to stop while it started."""
 
 
 @dataclass
 class Supervisor:
-    """Runs one lab until it is told to stop."""
+    """Runs one lab until it is asked to stop."""
 
     files: LabFiles
-    port: int
-    api_port: int
-    workers: int
-    concurrency: int
+    options: LabOptions
     stopping: bool = False
-    children: list[_Child] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    cloud: Emulator | None = None
+    server: postgres.Postgres | None = None
+    emulator_options: EmulatorOptions = emulator.DEFAULT_OPTIONS
+    unsaved: str = ""
 
     def run(self) -> int:
-        """Runs the lab; the exit code: 0 stopped on request, 1 failed."""
+        """Runs the lab. Returns the exit code: 0 stopped on request, 1 failed."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        state = LabState(LabStatus.STARTING, os.getpid(), started_at=_now())
-        self.files.write(state)
-        cloud = server = None
+        state = LabState(
+            LabStatus.STARTING,
+            os.getpid(),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            features=tuple(feature.value for feature in self.options.features),
+            kept=self.options.keep,
+        )
+        message = "an error of the supervisor itself; see its log"
         try:
-            smtp_port = emulator.free_port()
-            self._start_mailbox(smtp_port)
-            cloud = emulator.start(
-                self.port, self.files.log(EMULATOR_LOG), smtp_port, die_with_parent
-            )
-            server = postgres.start(
-                self.files.postgres,
-                emulator.free_port(),
-                log_file=self.files.log(POSTGRES_LOG),
-                # As the emulator: a lab begins empty.
-                fresh=True,
-            )
-            manifests = manifest.load_all(PROJECT / "images")
-            payments = Payments(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-            lab = provision(
-                LocalSession(cloud.endpoint),
-                topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
-                manifests,
-                database=Database(server.url, server.username, server.password),
-                payments=payments,
-            )
-            state = dataclasses.replace(
-                state,
-                status=LabStatus.READY,
-                endpoint=cloud.endpoint,
-                mail_folder=str(self.files.mail),
-                buckets={r.name: v for r, v in lab.values.items() if r.resource == "bucket"},
-                tables={r.name: v for r, v in lab.values.items() if r.resource == "table"},
-                queues=dict(lab.queues),
-                workflows={r.name: v for r, v in lab.values.items() if r.resource == "workflow"},
-                api=f"http://{emulator.LOOPBACK}:{self.api_port}",
-                database_url=server.url,
-                database_secret_arn=lab.values[Reference(Resource.SECRET, DATABASE_SECRET)],
-            )
-            reached = state.database()
-            migrate(reached)
-            products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")
-            reached.close()
-            provider_url = self._start_payment_provider(payments, state.api, manifests)
-            environments = {
-                item.name: _environment_of(item, lab, provider_url) for item in manifests
-            }
-            self._start_workers(manifests, lab, cloud, environments)
-            self._start_gateway(manifests, cloud, environments)
-            self._await_gateway(state.api)
-            message = self._watch(state, cloud, server)
-        except DarkroomError as error:
+            self._write(state)
+            state = self._start(state)
+            message = self._watch(state)
+        except StopRequested:
+            message = ""
+        except (DarkroomError, OSError, BotoCoreError, ClientError) as error:
             message = str(error)
-        self.files.write(dataclasses.replace(state, status=LabStatus.STOPPING))
-        self._stop_children()
-        if server is not None:
-            postgres.stop(server)
-        if cloud is not None:
-            emulator.stop(cloud)
-        ended = LabStatus.FAILED if message else LabStatus.STOPPED
-        self.files.write(LabState(ended, os.getpid(), message=message, started_at=state.started_at))
+        finally:
+            self._end(dataclasses.replace(state, message=message))
         return 1 if message else 0
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _start_workers(
-        self,
-        manifests: tuple[Manifest, ...],
-        lab: Lab,
-        cloud: emulator.Emulator,
-        environments: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        for item in manifests:
-            if item.queue is None:
-                continue
-            queue = lab.queues[item.name]
-            environment = {
-                **_inherited(),
-                **cloud.environment,
-                **environments[item.name],
-                "PYTHONUNBUFFERED": "1",
-                "WORKER_QUEUE_URL": queue.url,
-                "WORKER_DEAD_LETTER_QUEUE_URL": queue.dead_letter_url,
-                "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
-                "WORKER_CONCURRENCY": str(
-                    min(self._concurrency(item), item.queue.maximum_concurrency)
-                ),
-            }
-            for number in range(1, self.workers + 1):
-                self._start(
-                    item.name if self.workers == 1 else f"{item.name}-{number}",
-                    [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
-                    environment,
-                )
+    # -- starting
 
-    def _concurrency(self, item: Manifest) -> int:
-        """Only what works with its own CPU gains by more than one environment in a lab."""
-        return self.concurrency if item.memory_mib >= MIB_PER_CPU else 1
+    def _start(self, state: LabState) -> LabState:
+        """Starts every part. Emulator and Postgres start side by side, and the workers start while
+        the schema is migrated."""
+        manifests = tuple(
+            m
+            for m in manifest.load_all(PROJECT / "images")
+            if m.feature in manifest.closed(self.options.features)
+        )
+        wanted = topology.restricted(
+            topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"), manifests
+        ).with_sites(self.options.sites)
+        if not self.options.keep:
+            self._remove_data()
+        own = load_secrets(self.files.credentials, keep=self.options.keep)
+        api_port = self.options.api_port or emulator.free_port()
+        api = f"http://{emulator.LOOPBACK}:{api_port}"
+        smtp_port = emulator.free_port()
+        self._start_mailbox(smtp_port)
+        endpoint = self._launch_emulator(own, smtp_port, wanted)
+        if wanted.databases:
+            self.server = postgres.launch(
+                self.files.postgres,
+                emulator.free_port(),
+                log_file=self.files.log(POSTGRES),
+                durable=self.options.keep,
+            )
+        self._check_stop()
+        provider = self._start_payment_sandbox(own.payments, api, manifests)
+        if self.cloud is not None:
+            emulator.wait_until_healthy(self.cloud, self.files.log(EMULATOR))
+        self._check_stop()
+        state = dataclasses.replace(state, endpoint=endpoint, credentials=own.cloud)
+        server = self.server
+        lab = provision(
+            state.session,
+            wanted,
+            manifests,
+            database=Database(server.url, server.username, server.password) if server else None,
+            payments=own.payments if provider else None,
+            iam_enforced=self.emulator_options.iam_enforced,
+        )
+        self._check_stop()
+        state = self._described(state, lab, api if Feature.CUSTOMERS in _features(state) else "")
+        plans = [
+            FunctionPlan(item, lab.queues.get(item.name), _environment(item, lab, provider))
+            for item in manifests
+        ]
+        self._start_functions(plans, state, api_port)
+        if server is not None:
+            postgres.wait_until_ready(server)
+            self._check_stop()
+            reached = state.database()
+            migrate(reached)
+            products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")
+            reached.close()
+        if state.api:
+            self._await_gateway(state.api)
+        return dataclasses.replace(state, status=LabStatus.READY)
 
-    def _start_payment_provider(
+    def _described(self, state: LabState, lab: Lab, api: str) -> LabState:
+        """`state` with what was provisioned."""
+        by_kind: dict[Resource, dict[str, str]] = {kind: {} for kind in Resource}
+        for reference, value in lab.values.items():
+            by_kind[reference.resource][reference.name] = value
+        server = self.server
+        return dataclasses.replace(
+            state,
+            mail_folder=str(self.files.mail),
+            buckets=by_kind[Resource.BUCKET],
+            tables=by_kind[Resource.TABLE],
+            workflows=by_kind[Resource.WORKFLOW],
+            queues=dict(lab.queues),
+            api=api,
+            database_url=server.url if server else "",
+            database_folder=str(postgres.data_folder(server.folder)) if server else "",
+            database_secret_arn=lab.values.get(Reference(Resource.SECRET, DATABASE_SECRET), ""),
+        )
+
+    def _start_functions(self, plans: list[FunctionPlan], state: LabState, api_port: int) -> None:
+        aws = emulator.aws_environment(state.endpoint, state.credentials)
+        self.children += worker_children(plans, self.files, self.options, aws)
+        if state.api:
+            self.children.append(gateway_child(plans, self.files, api_port, aws))
+
+    def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:
+        """Starts the emulator, unless one was given. Returns its endpoint."""
+        if self.options.cloud is not None:
+            return self.options.cloud
+        self.emulator_options = EmulatorOptions(
+            credentials=own.cloud,
+            smtp_port=smtp_port,
+            iam_enforced=True,
+            data_folder=self.files.cloud if self.options.keep else None,
+            origins=tuple(sorted({o for origins in wanted.sites.values() for o in origins})),
+        )
+        port = self.options.port or emulator.free_port()
+        log = self.files.log(EMULATOR)
+        self.cloud = emulator.launch(port, log, self.emulator_options, die_with_parent)
+        return self.cloud.endpoint
+
+    def _start_payment_sandbox(
         self, payments: Payments, api: str, manifests: tuple[Manifest, ...]
     ) -> str:
-        """The sandbox provider, with a book that begins empty; its URL."""
-        port = emulator.free_port()
-        self.files.payments.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "services.local.payment_sandbox", "--port", str(port)]
-        command += ["--ledger", str(self.files.payments)]
+        """Starts the payment sandbox in a lab with orders. Returns its URL, else an empty text."""
         webhook = next((m.http for m in manifests if m.name == WEBHOOK_FUNCTION), None)
-        if webhook is not None:
-            command += ["--webhook-url", api + webhook.path]
-        self._start(
-            "payment-provider",
-            command,
-            {
-                **_inherited(),
-                payment_sandbox.API_KEY: payments.api_key,
-                payment_sandbox.WEBHOOK_SECRET: payments.webhook_secret,
-            },
-        )
+        if webhook is None:
+            return ""
+        port = emulator.free_port()
+        command = [sys.executable, "-m", "services.local.payment_sandbox", "--port", str(port)]
+        command += ["--ledger", str(self.files.payments), "--webhook-url", api + webhook.path]
+        environment = {
+            **inherited_environment(),
+            payment_sandbox.API_KEY: payments.api_key,
+            payment_sandbox.WEBHOOK_SECRET: payments.webhook_secret,
+        }
+        self._start_child("payment-provider", command, environment)
         return f"http://{emulator.LOOPBACK}:{port}"
 
-    def _start_gateway(
-        self,
-        manifests: tuple[Manifest, ...],
-        cloud: emulator.Emulator,
-        environments: Mapping[str, Mapping[str, str]],
-    ) -> None:
-        """All routes on one port, each function in execution environments of its own."""
-        functions = [
-            {
-                "folder": str(item.folder),
-                "environment": environments[item.name],
-                "concurrency": min(API_CONCURRENCY, trigger.maximum_concurrency),
-            }
-            for item in manifests
-            if (trigger := item.http or item.authorizer) is not None
-        ]
-        plan = {"host": emulator.LOOPBACK, "port": self.api_port, "functions": functions}
-        self.files.gateway.write_text(json.dumps(plan, indent=1), encoding="utf-8")
-        self._start(
-            GATEWAY,
-            [sys.executable, "-m", "services.gateway", str(self.files.gateway)],
-            {**_inherited(), **cloud.environment, "PYTHONUNBUFFERED": "1"},
-        )
+    def _start_mailbox(self, port: int) -> None:
+        command = [sys.executable, "-m", "services.local.mailbox", str(self.files.mail), str(port)]
+        self._start_child("mailbox", command, inherited_environment())
+
+    def _start_child(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        log = self.files.log(name)
+        self.children.append(start_child(name, log, spawner(command, environment, log)))
 
     def _await_gateway(self, api: str) -> None:
         give_up_at = time.monotonic() + GATEWAY_START_SECONDS
         while not _answers(f"{api}/_darkroom/health"):
-            if self.stopping or time.monotonic() > give_up_at:
+            self._check_stop()
+            for child in self.children:
+                child.revive()
+            if time.monotonic() > give_up_at:
                 raise TransientError(
                     f"the API did not answer at {api} within {GATEWAY_START_SECONDS:g} s; see "
                     f"{self.files.log(GATEWAY)}"
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(0.02)
 
-    def _start_mailbox(self, port: int) -> None:
-        # E-mails of a lab before would be told as sent by this one.
-        shutil.rmtree(self.files.mail, ignore_errors=True)
-        self._start(
-            "mailbox",
-            [sys.executable, "-m", "services.local.mailbox", str(self.files.mail), str(port)],
-            _inherited(),
-        )
+    def _remove_data(self) -> None:
+        """Empties what an earlier lab left; a lab in memory begins empty."""
+        for folder in (
+            self.files.mail,
+            self.files.cloud,
+            postgres.data_folder(self.files.postgres),
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in self.files.root.glob(f"{self.files.payments.name}*"):
+            path.unlink()
 
-    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        log = self.files.log(name)
-        spawn = _spawner(command, environment, log)
-        self.children.append(_Child(name, log, spawn, spawn(), time.monotonic()))
+    # -- running
 
-    def _watch(self, state: LabState, cloud: emulator.Emulator, server: postgres.Postgres) -> str:
-        """Restarts what dies until told to stop; the message of what ended it otherwise."""
+    def _watch(self, state: LabState) -> str:
+        """Restarts parts that end until the lab is asked to stop. Returns what ended it else."""
+        supervised = [*self.children]
+        if self.server is not None:
+            supervised.append(self._postgres_child(self.server))
+        if self.cloud is not None and self.options.keep:
+            supervised.append(self._emulator_child(self.cloud, self.emulator_options))
         written: tuple[ChildState, ...] | None = None
-        database = _Child(
-            "postgres",
-            server.log_file,
-            lambda: _restarted(server),
-            server.process,
-            time.monotonic(),
-        )
-        while not self.stopping:
-            if cloud.process.poll() is not None:
-                return (
-                    f"the emulator ended with code {cloud.process.returncode}, and what it held is "
-                    f"gone; see {self.files.log(EMULATOR_LOG)}, then `darkroom up` again"
-                )
-            for child in (*self.children, database):
-                _revive(child)
-            current = tuple(child.state() for child in (*self.children, database))
-            if current != written:
-                self.files.write(dataclasses.replace(state, children=current))
+        while not self._must_stop():
+            if self.cloud is not None and not self.options.keep:
+                code = self.cloud.process.poll()
+                if code is not None:
+                    return (
+                        f"the emulator ended with code {code}, and its data are lost; see "
+                        f"{self.files.log(EMULATOR)}, then run `darkroom up` again"
+                    )
+            for child in supervised:
+                child.revive()
+            current = tuple(child.state() for child in supervised)
+            if current != written and self._write(dataclasses.replace(state, children=current)):
                 written = current
             time.sleep(POLL_SECONDS)
-        postgres.stop(dataclasses.replace(server, process=database.process))
         return ""
 
-    def _stop_children(self) -> None:
-        for child in self.children:
-            if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-        give_up_at = time.monotonic() + WORKER_STOP_SECONDS
-        for child in self.children:
-            try:
-                child.process.wait(max(0.1, give_up_at - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+    def _postgres_child(self, server: postgres.Postgres) -> Child:
+        def spawn() -> Popen:
+            self.server = postgres.launch(
+                server.folder, server.port, log_file=server.log_file, durable=self.options.keep
+            )
+            return self.server.process
+
+        return Child(POSTGRES, server.log_file, spawn, server.process, time.monotonic())
+
+    def _emulator_child(self, cloud: Emulator, options: EmulatorOptions) -> Child:
+        log = self.files.log(EMULATOR)
+
+        def spawn() -> Popen:
+            self.cloud = emulator.launch(cloud.port, log, options, die_with_parent)
+            return self.cloud.process
+
+        return Child(EMULATOR, log, spawn, cloud.process, time.monotonic())
+
+    def _must_stop(self) -> bool:
+        """Whether a signal came, or the process that started the lab has ended."""
+        lifeline = self.options.lifeline
+        if not self.stopping and lifeline is not None:
+            self.stopping = bool(select.select([lifeline], [], [], 0)[0])
+        return self.stopping
+
+    def _check_stop(self) -> None:
+        if self._must_stop():
+            raise StopRequested
+
+    def _write(self, state: LabState) -> bool:
+        """Writes the state file. False if the disk is full or read-only: tried again later."""
+        try:
+            self.files.write(state)
+        except OSError as error:
+            if str(error) != self.unsaved:
+                self.unsaved = str(error)
+                sys.stderr.write(f"the state cannot be written: {error}\n")
+            return False
+        self.unsaved = ""
+        return True
+
+    # -- ending
+
+    def _end(self, state: LabState) -> None:
+        self._write(dataclasses.replace(state, status=LabStatus.STOPPING))
+        drain = KEPT_DRAIN_SECONDS if self.options.keep else DRAIN_SECONDS
+        stop_all(self.children, drain, FORCE_SECONDS)
+        if self.server is not None:
+            postgres.stop(self.server)
+        if self.cloud is not None:
+            emulator.stop(self.cloud)
+        ended = LabStatus.FAILED if state.message else LabStatus.STOPPED
+        self._write(
+            LabState(ended, os.getpid(), message=state.message, started_at=state.started_at)
+        )
 
 
-def _environment_of(item: Manifest, lab: Lab, provider_url: str) -> dict[str, str]:
+def _features(state: LabState) -> frozenset[Feature]:
+    return manifest.closed(Feature(name) for name in state.features)
+
+
+def _environment(item: Manifest, lab: Lab, provider_url: str) -> dict[str, str]:
     environment = lab.environment(item)
     if PROVIDER_URL in environment:
         environment[PROVIDER_URL] = provider_url
     return environment
-
-
-def die_with_parent() -> None:
-    """In a new child, before it runs: asks Linux to end it when its parent dies, so that a killed
-    supervisor leaves no process behind. Elsewhere it does nothing."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-def _spawner(
-    command: list[str], environment: dict[str, str], log: Path
-) -> Callable[[], subprocess.Popen[bytes]]:
-    def spawn() -> subprocess.Popen[bytes]:
-        with log.open("ab") as output:
-            return subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-
-    return spawn
-
-
-def _revive(child: _Child) -> None:
-    now = time.monotonic()
-    if child.process.poll() is None:
-        return
-    if child.restart_at is None:
-        # One that was killed from outside (a signal: a negative code) is not to blame for it.
-        failed = (child.process.returncode or 0) >= 0
-        quick = failed and now - child.started < STABLE_SECONDS
-        child.quick_deaths = child.quick_deaths + 1 if quick else 0
-        delay = FIRST_RESTART_SECONDS * 2 ** max(child.quick_deaths - 1, 0)
-        child.restart_at = now + min(delay, LAST_RESTART_SECONDS)
-    if now >= child.restart_at:
-        child.process, child.started = child.spawn(), now
-        child.restarts += 1
-        child.restart_at = None
-
-
-def _restarted(server: postgres.Postgres) -> subprocess.Popen[bytes]:
-    return postgres.start(server.folder, server.port, log_file=server.log_file).process
 
 
 def _answers(url: str) -> bool:
@@ -368,17 +366,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _inherited() -> dict[str, str]:
-    """The environment that a worker gets from here: no AWS settings of the person at the shell."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def hold_lock(files: LabFiles) -> IO[bytes] | None:
-    """The lab's lock, held while the file is open; None when another supervisor has it."""
+    """Takes the lab's lock, held while the file is open. None if another supervisor has it."""
     files.logs.mkdir(parents=True, exist_ok=True)
     lock = files.lock.open("ab")
     try:
@@ -390,25 +379,16 @@ def hold_lock(files: LabFiles) -> IO[bytes] | None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m services.local.supervisor")
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--port", type=int, default=None)
-    parser.add_argument("--api-port", type=int, default=None)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--concurrency", type=int, default=1)
-    arguments = parser.parse_args()
-    files = LabFiles(arguments.root)
+    files, options = LabFiles(Path(sys.argv[1])), LabOptions.decode(sys.argv[2])
+    os.umask(UMASK)
     lock = hold_lock(files)
     if lock is None:
         return 1
     with lock:
-        # The lock goes on with the child; whoever started us gets on at once, and the lab stays
-        # when they end.
+        # The child keeps the lock; the command that started the lab goes on at once.
         if os.fork() > 0:
             return 0
-        port = arguments.port or emulator.free_port()
-        api_port = arguments.api_port or emulator.free_port()
-        return Supervisor(files, port, api_port, arguments.workers, arguments.concurrency).run()
+        return Supervisor(files, options).run()
 
 
 if __name__ == "__main__":

@@ -1,24 +1,27 @@
-"""Reads `terraform/lab/topology.yaml`: what the functions share."""
+"""Reads `terraform/lab/topology.yaml`: the resources that functions share."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from services.platform.errors import ConfigurationError
+from services.platform.manifest import Manifest, Reference, Resource
 
+Item = TypeVar("Item")
 _QUEUE = re.compile(r"\$\{queue_([a-z0-9_]+)\}")
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """`uploads_from` names the site whose pages may upload to it by signed forms."""
+    """`uploads_from` names the site whose pages may upload with signed forms."""
 
     versioned: bool = False
     uploads_from: str | None = None
@@ -32,7 +35,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Table:
-    """A DynamoDB table; every key attribute is a text. `ttl` names the expiry attribute."""
+    """A DynamoDB table; every key attribute is a string. `ttl` names the expiry attribute."""
 
     hash_key: str
     range_key: str | None
@@ -54,7 +57,7 @@ class Workflow:
         return tuple(name.replace("_", "-") for name in names)
 
     def definition(self, queue_urls: Mapping[str, str]) -> str:
-        """The text with the URLs in it, by the functions' names."""
+        """The text with the queues' URLs filled in, by the functions' names."""
         return _QUEUE.sub(lambda found: queue_urls[found[1].replace("_", "-")], self.text)
 
 
@@ -68,6 +71,40 @@ class Topology:
     secrets: tuple[str, ...]
     sites: Mapping[str, tuple[str, ...]]
     workflows: Mapping[str, Workflow]
+
+    def with_sites(self, origins: Sequence[str]) -> Topology:
+        """With `origins` allowed in every site, besides those in the file."""
+        sites = {name: tuple(dict.fromkeys((*own, *origins))) for name, own in self.sites.items()}
+        return dataclasses.replace(self, sites=sites)
+
+
+def restricted(topology: Topology, manifests: Sequence[Manifest]) -> Topology:
+    """The part of `topology` that `manifests` use, and what that part needs itself."""
+    named: dict[Resource, set[str]] = {kind: set() for kind in Resource}
+    for manifest in manifests:
+        references = [grant.reference for grant in manifest.grants]
+        references += [v for v in manifest.environment.values() if isinstance(v, Reference)]
+        references += [s.reference for s in manifest.queue.sources] if manifest.queue else []
+        if manifest.http is not None and manifest.http.cors is not None:
+            references.append(manifest.http.cors.site)
+        for reference in references:
+            named[reference.resource].add(reference.name)
+    buckets = _only(topology.buckets, named[Resource.BUCKET])
+    sites = {bucket.uploads_from for bucket in buckets.values() if bucket.uploads_from}
+    return Topology(
+        buckets=buckets,
+        tables=_only(topology.tables, named[Resource.TABLE]),
+        topics=tuple(name for name in topology.topics if name in named[Resource.TOPIC]),
+        mail=_only(topology.mail, named[Resource.MAIL]),
+        databases=tuple(name for name in topology.databases if name in named[Resource.DATABASE]),
+        secrets=tuple(name for name in topology.secrets if name in named[Resource.SECRET]),
+        sites=_only(topology.sites, named[Resource.SITE] | sites),
+        workflows=_only(topology.workflows, named[Resource.WORKFLOW]),
+    )
+
+
+def _only(items: Mapping[str, Item], names: Collection[str]) -> dict[str, Item]:
+    return {name: item for name, item in items.items() if name in names}
 
 
 def load(path: Path) -> Topology:
@@ -87,7 +124,7 @@ def load(path: Path) -> Topology:
             },
         )
     except FileNotFoundError:
-        raise ConfigurationError(str(path), ["expected the lab's topology, found none"]) from None
+        raise ConfigurationError(str(path), ["the lab's topology is missing"]) from None
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ConfigurationError(str(path), [f"a field is missing or wrong: {error!r}"]) from None
     mistakes = [
@@ -102,7 +139,7 @@ def load(path: Path) -> Topology:
 
 
 def _workflow(path: Path) -> Workflow:
-    """The state machine in `path`, which is JSON before anything is filled in."""
+    """The state machine in `path`, which is JSON already before the URLs are filled in."""
     try:
         text = path.read_text(encoding="utf-8")
         json.loads(text)

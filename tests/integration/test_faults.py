@@ -22,6 +22,7 @@ from services.catalog.store import Catalog
 from services.local import develop
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
+from services.local.options import LabOptions
 from services.local.state import LabFiles, LabState, alive
 from services.operations import dead_letters
 
@@ -64,7 +65,7 @@ class Killer(threading.Thread):
 def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
     # What a killed worker held comes back soon, so that the test ends soon.
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
-    state = labs.up(tmp_path / "lab", workers=2, concurrency=1)
+    state = labs.up(tmp_path / "lab", LabOptions(workers=2))
     yield state
     labs.down(tmp_path / "lab")
 

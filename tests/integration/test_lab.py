@@ -20,6 +20,7 @@ from services.local import lab as labs
 from services.local.demo.contact_sheet import Sheet, write_html, write_png
 from services.local.develop import Outcome
 from services.local.mailbox import sent_mails
+from services.local.options import LabOptions
 from services.local.state import PROJECT, LabFiles, LabState, LabStatus, alive
 from services.platform.errors import PermanentError
 
@@ -181,7 +182,7 @@ class TestLifeOfALab:
 
     def test_a_taken_port_is_told(self, tmp_path: Path, lab_port: int) -> None:
         with pytest.raises(PermanentError, match=f"port {lab_port} is taken"):
-            labs.up(tmp_path, port=lab_port)
+            labs.up(tmp_path, LabOptions(port=lab_port))
 
     def test_a_killed_supervisor_leaves_no_process_and_no_lock(self, tmp_path: Path) -> None:
         state = labs.up(tmp_path)
@@ -198,7 +199,7 @@ class TestLifeOfALab:
     def test_an_emulator_that_ends_is_told_as_a_failed_lab(self, tmp_path: Path) -> None:
         state = labs.up(tmp_path)
         listed = subprocess.run(
-            ["pgrep", "-P", str(state.pid), "-f", "ministack"],
+            ["pgrep", "-P", str(state.pid), "-f", "emulator_process"],
             capture_output=True,
             text=True,
             check=True,

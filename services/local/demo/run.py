@@ -60,7 +60,7 @@ def run(photos_folder: Path | None) -> int:
         mark = began
     with ExitStack() as stack:
         with people.status("starting the lab: emulator, Postgres, mailbox, workers, API"):
-            state = stack.enter_context(lab.lab_for_the_occasion())
+            state = stack.enter_context(lab.temporary_lab())
         people.print(f"the lab is ready at {state.endpoint}")
         mark = timed("starting the lab", mark)
         mails_before = len(sent_mails(Path(state.mail_folder)))

@@ -16,8 +16,9 @@ from typing import Any
 from services.local.provision.checks import CORS, refuse_unknown
 from services.local.provision.dynamodb import make_table
 from services.local.provision.events import make_schedule
+from services.local.provision.iam import make_workflow_role
 from services.local.provision.lab import Database, FunctionQueue, Lab, Payments
-from services.local.provision.names import PREFIX
+from services.local.provision.names import PREFIX, workflow_name
 from services.local.provision.s3 import connect_buckets, make_bucket
 from services.local.provision.secretsmanager import make_secret
 from services.local.provision.ses import verify_sender
@@ -41,11 +42,14 @@ def provision(
     prefix: str = PREFIX,
     database: Database | None = None,
     payments: Payments | None = None,
+    *,
+    iam_enforced: bool = False,
 ) -> Lab:
     """Creates everything through `session`, a boto3 session configured for the emulator.
 
     Without `database` or `payments`, their secrets do not exist, and functions that refer to them
-    have no environment. A workflow is created if all functions that it sends to are in `manifests`.
+    have no environment. A workflow is created if all functions that it sends to are in `manifests`;
+    `iam_enforced`: with the role that it needs then.
 
     Raises ConfigurationError when a manifest names a resource that the topology does not have.
     """
@@ -76,6 +80,9 @@ def provision(
     queues = {m.name: make_queue(session, m, m.queue, values, prefix) for m in manifests if m.queue}
     for name, workflow in topology.workflows.items():
         if all(function in queues for function in workflow.functions):
+            if iam_enforced:
+                used = {function: queues[function] for function in workflow.functions}
+                make_workflow_role(session, workflow_name(name, prefix), used)
             values[Reference(Resource.WORKFLOW, name)] = make_workflow(
                 session, workflow, name, queues, prefix
             )

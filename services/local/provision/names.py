@@ -12,6 +12,11 @@ def resource_name(name: str, prefix: str = PREFIX) -> str:
     return f"{prefix}-{name}"
 
 
+def workflow_name(name: str, prefix: str = PREFIX) -> str:
+    """The name of a state machine and of its role."""
+    return f"{resource_name(name, prefix)}-workflow"
+
+
 def account_of(arn: str) -> str:
     return arn.split(":")[4]
 

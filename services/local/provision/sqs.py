@@ -13,6 +13,7 @@ from services.local.provision.names import (
     resource_name,
     role_arn,
     rule_arn,
+    workflow_name,
 )
 from services.platform.manifest import Manifest, QueueTrigger, Reference, Resource
 
@@ -132,7 +133,7 @@ def _sender(
             "Condition": {"ArnEquals": {"aws:SourceArn": values[source]}},
         }
     # The workflow is created after the queues, so its role is addressed by name.
-    role = role_arn(f"{resource_name(source.name, prefix)}-workflow", account)
+    role = role_arn(workflow_name(source.name, prefix), account)
     return {
         "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
         "Condition": {"ArnEquals": {"aws:PrincipalArn": role}},

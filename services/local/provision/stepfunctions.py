@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.local.provision.lab import FunctionQueue
-from services.local.provision.names import account_of, resource_name, role_arn
+from services.local.provision.names import account_of, role_arn, workflow_name
 from services.local.topology import Workflow
 
 
@@ -19,7 +19,7 @@ def make_workflow(
 ) -> str:
     """Creates the state machine, or updates its definition. Returns its ARN."""
     states = session.client("stepfunctions")
-    machine = f"{resource_name(name, prefix)}-workflow"
+    machine = workflow_name(name, prefix)
     definition = workflow.definition({function: queue.url for function, queue in queues.items()})
     # The emulator wants a role and does not enforce it.
     role = role_arn(machine, account_of(next(iter(queues.values())).arn))
