@@ -1,4 +1,4 @@
-"""Finds out who calls the API, for the gateway."""
+"""The API's authorizer: finds the session of a request."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import botocore.session
 from botocore.config import Config
 
-from services.accounts.authorize_request import Authorizer
+from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.sessions import SessionStore
 from services.platform import log
 from services.platform.configuration import read, variable
@@ -14,14 +14,14 @@ from services.platform.configuration import read, variable
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
 
 
 configuration = read(Configuration, os.environ)
 log.configure()
-# The gateway waits 10 s for an answer, so an outage is told sooner than elsewhere: after 7 s.
+# API Gateway waits 10 s for the authorizer, so its timeouts are shorter than elsewhere: 7 s in all.
 dynamodb = botocore.session.get_session().create_client(
     "dynamodb",
     config=Config(
@@ -30,4 +30,4 @@ dynamodb = botocore.session.get_session().create_client(
         retries={"mode": "standard", "total_max_attempts": 2},
     ),
 )
-handler = Authorizer(SessionStore(dynamodb, configuration.sessions_table))
+handler = AuthorizeRequest(SessionStore(dynamodb, configuration.sessions_table)).handle

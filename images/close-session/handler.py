@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from services.accounts.api import CLOSE_SESSION
-from services.accounts.get_session import SignOut
+from services.accounts.close_session import CloseSession
 from services.accounts.sessions import SessionStore
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
@@ -13,12 +13,13 @@ from services.platform.functions.http import http_function
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
 
 
 configuration = read(Configuration, os.environ)
 handler = http_function(
-    CLOSE_SESSION, SignOut(SessionStore(client("dynamodb"), configuration.sessions_table)).close
+    CLOSE_SESSION,
+    CloseSession(SessionStore(client("dynamodb"), configuration.sessions_table)).handle,
 )

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 
 from services.accounts.api import OPEN_SESSION
-from services.accounts.create_user import SignIn
-from services.accounts.rate_limit import Attempts
+from services.accounts.open_session import OpenSession
+from services.accounts.rate_limit import SignInLimit
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform.aws.clients import client
@@ -16,19 +16,19 @@ from services.platform.functions.http import http_function
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment, besides the database's."""
+    """Environment variables of this function."""
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
-    attempts_table: str = variable("ATTEMPTS_TABLE", help="table of the attempts to sign in")
+    attempts_table: str = variable("ATTEMPTS_TABLE", help="table of the sign-in limits")
 
 
-configuration, of_database = read_all(os.environ, Configuration, DatabaseConfiguration)
-database = Database(of_database)
+configuration, database_configuration = read_all(os.environ, Configuration, DatabaseConfiguration)
+database = Database(database_configuration)
 handler = http_function(
     OPEN_SESSION,
-    SignIn(
+    OpenSession(
         users=Users(database),
         sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
-        attempts=Attempts(client("dynamodb"), configuration.attempts_table),
-    ).open,
+        limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
+    ).handle,
 )

@@ -1,1 +1,1 @@
-"""Users, their passwords and their sessions. Users live in Postgres, sessions in DynamoDB."""
+"""Accounts: users and passwords in Postgres, sessions in DynamoDB."""

@@ -1,8 +1,7 @@
-"""The routes of accounts: what they take and answer."""
+"""The operations of accounts: requests, responses and problems."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -11,16 +10,17 @@ from msgspec import Meta
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, Role, User
 from services.platform.functions.access import Access
 from services.platform.functions.http import Answer, Operation, Problem
+from services.platform.timestamps import format_utc
 from services.platform.validation import END, SECRET_SCHEMA
 
 PAGE_USERS = 20
 PAGE_USERS_MAX = 100
 
-EMAIL_TAKEN = Problem(409, "email-taken", "Another account has this e-mail address")
-WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "The address or the password is wrong")
-TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "There were too many attempts to sign in")
+EMAIL_TAKEN = Problem(409, "email-taken", "E-mail address already in use")
+WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
+TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts to sign in")
 
-# ASCII only: SES takes no other local parts, and other domains have an ASCII form.
+# ASCII only: SES accepts no other local parts, and every domain has an ASCII form.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 Email = Annotated[
@@ -40,7 +40,7 @@ Name = Annotated[
         min_length=1,
         max_length=100,
         pattern=rf"^{_NO_CONTROL}*[^\s\x00-\x1f\x7f]{_NO_CONTROL}*{END}",
-        description="a name in one line, of 1 to 100 characters",
+        description="a name of 1 to 100 characters, on one line",
         examples=["Ada Lovelace"],
     ),
 ]
@@ -50,7 +50,7 @@ NewPassword = Annotated[
         min_length=PASSWORD_CHARACTERS_MIN,
         max_length=PASSWORD_CHARACTERS_MAX,
         description=f"a password of {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} "
-        "characters that is not the e-mail address",
+        "characters, other than the e-mail address",
         examples=["correct horse battery staple"],
         extra_json_schema=SECRET_SCHEMA,
     ),
@@ -84,7 +84,7 @@ Time = Annotated[
 RoleName = Annotated[
     str,
     Meta(
-        description="what the account may do: customer or administrator",
+        description="the account's role: customer or administrator",
         examples=["customer"],
         extra_json_schema={"enum": [role.value for role in Role]},
     ),
@@ -92,7 +92,7 @@ RoleName = Annotated[
 
 
 class NewAccount(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Who wants an account."""
+    """A new account."""
 
     email: Email
     name: Name
@@ -100,7 +100,7 @@ class NewAccount(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
 
 
 class Account(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A user, as others see it."""
+    """An account, without its password."""
 
     id: UserId
     email: Email
@@ -110,7 +110,7 @@ class Account(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 
 class AccountPage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Some users, the newest first. `next_cursor` is null on the last page."""
+    """Accounts, newest first. `next_cursor` is null on the last page."""
 
     users: list[Account]
     next_cursor: str | None
@@ -131,19 +131,19 @@ class AccountPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Who wants to sign in."""
+    """The credentials of an account."""
 
     email: Email
     password: Password
 
 
 class OpenedSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A new session. `token` is shown only here; `expires_at` moves on while it is in use."""
+    """A new session. `token` is returned only here; use of the session extends `expires_at`."""
 
     token: Annotated[
         str,
         Meta(
-            description="goes into `Authorization: Bearer TOKEN`",
+            description="send it as `Authorization: Bearer TOKEN`",
             examples=["Zm9ybWVybHktc2VjcmV0LXRva2VuLW9mLWEtc2Vzc2k"],
         ),
     ]
@@ -152,7 +152,7 @@ class OpenedSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class SignedInUser(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The user of a session, as of when it was opened."""
+    """The user of a session, at the time when it was opened."""
 
     id: UserId
     email: Email
@@ -160,67 +160,60 @@ class SignedInUser(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
 
 class CurrentSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The session that the request was made with."""
+    """The session of the request."""
 
     expires_at: Time
     user: SignedInUser
 
 
 class CloseParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    all: Annotated[
-        bool, Meta(description="whether to close every session of the user, on all devices")
-    ] = False
+    all: Annotated[bool, Meta(description="close all the user's sessions, on every device")] = False
 
 
 CREATE_USER = Operation(
-    summary="Opens an account",
+    summary="Create an account",
     access=Access.ANYONE,
     body=NewAccount,
     answers={201: Answer("The new account", Account, {"Location": "the account's path"})},
     problems=(EMAIL_TAKEN,),
 )
 LIST_USERS = Operation(
-    summary="Lists the accounts, the newest first",
+    summary="List the accounts, newest first",
     access=Access.ADMINISTRATOR,
     parameters=AccountPageParameters,
     answers={200: Answer("A page of accounts", AccountPage)},
 )
 OPEN_SESSION = Operation(
-    summary="Signs in",
+    summary="Sign in",
     access=Access.ANYONE,
     body=Credentials,
     answers={201: Answer("The new session and its token", OpenedSession)},
     problems=(WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
-    description="A session is over 14 days after its last use, and 90 days after it was opened. "
-    "After 10 attempts for an account, or 100 from an address, within 15 minutes, further ones are "
-    "refused until those are over; `Retry-After` says when.",
+    description="A session expires 14 days after its last use, and 90 days after it was opened. "
+    "The limit is 10 attempts an account and 100 a client address in 15 minutes; `Retry-After` is "
+    "the number of seconds until the next attempt is allowed.",
 )
 GET_SESSION = Operation(
-    summary="Tells who is signed in",
+    summary="Get the current session",
     access=Access.CUSTOMER,
     answers={200: Answer("The session of the token", CurrentSession)},
 )
 CLOSE_SESSION = Operation(
-    summary="Signs out",
+    summary="Sign out",
     access=Access.CUSTOMER,
     parameters=CloseParameters,
     answers={204: Answer("The session is closed")},
-    description="The token may be taken for some seconds more, where its session was looked up "
-    "just before.",
+    description="Responses of the authorizer are cached, so the token may be accepted for some "
+    "more seconds.",
 )
 
 
 def account(user: User) -> Account:
+    """The API's form of a user."""
     return Account(
         id=user.id,
         email=user.email,
         name=user.name,
         role=user.role.value,
-        created_at=timestamp(user.created_at.timestamp()),
+        created_at=format_utc(user.created_at, "seconds"),
     )
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as the API writes times."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    return text.replace("+00:00", "Z")

@@ -1,10 +1,10 @@
-"""Finds out who calls the API: the gateway's Lambda authorizer.
+"""The API's Lambda authorizer: finds the session of a request.
 
-It lets every request through and says what it found; the function behind the route refuses, so that
-clients get problem documents (services/platform/functions/http.py). That holds for an outage of the
-sessions too: `unavailable`, which the function answers with 503 and Retry-After, where an error
-would make the gateway say 500. The gateway keeps answers for the manifest's `cache_seconds`, this
-one as well: a client that asked during an outage may hear 503 for that long after it.
+It authorizes every request and passes the session's state on in the context. The function behind
+the route rejects the request, so that clients get problem documents
+(services/platform/functions/access.py). When the sessions table is unavailable, the state is
+`unavailable` and the function responds 503 with Retry-After; an error here would become a 500.
+The gateway caches every response for the manifest's `cache_seconds`, including `unavailable`.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 """
@@ -24,8 +24,8 @@ SCHEME = "bearer"
 
 
 class SessionState(StrEnum):
-    """What `session` in the answer's context says. services/platform/functions/http.py reads it; to
-    import its enum from there would make the authorizer's cold start longer."""
+    """Values of `session` in the response's context. A copy of the enum in
+    services/platform/functions/access.py: importing that module lengthens the cold start."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -34,12 +34,13 @@ class SessionState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Authorizer:
-    """The handler. `event` is of payload format 2.0, and the answer a simple response."""
+class AuthorizeRequest:
+    """Finds the session of a request's bearer token."""
 
     sessions: SessionStore
 
-    def __call__(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
+    def handle(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
+        """The Lambda handler: takes payload format 2.0 and returns a simple response."""
         if is_warmer(event):
             return {"warm": True}
         log.clear()
@@ -50,9 +51,9 @@ class Authorizer:
             route=event.get("routeKey", ""),
         )
         found = self._find(_token(event))
-        # Never the token, nor the session's id, which is as good as the token's fingerprint.
+        # Log neither the token nor the session's id, which is the token's hash.
         log.logger().info(
-            "session-looked-up", session=found["session"], user_id=found.get("user_id")
+            "session_looked_up", session=found["session"], user_id=found.get("user_id")
         )
         return {"isAuthorized": True, "context": found}
 
@@ -81,7 +82,7 @@ class Authorizer:
 
 
 def _token(event: dict[str, Any]) -> str | None:
-    """The token of `Authorization: Bearer TOKEN`; None for anything else."""
+    """The token of `Authorization: Bearer TOKEN`; None for any other header."""
     source = event.get("identitySource") or [event.get("headers", {}).get("authorization", "")]
     scheme, _, token = str(source[0]).partition(" ")
     return token.strip() if scheme.lower() == SCHEME and token.strip() else None

@@ -1,4 +1,4 @@
-"""Shows administrators who has an account."""
+"""GET /users: lists the accounts, for administrators."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from services.platform.functions.http import Request, Response
 
 
 @dataclass(frozen=True)
-class Directory:
+class ListUsers:
+    """Lists the accounts, newest first."""
+
     users: Users
 
-    def page(self, request: Request) -> Response:
-        """Answers GET /users."""
-        wanted: api.AccountPageParameters = request.parameters
-        after = None if wanted.cursor is None else Position(*cursor.decode_position(wanted.cursor))
-        page = self.users.page(wanted.limit, after)
-        next_cursor = None
-        if page.last is not None:
-            next_cursor = cursor.encode([page.last.created_at.isoformat(), page.last.id])
+    def handle(self, request: Request) -> Response:
+        """Returns one page. Raises HttpProblem 400 for a cursor of another list."""
+        parameters: api.AccountPageParameters = request.parameters
+        after = None
+        if parameters.cursor is not None:
+            after = Position(*cursor.decode_position(parameters.cursor))
+        page = cursor.page(
+            self.users.newest(parameters.limit + 1, after),
+            parameters.limit,
+            lambda user: cursor.encode_position(user.created_at, user.id),
+        )
         return Response(
             200,
-            api.AccountPage(
-                users=[api.account(user) for user in page.users], next_cursor=next_cursor
-            ),
+            api.AccountPage(users=[*map(api.account, page.items)], next_cursor=page.next_cursor),
         )

@@ -1,4 +1,4 @@
-"""What an account is."""
+"""Users, roles and the form of e-mail addresses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from services.platform.errors import PermanentError
 
-# NIST SP 800-63B, section 5.1.1.2 (https://pages.nist.gov/800-63-3/sp800-63b.html): long enough, no
-# rules of composition. The upper bound is there so that nobody sends a book to be hashed.
+# NIST SP 800-63B, section 5.1.1.2 (https://pages.nist.gov/800-63-3/sp800-63b.html): a minimum
+# length and no composition rules. The maximum bounds the cost of hashing.
 PASSWORD_CHARACTERS_MIN = 12
 PASSWORD_CHARACTERS_MAX = 128
 
@@ -21,8 +21,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """`id` is a UUID as text, the `owner` of the user's photos; `email` is as the user wrote it,
-    and nobody else has it in any other case."""
+    """A user. `id` is a UUID as text and the `owner` of the user's photos. `email` keeps the case
+    in which the user wrote it; it is unique without regard to case."""
 
     id: str
     email: str
@@ -36,6 +36,6 @@ class EmailTakenError(PermanentError):
     """Another account has this e-mail address."""
 
 
-def same_address(email: str) -> str:
-    """One form for all ways to write an address in upper and lower case. Addresses are ASCII."""
+def normalize_email(email: str) -> str:
+    """The form in which addresses are compared: lower case. Addresses are ASCII."""
     return email.lower()

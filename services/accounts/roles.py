@@ -1,4 +1,4 @@
-"""Gives a user another role."""
+"""Changes a user's role."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from services.accounts.users import Users
 
 
 def change_role(users: Users, sessions: SessionStore, email: str, role: Role) -> User | None:
-    """The user with the new role, signed out everywhere: a session keeps the role that it was
-    opened with. None when no user has this address. Safe to repeat.
+    """Sets the role of the user with this address and closes all the user's sessions, because a
+    session keeps the role that it was opened with. Safe to repeat.
 
-    What the gateway keeps of the authorizer's answers goes on for its `cache_seconds`.
+    Returns the changed user, or None when no user has the address. Cached authorizer responses
+    stay valid for the manifest's `cache_seconds`.
     """
     user = users.set_role(email, role)
     if user is not None:

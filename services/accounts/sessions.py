@@ -1,8 +1,8 @@
 """Sessions, in DynamoDB.
 
-A session is opened for a token that only its owner knows; the table has the token's hash. It ends
-when it was not used for IDLE_SECONDS, LONGEST_SECONDS after it was opened at the latest, or when it
-is closed. DynamoDB deletes late, so the end is checked at every look.
+A session belongs to a random token that only its owner has; the table stores the token's hash. It
+expires IDLE_SECONDS after its last use and at most LONGEST_SECONDS after it was opened. DynamoDB
+deletes expired items late, so every read checks the expiry.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.platform.errors import TransientError
 TOKEN_BYTES = 32
 IDLE_SECONDS = 14 * 24 * 3600
 LONGEST_SECONDS = 90 * 24 * 3600
-# A session in use is prolonged this often at most: a write an hour, not one a request.
+# A session in use is renewed at most this often: one write an hour instead of one a request.
 RENEWAL_SECONDS = 3600
 BY_USER = "by-user"
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
@@ -37,9 +37,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Session:
-    """An open session. `id` is the hash of its token; times are seconds since the epoch, but for
-    `created_at`, which is a text that sorts. `email` and `role` are those of the moment when it was
-    opened. It cannot be prolonged beyond `ends_at`."""
+    """An open session. `id` is the hash of its token. `created_at` is ISO 8601 text in UTC; the
+    other times are in seconds since the epoch. `email` and `role` are the user's at the time when
+    the session was opened. Renewals end at `ends_at`."""
 
     id: str
     user_id: str
@@ -53,7 +53,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Expired:
-    """There was a session with this token, and it is over."""
+    """The session with this token has expired."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SessionStore:
     clock: Callable[[], float] = time.time
 
     def open(self, user: User) -> tuple[str, Session]:
-        """A new session and its token, which can be had only now."""
+        """Opens a session; returns its token, which is not stored, and the session."""
         now = self.clock()
         token = secrets.token_urlsafe(TOKEN_BYTES)
         session = Session(
@@ -86,7 +86,7 @@ class SessionStore:
         return token, session
 
     def find(self, token: str) -> Session | Expired | None:
-        """The open session with this token, prolonged if it is time; None when there is none."""
+        """The open session with this token, renewed when due; None for an unknown token."""
         if not _TOKEN.fullmatch(token):
             return None
         session = self._read(_id(token))
@@ -100,13 +100,13 @@ class SessionStore:
         return self._renew(session, int(now))
 
     def close(self, session_id: str) -> None:
-        """Ends a session; nothing happens where there is none."""
+        """Closes a session. Does nothing if there is none."""
         self.dynamodb.delete_item(TableName=self.table, Key=_key(session_id))
 
     def close_all(self, user_id: str) -> int:
-        """Ends every session of a user; how many there were.
+        """Closes every session of a user; returns their number.
 
-        The index is a moment behind the table, so one that is just being opened may be missed.
+        The index is updated later than the table, so a session opened just now may be missed.
         """
         closed = 0
         for page in self._pages(user_id):
@@ -131,7 +131,7 @@ class SessionStore:
                 TableName=self.table,
                 Key=_key(session.id),
                 UpdateExpression="SET expires_at = :expires, renewed_at = :now",
-                # Without it, an update would make a closed session anew.
+                # Without the condition, the update would create a closed session again.
                 ConditionExpression="renewed_at = :seen",
                 ExpressionAttributeValues={
                     ":expires": to_attribute(renewed.expires_at),
@@ -140,12 +140,12 @@ class SessionStore:
                 },
             )
         except self.dynamodb.exceptions.ConditionalCheckFailedException:
-            return self._read(session.id)  # another request renewed it, or it was closed
+            return self._read(session.id)  # another request renewed or closed it
         except Exception as error:
             if not is_transient(error):
                 raise
-            # It is open all the same, and the next request tries again.
-            log.logger().warning("session-not-renewed", error_type=type(error).__name__)
+            # The session stays open; the next request renews it.
+            log.logger().warning("session_renewal_failed", error_type=type(error).__name__)
             return session
         return renewed
 
@@ -173,7 +173,7 @@ class SessionStore:
             wanted = answer.get("UnprocessedItems", {}).get(self.table, [])
             if not wanted:
                 return
-        raise TransientError(f"{len(wanted)} sessions could not be closed yet")
+        raise TransientError(f"{len(wanted)} sessions are not closed yet; try again")
 
 
 def _id(token: str) -> str:

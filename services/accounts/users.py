@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.accounts.model import EmailTakenError, Role, User, same_address
+from services.accounts.model import EmailTakenError, Role, User, normalize_email
 from services.platform.database import Database
 
 _COLUMNS = "id, email, name, role, created_at, password_hash"
@@ -16,18 +16,10 @@ _BY_EMAIL = 'lower(email COLLATE "C") = %s'
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the list of users: the one that was there last."""
+    """A position in the list of users: the last user of the page before."""
 
     created_at: datetime
     id: str
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some users, the newest first. `last` is where the next page begins; None: no more."""
-
-    users: tuple[User, ...]
-    last: Position | None
 
 
 @dataclass(frozen=True)
@@ -37,8 +29,8 @@ class Users:
     database: Database
 
     def create(self, email: str, name: str, password_hash: str) -> User:
-        """A new customer. Raises EmailTakenError when the address has an account, in whatever
-        case it is written."""
+        """Creates a customer. Raises EmailTakenError when an account has the address, without
+        regard to case."""
         import psycopg2.errors
 
         try:
@@ -53,19 +45,20 @@ class Users:
             raise EmailTakenError("another account has this e-mail address") from None
 
     def find(self, email: str) -> User | None:
-        """The user with this address, in whatever case it is written."""
+        """The user with this address, without regard to case; None if there is none."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 f"SELECT {_COLUMNS} FROM users WHERE {_BY_EMAIL}",  # noqa: S608  constants
-                [same_address(email)],
+                [normalize_email(email)],
             )
             row = cursor.fetchone()
         return _user(row) if row else None
 
-    def page(self, limit: int, after: Position | None = None) -> Page:
-        """At most `limit` users, the newest first, those that come after `after`.
+    def newest(self, limit: int, after: Position | None = None) -> list[User]:
+        """At most `limit` users, newest first, starting after the position `after`.
 
-        Going through all pages shows each user of the first moment once, whoever joins meanwhile.
+        A client that reads all pages gets each user that existed at the first page exactly once,
+        even when other users are created meanwhile.
         """
         where, values = "", []
         if after is not None:
@@ -74,29 +67,26 @@ class Users:
             cursor.execute(
                 f"SELECT {_COLUMNS} FROM users {where} "  # noqa: S608  constants
                 "ORDER BY created_at DESC, id DESC LIMIT %s",
-                [*values, limit + 1],
+                [*values, limit],
             )
-            found = tuple(map(_user, cursor.fetchall()))
-        users = found[:limit]
-        more = len(found) > limit
-        return Page(users, Position(users[-1].created_at, users[-1].id) if more else None)
+            return [*map(_user, cursor.fetchall())]
 
     def set_role(self, email: str, role: Role) -> User | None:
-        """The user with its new role; None when there is none with this address.
+        """Sets a user's role; returns the changed user, or None when no user has the address.
 
-        Open sessions keep the role they were opened with: close them, as
-        `services.accounts.roles` does.
+        Open sessions keep their role: call `services.accounts.roles.change_role` instead, which
+        closes them.
         """
         with self.database.transaction() as cursor:
             cursor.execute(
                 f"UPDATE users SET role = %s WHERE {_BY_EMAIL} RETURNING {_COLUMNS}",  # noqa: S608
-                [role.value, same_address(email)],
+                [role.value, normalize_email(email)],
             )
             row = cursor.fetchone()
         return _user(row) if row else None
 
     def replace_hash(self, user: User, password_hash: str) -> None:
-        """Keeps the same password in another way, unless it was changed meanwhile."""
+        """Replaces the hash of an unchanged password; does nothing if it changed meanwhile."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 "UPDATE users SET password_hash = %s WHERE id = %s AND password_hash = %s",

@@ -1,4 +1,4 @@
-"""A lab with users and sessions: the routes' real handlers on real tables and a real Postgres."""
+"""The account functions' handlers on real tables and a real Postgres."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def users(fresh: FreshDatabase) -> Iterator[Users]:
 
 @dataclass(frozen=True)
 class Answered:
-    """An HTTP answer, its JSON decoded."""
+    """An HTTP response with its JSON decoded."""
 
     status: int
     document: Any
@@ -74,7 +74,7 @@ class Context:
 
 @dataclass
 class Api:
-    """Calls the functions' handlers as the gateway does, its authorizer first."""
+    """Calls the functions' handlers as API Gateway does, the authorizer first."""
 
     lab: Lab
     session: LocalSession

@@ -1,4 +1,4 @@
-"""The routes of accounts, end to end: the functions' handlers with the gateway's events."""
+"""The account routes: the functions' handlers with API Gateway events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.integration.accounts.conftest import Answered, Api, Context
 PASSWORD = "correct horse battery"
 
 
-def join(api: Api, email: str = "ada@example.com") -> dict[str, Any]:
+def create_account(api: Api, email: str = "ada@example.com") -> dict[str, Any]:
     answer = api.call("create-user", {"email": email, "name": "Ada", "password": PASSWORD})
     assert answer.status == 201, answer.document
     document: dict[str, Any] = answer.document
@@ -37,8 +37,8 @@ def sign_in(
     return api.call("open-session", {"email": email, "password": password}, **more)  # type: ignore[arg-type]
 
 
-def administrator(api: Api) -> str:
-    join(api, "root@example.com")
+def administrator_token(api: Api) -> str:
+    create_account(api, "root@example.com")
     change_role(Users(api.fresh.database()), api.sessions, "root@example.com", Role.ADMINISTRATOR)
     token: str = sign_in(api, "root@example.com").document["token"]
     return token
@@ -49,10 +49,10 @@ def slug(answer: Answered) -> str:
     return str(answer.document["type"]).rpartition(":")[2]
 
 
-# -- joining
+# -- create-user
 
 
-def test_an_account_is_opened_once(api: Api) -> None:
+def test_create_user_with_taken_address_returns_409(api: Api) -> None:
     answer = api.call(
         "create-user", {"email": "Ada@Example.com", "name": "Ada", "password": PASSWORD}
     )
@@ -68,12 +68,12 @@ def test_an_account_is_opened_once(api: Api) -> None:
     assert (again.status, slug(again)) == (409, "email-taken")
 
 
-def test_a_bad_request_names_its_mistakes(api: Api) -> None:
+def test_create_user_with_invalid_fields_reports_each(api: Api) -> None:
     answer = api.call("create-user", {"email": "x", "name": "", "password": "hunter2"})
     assert (answer.status, slug(answer)) == (400, "invalid-request")
     assert [e["field"] for e in answer.document["errors"]] == ["email", "name", "password"]
     assert "hunter2" not in json.dumps(answer.document)
-    own = "somebody@example.com"
+    own = "carol@example.com"
     answer = api.call("create-user", {"email": own, "name": "Ada", "password": own.upper()})
     assert answer.status == 400
     assert [e["field"] for e in answer.document["errors"]] == ["password"]
@@ -83,11 +83,11 @@ def test_a_bad_request_names_its_mistakes(api: Api) -> None:
     )
 
 
-# -- signing in
+# -- sessions
 
 
-def test_a_session_from_its_beginning_to_its_end(api: Api) -> None:
-    user = join(api)
+def test_session_opened_read_and_closed(api: Api) -> None:
+    user = create_account(api)
     opened = sign_in(api, "ADA@example.com")
     assert opened.status == 201
     assert opened.headers["cache-control"] == "no-store"
@@ -106,9 +106,9 @@ def test_a_session_from_its_beginning_to_its_end(api: Api) -> None:
         assert (refused.status, slug(refused)) == (401, "not-signed-in")
 
 
-def test_signing_out_everywhere(api: Api) -> None:
-    join(api)
-    join(api, "bob@example.com")
+def test_close_session_with_all_closes_every_session_of_the_user(api: Api) -> None:
+    create_account(api)
+    create_account(api, "bob@example.com")
     tokens = [sign_in(api).document["token"] for _ in range(3)]
     other = sign_in(api, "bob@example.com").document["token"]
     assert api.call("close-session", token=tokens[0]).status == 204
@@ -119,8 +119,8 @@ def test_signing_out_everywhere(api: Api) -> None:
     assert api.call("close-session", token=other, query={"all": "perhaps"}).status == 400
 
 
-def test_an_expired_session_is_told_from_an_unknown_one(api: Api) -> None:
-    join(api)
+def test_expired_and_unknown_sessions_get_different_problems(api: Api) -> None:
+    create_account(api)
     token = sign_in(api).document["token"]
     dynamodb, table = api.session.client("dynamodb"), api.lab.table("sessions")
     (item,) = dynamodb.scan(TableName=table)["Items"]
@@ -131,16 +131,16 @@ def test_an_expired_session_is_told_from_an_unknown_one(api: Api) -> None:
     assert (answer.status, slug(answer)) == (401, "not-signed-in")
 
 
-def test_a_wrong_password_and_a_wrong_address_look_the_same(
+def test_wrong_password_and_unknown_address_get_the_same_response(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join(api)
-    looked_at: list[str] = []
+    create_account(api)
+    verified: list[str] = []
     matches = passwords.matches
 
-    def count(password: str, kept: str) -> bool:
-        looked_at.append(kept)
-        return matches(password, kept)
+    def count(password: str, password_hash: str) -> bool:
+        verified.append(password_hash)
+        return matches(password, password_hash)
 
     monkeypatch.setattr(passwords, "matches", count)
     answers = [
@@ -150,38 +150,40 @@ def test_a_wrong_password_and_a_wrong_address_look_the_same(
     assert slug(answers[0]) == "wrong-credentials"
     assert answers[0].document == answers[1].document
     assert answers[0].headers == answers[1].headers
-    # The same work for both: one hash each, of the same parameters.
-    assert len(looked_at) == 2
-    assert looked_at[0].split("$")[:4] == looked_at[1].split("$")[:4]
+    # The same work for both: one verification each, with the same parameters.
+    assert len(verified) == 2
+    assert verified[0].split("$")[:4] == verified[1].split("$")[:4]
 
 
 @pytest.mark.parametrize("email", ["ada@example.com", "eve@example.com"])
-def test_guessing_ends_whether_the_account_exists_or_not(
+def test_open_session_over_account_limit_returns_429(
     api: Api, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join(api)
+    create_account(api)
     monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 3)
     for number in range(3):
         assert sign_in(api, email, "wrong password", address=f"192.0.2.{number}").status == 401
-    # The right password, too: the attempt is refused before anything is looked at.
-    monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("looked at the password"))
+    # The correct password gets the same response, and is not verified.
+    monkeypatch.setattr(passwords, "matches", lambda *_: pytest.fail("verified the password"))
     answer = sign_in(api, email, address="192.0.2.99")
     assert (answer.status, slug(answer)) == (429, "too-many-attempts")
     assert 1 <= int(answer.headers["retry-after"]) <= limits.WINDOW_SECONDS
 
 
-def test_a_success_forgives_the_mistakes_before(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    join(api)
+def test_successful_sign_in_resets_the_account_limit(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_account(api)
     monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 2)
     for _ in range(3):
         assert sign_in(api, password="wrong password").status == 401
         assert sign_in(api).status == 201
 
 
-def test_a_password_is_hashed_anew_when_the_parameters_change(
+def test_sign_in_after_parameter_change_rehashes_the_password(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join(api)
+    create_account(api)
     users = Users(api.fresh.database())
     before = users.find("ada@example.com")
     stronger = passwords.PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1)
@@ -197,12 +199,12 @@ def test_a_password_is_hashed_anew_when_the_parameters_change(
     users.database.close()
 
 
-# -- the directory
+# -- list-users
 
 
-def test_administrators_see_everybody(api: Api) -> None:
-    token = administrator(api)
-    ids = {join(api, f"user{i}@example.com")["id"] for i in range(5)}
+def test_list_users_as_administrator_returns_every_account(api: Api) -> None:
+    token = administrator_token(api)
+    ids = {create_account(api, f"user{i}@example.com")["id"] for i in range(5)}
     seen: list[str] = []
     query: dict[str, str] = {"limit": "2"}
     while True:
@@ -218,8 +220,8 @@ def test_administrators_see_everybody(api: Api) -> None:
     assert ids < set(seen)
 
 
-def test_others_do_not(api: Api) -> None:
-    join(api)
+def test_list_users_as_customer_returns_403(api: Api) -> None:
+    create_account(api)
     token = sign_in(api).document["token"]
     answer = api.call("list-users", token=token)
     assert (answer.status, slug(answer)) == (403, "not-allowed")
@@ -236,16 +238,18 @@ def test_others_do_not(api: Api) -> None:
         ({"page": "2"}, "page"),
     ],
 )
-def test_a_wrong_page_is_a_clear_mistake(api: Api, query: dict[str, str], field: str) -> None:
-    answer = api.call("list-users", token=administrator(api), query=query)
+def test_list_users_with_invalid_parameter_returns_400(
+    api: Api, query: dict[str, str], field: str
+) -> None:
+    answer = api.call("list-users", token=administrator_token(api), query=query)
     assert (answer.status, slug(answer)) == (400, "invalid-request")
     assert [e["field"] for e in answer.document["errors"]] == [field]
 
 
-def test_a_cursor_that_was_changed_is_no_failure_of_ours(api: Api) -> None:
-    token = administrator(api)
+def test_list_users_with_changed_cursor_returns_400_or_a_page(api: Api) -> None:
+    token = administrator_token(api)
     for i in range(3):
-        join(api, f"user{i}@example.com")
+        create_account(api, f"user{i}@example.com")
     whole = api.call("list-users", token=token, query={"limit": "1"}).document["next_cursor"]
 
     def status(text: str) -> int:
@@ -264,7 +268,7 @@ def test_a_cursor_that_was_changed_is_no_failure_of_ours(api: Api) -> None:
         cursor.encode([str(uuid.uuid4())]),
     ]
     assert {status(text) for text in wrong} == {400}
-    # What still reads as a place in the list is one; anything else is a mistake of the client.
+    # A change may still decode to a valid position.
     for i in range(0, len(whole), 5):
         changed = whole[:i] + ("A" if whole[i] != "A" else "B") + whole[i + 1 :]
         assert status(changed) in (200, 400)
@@ -273,8 +277,8 @@ def test_a_cursor_that_was_changed_is_no_failure_of_ours(api: Api) -> None:
 # -- outages
 
 
-def test_without_postgres_the_answer_is_to_try_again(api: Api) -> None:
-    join(api)
+def test_create_user_without_postgres_returns_503(api: Api) -> None:
+    create_account(api)
     database = api.loaded["create-user"].database
     configuration = database.configuration
     away = configuration.url.replace(str(api.fresh.postgres.port), str(free_port()))
@@ -285,13 +289,11 @@ def test_without_postgres_the_answer_is_to_try_again(api: Api) -> None:
     assert int(answer.headers["retry-after"]) > 0
     assert "127.0.0.1" not in json.dumps(answer.document)
     database.configuration = configuration
-    join(api, "a@example.com")
+    create_account(api, "a@example.com")
 
 
-def test_without_dynamodb_the_answer_is_to_try_again(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    join(api)
+def test_requests_without_dynamodb_return_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_account(api)
     token = sign_in(api).document["token"]
     api.loaded.clear()
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
@@ -303,23 +305,23 @@ def test_without_dynamodb_the_answer_is_to_try_again(
         assert int(answer.headers["retry-after"]) > 0
 
 
-# -- around them
+# -- all routes
 
 
-def test_no_log_line_has_a_secret(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    join(api)
+def test_logs_contain_no_secret(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    create_account(api)
     token = sign_in(api).document["token"]
     sign_in(api, password="wrong password")
     api.call("get-session", token=token)
     api.call("close-session", token=token)
     logged = capsys.readouterr().out
-    assert "session-opened" in logged
-    assert "session-looked-up" in logged
+    assert "session_opened" in logged
+    assert "session_looked_up" in logged
     for secret in (token, PASSWORD, "wrong password", api.fresh.postgres.password, "ada@"):
         assert secret not in logged
 
 
-def test_pages_of_the_site_may_read_the_answers(api: Api) -> None:
+def test_responses_carry_cors_headers_of_their_route(api: Api) -> None:
     answer = api.call(
         "create-user",
         {"email": "ada@example.com", "name": "Ada", "password": PASSWORD},
@@ -328,7 +330,7 @@ def test_pages_of_the_site_may_read_the_answers(api: Api) -> None:
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert answer.headers["access-control-expose-headers"] == "location"
     answer = api.call(
-        "list-users", token=administrator(api), headers={"origin": "http://localhost:3000"}
+        "list-users", token=administrator_token(api), headers={"origin": "http://localhost:3000"}
     )
     assert "access-control-allow-origin" not in answer.headers
 
@@ -345,13 +347,12 @@ FUNCTIONS = (
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_warmers_are_answered(api: Api, function: str) -> None:
+def test_function_answers_warmer(api: Api, function: str) -> None:
     assert api.handler(function)({"warmer": True}, Context(function)) == {"warm": True}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_who_may_call_is_said_once(api: Api, function: str) -> None:
-    """The manifest's word for it is the operation's."""
+def test_manifest_authorization_matches_operation_access(api: Api, function: str) -> None:
     declared = manifest.load(PROJECT / "images" / function).http
     operation = getattr(api.handler(function), "operation", None)
     assert (declared is None) == (operation is None)
@@ -359,17 +360,17 @@ def test_who_may_call_is_said_once(api: Api, function: str) -> None:
         assert (declared.authorization == "none") == (operation.access == "anyone")
 
 
-def test_the_schema_is_brought_up_to_date_by_a_function(api: Api) -> None:
+def test_migrate_database_applies_every_revision_once(api: Api) -> None:
     with api.fresh.database().transaction() as cursor:
         cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     first = api.invoke("migrate-database", {})
     assert first["applied"][0] == "0001"
     assert first["revision"] == first["applied"][-1]
     assert api.invoke("migrate-database", {"to": "head"}) == first | {"applied": []}
-    assert join(api)
+    assert create_account(api)
 
 
-def test_one_environment_has_one_connection(api: Api) -> None:
+def test_environment_reuses_one_connection(api: Api) -> None:
     for i in range(5):
-        join(api, f"user{i}@example.com")
+        create_account(api, f"user{i}@example.com")
     assert api.fresh.connections("create-user") == 1

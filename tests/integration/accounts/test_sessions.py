@@ -1,4 +1,4 @@
-"""Sessions and attempts on real tables, with a clock that the test moves."""
+"""Sessions and the sign-in limit on real tables, with a manual clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from services.accounts import rate_limit as limits
+from services.accounts import rate_limit
 from services.accounts import sessions as times
 from services.accounts.model import Role, User
-from services.accounts.rate_limit import Attempts, TooManyAttemptsError
+from services.accounts.rate_limit import SignInLimit, TooManyAttemptsError
 from services.accounts.roles import change_role
 from services.accounts.sessions import Expired, Session, SessionStore
 from services.accounts.users import Users
@@ -45,20 +45,20 @@ def store(provisioned: Provisioned, clock: Clock) -> SessionStore:
 
 
 @pytest.fixture
-def attempts(provisioned: Provisioned, clock: Clock) -> Attempts:
-    return Attempts(
+def limit(provisioned: Provisioned, clock: Clock) -> SignInLimit:
+    return SignInLimit(
         provisioned.session.client("dynamodb"), provisioned.lab.table("sign-in-attempts"), clock
     )
 
 
-def items(store: SessionStore | Attempts) -> str:
+def items(store: SessionStore | SignInLimit) -> str:
     return json.dumps(store.dynamodb.scan(TableName=store.table)["Items"])
 
 
 # -- sessions
 
 
-def test_a_token_opens_its_session_and_is_not_kept(store: SessionStore, clock: Clock) -> None:
+def test_open_stores_only_the_hash_of_the_token(store: SessionStore, clock: Clock) -> None:
     token, session = store.open(ADA)
     other, _ = store.open(BOB)
     assert len(token) == 43
@@ -70,25 +70,25 @@ def test_a_token_opens_its_session_and_is_not_kept(store: SessionStore, clock: C
     assert token not in items(store)
 
 
-def test_a_changed_token_opens_nothing(store: SessionStore) -> None:
+def test_find_with_changed_token_returns_none(store: SessionStore) -> None:
     token, session = store.open(ADA)
     changed = [token[:i] + ("A" if c != "A" else "B") + token[i + 1 :] for i, c in enumerate(token)]
     for wrong in [*changed, "", token[:-1], f"{token}A", f" {token}", session.id, "é" * 43]:
         assert store.find(wrong) is None
 
 
-def test_an_idle_session_ends(store: SessionStore, clock: Clock) -> None:
+def test_find_after_idle_time_returns_expired(store: SessionStore, clock: Clock) -> None:
     token, _ = store.open(ADA)
     clock.now += times.IDLE_SECONDS - 1
     assert isinstance(store.find(token), Session)
     clock.now += times.IDLE_SECONDS - 1
     assert isinstance(store.find(token), Session)
     clock.now += times.IDLE_SECONDS
-    # The table still has it, for DynamoDB deletes late.
+    # DynamoDB deletes late: the item is still there.
     assert store.find(token) == Expired()
 
 
-def test_a_session_in_use_ends_all_the_same(store: SessionStore, clock: Clock) -> None:
+def test_session_in_use_expires_after_90_days(store: SessionStore, clock: Clock) -> None:
     token, opened = store.open(ADA)
     days = 0
     while isinstance(found := store.find(token), Session):
@@ -99,7 +99,7 @@ def test_a_session_in_use_ends_all_the_same(store: SessionStore, clock: Clock) -
     assert days == 90
 
 
-def test_a_session_is_prolonged_once_an_hour(store: SessionStore, clock: Clock) -> None:
+def test_session_in_use_is_renewed_once_an_hour(store: SessionStore, clock: Clock) -> None:
     token, opened = store.open(ADA)
     clock.now += times.RENEWAL_SECONDS - 1
     assert store.find(token) == opened
@@ -111,10 +111,10 @@ def test_a_session_is_prolonged_once_an_hour(store: SessionStore, clock: Clock) 
     assert store.find(token) == renewed
 
 
-def test_a_closed_session_is_not_revived(store: SessionStore, clock: Clock) -> None:
+def test_renewal_of_closed_session_does_not_reopen_it(store: SessionStore, clock: Clock) -> None:
     token, session = store.open(ADA)
     clock.now += times.RENEWAL_SECONDS
-    # One request has read the session and is about to prolong it; another closes it.
+    # One request has read the session and is about to renew it; another closes it.
     store.close(session.id)
     assert store._renew(session, int(clock.now)) is None
     assert store.find(token) is None
@@ -122,7 +122,7 @@ def test_a_closed_session_is_not_revived(store: SessionStore, clock: Clock) -> N
     store.close(session.id)
 
 
-def test_requests_that_prolong_at_once_all_find_it_open(store: SessionStore, clock: Clock) -> None:
+def test_concurrent_renewals_all_return_the_session(store: SessionStore, clock: Clock) -> None:
     token, _ = store.open(ADA)
     clock.now += times.RENEWAL_SECONDS
     found: list[Session | Expired | None] = []
@@ -136,7 +136,7 @@ def test_requests_that_prolong_at_once_all_find_it_open(store: SessionStore, clo
     assert isinstance(found[0], Session)
 
 
-def test_closing_races_with_use_and_wins(store: SessionStore, clock: Clock) -> None:
+def test_close_concurrent_with_renewals_wins(store: SessionStore, clock: Clock) -> None:
     for _ in range(10):
         token, session = store.open(ADA)
         clock.now += times.RENEWAL_SECONDS
@@ -149,74 +149,76 @@ def test_closing_races_with_use_and_wins(store: SessionStore, clock: Clock) -> N
         assert store.find(token) is None
 
 
-def test_all_sessions_of_a_user_are_closed_and_no_others(store: SessionStore) -> None:
+def test_close_all_closes_only_the_sessions_of_the_user(store: SessionStore) -> None:
     tokens = [store.open(ADA)[0] for _ in range(60)]
-    kept, session = store.open(BOB)
+    other_token, session = store.open(BOB)
     assert store.close_all(ADA.id) == 60
     assert all(store.find(token) is None for token in tokens)
-    assert store.find(kept) == session
+    assert store.find(other_token) == session
     assert store.close_all(ADA.id) == 0
 
 
-def test_a_new_role_signs_out(store: SessionStore, users: Users) -> None:
+def test_change_role_closes_the_sessions_of_the_user(store: SessionStore, users: Users) -> None:
     user = users.create("ada@example.com", "Ada", "hash")
     token, _ = store.open(user)
     changed = change_role(users, store, "Ada@example.com", Role.ADMINISTRATOR)
     assert changed
     assert changed.role is Role.ADMINISTRATOR
     assert store.find(token) is None
-    assert change_role(users, store, "nobody@example.com", Role.ADMINISTRATOR) is None
+    assert change_role(users, store, "unknown@example.com", Role.ADMINISTRATOR) is None
 
 
-# -- attempts
+# -- sign-in limit
 
 
-def test_an_account_has_so_many_attempts_in_a_window(attempts: Attempts, clock: Clock) -> None:
+def test_account_over_its_limit_is_rejected_until_the_window_ends(
+    limit: SignInLimit, clock: Clock
+) -> None:
     start = clock.now
-    for number in range(limits.ACCOUNT_ATTEMPTS):
-        attempts.count("ada@example.com" if number % 2 else "ADA@example.com", f"192.0.2.{number}")
+    for number in range(rate_limit.ACCOUNT_ATTEMPTS):
+        limit.count("ada@example.com" if number % 2 else "ADA@example.com", f"192.0.2.{number}")
     clock.now += 100
     with pytest.raises(TooManyAttemptsError) as caught:
-        attempts.count("ada@example.com", "192.0.2.200")
-    assert caught.value.retry_after_seconds == limits.WINDOW_SECONDS - 100
-    attempts.count("bob@example.com", "192.0.2.200")
-    clock.now = start + limits.WINDOW_SECONDS
-    attempts.count("ada@example.com", "192.0.2.200")
+        limit.count("ada@example.com", "192.0.2.200")
+    assert caught.value.retry_after_seconds == rate_limit.WINDOW_SECONDS - 100
+    limit.count("bob@example.com", "192.0.2.200")
+    clock.now = start + rate_limit.WINDOW_SECONDS
+    limit.count("ada@example.com", "192.0.2.200")
 
 
-def test_a_success_gives_the_account_its_attempts_back(attempts: Attempts) -> None:
-    for _ in range(limits.ACCOUNT_ATTEMPTS):
-        attempts.count("ada@example.com", "192.0.2.1")
-    attempts.forget("Ada@Example.com")
-    for _ in range(limits.ACCOUNT_ATTEMPTS):
-        attempts.count("ada@example.com", "192.0.2.1")
+def test_reset_account_allows_all_attempts_again(limit: SignInLimit) -> None:
+    for _ in range(rate_limit.ACCOUNT_ATTEMPTS):
+        limit.count("ada@example.com", "192.0.2.1")
+    limit.reset_account("Ada@Example.com")
+    for _ in range(rate_limit.ACCOUNT_ATTEMPTS):
+        limit.count("ada@example.com", "192.0.2.1")
     with pytest.raises(TooManyAttemptsError):
-        attempts.count("ada@example.com", "192.0.2.1")
+        limit.count("ada@example.com", "192.0.2.1")
 
 
-def test_an_address_has_so_many_attempts_and_then_locks_nobody_out(attempts: Attempts) -> None:
-    for number in range(limits.ADDRESS_ATTEMPTS):
-        attempts.count(f"user{number}@example.com", "192.0.2.1")
-    for _ in range(limits.ACCOUNT_ATTEMPTS + 1):
+def test_address_over_its_limit_does_not_count_for_accounts(limit: SignInLimit) -> None:
+    for number in range(rate_limit.ADDRESS_ATTEMPTS):
+        limit.count(f"user{number}@example.com", "192.0.2.1")
+    for _ in range(rate_limit.ACCOUNT_ATTEMPTS + 1):
         with pytest.raises(TooManyAttemptsError):
-            attempts.count("ada@example.com", "192.0.2.1")
-    attempts.count("ada@example.com", "192.0.2.2")
+            limit.count("ada@example.com", "192.0.2.1")
+    limit.count("ada@example.com", "192.0.2.2")
 
 
-def test_a_network_counts_as_one_address(attempts: Attempts) -> None:
-    for number in range(limits.ADDRESS_ATTEMPTS):
-        attempts.count(f"user{number}@example.com", f"2001:db8:0:1::{number:x}")
+def test_ipv6_network_counts_as_one_address(limit: SignInLimit) -> None:
+    for number in range(rate_limit.ADDRESS_ATTEMPTS):
+        limit.count(f"user{number}@example.com", f"2001:db8:0:1::{number:x}")
     with pytest.raises(TooManyAttemptsError):
-        attempts.count("ada@example.com", "2001:db8:0:1:ffff::1")
-    attempts.count("ada@example.com", "2001:db8:0:2::1")
+        limit.count("ada@example.com", "2001:db8:0:1:ffff::1")
+    limit.count("ada@example.com", "2001:db8:0:2::1")
 
 
-def test_attempts_at_once_are_all_counted(attempts: Attempts) -> None:
+def test_concurrent_attempts_are_all_counted(limit: SignInLimit) -> None:
     refused: list[TooManyAttemptsError] = []
 
     def attempt() -> None:
         try:
-            attempts.count("ada@example.com", "192.0.2.1")
+            limit.count("ada@example.com", "192.0.2.1")
         except TooManyAttemptsError as error:
             refused.append(error)
 
@@ -225,14 +227,14 @@ def test_attempts_at_once_are_all_counted(attempts: Attempts) -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert len(refused) == 25 - limits.ACCOUNT_ATTEMPTS
+    assert len(refused) == 25 - rate_limit.ACCOUNT_ATTEMPTS
 
 
-def test_subjects_cannot_be_read_and_leave_by_themselves(attempts: Attempts, clock: Clock) -> None:
-    attempts.count("ada@example.com", "192.0.2.1")
-    found = attempts.dynamodb.scan(TableName=attempts.table)["Items"]
+def test_counters_hold_hashes_and_expire(limit: SignInLimit, clock: Clock) -> None:
+    limit.count("ada@example.com", "192.0.2.1")
+    found = limit.dynamodb.scan(TableName=limit.table)["Items"]
     assert len(found) == 2
     for item in found:
-        assert clock.now < int(item["expires_at"]["N"]) <= clock.now + limits.WINDOW_SECONDS
-    assert "ada" not in items(attempts)
-    assert "192.0.2.1" not in items(attempts)
+        assert clock.now < int(item["expires_at"]["N"]) <= clock.now + rate_limit.WINDOW_SECONDS
+    assert "ada" not in items(limit)
+    assert "192.0.2.1" not in items(limit)

@@ -8,21 +8,22 @@ from collections.abc import Iterator
 import pytest
 
 from services.accounts.model import EmailTakenError, Role, User
-from services.accounts.users import Users
+from services.accounts.users import Position, Users
 from tests.support.postgres import FreshDatabase
 
 
-def pages(users: Users, limit: int) -> Iterator[tuple[User, ...]]:
-    last = None
+def pages(users: Users, limit: int) -> Iterator[list[User]]:
+    position = None
     while True:
-        page = users.page(limit, last)
-        yield page.users
-        last = page.last
-        if last is None:
+        found = users.newest(limit + 1, position)
+        page = found[:limit]
+        yield page
+        if len(found) <= limit:
             return
+        position = Position(page[-1].created_at, page[-1].id)
 
 
-def test_a_user_is_found_in_every_case(users: Users) -> None:
+def test_find_ignores_the_case_of_the_address(users: Users) -> None:
     made = users.create("Ada@Example.com", "Ada", "hash")
     assert made.role is Role.CUSTOMER
     assert made.email == "Ada@Example.com"
@@ -34,7 +35,7 @@ def test_a_user_is_found_in_every_case(users: Users) -> None:
     assert "hash" not in repr(made)
 
 
-def test_of_many_at_once_one_gets_the_address(fresh: FreshDatabase) -> None:
+def test_concurrent_creations_with_one_address_create_one_user(fresh: FreshDatabase) -> None:
     made: list[User] = []
     taken: list[EmailTakenError] = []
     start = threading.Barrier(20)
@@ -58,12 +59,12 @@ def test_of_many_at_once_one_gets_the_address(fresh: FreshDatabase) -> None:
         thread.join(30)
     assert (len(made), len(taken)) == (1, 19)
     users = Users(fresh.database())
-    assert [list(page) for page in pages(users, 5)] == [made]
+    assert [*pages(users, 5)] == [made]
     users.database.close()
 
 
 @pytest.mark.parametrize(("count", "limit"), [(0, 5), (1, 1), (10, 5), (11, 5), (7, 100)])
-def test_every_user_is_on_one_page(users: Users, count: int, limit: int) -> None:
+def test_pages_contain_every_user_once(users: Users, count: int, limit: int) -> None:
     made = [users.create(f"user{i}@example.com", f"User {i}", "hash") for i in range(count)]
     found = list(pages(users, limit))
     assert [user for page in found for user in page] == list(reversed(made))
@@ -71,7 +72,7 @@ def test_every_user_is_on_one_page(users: Users, count: int, limit: int) -> None
     assert len(found) == max(1, -(-count // limit))
 
 
-def test_users_of_the_same_moment_are_not_lost_between_pages(users: Users) -> None:
+def test_pages_with_equal_creation_times_contain_every_user_once(users: Users) -> None:
     with users.database.transaction() as cursor:
         cursor.execute(
             "INSERT INTO users SELECT gen_random_uuid(), 'u' || i || '@example.com', 'User', "
@@ -81,7 +82,7 @@ def test_users_of_the_same_moment_are_not_lost_between_pages(users: Users) -> No
     assert len(found) == len(set(found)) == 250
 
 
-def test_who_joins_meanwhile_moves_nobody(users: Users) -> None:
+def test_users_created_between_pages_do_not_shift_them(users: Users) -> None:
     made = [users.create(f"user{i}@example.com", "User", "hash") for i in range(6)]
     seen = []
     for number, page in enumerate(pages(users, 2)):
@@ -90,15 +91,15 @@ def test_who_joins_meanwhile_moves_nobody(users: Users) -> None:
     assert seen == list(reversed(made))
 
 
-def test_a_role_is_given_by_address(users: Users) -> None:
+def test_set_role_ignores_the_case_of_the_address(users: Users) -> None:
     made = users.create("ada@example.com", "Ada", "hash")
     changed = users.set_role("ADA@example.com", Role.ADMINISTRATOR)
     assert changed
     assert (changed.id, changed.role) == (made.id, Role.ADMINISTRATOR)
-    assert users.set_role("nobody@example.com", Role.CUSTOMER) is None
+    assert users.set_role("unknown@example.com", Role.CUSTOMER) is None
 
 
-def test_a_hash_is_replaced_unless_the_password_changed(users: Users) -> None:
+def test_replace_hash_after_password_change_does_nothing(users: Users) -> None:
     made = users.create("ada@example.com", "Ada", "old")
     users.replace_hash(made, "new")
     users.replace_hash(made, "late")

@@ -1,4 +1,4 @@
-"""Which accounts and passwords are taken, and what is said of those that are not."""
+"""Validation of accounts and passwords, and the authorizer without a sessions table."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import msgspec
 import pytest
 
 from services.accounts import api, authorize_request, passwords
-from services.accounts.authorize_request import Authorizer
+from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, Role
 from services.accounts.sessions import SessionStore
 from services.platform.errors import PermanentError
 from services.platform.functions.access import SessionState
+from services.platform.timestamps import format_epoch
 from services.platform.validation import InvalidInputError, convert
 
-GOOD: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "email": "ada@example.com",
     "name": "Ada Lovelace",
     "password": "correct horse battery",
 }
 
 
-def mistakes(**changes: Any) -> list[str]:
+def invalid_fields(**changes: Any) -> list[str]:
     try:
-        convert(GOOD | changes, api.NewAccount)
+        convert(VALID | changes, api.NewAccount)
     except InvalidInputError as error:
         return [e.field for e in error.errors]
     return []
@@ -41,8 +42,8 @@ def mistakes(**changes: Any) -> list[str]:
         "ada@xn--bcher-kva.example",
     ],
 )
-def test_addresses(email: str) -> None:
-    assert mistakes(email=email) == []
+def test_email_when_valid_is_accepted(email: str) -> None:
+    assert invalid_fields(email=email) == []
 
 
 @pytest.mark.parametrize(
@@ -75,35 +76,35 @@ def test_addresses(email: str) -> None:
         None,
     ],
 )
-def test_no_addresses(email: Any) -> None:
-    assert mistakes(email=email) == ["email"]
+def test_email_when_invalid_is_rejected(email: Any) -> None:
+    assert invalid_fields(email=email) == ["email"]
 
 
 @pytest.mark.parametrize("name", ["A", "Ada Lovelace", "李小龙", "Ὑπατία", " x ", "n" * 100, "🦊"])
-def test_names(name: str) -> None:
-    assert mistakes(name=name) == []
+def test_name_when_valid_is_accepted(name: str) -> None:
+    assert invalid_fields(name=name) == []
 
 
 @pytest.mark.parametrize(
     "name", ["", " ", "\u2003", "n" * 101, "a\nb", "a\n", "a\0b", "\x7f", "\tx"]
 )
-def test_no_names(name: str) -> None:
-    assert mistakes(name=name) == ["name"]
+def test_name_when_invalid_is_rejected(name: str) -> None:
+    assert invalid_fields(name=name) == ["name"]
 
 
-def test_a_password_is_long_and_not_shown() -> None:
-    assert mistakes(password="short") == ["password"]
-    assert mistakes(password="x" * 129) == ["password"]
+def test_password_when_invalid_is_rejected_without_its_value() -> None:
+    assert invalid_fields(password="short") == ["password"]
+    assert invalid_fields(password="x" * 129) == ["password"]
     with pytest.raises(InvalidInputError) as caught:
-        convert(GOOD | {"password": "hunter2"}, api.NewAccount)
+        convert(VALID | {"password": "hunter2"}, api.NewAccount)
     assert "hunter2" not in str(caught.value)
     with pytest.raises(InvalidInputError) as caught:
         convert({"email": "ada@example.com", "password": ["hunter2"]}, api.Credentials)
     assert "hunter2" not in str(caught.value)
 
 
-def test_all_mistakes_are_named_at_once() -> None:
-    assert mistakes(email="x", name="", password="", extra=1) == [
+def test_account_with_several_invalid_fields_reports_all() -> None:
+    assert invalid_fields(email="x", name="", password="", extra=1) == [
         "extra",
         "email",
         "name",
@@ -112,42 +113,42 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "good"),
+    ("password", "accepted"),
     [
         ("correct horse", True),
         ("Ada@Example.com", False),
         ("ada@example.com ", True),
-        # Twelve code points that are six characters.
+        # Twelve code points that normalize to six characters.
         ("e\u0301" * 6, False),
-        # One that stands for eighteen.
+        # One code point normalizes to eighteen characters.
         ("\ufdfa" * 8, False),
     ],
 )
-def test_what_is_no_password(password: str, good: bool) -> None:
-    assert (passwords.objection(password, "ada@example.com") is None) is good
+def test_password_requirements(password: str, accepted: bool) -> None:
+    assert (passwords.unmet_requirement(password, "ada@example.com") is None) is accepted
 
 
-def test_a_password_matches_however_its_characters_are_composed() -> None:
-    kept = passwords.hashed("café crème brûlée")
-    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert passwords.matches("cafe\u0301 crème brûlée", kept)
-    assert not passwords.matches("cafe creme brulee", kept)
-    assert not passwords.is_outdated(kept)
+def test_password_in_another_unicode_form_matches() -> None:
+    password_hash = passwords.hash_password("café crème brûlée")
+    assert password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert passwords.matches("cafe\u0301 crème brûlée", password_hash)
+    assert not passwords.matches("cafe creme brulee", password_hash)
+    assert not passwords.needs_rehash(password_hash)
 
 
-def test_a_hash_that_is_none_is_a_fault_of_ours() -> None:
-    with pytest.raises(PermanentError, match="expected an argon2 hash"):
+def test_verify_with_invalid_hash_raises_permanent_error() -> None:
+    with pytest.raises(PermanentError, match="not an argon2 hash"):
         passwords.matches("anything", "plain text")
 
 
-def test_nobodys_hash_costs_what_everybodys_does() -> None:
-    assert not passwords.is_outdated(passwords.NOBODYS_HASH)
-    assert not passwords.matches("anything", passwords.NOBODYS_HASH)
+def test_dummy_hash_has_current_parameters() -> None:
+    assert not passwords.needs_rehash(passwords.DUMMY_HASH)
+    assert not passwords.matches("anything", passwords.DUMMY_HASH)
 
 
-def test_the_answers_fit_their_own_models() -> None:
+def test_response_models_encode_times_and_password_schema() -> None:
     answered = api.CurrentSession(
-        expires_at=api.timestamp(1_772_366_400.9),
+        expires_at=format_epoch(1_772_366_400.9),
         user=api.SignedInUser(id="u", email="ada@example.com", role=Role.CUSTOMER),
     )
     assert msgspec.json.decode(msgspec.json.encode(answered))["expires_at"] == (
@@ -169,18 +170,21 @@ class Context:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer short", "Bearer a b", "x" * 9]
 )
-def test_what_is_no_token_is_not_looked_up(header: str) -> None:
-    ask = Authorizer(SessionStore(dynamodb=None, table="none"))
+def test_authorizer_with_invalid_token_reads_no_session(header: str) -> None:
+    authorize = AuthorizeRequest(SessionStore(dynamodb=None, table="none")).handle
     for event in ({"identitySource": [header]}, {"headers": {"authorization": header}}, {}):
-        assert ask(event, Context()) == {"isAuthorized": True, "context": {"session": "unknown"}}
+        assert authorize(event, Context()) == {
+            "isAuthorized": True,
+            "context": {"session": "unknown"},
+        }
 
 
-def test_a_warmer_is_answered() -> None:
-    ask = Authorizer(SessionStore(dynamodb=None, table="none"))
-    assert ask({"warmer": True}, Context()) == {"warm": True}
+def test_authorizer_answers_warmer() -> None:
+    authorize = AuthorizeRequest(SessionStore(dynamodb=None, table="none")).handle
+    assert authorize({"warmer": True}, Context()) == {"warm": True}
 
 
-def test_the_authorizer_speaks_of_sessions_as_the_wrapper_does() -> None:
+def test_session_states_equal_those_of_access() -> None:
     assert {state.value for state in authorize_request.SessionState} == {
         s.value for s in SessionState
     }

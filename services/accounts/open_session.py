@@ -1,0 +1,62 @@
+"""POST /sessions: signs a user in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.accounts import api, passwords
+from services.accounts.rate_limit import SignInLimit, TooManyAttemptsError
+from services.accounts.sessions import SessionStore
+from services.accounts.users import Users
+from services.platform import log
+from services.platform.functions.http import HttpProblem, Request, Response
+from services.platform.timestamps import format_epoch
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """Verifies e-mail address and password, and opens a session."""
+
+    users: Users
+    sessions: SessionStore
+    limit: SignInLimit
+
+    def handle(self, request: Request) -> Response:
+        """Opens a session. Raises HttpProblem 401 and 429.
+
+        An address without an account and a wrong password get the same response, after the same
+        work.
+        """
+        credentials: api.Credentials = request.body
+        logger = log.logger()
+        try:
+            self.limit.count(credentials.email, request.source_ip)
+        except TooManyAttemptsError as error:
+            raise HttpProblem(
+                api.TOO_MANY_ATTEMPTS,
+                f"Try again in {error.retry_after_seconds} seconds.",
+                headers={"Retry-After": str(error.retry_after_seconds)},
+            ) from None
+        user = self.users.find(credentials.email)
+        password_hash = user.password_hash if user else passwords.DUMMY_HASH
+        correct = passwords.matches(credentials.password, password_hash)
+        if user is None or not correct:
+            raise HttpProblem(
+                api.WRONG_CREDENTIALS,
+                "Send the e-mail address and the password of an account.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if passwords.needs_rehash(password_hash):
+            self.users.replace_hash(user, passwords.hash_password(credentials.password))
+            logger.info("password_rehashed", user_id=user.id)
+        token, session = self.sessions.open(user)
+        self.limit.reset_account(credentials.email)
+        logger.info("session_opened", user_id=user.id)
+        return Response(
+            201,
+            api.OpenedSession(
+                token=token,
+                expires_at=format_epoch(session.expires_at),
+                user=api.account(user),
+            ),
+        )
