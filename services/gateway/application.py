@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.gateway import events, invoke_api, responses
-from services.gateway.authorizer import IDENTITY_HEADER, Authorizer, AuthorizerError
+from services.gateway.authorizer import (
+    IDENTITY_HEADER,
+    Authorizer,
+    AuthorizerError,
+    AuthorizerStartingError,
+)
 from services.gateway.events import Api, Request
 from services.gateway.pool import Pool, ThrottledError
 from services.gateway.responses import GatewayError, MalformedResponseError, Response
 from services.gateway.routes import BadPathError, Match, Router, decode
 from services.gateway.throttle import Throttle
 from services.runtime import output
-from services.runtime.execution import InitError, Outcome, Stopping
+from services.runtime.execution import InitError, InitTimeoutError, Outcome, Stopping
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
 HEALTH_PATH = "/_darkroom/health"
@@ -32,6 +37,8 @@ INTEGRATION_SECONDS = 30.0
 DISCARDED_BYTES = 4 * MAX_BODY_BYTES
 # All of a body must be here by then.
 BODY_SECONDS = 30.0
+# For a client whose request met an environment that did not start in time.
+STARTING_RETRY_AFTER_SECONDS = 5
 # What all bodies together may take of this process's memory.
 MAX_HELD_BYTES = 256 * 1024 * 1024
 
@@ -53,10 +60,16 @@ class _ClientGoneError(Exception):
 class _RefusedError(Exception):
     """The request is not to be worked on."""
 
-    def __init__(self, own: GatewayError, *, close: bool = False) -> None:
-        self.own = own
-        self.close = close
+    def __init__(
+        self, own: GatewayError, *, close: bool = False, retry_after_seconds: int | None = None
+    ) -> None:
+        self.response = own.answer(close=close, retry_after_seconds=retry_after_seconds)
         super().__init__(own.name)
+
+
+def _starting() -> _RefusedError:
+    """For a request that came while an environment started, which took too long."""
+    return _RefusedError(GatewayError.UNAVAILABLE, retry_after_seconds=STARTING_RETRY_AFTER_SECONDS)
 
 
 @dataclass(eq=False)
@@ -100,7 +113,7 @@ class Application:
             _log(request, entry, None, began)
             return
         except _RefusedError as refusal:
-            answer = refusal.own.answer(close=refusal.close)
+            answer = refusal.response
         except Exception:  # noqa: BLE001  a request's boundary: a defect costs this request only
             output.logger().error("request_failed", request_id=request.id, exc_info=True)
             answer = GatewayError.INTERNAL_ERROR.answer(close=True)
@@ -165,6 +178,9 @@ class Application:
                     request, match, self._context.api, trace, identity, length
                 ),
             )
+        except AuthorizerStartingError as error:
+            entry.reason = f"authorizer: {error}"
+            raise _starting() from error
         except AuthorizerError as error:
             entry.reason = f"authorizer: {error}"
             raise _RefusedError(GatewayError.INTERNAL_ERROR) from error
@@ -181,6 +197,8 @@ class Application:
                 invocation = await pool.invoke(event, events.segment(trace))
         except TimeoutError:
             entry.reason = f"no answer within {INTEGRATION_SECONDS:g} seconds"
+            if pool.starting:
+                raise _starting() from None
             raise _RefusedError(GatewayError.UNAVAILABLE) from None
         except ThrottledError:
             entry.reason = "throttled: every environment is busy"
@@ -188,6 +206,9 @@ class Application:
         except Stopping:
             entry.reason = "stopping"
             raise _RefusedError(GatewayError.UNAVAILABLE) from None
+        except InitTimeoutError as error:
+            entry.reason = f"init_failed: {error.error_type}"
+            raise _starting() from None
         except InitError as error:
             entry.reason = f"init_failed: {error.error_type}"
             raise _RefusedError(GatewayError.INTERNAL_ERROR) from None

@@ -25,6 +25,10 @@ class AuthorizerError(Exception):
     """No decision: the authorizer failed, was late, or answered what cannot be read."""
 
 
+class AuthorizerStartingError(AuthorizerError):
+    """No decision yet: the authorizer's environment did not start in time."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the authorizer said of a token."""
@@ -51,11 +55,13 @@ class Authorizer:
         cache_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         max_decisions: int = MAX_DECISIONS,
+        starting: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ask = ask
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._max_decisions = max_decisions
+        self._starting = starting
         self._kept: OrderedDict[bytes, tuple[float, Decision]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Decision]] = {}
 
@@ -97,7 +103,10 @@ class Authorizer:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._ask(event)
         except TimeoutError:
-            raise AuthorizerError(f"no answer within {ANSWER_SECONDS:g} seconds") from None
+            message = f"no answer within {ANSWER_SECONDS:g} seconds"
+            if self._starting():
+                raise AuthorizerStartingError(message) from None
+            raise AuthorizerError(message) from None
         return read_decision(answer)
 
 

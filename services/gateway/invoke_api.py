@@ -14,10 +14,10 @@ from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from services.gateway.authorizer import ANSWER_SECONDS, AuthorizerError
+from services.gateway.authorizer import ANSWER_SECONDS, AuthorizerError, AuthorizerStartingError
 from services.gateway.pool import Pool, ThrottledError
 from services.gateway.responses import Response, json_answer
-from services.runtime.execution import InitError, Invocation, Outcome, Stopping
+from services.runtime.execution import InitError, InitTimeoutError, Invocation, Outcome, Stopping
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
 # As the Runtime Interface Emulator, which serves one function too and calls it "function".
@@ -69,6 +69,8 @@ async def ask_pool(pool: Pool, event: bytes) -> bytes:
     """An authorizer that runs here. Raises AuthorizerError."""
     try:
         invocation: Invocation = await pool.invoke(event)
+    except InitTimeoutError as error:
+        raise AuthorizerStartingError(error.message) from error
     except (ThrottledError, InitError, Stopping) as error:
         raise AuthorizerError(f"not invoked: {type(error).__name__}") from error
     if invocation.outcome is not Outcome.SUCCESS:

@@ -114,7 +114,8 @@ class Pool:
                 slot.environment.kill()
 
     @property
-    def _any_starts(self) -> bool:
+    def starting(self) -> bool:
+        """Whether an environment is starting."""
         return any(slot.starting for slot in self._slots)
 
     async def _acquire(self) -> _Slot:
@@ -131,12 +132,12 @@ class Pool:
                 if not done and len(self._slots) < self._concurrency:
                     return self._new_slot()
             while True:
-                starting = self._any_starts
+                was_starting = self.starting
                 done, _ = await asyncio.wait({waiting}, timeout=QUEUE_SECONDS)
                 if done:
                     return waiting.result()
                 # The time that environments take to start is not what a request may not wait for.
-                if not starting and not self._any_starts:
+                if not was_starting and not self.starting:
                     raise ThrottledError
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled():

@@ -64,8 +64,11 @@ class GatewayError(Enum):
     def status(self) -> int:
         return self.value[0]
 
-    def answer(self, *, close: bool = False) -> Response:
-        return json_answer(self.status, {"message": self.value[1]}, close=close)
+    def answer(self, *, close: bool = False, retry_after_seconds: int | None = None) -> Response:
+        response = json_answer(self.status, {"message": self.value[1]}, close=close)
+        if retry_after_seconds is not None:
+            response.headers.append((b"retry-after", str(retry_after_seconds).encode()))
+        return response
 
 
 def json_answer(status: int, document: Any, *, close: bool = False) -> Response:

@@ -22,7 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.gateway.application import Application, GatewayContext
-from services.gateway.authorizer import Ask, Authorizer
+from services.gateway.authorizer import Authorizer
 from services.gateway.configuration import Plan
 from services.gateway.invoke_api import ask_pool, remote
 from services.gateway.pool import Pool
@@ -304,16 +304,15 @@ class _Source:
         by = self._plan.authorizer
         if by is None:
             return None
-        ask: Ask
         if by.function is not None:
             pool = self._pools[by.function]
 
             async def ask(event: bytes) -> bytes:
                 return await ask_pool(pool, event)
-        else:
-            calls = ThreadPoolExecutor(REMOTE_CALLS, thread_name_prefix="authorizer")
-            ask = remote(by.url or "", calls)
-        return Authorizer(ask, by.cache_seconds)
+
+            return Authorizer(ask, by.cache_seconds, starting=lambda: pool.starting)
+        calls = ThreadPoolExecutor(REMOTE_CALLS, thread_name_prefix="authorizer")
+        return Authorizer(remote(by.url or "", calls), by.cache_seconds)
 
     async def _keep_house(self, context: GatewayContext) -> None:
         """Every second: health, and environments that have nothing to do."""

@@ -89,6 +89,13 @@ class InitError(Exception):
         super().__init__(f"{error_type}: {message}")
 
 
+class InitTimeoutError(InitError):
+    """An environment that did not start within its limit."""
+
+    def __init__(self, limit_seconds: int) -> None:
+        super().__init__("Sandbox.Timedout", f"Init timed out after {limit_seconds} seconds")
+
+
 class Stopping(Exception):  # noqa: N818  no error: the worker stops while an environment starts
     """Raised by `Environment.start` when the worker stops meanwhile."""
 
@@ -280,10 +287,7 @@ class Environment:
         while True:
             got = self._api.wait(until, TICK_SECONDS, self._may_start)
             if got is Event.TIMED_OUT:
-                raise InitError(
-                    "Sandbox.Timedout",
-                    f"Init timed out after {self._function.init_seconds} seconds",
-                )
+                raise InitTimeoutError(self._function.init_seconds)
             if isinstance(got, Event):
                 if self._stopping() or self._killed:
                     raise Stopping

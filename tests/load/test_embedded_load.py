@@ -45,7 +45,8 @@ def test_a_run_with_faults_balances(
     assert report["books"]["notified"] == PHOTOS
     assert len(report["kills"]) >= 2, "too quick for the test to mean something"
     assert report["figures"]["latency"]["count"] == PHOTOS
-    assert {w["function"] for w in report["figures"]["workers"]} == {
+    # Others may work too: start-orders does once a minute.
+    assert {w["function"] for w in report["figures"]["workers"]} >= {
         "process-image",
         "send-image-email",
     }

@@ -230,7 +230,9 @@ def test_a_failed_start_costs_its_request_only(tmp_path: Path) -> None:
             answer = running.ask("GET", "/x")
             assert (answer.status, answer.message) == (500, "Internal Server Error")
         assert running.health()["status"] == "failing"
-        assert running.ask("GET", "/hangs").status == 500
+        late = running.ask("GET", "/hangs")
+        assert (late.status, late.message) == (503, "Service Unavailable")
+        assert int(late.header("retry-after") or 0) > 0
         broken.unlink()
         assert running.ask("GET", "/x").body == b"well"
         eventually(lambda: running.environments("f") == {"alive": 1, "busy": 0}, "one is left")
@@ -239,6 +241,24 @@ def test_a_failed_start_costs_its_request_only(tmp_path: Path) -> None:
             "LookupError",
             "Sandbox.Timedout",
         ]
+
+
+def test_authorizer_that_does_not_start_in_time_is_answered_503_with_retry_after(
+    tmp_path: Path,
+) -> None:
+    closed = write_http_function(
+        tmp_path / "f",
+        "def handler(event, context): return {}",
+        route="GET /x",
+        authorization="session",
+    )
+    hangs = write_http_function(tmp_path / "a", "import time; time.sleep(60)")
+    with gateway(
+        tmp_path / "gateway", {"folder": str(closed)}, {"folder": str(hangs)}, WORKER_INIT_SECONDS=1
+    ) as running:
+        answer = running.ask("GET", "/x", {"Authorization": "Bearer ann"})
+        assert (answer.status, answer.message) == (503, "Service Unavailable")
+        assert int(answer.header("retry-after") or 0) > 0
 
 
 def test_idle_environments_are_closed(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from services.gateway import authorizer as module
-from services.gateway.authorizer import Authorizer, AuthorizerError, Decision, read_decision
+from services.gateway.authorizer import (
+    Authorizer,
+    AuthorizerError,
+    AuthorizerStartingError,
+    Decision,
+    read_decision,
+)
 
 
 class Asked:
@@ -159,3 +165,21 @@ def test_nothing_else_is_a_decision() -> None:
     for value in values:
         with pytest.raises(AuthorizerError):
             read_decision(json.dumps({"isAuthorized": value}).encode())
+
+
+@pytest.mark.parametrize(
+    ("starting", "error"), [(True, AuthorizerStartingError), (False, AuthorizerError)]
+)
+def test_late_decision_of_an_environment_that_starts_is_an_error_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, starting: bool, error: type[AuthorizerError]
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.01)
+
+    async def ask(_event: bytes) -> bytes:
+        await asyncio.sleep(10)
+        return b""
+
+    authorizer = Authorizer(ask, 0, starting=lambda: starting)
+    with pytest.raises(AuthorizerError) as raised:
+        asyncio.run(authorizer.decide("Bearer ann", lambda: b"{}"))
+    assert type(raised.value) is error
