@@ -1,13 +1,14 @@
-"""Shows what a run of the lab made: a page for a browser, and the same as one PNG."""
+"""The results of a demo as a page for a browser, and as one PNG."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from services.catalog.model import ImageRecord
@@ -21,8 +22,8 @@ _FRAME = "#24221f"
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is shown. The renditions of each record lie in `folder/renditions/<image id>/`; print
-    files and job sheets are below `folder`."""
+    """The results to show. The renditions of each record are in `folder/renditions/<image id>/`;
+    print files and job sheets are below `folder`."""
 
     outcomes: tuple[Outcome, ...]
     mails: tuple[SentMail, ...]
@@ -40,8 +41,14 @@ class Sheet:
 
 
 def write_html(sheet: Sheet, path: Path) -> None:
-    """Writes the page; it needs no network and nothing outside the sheet's folder."""
-    path.write_text(_page(sheet), encoding="utf-8")
+    """Writes the page. It needs no network and no file outside the sheet's folder."""
+    environment = Environment(
+        loader=PackageLoader("services.local.demo", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    template = environment.get_template("contact_sheet.html.jinja")
+    path.write_text(template.render(_context(sheet)), encoding="utf-8", errors="replace")
 
 
 def write_png(sheet: Sheet, path: Path) -> None:
@@ -102,117 +109,56 @@ def _thumbnail(sheet: Sheet, outcome: Outcome) -> Path | None:
     return path if path.exists() else None
 
 
-def _page(sheet: Sheet) -> str:
-    cards = "\n".join(
-        _card(outcome, outcome.record) for outcome in sheet.developed if outcome.record
-    )
-    refused = "\n".join(
-        f"<li><b>{escape(o.name)}</b> <code>{escape(str(o.document()['reason']))}</code> "
-        f"{escape(str(o.document()['message']))}</li>"
-        for o in sheet.rejected
-    )
-    mails = "\n".join(map(_mail, sheet.mails))
-    timings = "".join(
-        f"<tr><td>{escape(what)}</td><td>{seconds:.1f} s</td></tr>"
-        for what, seconds in sheet.timings
-    )
-    weight = sum(r.bytes for o in sheet.developed if o.record for r in o.record.renditions)
-    count = sum(len(o.record.renditions) for o in sheet.developed if o.record)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Darkroom contact sheet</title>
-<meta name="viewport" content="width=device-width">
-<style>
-:root {{ color-scheme: dark; }}
-body {{ margin: 0; padding: 40px; background: {_PAPER}; color: {_INK};
-  font: 15px/1.5 system-ui, sans-serif; }}
-h1 {{ font: 600 30px Georgia, serif; margin: 0 0 4px; }}
-h2 {{ font: 600 20px Georgia, serif; margin: 48px 0 16px; }}
-p.sum, .facts {{ color: {_MUTED}; }}
-.grid {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 24px; }}
-figure {{ margin: 0; background: {_FRAME}; border-radius: 6px; overflow: hidden; }}
-figure a {{ display: flex; height: 260px; align-items: center; justify-content: center;
-  background: var(--colour); }}
-figure img {{ max-width: 100%; max-height: 100%; }}
-figcaption {{ padding: 12px 16px 16px; }}
-.facts {{ font-size: 13px; }}
-.facts code {{ font-size: 12px; }}
-.swatch {{ display: inline-block; width: 12px; height: 12px; border-radius: 3px;
-  background: var(--colour); vertical-align: -1px; }}
-code {{ color: {_WARNING}; }}
-li {{ margin: 6px 0; }}
-.mails {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 16px; }}
-details {{ background: {_FRAME}; border-radius: 6px; padding: 10px 16px; }}
-iframe {{ width: 100%; height: 420px; border: 0; margin-top: 10px; border-radius: 4px; }}
-td {{ padding: 2px 24px 2px 0; }}
-td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
-</style></head><body>
-<h1>Contact sheet</h1>
-<p class="sum">{len(sheet.developed)} photos developed into {count} renditions
-({weight / 1_000_000:.1f} MB), {len(sheet.rejected)} rejected, {len(sheet.mails)} e-mails sent.</p>
-<div class="grid">
-{cards}
-</div>
-{_prints(sheet)}
-{f"<h2>Rejected, and why</h2><ul>{refused}</ul>" if refused else ""}
-<h2>E-mails</h2><div class="mails">
-{mails}
-</div>
-<h2>Timings</h2><table>{timings}</table>
-</body></html>
-"""
+def _context(sheet: Sheet) -> dict[str, Any]:
+    """The template's variables."""
+    files = [r for o in sheet.developed if o.record for r in o.record.renditions]
+    return {
+        "developed": [_photo(o, o.record) for o in sheet.developed if o.record],
+        "rejected": [{"name": o.name, **_rejection(o)} for o in sheet.rejected],
+        "renditions": len(files),
+        "megabytes": f"{sum(r.bytes for r in files) / 1_000_000:.1f}",
+        "prints": [_print(sheet, path) for path in sheet.prints],
+        "mails": [{"subject": mail.subject, "html": _mail_html(mail)} for mail in sheet.mails],
+        "timings": [(step, f"{seconds:.1f}") for step, seconds in sheet.timings],
+    }
 
 
-def _card(outcome: Outcome, record: ImageRecord) -> str:
-    folder = f"renditions/{record.image_id}"
-    links = " ".join(
-        f'<a href="{folder}/{Path(r.key).name}" style="all:unset;cursor:pointer;'
-        f'text-decoration:underline">{escape(r.name)} {escape(r.format)}</a>'
-        for r in record.renditions
-    )
-    shown = next(
-        (Path(r.key).name for r in record.renditions if r.animated),
-        "medium.jpg",
-    )
-    facts = "".join(f"<div>{line}</div>" for line in _facts(record))
-    return (
-        f'<figure style="--colour:{escape(record.dominant_colour or _FRAME)}">'
-        f'<a href="{folder}/large.jpg"><img loading="lazy" src="{folder}/{shown}" '
-        f'alt="{escape(outcome.name)}"></a>'
-        f"<figcaption><b>{escape(outcome.name)}</b> "
-        f'<span class="facts">{outcome.seconds:.2f} s</span>'
-        f'<div class="facts">{facts}<div>{links}</div></div></figcaption></figure>'
-    )
+def _rejection(outcome: Outcome) -> dict[str, Any]:
+    document = outcome.document()
+    return {"reason": document["reason"], "message": document["message"]}
 
 
-def _prints(sheet: Sheet) -> str:
-    """What the printer gets: the files as they are, and the job sheets."""
-    if not sheet.prints:
-        return ""
-    figures = []
-    for path in sheet.prints:
-        link = escape(path.relative_to(sheet.folder).as_posix())
-        if path.suffix == ".pdf":
-            picture = escape(_first_page(path).relative_to(sheet.folder).as_posix())
-            shown, facts = f'<img loading="lazy" src="{picture}" alt="{escape(path.name)}">', "PDF"
-        else:
-            shown = f'<img loading="lazy" src="{link}" alt="{escape(path.name)}">'
-            with Image.open(path) as opened:
-                dpi = float(opened.info["dpi"][0])
-                millimetres = " x ".join(f"{side / dpi * 25.4:.0f}" for side in opened.size)
-                facts = (
-                    f"{opened.width} x {opened.height} pixels at {dpi:g} dpi: "
-                    f"{millimetres} mm with bleed"
-                )
-        figures.append(
-            f'<figure style="--colour:{_FRAME}"><a href="{link}">{shown}</a>'
-            f"<figcaption><b>{escape(path.name)}</b>"
-            f'<div class="facts">{facts}</div></figcaption></figure>'
+def _photo(outcome: Outcome, record: ImageRecord) -> dict[str, Any]:
+    animated = (Path(r.key).name for r in record.renditions if r.animated)
+    return {
+        "name": outcome.name,
+        "seconds": f"{outcome.seconds:.2f}",
+        "colour": record.dominant_colour or _FRAME,
+        "fingerprint": record.fingerprint or "",
+        "folder": f"renditions/{record.image_id}",
+        "shown": next(animated, "medium.jpg"),
+        "files": [(Path(r.key).name, f"{r.name} {r.format}") for r in record.renditions],
+        "facts": list(_facts(record)),
+    }
+
+
+def _print(sheet: Sheet, path: Path) -> dict[str, str]:
+    """A print file or a job sheet, with a picture of it."""
+    link = path.relative_to(sheet.folder).as_posix()
+    if path.suffix == ".pdf":
+        picture = _first_page(path).relative_to(sheet.folder).as_posix()
+        return {"name": path.name, "link": link, "picture": picture, "facts": "PDF"}
+    with Image.open(path) as opened:
+        dpi = float(opened.info["dpi"][0])
+        millimetres = " x ".join(f"{side / dpi * 25.4:.0f}" for side in opened.size)
+        facts = (
+            f"{opened.width} x {opened.height} pixels at {dpi:g} dpi: {millimetres} mm with bleed"
         )
-    return f"<h2>An order's prints</h2><div class='grid'>{''.join(figures)}</div>"
+    return {"name": path.name, "link": link, "picture": link, "facts": facts}
 
 
 def _first_page(path: Path) -> Path:
-    """A picture of a PDF's first page, beside it: not every browser shows a PDF inside a page."""
+    """Writes a picture of a PDF's first page beside it: not every browser shows a PDF in a page."""
     from pypdfium2 import PdfDocument
 
     with PdfDocument(path) as document:
@@ -223,39 +169,31 @@ def _first_page(path: Path) -> Path:
 
 def _facts(record: ImageRecord) -> Iterator[str]:
     facts = record.facts
-    yield escape(
-        f"{facts['format']} {facts['width']}×{facts['height']}, {facts['bytes'] / 1e6:.1f} MB"
-        + (f", {facts['colour_profile']}" if facts.get("colour_profile") else "")
-    )
-    camera = [facts.get("camera"), facts.get("lens")]
-    if any(camera):
-        yield escape(" · ".join(part for part in camera if part))
+    profile = f", {facts['colour_profile']}" if facts.get("colour_profile") else ""
+    size = f"{facts['width']}×{facts['height']}, {facts['bytes'] / 1e6:.1f} MB"
+    yield f"{facts['format']} {size}{profile}"
+    camera = [str(part) for part in (facts.get("camera"), facts.get("lens")) if part]
+    if camera:
+        yield " · ".join(camera)
     exposure = [
-        _seconds(facts["exposure_seconds"]) if facts.get("exposure_seconds") else "",
+        _exposure_time(facts["exposure_seconds"]) if facts.get("exposure_seconds") else "",
         f"f/{facts['aperture']:g}" if facts.get("aperture") else "",
         f"ISO {facts['iso']}" if facts.get("iso") else "",
         f"{facts['focal_length_mm']:g} mm" if facts.get("focal_length_mm") else "",
     ]
     if any(exposure):
-        yield escape(" · ".join(part for part in exposure if part))
+        yield " · ".join(part for part in exposure if part)
     if facts.get("taken_at"):
-        yield escape(f"taken {facts['taken_at']}")
-    yield (
-        f'<span class="swatch"></span> {escape(record.dominant_colour or "")} '
-        f"<code>{escape(record.fingerprint or '')}</code>"
-    )
+        yield f"taken {facts['taken_at']}"
 
 
-def _seconds(exposure: float) -> str:
-    return f"1/{round(1 / exposure)} s" if exposure < 1 else f"{exposure:g} s"
+def _exposure_time(seconds: float) -> str:
+    return f"1/{round(1 / seconds)} s" if seconds < 1 else f"{seconds:g} s"
 
 
-def _mail(mail: SentMail) -> str:
-    html = mail.html
-    if mail.thumbnail is not None:
-        picture = base64.b64encode(mail.thumbnail).decode()
-        html = html.replace("cid:thumbnail@darkroom", f"data:image/jpeg;base64,{picture}")
-    return (
-        f"<details><summary>{escape(mail.subject)}</summary>"
-        f'<iframe sandbox loading="lazy" srcdoc="{escape(html)}"></iframe></details>'
-    )
+def _mail_html(mail: SentMail) -> str:
+    """The e-mail's page, with its thumbnail inside."""
+    if mail.thumbnail is None:
+        return mail.html
+    picture = base64.b64encode(mail.thumbnail).decode()
+    return mail.html.replace("cid:thumbnail@darkroom", f"data:image/jpeg;base64,{picture}")

@@ -1,11 +1,13 @@
-"""`make demo`: photos through a lab, then a contact sheet, the e-mails and the timings."""
+"""The demo: develops photos on an embedded lab, orders prints, and shows every result."""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.markup import escape
@@ -13,9 +15,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from services.local import develop, lab
-from services.local.demo import tour
+from services.local.demo import walkthrough
 from services.local.demo.contact_sheet import Sheet, write_html, write_png
-from services.local.demo.samples.photos import make_sample_photos
+from services.local.demo.samples.photos import sample_photos
 from services.local.develop import Outcome
 from services.local.mailbox import SentMail, sent_mails
 from services.local.state import PROJECT, LabState
@@ -28,80 +30,99 @@ from services.local.terminal import (
 )
 
 FOLDER = PROJECT / ".darkroom" / "demo"
-MAIL_WAIT_SECONDS = 30
+MAIL_WAIT_SECONDS = 60
 _MAILS_SHOWN = 2
 
 
-def run(photos_folder: Path | None) -> int:
-    """Runs the demo; the exit code, 0 also when photos were rejected: the demo means to show it.
+@dataclass
+class _Clock:
+    """The durations of the demo's steps, in seconds."""
 
-    Everything it makes is in `.darkroom/demo`, which is emptied first.
-    """
-    began = time.monotonic()
-    for made in ("renditions", "prints"):
-        shutil.rmtree(FOLDER / made, ignore_errors=True)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    timings: list[tuple[str, float]] = []
+    began: float = field(default_factory=time.monotonic)
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    _mark: float = field(default_factory=time.monotonic)
 
-    def timed(what: str, since: float) -> float:
+    def lap(self, step: str) -> None:
         now = time.monotonic()
-        timings.append((what, now - since))
-        return now
+        self.steps.append((step, now - self._mark))
+        self._mark = now
 
-    if photos_folder is None:
-        with people.status("making sample photos"):
-            shutil.rmtree(FOLDER / "photos", ignore_errors=True)
-            (FOLDER / "photos").mkdir()
-            photos = make_sample_photos(FOLDER / "photos")
-        people.print(f"made {len(photos)} sample photos in {shown_path(FOLDER / 'photos')}")
-        mark = timed("making the sample photos", began)
-    else:
+    @property
+    def total(self) -> float:
+        return time.monotonic() - self.began
+
+
+def run(photos_folder: Path | None) -> int:
+    """Runs the demo on sample photos, or on those in `photos_folder`. Returns the exit code: 0,
+    also if photos were rejected, since the samples include some that must be.
+
+    The results are in FOLDER, which they replace when they are complete: a demo that fails leaves
+    the last one's results as they are. Raises PermanentError if `photos_folder` has no photos.
+    """
+    clock = _Clock()
+    if photos_folder is not None:
         photos = develop.find_photos([photos_folder])
-        mark = began
+    else:
+        with people.status("preparing the sample photos"):
+            photos = sample_photos()
+        clock.lap("preparing the sample photos")
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix="demo-", dir=FOLDER.parent))
+    try:
+        _make(photos, draft, clock)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return 0
+
+
+def _make(photos: Sequence[Path], draft: Path, clock: _Clock) -> None:
+    """Develops `photos` and writes the results to `draft`, then replaces FOLDER by it."""
     with ExitStack() as stack:
         with people.status("starting the lab: emulator, Postgres, mailbox, workers, API"):
             state = stack.enter_context(lab.temporary_lab())
         people.print(f"the lab is ready at {state.endpoint}")
-        mark = timed("starting the lab", mark)
+        clock.lap("starting the lab")
         mails_before = len(sent_mails(Path(state.mail_folder)))
         outcomes = develop_with_progress(state, photos, keep_location=False)
-        mark = timed(f"developing {len(photos)} photos", mark)
+        clock.lap(f"developing {len(photos)} photos")
         _wait_for_mails(state, mails_before, len(outcomes))
-        mark = timed("waiting for the last e-mail", mark)
+        clock.lap("waiting for the last e-mail")
         for outcome in outcomes:
             if outcome.record is not None:
-                develop.download(state, outcome.record, FOLDER / "renditions")
+                develop.download(state, outcome.record, draft / "renditions")
+        visit = None
         with people.status("a new customer at the API") as status:
-            chosen = _photo_for_the_tour(outcomes)
-            visit = (
-                tour.take(state.api, chosen, lambda s: status.update(s.call)) if chosen else None
-            )
+            if (photo := _photo_to_order(outcomes)) is not None:
+                visit = walkthrough.walk(state.api, photo, lambda s: status.update(s.call))
         orders = visit.orders if visit else ()
-        prints = [develop.download_prints(state, o["id"], FOLDER / "prints") for o in orders]
-        expected = len(outcomes) + sum(map(tour.mails_about, orders)) + bool(visit)
+        prints = [develop.download_prints(state, o["id"], draft / "prints") for o in orders]
+        # The customer of the walkthrough gets an e-mail about the photo as well.
+        expected = len(outcomes) + sum(map(walkthrough.mails_about, orders)) + (visit is not None)
         mails = _wait_for_mails(state, mails_before, expected)
-        mark = timed("a new customer's way through the API", mark)
+        clock.lap("a new customer's calls to the API")
         sheet = Sheet(
             tuple(outcomes),
             mails,
-            FOLDER,
-            tuple(timings),
+            draft,
+            tuple(clock.steps),
             tuple(path for made in prints for path in made),
         )
-        write_html(sheet, FOLDER / "index.html")
-        write_png(sheet, FOLDER / "contact-sheet.png")
-        mark = timed("the contact sheet", mark)
-    timed("stopping the lab", mark)
+        write_html(sheet, draft / "index.html")
+        write_png(sheet, draft / "contact-sheet.png")
+        clock.lap("the contact sheet")
+    clock.lap("stopping the lab")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    draft.rename(FOLDER)
+    FOLDER.chmod(0o755)
     show_outcomes(outcomes)
     _show_mails(mails)
     if visit:
-        tour.show(visit, state.api)
-    _show_timings(outcomes, timings, time.monotonic() - began)
-    return 0
+        walkthrough.show(visit, state.api)
+    _show_timings(outcomes, clock)
 
 
-def _photo_for_the_tour(outcomes: Sequence[Outcome]) -> Path | None:
-    """A photo that develops, with a name that tells its type; None where there is none."""
+def _photo_to_order(outcomes: Sequence[Outcome]) -> Path | None:
+    """A developed photo whose file name has a known extension; None if there is none."""
     for outcome in outcomes:
         if outcome.developed and outcome.path.suffix.lower() in (".jpg", ".jpeg", ".png", ".heic"):
             return outcome.path
@@ -109,7 +130,7 @@ def _photo_for_the_tour(outcomes: Sequence[Outcome]) -> Path | None:
 
 
 def _wait_for_mails(state: LabState, before: int, expected: int) -> tuple[SentMail, ...]:
-    """The e-mails of this run; fewer than `expected` when they do not come in time."""
+    """The e-mails of this demo; fewer than `expected` if they do not arrive in time."""
     give_up_at = time.monotonic() + MAIL_WAIT_SECONDS
     while True:
         mails = sent_mails(Path(state.mail_folder))[before:]
@@ -119,7 +140,7 @@ def _wait_for_mails(state: LabState, before: int, expected: int) -> tuple[SentMa
 
 
 def _show_mails(mails: Sequence[SentMail]) -> None:
-    page.print(f"\n[bold]{len(mails)} e-mails were sent[/], such as:")
+    page.print(f"\n[bold]{len(mails)} e-mails were sent[/], for example:")
     rejected = [mail for mail in mails if "could not" in mail.subject]
     developed = [mail for mail in mails if mail not in rejected]
     for mail in (developed[:1] + rejected[:1]) or list(mails[:_MAILS_SHOWN]):
@@ -133,19 +154,15 @@ def _show_mails(mails: Sequence[SentMail]) -> None:
         )
 
 
-def _show_timings(
-    outcomes: Sequence[Outcome],
-    timings: Sequence[tuple[str, float]],
-    total: float,
-) -> None:
-    table = Table("what", "seconds", box=None, pad_edge=False, header_style="bold")
+def _show_timings(outcomes: Sequence[Outcome], clock: _Clock) -> None:
+    table = Table("step", "seconds", box=None, pad_edge=False, header_style="bold")
     table.columns[1].justify = "right"
-    for what, seconds in (*timings, ("in all", total)):
-        table.add_row(what, f"{seconds:.1f}")
+    for step, seconds in (*clock.steps, ("total", clock.total)):
+        table.add_row(step, f"{seconds:.1f}")
     page.print(table)
     developed = sum(outcome.developed for outcome in outcomes)
     page.print(
         f"\n[bold]{developed} developed, {len(outcomes) - developed} rejected.[/] "
-        f"Look at [bold]{shown_path(FOLDER / 'index.html')}[/] and "
+        f"Open [bold]{shown_path(FOLDER / 'index.html')}[/] or "
         f"[bold]{shown_path(FOLDER / 'contact-sheet.png')}[/]."
     )

@@ -8,14 +8,19 @@ photos.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from services.local.demo.samples import scenes
@@ -42,13 +47,38 @@ from services.local.demo.samples.painting import (
     soft_step,
     star_field,
 )
+from services.local.state import PROJECT
 
 WORKERS = 3
 
 
+def sample_photos(cache: Path = PROJECT / ".darkroom" / "samples") -> tuple[Path, ...]:
+    """The sample photos, generated once into `cache` for each version of the generator: about ten
+    seconds of CPU time. Returns their paths in the order in which they are shown."""
+    folder = cache / _generator_version()
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=cache))
+        try:
+            make_sample_photos(draft)
+            with suppress(OSError):  # another process was faster
+                draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return tuple(folder / name for name in _PHOTOS)
+
+
+def _generator_version() -> str:
+    """A digest of the generator's sources and of the libraries that encode the photos."""
+    digest = hashlib.sha256(f"{PIL.__version__} {np.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def make_sample_photos(folder: Path) -> tuple[Path, ...]:
-    """Writes the sample photos into `folder` (made if need be) and gives their paths, in the order
-    in which they are to be shown. Deterministic; about ten seconds of work."""
+    """Writes the sample photos to `folder`, which is created if missing. Returns their paths in
+    the order in which they are shown. Deterministic."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def write(name: str) -> Path:
@@ -56,7 +86,7 @@ def make_sample_photos(folder: Path) -> tuple[Path, ...]:
         path.write_bytes(_PHOTOS[name]())
         return path
 
-    # Threads do: Pillow and NumPy let go of the interpreter while they work.
+    # Threads suffice: Pillow and NumPy release the interpreter lock while they work.
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         return tuple(pool.map(write, _PHOTOS))
 

@@ -1,4 +1,4 @@
-"""The way of a new customer through the API, step by step, for the demo."""
+"""A new customer's calls to the HTTP API, step by step, for the demo."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PRINTS = 2
 
 @dataclass(frozen=True)
 class Step:
-    """One call of the API: what it was, what came of it, in how many milliseconds."""
+    """One API call, its outcome in words, and its duration in milliseconds."""
 
     call: str
     outcome: str
@@ -39,16 +39,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Visit:
-    """What a customer did, and the orders that came of it, as the API shows them at their end."""
+    """The steps of a customer, and the resulting orders as the API shows them at the end."""
 
     steps: tuple[Step, ...]
     orders: tuple[dict[str, Any], ...]
 
 
 @dataclass
-class Tour:
-    """A customer who signs up, uploads a photo, looks at it, orders prints of it, once with a card
-    that is declined, deletes it and signs out."""
+class Walkthrough:
+    """A customer who signs up, uploads a photo, looks at it, orders prints of it (once with a card
+    that is declined), deletes it and signs out."""
 
     api: Api
     email: str
@@ -56,7 +56,7 @@ class Tour:
     _last: Any = None
 
     def go(self, photo: Path) -> Iterator[Step]:
-        """Takes the steps, and gives each as soon as it is done."""
+        """Makes the calls. Yields each step when it is done."""
         password = secrets.token_urlsafe(16)
         yield self._step(
             "POST /users",
@@ -134,26 +134,26 @@ class Tour:
         return Step(call, outcome(self._last), milliseconds)
 
 
-def take(api_url: str, photo: Path, on_step: Callable[[Step], None]) -> Visit:
-    """Goes the way with `photo`; calls `on_step` after each step."""
+def walk(api_url: str, photo: Path, on_step: Callable[[Step], None]) -> Visit:
+    """Makes all calls with `photo`; calls `on_step` after each."""
     steps = []
     with closing(Api(api_url)) as api:
-        visitor = Tour(api, f"visitor-{secrets.token_hex(4)}@darkroom.example")
-        for step in visitor.go(photo):
+        customer = Walkthrough(api, f"visitor-{secrets.token_hex(4)}@darkroom.example")
+        for step in customer.go(photo):
             on_step(step)
             steps.append(step)
-    return Visit(tuple(steps), tuple(visitor.orders))
+    return Visit(tuple(steps), tuple(customer.orders))
 
 
 def mails_about(order: dict[str, Any]) -> int:
-    """E-mails that an ended order is worth: it was taken, it was paid, how it ended."""
+    """How many e-mails an ended order causes: created, paid, and its end."""
     return len({"created", "paid", order["status"]} & {step["status"] for step in order["history"]})
 
 
 def show(visit: Visit, api_url: str) -> None:
-    """Prints the steps."""
+    """Prints the steps as a table."""
     page.print(f"\n[bold]A new customer, by HTTP alone[/] ({api_url}):")
-    table = Table("call", "what came of it", "ms", box=None, pad_edge=False, header_style="bold")
+    table = Table("call", "outcome", "ms", box=None, pad_edge=False, header_style="bold")
     table.columns[2].justify = "right"
     for step in visit.steps:
         table.add_row(escape(step.call), escape(step.outcome), f"{step.milliseconds:.0f}")
