@@ -1,10 +1,10 @@
-"""Deletes one image of a customer's."""
+"""Deletes one of a customer's images."""
 
 import os
 from dataclasses import dataclass
 
 from services.catalog.api import DELETE_IMAGE
-from services.catalog.list_images import Deletion
+from services.catalog.delete_image import DeleteImage
 from services.catalog.store import Catalog
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
@@ -13,7 +13,7 @@ from services.platform.functions.http import http_function
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
@@ -22,7 +22,7 @@ class Configuration:
 configuration = read(Configuration, os.environ)
 handler = http_function(
     DELETE_IMAGE,
-    Deletion(
+    DeleteImage(
         Catalog(client("dynamodb"), configuration.images_table),
         client("s3"),
         configuration.originals_bucket,

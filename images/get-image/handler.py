@@ -1,10 +1,11 @@
-"""Gets one image of a customer's."""
+"""Describes one of a customer's images."""
 
 import os
 from dataclasses import dataclass
 
 from services.catalog.api import GET_IMAGE
-from services.catalog.list_images import Gallery
+from services.catalog.get_image import GetImage
+from services.catalog.presentation import ImagePresenter
 from services.catalog.store import Catalog
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
@@ -13,7 +14,7 @@ from services.platform.functions.http import http_function
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
@@ -22,9 +23,8 @@ class Configuration:
 configuration = read(Configuration, os.environ)
 handler = http_function(
     GET_IMAGE,
-    Gallery(
+    GetImage(
         Catalog(client("dynamodb"), configuration.images_table),
-        client("s3"),
-        configuration.renditions_bucket,
-    ).get,
+        ImagePresenter(client("s3"), configuration.renditions_bucket),
+    ).handle,
 )

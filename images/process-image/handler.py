@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from services.catalog.process_image import PhotoProcessor
+from services.catalog.process_image import ProcessImage
 from services.catalog.store import Catalog
 from services.imaging.model import Limits, OutputFormat, Recipe
 from services.platform.aws.clients import client
@@ -17,7 +17,7 @@ _RECIPE = Recipe()
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
@@ -34,7 +34,7 @@ class Configuration:
 
 configuration = read(Configuration, os.environ)
 handler = queue_function(
-    PhotoProcessor(
+    ProcessImage(
         s3=client("s3"),
         sns=client("sns"),
         catalog=Catalog(client("dynamodb"), configuration.images_table),

@@ -1,10 +1,10 @@
-"""Gives a customer a form to upload a photo with."""
+"""Presigns a form for the upload of a photo."""
 
 import os
 from dataclasses import dataclass
 
 from services.catalog.api import REQUEST_UPLOAD
-from services.catalog.request_upload import Uploads
+from services.catalog.request_upload import RequestUpload
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
 from services.platform.functions.http import http_function
@@ -12,7 +12,7 @@ from services.platform.functions.http import http_function
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     max_mib: int = variable("PHOTO_MAX_MIB", default=64, minimum=1, maximum=5_000)
@@ -22,7 +22,7 @@ class Configuration:
 configuration = read(Configuration, os.environ)
 handler = http_function(
     REQUEST_UPLOAD,
-    Uploads(
+    RequestUpload(
         client("s3"),
         configuration.originals_bucket,
         configuration.max_mib * 1024 * 1024,

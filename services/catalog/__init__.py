@@ -1,1 +1,1 @@
-"""The catalogue: which photo an owner has, what became of it, and where its renditions lie."""
+"""The catalogue of photos: uploads, development, records and renditions."""

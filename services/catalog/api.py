@@ -1,4 +1,4 @@
-"""What the API says of uploads and images: its documents and its operations."""
+"""The operations of uploads and images: requests, responses and problems."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from services.platform.functions.access import Access
-from services.platform.functions.http import Answer, Operation, Problem
+from services.platform.functions.http import Answer, HttpProblem, Operation, Problem
 from services.platform.validation import END
 
 FILENAME_CHARACTERS_MAX = 200
 PAGE_MAX = 100
 PAGE_DEFAULT = 50
 
-IMAGE_NOT_FOUND = Problem(404, "image-not-found", "There is no such image")
+IMAGE_NOT_FOUND = Problem(404, "image-not-found", "Image not found")
 
-# What cameras and phones write, and the lab takes in (services/imaging tells by the bytes).
+# The formats that services/imaging accepts; it identifies them by content.
 ContentType = Literal[
     "image/jpeg",
     "image/png",
@@ -32,19 +32,26 @@ ImageId = Annotated[
     str,
     Meta(
         pattern=f"^[0-9a-f]{{32}}{END}",
-        description="an image's id: 32 hexadecimal digits",
+        description="an image id: 32 hexadecimal digits",
         examples=["9f86d081884c7d659a2feaa0c55ad015"],
     ),
 ]
 Url = Annotated[
     str,
-    Meta(description="a link that works for a limited time", extra_json_schema={"format": "uri"}),
+    Meta(
+        description="a link that is valid for a limited time", extra_json_schema={"format": "uri"}
+    ),
 ]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
+def image_not_found(image_id: str) -> HttpProblem:
+    """The 404 response for an image that does not exist or belongs to another customer."""
+    return HttpProblem(IMAGE_NOT_FOUND, f"You have no image {image_id}.")
+
+
 class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A photo that is to be uploaded."""
+    """A photo to upload."""
 
     filename: Annotated[
         str,
@@ -58,17 +65,17 @@ class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     ]
     content_type: Annotated[ContentType, Meta(description="the file's media type")]
     keep_location: Annotated[
-        bool, Meta(description="whether the catalogue may know where the photo was taken")
+        bool, Meta(description="store in the catalogue where the photo was taken")
     ] = False
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A form to be posted as multipart/form-data to `url`: first `fields`, last the file as `file`.
+    """A form to post to `url` as multipart/form-data: first `fields`, last the file as `file`.
 
-    S3 refuses a file of another size or type, another key, and any change of the fields.
+    S3 rejects a file of another size or type, another key, and changed fields.
     """
 
-    id: Annotated[str, Meta(description="the upload's id; see the parameter of GET /images")]
+    id: Annotated[str, Meta(description="the upload's id, a parameter of GET /images")]
     url: Url
     fields: dict[str, str]
     bytes_max: int
@@ -88,7 +95,7 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An image, as a list shows it. `placeholder` is a ThumbHash in base64."""
+    """An image in a list. `placeholder` is a ThumbHash in base64."""
 
     id: ImageId
     status: Literal["developing", "developed", "rejected"]
@@ -104,13 +111,13 @@ class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Image(ImageSummary, frozen=True, kw_only=True, omit_defaults=True):
-    """An image with all that is known of it. Links work for about an hour; ask again for new
+    """An image. Its links are valid for at least half an hour; request the image again for new
     ones."""
 
     fingerprint: Annotated[str | None, Meta(description="perceptual hash, 16 hex digits")] = None
     facts: Annotated[
         dict[str, Any],
-        Meta(description="what the file says of itself: camera, lens, taken_at, ..."),
+        Meta(description="metadata of the file: camera, lens, taken_at, ..."),
     ] = {}
     renditions: list[Rendition] = []
     links_expire_at: Time | None = None
@@ -124,7 +131,9 @@ class ImagePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX, description="images a page")] = PAGE_DEFAULT
+    limit: Annotated[
+        int, Meta(ge=1, le=PAGE_MAX, description=f"images on a page, 1 to {PAGE_MAX}")
+    ] = PAGE_DEFAULT
     cursor: (
         Annotated[str, Meta(max_length=300, description="`next_cursor` of the page before")] | None
     ) = None
@@ -133,7 +142,7 @@ class ListParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
             str,
             Meta(
                 pattern=f"^[0-9a-f]{{32}}{END}",
-                description="only what this upload became (a single page)",
+                description="only the images of this upload, as a single page",
             ),
         ]
         | None
@@ -145,7 +154,7 @@ class ImageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 
 
 REQUEST_UPLOAD = Operation(
-    summary="Ask for a form to upload a photo with",
+    summary="Get a form to upload a photo with",
     access=Access.CUSTOMER,
     body=UploadRequest,
     answers={201: Answer("The form", UploadForm)},
@@ -160,18 +169,18 @@ GET_IMAGE = Operation(
     summary="Get one of your images, with links to its renditions",
     access=Access.CUSTOMER,
     parameters=ImageParameters,
-    request_headers={"If-None-Match": "the ETag of the answer that you have"},
+    request_headers={"If-None-Match": "the ETag of an earlier response"},
     answers={
         200: Answer("The image", Image, {"ETag": "the version, for If-None-Match"}),
-        304: Answer("What you have is still right, its links included"),
+        304: Answer("Not modified; the links are still valid"),
     },
     problems=(IMAGE_NOT_FOUND,),
 )
 DELETE_IMAGE = Operation(
     summary="Delete one of your images, its originals and renditions",
-    description="It is out of sight at once; storage follows within seconds.",
+    description="The image is hidden at once; its files are deleted within seconds.",
     access=Access.CUSTOMER,
     parameters=ImageParameters,
-    answers={204: Answer("It is deleted")},
+    answers={204: Answer("Deleted")},
     problems=(IMAGE_NOT_FOUND,),
 )

@@ -1,4 +1,4 @@
-"""The catalogue's records and how things are named."""
+"""The catalogue's records, and the names of originals, images and renditions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 from services.platform.errors import PermanentError
 
-# Object metadata that an upload may carry (S3 gives them back in lower case).
-METADATA_NOTIFY = "notify"  # the address to tell what became of the photo
-METADATA_KEEP_LOCATION = "keep-location"  # "true": the owner opted in to GPS in the catalogue
+# Object metadata of an upload (S3 returns names in lower case).
+METADATA_NOTIFY = "notify"  # the address to notify of the outcome
+METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the catalogue
 
 _IMAGE_ID_DIGITS = 32
 
 
 class ImageStatus(StrEnum):
-    """`deleting` is the short time between the decision to delete and the deletion."""
+    """The state of an image; `deleting` lasts until its renditions and its record are deleted."""
 
     DEVELOPING = "developing"
     DEVELOPED = "developed"
@@ -42,17 +42,19 @@ def parse_original_key(key: str) -> OriginalName:
     """The parts of an original's key. Raises PermanentError for a key of another form."""
     parts = key.split("/", 2)
     if len(parts) != 3 or not all(parts):
-        raise PermanentError(f"expected an original's key <owner>/<upload>/<filename>, got {key!r}")
+        raise PermanentError(
+            f"{key!r} is not a key of an original; expected <owner>/<upload>/<filename>"
+        )
     return OriginalName(*parts)
 
 
 def image_id(content: bytes) -> str:
-    """The image's identity: 128 bits of the content's SHA-256, as 32 hexadecimal digits."""
+    """An image's id: the first 128 bits of the content's SHA-256, as 32 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()[:_IMAGE_ID_DIGITS]
 
 
 def rendition_prefix(owner: str, image: str) -> str:
-    """Where an image's renditions lie. The same for every delivery, so a repetition overwrites."""
+    """The prefix of the keys of an image's renditions, the same for every delivery of an event."""
     return f"{owner}/{image}/"
 
 
@@ -71,11 +73,11 @@ class StoredRendition:
 
 @dataclass(frozen=True)
 class Source:
-    """What the lab knows of one original: which change it saw last, and which image that is.
+    """The state of one original: its newest handled event (`sequencer`) and its image.
 
-    `attempts` counts developments that were begun and never came back; `announced` tells that the
-    event was published; `stale_image_id` is the image that an overwritten original was before, and
-    that may have to go. `removed` marks a tombstone.
+    `attempts` counts attempts to develop it that ended the process. `announced`: the event was
+    published. `stale_image_id` is the image of the content before it was overwritten, until it is
+    detached. `removed` marks a tombstone.
     """
 
     key: str
@@ -91,7 +93,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of one owner, as the catalogue has it."""
+    """One image of one owner."""
 
     owner: str
     image_id: str
@@ -107,13 +109,14 @@ class ImageRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     renditions: tuple[StoredRendition, ...] = ()
     deleted_by_owner: bool = False
-    """It is out of sight; the record goes when the originals have gone."""
+    """Hidden; the record is deleted with the last original."""
 
     @property
     def visible(self) -> bool:
-        """Whether its owner still has it."""
+        """Whether the owner can see the image."""
         return not self.deleted_by_owner and self.status is not ImageStatus.DELETING
 
     @property
     def settled(self) -> bool:
+        """Whether the development has an outcome."""
         return self.status in (ImageStatus.DEVELOPED, ImageStatus.REJECTED)

@@ -1,23 +1,24 @@
-"""Lets a customer upload a photo straight to S3, by a form that is good for that photo only."""
+"""POST /uploads: presigns a form for the upload of one photo to S3."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.catalog.api import UploadForm, UploadRequest
 from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, OriginalName
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
+from services.platform.timestamps import format_epoch
 from services.platform.validation import FieldError
 
 _META = "x-amz-meta-"
 
 
 @dataclass(frozen=True)
-class Uploads:
-    """Signs upload forms. They live for `minutes`, and take files of 1 to `bytes_max` bytes."""
+class RequestUpload:
+    """Presigns upload forms, valid for `minutes` minutes and files of 1 to `bytes_max` bytes."""
 
     s3: Any
     bucket: str
@@ -25,19 +26,19 @@ class Uploads:
     minutes: int
 
     def handle(self, request: Request) -> Response:
-        """Answers POST /uploads."""
-        wanted: UploadRequest = request.body
-        _refuse_special(wanted.filename)
+        """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change."""
+        upload: UploadRequest = request.body
+        _check_filename(upload.filename)
         caller = request.caller
         upload_id = uuid.uuid4().hex
-        # Signed into the form: whose photo it is, and whom to tell, is not the client's to say.
-        fields = {"Content-Type": wanted.content_type, _META + METADATA_NOTIFY: caller.email}
-        if wanted.keep_location:
+        # Owner and recipient are signed into the form, so that the client cannot change them.
+        fields = {"Content-Type": upload.content_type, _META + METADATA_NOTIFY: caller.email}
+        if upload.keep_location:
             fields[_META + METADATA_KEEP_LOCATION] = "true"
-        expires_at = datetime.now(UTC) + timedelta(minutes=self.minutes)
+        expires_at = time.time() + self.minutes * 60
         form = self.s3.generate_presigned_post(
             Bucket=self.bucket,
-            Key=OriginalName(caller.user_id, upload_id, wanted.filename).key,
+            Key=OriginalName(caller.user_id, upload_id, upload.filename).key,
             Fields=dict(fields),
             Conditions=[
                 ["content-length-range", 1, self.bytes_max],
@@ -52,16 +53,20 @@ class Uploads:
                 url=form["url"],
                 fields=form["fields"],
                 bytes_max=self.bytes_max,
-                expires_at=expires_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                expires_at=format_epoch(expires_at),
             ),
         )
 
 
-def _refuse_special(filename: str) -> None:
-    """Names that mean something else in a path, or that S3 would fill in (`${filename}`)."""
+def _check_filename(filename: str) -> None:
+    """Raises HttpProblem for names with a meaning in a path, and for S3's `${filename}`."""
     if filename in (".", "..") or "${" in filename:
         raise HttpProblem(
             INVALID_REQUEST,
-            "The file needs another name.",
-            [FieldError("filename", "a file's name without `${`", repr(filename))],
+            "The request has invalid fields; see `errors`.",
+            [
+                FieldError(
+                    "filename", "a filename other than `.` and `..`, without `${`", repr(filename)
+                )
+            ],
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 _SETTLED = ("developed", "rejected")
 _REPEATED_OUTCOME = "repeated"
-_MAIL_REPEATED = "mail-sent-before"
+_MAIL_REPEATED = "email_already_sent"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read(logs: Iterable[tuple[str, str]]) -> WorkerLogs:
             if "message_id" in document and "attempt" in document:
                 message = (str(document.get("function")), str(document["message_id"]))
                 attempts[message] = max(attempts.get(message, 1), int(document["attempt"]))
-            if event == "original-created" and outcome in _SETTLED:
+            if event == "original_created" and outcome in _SETTLED:
                 key, at = str(document["key"]), _seconds(document)
                 settled[key] = min(at, settled.get(key, at))
             repetitions += event == _MAIL_REPEATED or outcome.startswith(_REPEATED_OUTCOME)

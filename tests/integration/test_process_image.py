@@ -1,5 +1,5 @@
-"""process-image's job on a real S3, DynamoDB, SNS and SQS: duplicate, late and reordered events,
-deletions, and a death between any two steps."""
+"""process-image on a real S3, DynamoDB, SNS and SQS: duplicate, late and reordered events,
+deletions, and a crash between any two steps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from services.catalog import process_image
+from services.catalog import created
+from services.catalog.lifecycle import ChangedMeanwhileError, ImageLifecycle
 from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, ImageStatus, image_id
-from services.catalog.process_image import PhotoProcessor
-from services.catalog.store import Catalog, ChangedMeanwhileError
+from services.catalog.process_image import ProcessImage
+from services.catalog.store import Catalog
 from services.events.images import ImageEvent, ImageEventType, parse_image_event
 from services.imaging.model import Limits, OutputFormat, Recipe, RenditionSpec
 from services.platform.functions.sqs import Message
@@ -33,13 +34,13 @@ def photo(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
     return buffer.getvalue()
 
 
-# Few renditions, so that a test that goes through every call has fewer to go through.
+# One rendition, so that the test of a crash at every call has fewer calls.
 SMALL = Recipe(renditions=(RenditionSpec("thumb", 32),), formats=(OutputFormat.JPEG,))
 RED, BLUE = photo("red"), photo("blue")
 
 
-class Bench:
-    """The job with its surroundings, and what a test wants to know of them."""
+class Environment:
+    """process-image with its resources, and what they contain."""
 
     def __init__(self, provisioned: Provisioned) -> None:
         session, made = provisioned.session, provisioned.lab
@@ -48,7 +49,7 @@ class Bench:
         self.queue = made.queues["process-image"].url
         topic = made.values[Reference(Resource.TOPIC, "image-events")]
         self.catalog = Catalog(session.client("dynamodb"), made.table("images"))
-        self.processor = PhotoProcessor(
+        self.processor = ProcessImage(
             s3=self.s3,
             sns=session.client("sns"),
             catalog=self.catalog,
@@ -57,20 +58,20 @@ class Bench:
             recipe=Recipe(),
             limits=Limits(),
         )
-        # Every image event, also those that no function of ours is subscribed to.
-        self.heard = self.sqs.create_queue(QueueName=f"{self.originals}-heard")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.heard, AttributeNames=["QueueArn"])
+        # A queue for every image event, also those without a subscribed function.
+        self.published = self.sqs.create_queue(QueueName=f"{self.originals}-published")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.published, AttributeNames=["QueueArn"])
         session.client("sns").subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
         )
         self.receive()  # S3's test event
 
     def receive(self) -> list[str]:
-        """The bodies of all messages that wait for the job, in the order of their events."""
+        """The bodies of all messages in the function's queue, in the order of their events."""
         return sorted(self._drain(self.queue), key=_sequencer)
 
     def events(self) -> list[ImageEvent]:
-        return [parse_image_event(body) for body in self._drain(self.heard)]
+        return [parse_image_event(body) for body in self._drain(self.published)]
 
     def _drain(self, url: str) -> list[str]:
         bodies = []
@@ -85,7 +86,7 @@ class Bench:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def _next(self) -> str:
-        """The one message that S3 sends about one change."""
+        """The one message that S3 sends for one change."""
         give_up_at = time.monotonic() + 5
         while not (bodies := self.receive()):
             assert time.monotonic() < give_up_at, "S3 sent no event"
@@ -94,7 +95,7 @@ class Bench:
         return body
 
     def upload(self, key: str, content: bytes, **metadata: str) -> str:
-        """Uploads, and gives the message that S3 sent about it."""
+        """Uploads, and returns the message that S3 sent."""
         self.s3.put_object(Bucket=self.originals, Key=key, Body=content, Metadata=metadata)
         return self._next()
 
@@ -122,154 +123,160 @@ def _sequencer(body: str) -> str:
 
 
 @pytest.fixture
-def bench(provisioned: Provisioned) -> Bench:
-    return Bench(provisioned)
+def environment(provisioned: Provisioned) -> Environment:
+    return Environment(provisioned)
 
 
-def test_an_upload_is_developed_catalogued_and_announced(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/my photo+1.jpg", RED, **{METADATA_NOTIFY: "ann@example.org"}))
-    record = bench.catalog.image(OWNER, image_id(RED))
+def test_upload_is_developed_stored_and_announced(environment: Environment) -> None:
+    environment.handle(
+        environment.upload("ann/1/my photo+1.jpg", RED, **{METADATA_NOTIFY: "ann@example.org"})
+    )
+    record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
     assert record.status is ImageStatus.DEVELOPED
     assert record.source_keys == {"ann/1/my photo+1.jpg"}
     assert (record.facts["width"], record.facts["height"]) == (64, 48)
-    assert {r.key for r in record.renditions} == bench.rendition_keys()
+    assert {r.key for r in record.renditions} == environment.rendition_keys()
     for rendition in record.renditions:
-        head = bench.s3.head_object(Bucket=bench.renditions, Key=rendition.key)
+        head = environment.s3.head_object(Bucket=environment.renditions, Key=rendition.key)
         assert head["ContentLength"] == rendition.bytes
         assert head["ContentType"] == f"image/{rendition.format}"
-    (event,) = bench.events()
+    (event,) = environment.events()
     assert event.type is ImageEventType.DEVELOPED
     assert (event.filename, event.recipient) == ("my photo+1.jpg", "ann@example.org")
-    assert event.thumbnail_key in bench.rendition_keys()
+    assert event.thumbnail_key in environment.rendition_keys()
 
 
-def test_a_repeated_event_changes_and_announces_nothing(bench: Bench) -> None:
-    body = bench.upload("ann/1/a.jpg", RED)
-    bench.handle(body, body, body)
-    assert len(bench.events()) == 1
-    assert len(bench.images()) == 1
+def test_repeated_event_changes_and_announces_nothing(environment: Environment) -> None:
+    body = environment.upload("ann/1/a.jpg", RED)
+    environment.handle(body, body, body)
+    assert len(environment.events()) == 1
+    assert len(environment.images()) == 1
 
 
-def test_what_is_no_photo_is_rejected_with_its_reason(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", b"not a photo"))
-    record = bench.catalog.image(OWNER, image_id(b"not a photo"))
+def test_upload_that_is_not_a_photo_is_rejected_with_reason(environment: Environment) -> None:
+    environment.handle(environment.upload("ann/1/a.jpg", b"not a photo"))
+    record = environment.catalog.image(OWNER, image_id(b"not a photo"))
     assert record is not None
     assert (record.status, record.reason) == (ImageStatus.REJECTED, "not-an-image")
-    (event,) = bench.events()
+    (event,) = environment.events()
     assert (event.type, event.reason) == (ImageEventType.REJECTED, "not-an-image")
     assert event.message == record.message
-    assert bench.rendition_keys() == set()
+    assert environment.rendition_keys() == set()
 
 
-def test_a_file_over_the_byte_limit_is_rejected_without_being_read(bench: Bench) -> None:
-    body = bench.upload("ann/1/a.jpg", RED)
-    processor = PhotoProcessor(
-        **{**vars(bench.processor), "limits": Limits(bytes_max=len(RED) - 1)}
-    )
+def test_upload_over_byte_limit_is_rejected_without_reading_it(environment: Environment) -> None:
+    body = environment.upload("ann/1/a.jpg", RED)
+    processor = dataclasses.replace(environment.processor, limits=Limits(bytes_max=len(RED) - 1))
     processor.handle(Message("m", body, 1, False, time.monotonic() + 60))
-    (event,) = bench.events()
+    (event,) = environment.events()
     assert event.reason == "too-many-bytes"
-    record = bench.catalog.image(OWNER, event.image_id)
+    record = environment.catalog.image(OWNER, event.image_id)
     assert record is not None
     assert record.facts == {"bytes": len(RED)}
 
 
-def test_a_deleted_original_takes_renditions_and_record_along(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", RED))
-    body = bench.delete("ann/1/a.jpg")
-    bench.handle(body, body)
-    assert bench.images() == []
-    assert bench.rendition_keys() == set()
-    kinds = {(event.type, event.id) for event in bench.events()}
+def test_deleted_original_deletes_renditions_and_record(environment: Environment) -> None:
+    environment.handle(environment.upload("ann/1/a.jpg", RED))
+    body = environment.delete("ann/1/a.jpg")
+    environment.handle(body, body)
+    assert environment.images() == []
+    assert environment.rendition_keys() == set()
+    kinds = {(event.type, event.id) for event in environment.events()}
     assert [kind for kind, _ in sorted(kinds)] == [
         ImageEventType.DELETED,
         ImageEventType.DEVELOPED,
     ]
 
 
-def test_the_last_of_two_originals_with_one_content_takes_the_image(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", RED), bench.upload("ann/2/b.jpg", RED))
-    assert len(bench.images()) == 1
-    assert len({event.id for event in bench.events()}) == 2, "each upload is told"
-    bench.handle(bench.delete("ann/1/a.jpg"))
-    assert len(bench.images()) == 1
-    assert bench.rendition_keys()
-    bench.handle(bench.delete("ann/2/b.jpg"))
-    assert bench.images() == []
-    assert bench.rendition_keys() == set()
+def test_image_with_two_originals_is_deleted_with_the_last(environment: Environment) -> None:
+    environment.handle(
+        environment.upload("ann/1/a.jpg", RED), environment.upload("ann/2/b.jpg", RED)
+    )
+    assert len(environment.images()) == 1
+    assert len({event.id for event in environment.events()}) == 2, "each upload is announced"
+    environment.handle(environment.delete("ann/1/a.jpg"))
+    assert len(environment.images()) == 1
+    assert environment.rendition_keys()
+    environment.handle(environment.delete("ann/2/b.jpg"))
+    assert environment.images() == []
+    assert environment.rendition_keys() == set()
 
 
-def test_owners_do_not_share_images(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", RED), bench.upload("bob/1/a.jpg", RED))
-    bench.handle(bench.delete("ann/1/a.jpg"))
-    assert bench.catalog.image("ann", image_id(RED)) is None
-    assert bench.catalog.image("bob", image_id(RED)) is not None
-    assert all(key.startswith("bob/") for key in bench.rendition_keys())
+def test_equal_content_of_two_owners_makes_two_images(environment: Environment) -> None:
+    environment.handle(
+        environment.upload("ann/1/a.jpg", RED), environment.upload("bob/1/a.jpg", RED)
+    )
+    environment.handle(environment.delete("ann/1/a.jpg"))
+    assert environment.catalog.image("ann", image_id(RED)) is None
+    assert environment.catalog.image("bob", image_id(RED)) is not None
+    assert all(key.startswith("bob/") for key in environment.rendition_keys())
 
 
-def test_a_removal_that_comes_before_its_creation_wins(bench: Bench) -> None:
-    created = bench.upload("ann/1/a.jpg", RED)
-    removed = bench.delete("ann/1/a.jpg")
-    bench.handle(removed, created)
-    assert bench.images() == []
-    assert bench.rendition_keys() == set()
+def test_removal_handled_before_creation_deletes_the_image(environment: Environment) -> None:
+    created = environment.upload("ann/1/a.jpg", RED)
+    removed = environment.delete("ann/1/a.jpg")
+    environment.handle(removed, created)
+    assert environment.images() == []
+    assert environment.rendition_keys() == set()
 
 
-def test_an_overwritten_original_becomes_the_new_image_in_any_order(bench: Bench) -> None:
-    first, second = bench.upload("ann/1/a.jpg", RED), bench.upload("ann/1/a.jpg", BLUE)
-    bench.handle(second, first, second)
-    assert bench.catalog.image(OWNER, image_id(RED)) is None
-    record = bench.catalog.image(OWNER, image_id(BLUE))
+def test_overwritten_original_in_any_order_has_the_new_image(environment: Environment) -> None:
+    first, second = environment.upload("ann/1/a.jpg", RED), environment.upload("ann/1/a.jpg", BLUE)
+    environment.handle(second, first, second)
+    assert environment.catalog.image(OWNER, image_id(RED)) is None
+    record = environment.catalog.image(OWNER, image_id(BLUE))
     assert record is not None
     assert record.settled
-    assert {key.split("/")[1] for key in bench.rendition_keys()} == {image_id(BLUE)}
+    assert {key.split("/")[1] for key in environment.rendition_keys()} == {image_id(BLUE)}
 
 
-def test_an_overwritten_original_takes_its_old_image_along(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", RED))
-    bench.handle(bench.upload("ann/1/a.jpg", BLUE))
-    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(BLUE)]
-    assert {key.split("/")[1] for key in bench.rendition_keys()} == {image_id(BLUE)}
+def test_overwritten_original_deletes_its_old_image(environment: Environment) -> None:
+    environment.handle(environment.upload("ann/1/a.jpg", RED))
+    environment.handle(environment.upload("ann/1/a.jpg", BLUE))
+    assert [item["image_id"]["S"] for item in environment.images()] == [image_id(BLUE)]
+    assert {key.split("/")[1] for key in environment.rendition_keys()} == {image_id(BLUE)}
 
 
-def test_uploading_again_after_a_deletion_develops_again(bench: Bench) -> None:
-    bench.handle(bench.upload("ann/1/a.jpg", RED))
-    removed = bench.delete("ann/1/a.jpg")
-    again = bench.upload("ann/1/a.jpg", RED)
-    bench.handle(removed, again, removed)
-    record = bench.catalog.image(OWNER, image_id(RED))
+def test_upload_after_deletion_is_developed_again(environment: Environment) -> None:
+    environment.handle(environment.upload("ann/1/a.jpg", RED))
+    removed = environment.delete("ann/1/a.jpg")
+    again = environment.upload("ann/1/a.jpg", RED)
+    environment.handle(removed, again, removed)
+    record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
     assert record.settled
-    assert bench.rendition_keys()
+    assert environment.rendition_keys()
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
-def test_every_order_of_four_changes_ends_the_same(bench: Bench, order: tuple[int, ...]) -> None:
-    """Red, deleted, blue, red again under one key: the last change counts."""
+def test_every_order_of_four_events_gives_the_same_state(
+    environment: Environment, order: tuple[int, ...]
+) -> None:
+    """Red, deleted, blue, red again under one key: the last event counts."""
     bodies = [
-        bench.upload("ann/1/a.jpg", RED),
-        bench.delete("ann/1/a.jpg"),
-        bench.upload("ann/1/a.jpg", BLUE),
-        bench.upload("ann/1/a.jpg", RED),
+        environment.upload("ann/1/a.jpg", RED),
+        environment.delete("ann/1/a.jpg"),
+        environment.upload("ann/1/a.jpg", BLUE),
+        environment.upload("ann/1/a.jpg", RED),
     ]
-    bench.handle(*(bodies[i] for i in order), *(bodies[i] for i in order))
-    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
-    assert {key.split("/")[1] for key in bench.rendition_keys()} == {image_id(RED)}
-    source = bench.catalog.source(OWNER, "ann/1/a.jpg")
+    environment.handle(*(bodies[i] for i in order), *(bodies[i] for i in order))
+    assert [item["image_id"]["S"] for item in environment.images()] == [image_id(RED)]
+    assert {key.split("/")[1] for key in environment.rendition_keys()} == {image_id(RED)}
+    source = environment.catalog.source(OWNER, "ann/1/a.jpg")
     assert source is not None
     assert (source.image_id, source.announced, source.stale_image_id) == (image_id(RED), True, None)
 
 
 class Crash(BaseException):
-    """The process is gone: nothing after it runs, no handler catches it."""
+    """The end of the process: not caught by any handler."""
 
 
-class Dying:
-    """Wraps an AWS client; the process dies before or after its n-th call of the run."""
+class CrashingClient:
+    """Wraps an AWS client; raises Crash before or after the n-th call."""
 
-    def __init__(self, client: Any, calls: Iterator[int], dies_at: int, after: bool) -> None:
-        self._client, self._calls, self._dies_at, self._after = client, calls, dies_at, after
+    def __init__(self, client: Any, calls: Iterator[int], crash_at: int, after: bool) -> None:
+        self._client, self._calls, self._crash_at, self._after = client, calls, crash_at, after
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
@@ -277,7 +284,7 @@ class Dying:
             return found
 
         def call(**arguments: Any) -> Any:
-            mine = next(self._calls) == self._dies_at
+            mine = next(self._calls) == self._crash_at
             if mine and not self._after:
                 raise Crash
             answer = found(**arguments)
@@ -289,184 +296,186 @@ class Dying:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_death_at_any_call_is_healed_by_the_redelivery(bench: Bench, after: bool) -> None:
-    """Red is overwritten by blue, blue is deleted, red comes back under another key: at each AWS
-    call on the way the process dies once, and the queue delivers the message again."""
-    dies_at = 0
+def test_crash_at_any_call_is_repaired_by_redelivery(environment: Environment, after: bool) -> None:
+    """Red is overwritten by blue, blue is deleted, red is uploaded under another key. The process
+    crashes once at each AWS call, and the queue delivers the message again."""
+    crash_at = 0
     while True:
         calls = itertools.count()
 
-        def wrap(client: Any, calls: Iterator[int] = calls, at: int = dies_at) -> Any:
-            return Dying(client, calls, at, after)
+        def wrap(client: Any, calls: Iterator[int] = calls, at: int = crash_at) -> Any:
+            return CrashingClient(client, calls, at, after)
 
-        dying = PhotoProcessor(
-            **{
-                **vars(bench.processor),
-                "recipe": SMALL,
-                "s3": wrap(bench.s3),
-                "sns": wrap(bench.processor.sns),
-                "catalog": Catalog(wrap(bench.catalog.dynamodb), bench.catalog.table),
-            }
+        crashing = dataclasses.replace(
+            environment.processor,
+            recipe=SMALL,
+            s3=wrap(environment.s3),
+            sns=wrap(environment.processor.sns),
+            catalog=Catalog(wrap(environment.catalog.dynamodb), environment.catalog.table),
         )
-        key, other = f"ann/{dies_at}/a.jpg", f"ann/{dies_at}/b.jpg"
-        bench.processor = dataclasses.replace(bench.processor, recipe=SMALL)
-        deaths = 0
+        key, other = f"ann/{crash_at}/a.jpg", f"ann/{crash_at}/b.jpg"
+        environment.processor = dataclasses.replace(environment.processor, recipe=SMALL)
+        crashes = 0
         steps = (
-            (bench.upload, key, RED),
-            (bench.upload, key, BLUE),
-            (bench.delete, key),
-            (bench.upload, other, RED),
+            (environment.upload, key, RED),
+            (environment.upload, key, BLUE),
+            (environment.delete, key),
+            (environment.upload, other, RED),
         )
         for act, *arguments in steps:
             body = act(*arguments)
             message = Message("m", body, 1, False, time.monotonic() + 60)
             try:
-                dying.handle(message)
+                crashing.handle(message)
             except Crash:
-                deaths += 1
-                bench.handle(body)
-        assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
-        assert {k.split("/")[1] for k in bench.rendition_keys()} == {image_id(RED)}
-        told = {(e.type, e.source_key) for e in bench.events()}
-        assert (ImageEventType.DEVELOPED, other) in told
-        bench.handle(bench.delete(other))
-        assert bench.images() == []
-        assert bench.rendition_keys() == set()
-        if deaths == 0:
+                crashes += 1
+                environment.handle(body)
+        assert [item["image_id"]["S"] for item in environment.images()] == [image_id(RED)]
+        assert {k.split("/")[1] for k in environment.rendition_keys()} == {image_id(RED)}
+        announced = {(e.type, e.source_key) for e in environment.events()}
+        assert (ImageEventType.DEVELOPED, other) in announced
+        environment.handle(environment.delete(other))
+        assert environment.images() == []
+        assert environment.rendition_keys() == set()
+        if crashes == 0:
             break
-        dies_at += 1
-    assert dies_at > 15, "the way has more calls than this"
+        crash_at += 1
+    assert crash_at > 15, "expected more AWS calls"
 
 
-def test_a_photo_that_ends_the_process_again_and_again_is_rejected(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_photo_that_crashes_the_process_repeatedly_is_rejected(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = bench.upload("ann/1/a.jpg", RED)
+    body = environment.upload("ann/1/a.jpg", RED)
 
-    def dies(*_: Any) -> None:
+    def crash(*_: Any) -> None:
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(process_image, "develop", dies)
-        for _ in range(process_image.ATTEMPTS_BEFORE_REJECTION):
+        patched.setattr(created, "develop", crash)
+        for _ in range(created.ATTEMPTS_BEFORE_REJECTION):
             with pytest.raises(Crash):
-                bench.handle(body)
-        bench.handle(body)
-    record = bench.catalog.image(OWNER, image_id(RED))
+                environment.handle(body)
+        environment.handle(body)
+    record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
-    assert (record.status, record.reason) == (ImageStatus.REJECTED, process_image.FAILED_REPEATEDLY)
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, created.FAILED_REPEATEDLY)
 
 
-def test_errors_that_the_process_outlives_do_not_count_against_the_photo(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_exceptions_do_not_count_as_crashes(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = bench.upload("ann/1/a.jpg", RED)
+    body = environment.upload("ann/1/a.jpg", RED)
 
     def fails(*_: Any) -> None:
         raise ConnectionError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(process_image, "develop", fails)
-        for _ in range(process_image.ATTEMPTS_BEFORE_REJECTION + 2):
+        patched.setattr(created, "develop", fails)
+        for _ in range(created.ATTEMPTS_BEFORE_REJECTION + 2):
             with pytest.raises(ConnectionError):
-                bench.handle(body)
-    bench.handle(body)
-    record = bench.catalog.image(OWNER, image_id(RED))
+                environment.handle(body)
+    environment.handle(body)
+    record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
     assert record.status is ImageStatus.DEVELOPED
 
 
-def test_an_image_that_is_being_deleted_cannot_be_claimed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_claim_of_image_in_deletion_raises_changed_meanwhile(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that died in a deletion left the mark: others wait for its redelivery."""
-    bench.handle(bench.upload("ann/1/a.jpg", RED))
-    removed = bench.delete("ann/1/a.jpg")
+    """The image of a crashed deletion can be claimed after the deletion's redelivery."""
+    environment.handle(environment.upload("ann/1/a.jpg", RED))
+    removed = environment.delete("ann/1/a.jpg")
 
-    def dies(*_: Any) -> None:
+    def crash(*_: Any) -> None:
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(Catalog, "end_deletion", dies)
+        patched.setattr(ImageLifecycle, "end_deletion", crash)
         with pytest.raises(Crash):
-            bench.handle(removed)
-    again = bench.upload("ann/2/b.jpg", RED)
+            environment.handle(removed)
+    again = environment.upload("ann/2/b.jpg", RED)
     with pytest.raises(ChangedMeanwhileError):
-        bench.handle(again)
-    bench.handle(removed)
-    bench.handle(again)
-    assert len(bench.images()) == 1
-    assert bench.rendition_keys()
+        environment.handle(again)
+    environment.handle(removed)
+    environment.handle(again)
+    assert len(environment.images()) == 1
+    assert environment.rendition_keys()
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) -> None:
-    """Lets another worker `act` right after the catalogue's next `step`."""
-    original = getattr(Catalog, step)
+def run_after(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], None]) -> None:
+    """Runs `act`, as another worker, right after the next call of `ImageLifecycle.step`."""
+    original = getattr(ImageLifecycle, step)
 
     def interrupted(*arguments: Any) -> Any:
         answer = original(*arguments)
-        monkeypatch.setattr(Catalog, step, original)
+        monkeypatch.setattr(ImageLifecycle, step, original)
         act()
         return answer
 
-    monkeypatch.setattr(Catalog, step, interrupted)
+    monkeypatch.setattr(ImageLifecycle, step, interrupted)
 
 
-def test_an_image_that_came_back_is_not_let_go_by_a_slower_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_image_claimed_again_during_finalize_is_not_detached(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Red, blue, red under one key: the second red overtakes blue's worker in its last step."""
+    """Red, blue, red under one key: the second red is handled before blue is finalized."""
     key = "ann/1/a.jpg"
-    bench.handle(bench.upload(key, RED))
-    blue = bench.upload(key, BLUE)
-    meanwhile(monkeypatch, "settle", lambda: bench.handle(bench.upload(key, RED)))
-    bench.handle(blue)
-    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
-    assert {k.split("/")[1] for k in bench.rendition_keys()} == {image_id(RED)}
+    environment.handle(environment.upload(key, RED))
+    blue = environment.upload(key, BLUE)
+    run_after(
+        monkeypatch, "_write_outcome", lambda: environment.handle(environment.upload(key, RED))
+    )
+    environment.handle(blue)
+    assert [item["image_id"]["S"] for item in environment.images()] == [image_id(RED)]
+    assert {k.split("/")[1] for k in environment.rendition_keys()} == {image_id(RED)}
 
 
-def test_an_upload_that_overtakes_a_removal_stays(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_upload_during_removal_keeps_the_image(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "ann/1/a.jpg"
-    bench.handle(bench.upload(key, RED))
-    removed = bench.delete(key)
-    meanwhile(monkeypatch, "bury", lambda: bench.handle(bench.upload(key, RED)))
-    bench.handle(removed)
-    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(RED)]
-    assert bench.rendition_keys()
+    environment.handle(environment.upload(key, RED))
+    removed = environment.delete(key)
+    run_after(
+        monkeypatch, "write_tombstone", lambda: environment.handle(environment.upload(key, RED))
+    )
+    environment.handle(removed)
+    assert [item["image_id"]["S"] for item in environment.images()] == [image_id(RED)]
+    assert environment.rendition_keys()
 
 
-def test_an_image_that_a_dead_worker_had_yet_to_let_go_is_not_forgotten(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_stale_image_of_crashed_worker_is_deleted_by_next_event(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Red is overwritten by blue, whose worker dies; green overtakes the redelivery of blue."""
+    """Red is overwritten by blue, whose worker crashes; green is handled before blue again."""
     key, green = "ann/1/a.jpg", photo("green")
-    bench.handle(bench.upload(key, RED))
-    blue = bench.upload(key, BLUE)
+    environment.handle(environment.upload(key, RED))
+    blue = environment.upload(key, BLUE)
 
-    def dies(*_: Any) -> None:
+    def crash(*_: Any) -> None:
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(process_image, "develop", dies)
+        patched.setattr(created, "develop", crash)
         with pytest.raises(Crash):
-            bench.handle(blue)
-    bench.handle(bench.upload(key, green), blue)
-    assert [item["image_id"]["S"] for item in bench.images()] == [image_id(green)]
-    assert {k.split("/")[1] for k in bench.rendition_keys()} == {image_id(green)}
+            environment.handle(blue)
+    environment.handle(environment.upload(key, green), blue)
+    assert [item["image_id"]["S"] for item in environment.images()] == [image_id(green)]
+    assert {k.split("/")[1] for k in environment.rendition_keys()} == {image_id(green)}
 
 
-def test_the_position_is_kept_only_where_the_owner_opted_in(bench: Bench) -> None:
+def test_location_is_stored_only_with_opt_in(environment: Environment) -> None:
     exif = Image.Exif()
     exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (16.0, 22.0, 0.0)}
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "green").save(buffer, "JPEG", exif=exif)
     content = buffer.getvalue()
     for key, metadata in (("ann/1/a.jpg", {}), ("bob/1/a.jpg", {METADATA_KEEP_LOCATION: "true"})):
-        bench.handle(bench.upload(key, content, **metadata))
-    private = bench.catalog.image("ann", image_id(content))
-    open_ = bench.catalog.image("bob", image_id(content))
+        environment.handle(environment.upload(key, content, **metadata))
+    private = environment.catalog.image("ann", image_id(content))
+    open_ = environment.catalog.image("bob", image_id(content))
     assert private is not None
     assert open_ is not None
     assert "location" not in private.facts

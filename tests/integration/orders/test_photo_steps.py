@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from services.catalog.lifecycle import ImageLifecycle
 from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendition, image_id
+from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType
 from services.local.aws_session import LocalSession
@@ -78,11 +80,14 @@ class Album:
         key, found = f"{owner}/{uuid.uuid4().hex}/photo.jpg", image_id(content)
         self.s3.put_object(Bucket=self.originals, Key=key, Body=content)
         source = Source(key=key, sequencer="1", image_id=found)
-        self.catalog.claim(owner, None, source, "2026-01-02T03:04:05Z")
+        images = ImageLifecycle(self.catalog, RenditionStore(self.s3, self.renditions))
+        claim = images.claim(owner, None, source, "2026-01-02T03:04:05Z")
+        assert claim is not None
         thumb = f"{owner}/{found}/thumb.jpg"
         self.s3.put_object(Bucket=self.renditions, Key=thumb, Body=jpeg(scene(64, 96)))
         if status is not ImageStatus.DEVELOPING:
-            self.catalog.settle(
+            images.finalize(
+                claim,
                 ImageRecord(
                     owner=owner,
                     image_id=found,
@@ -93,7 +98,6 @@ class Album:
                     facts={"width": size[0], "height": size[1]},
                     renditions=(StoredRendition("thumb", "jpeg", 64, 96, 1, thumb),),
                 ),
-                key,
             )
         return found
 

@@ -21,7 +21,7 @@ def line(**fields: object) -> str:
 
 def handled(message: str, attempt: int, outcome: str, at: str = AT, key: str = "o/1/a.jpg") -> str:
     return line(
-        event="original-created",
+        event="original_created",
         function="process-image",
         message_id=message,
         attempt=attempt,
@@ -59,7 +59,7 @@ def test_a_photo_is_settled_when_it_was_first_so() -> None:
         [
             ("a", handled("m", 2, "developed", later)),
             ("b", handled("m", 1, "developed")),
-            ("b", handled("n", 1, "superseded: a newer change was seen", key="o/2/b.jpg")),
+            ("b", handled("n", 1, "superseded: a newer event was handled", key="o/2/b.jpg")),
         ]
     )
     assert logs.settled == {"o/1/a.jpg": SECONDS}
@@ -76,8 +76,8 @@ def test_one_message_that_logs_twice_is_redelivered_once() -> None:
 
 
 def test_repetitions_that_were_recognised() -> None:
-    sent = line(event="mail-sent-before", function="send-image-email", message_id="x", attempt=2)
-    logs = read([("a", handled("m", 2, "repeated: all done before")), ("b", sent)])
+    sent = line(event="email_already_sent", function="send-image-email", message_id="x", attempt=2)
+    logs = read([("a", handled("m", 2, "repeated: the event was handled before")), ("b", sent)])
     assert logs.repetitions == 2
     assert logs.settled == {}
 

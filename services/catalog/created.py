@@ -1,0 +1,188 @@
+"""A created original: developed, stored in the catalogue, and announced."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from services.catalog.lifecycle import Claim, ImageLifecycle
+from services.catalog.model import (
+    METADATA_KEEP_LOCATION,
+    METADATA_NOTIFY,
+    ImageRecord,
+    ImageStatus,
+    OriginalName,
+    Source,
+    image_id,
+)
+from services.events.images import ImageEvent, ImageEventType, event_id, publish
+from services.events.storage import ObjectEvent
+from services.imaging.develop import develop
+from services.imaging.limits import check_bytes
+from services.imaging.model import Developed, Limits, PhotoRejected, Recipe
+from services.platform.aws.clients import error_code
+from services.platform.functions.sqs import Message
+from services.platform.timestamps import now
+
+# After this many attempts that ended the process (out of memory, out of time, a crashed decoder),
+# the photo is rejected. One less than the queue's maximum receive count.
+ATTEMPTS_BEFORE_REJECTION = 4
+FAILED_REPEATEDLY = "failed-repeatedly"
+_FAILED_REPEATEDLY_MESSAGE = (
+    f"We tried {ATTEMPTS_BEFORE_REJECTION} times to develop this photo, and failed each time. "
+    "Please save it again in a photo application, smaller if it is very large, and upload that."
+)
+# Wall time reserved for storing and announcing after the development.
+STORE_RESERVE_SECONDS = 10.0
+_THUMBNAIL = "thumb"
+_SUPERSEDED = frozenset({"NoSuchKey", "404", "NoSuchVersion", "PreconditionFailed", "412"})
+
+
+@dataclass(frozen=True)
+class Original:
+    """A downloaded original. `content` is empty for a file over the byte limit; `size` is in bytes;
+    `metadata` is the upload's object metadata."""
+
+    content: bytes
+    size: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CreatedOriginal:
+    """Handles ObjectCreated events."""
+
+    s3: Any
+    sns: Any
+    topic_arn: str
+    images: ImageLifecycle
+    recipe: Recipe
+    limits: Limits
+
+    def handle(self, name: OriginalName, event: ObjectEvent, message: Message) -> str:
+        """Develops the original if the event is the newest of its key. Returns the outcome, for the
+        log. Raises ChangedMeanwhileError."""
+        found = self.images.catalog.source(name.owner, event.key)
+        if found is not None and found.sequencer > event.sequencer:
+            return "superseded: a newer event was handled"
+        if found is not None and found.sequencer == event.sequencer and found.announced:
+            return "repeated: the event was handled before"
+        original = self._download(event)
+        if original is None:
+            return "superseded: the original was changed or deleted"
+        claim = self.images.claim(name.owner, found, _source(event, original), event.time or now())
+        if claim is None:
+            return "superseded: the image was deleted meanwhile"
+        outcome = None
+        if not (claim.record.settled and claim.record.recipe == self.recipe.version):
+            outcome = self._develop(claim, original, message)
+        if not self.images.finalize(claim, outcome):
+            return "superseded: the original was deleted during development"
+        record = outcome or claim.record
+        recipient = original.metadata.get(METADATA_NOTIFY)
+        publish(self.sns, self.topic_arn, _announcement(name, event, record, recipient))
+        self.images.mark_announced(name.owner, claim.source)
+        return record.status.value
+
+    def _download(self, event: ObjectEvent) -> Original | None:
+        """The original, or None if it is not the version of the event any more."""
+        condition = {"IfMatch": event.etag} if event.etag else {}
+        try:
+            answer = self.s3.get_object(Bucket=event.bucket, Key=event.key, **condition)
+        except self.s3.exceptions.ClientError as error:
+            if error_code(error) in _SUPERSEDED:
+                return None
+            raise
+        body, size = answer["Body"], answer["ContentLength"]
+        with body:
+            content = body.read() if size <= self.limits.bytes_max else b""
+        return Original(content, size, answer.get("Metadata", {}))
+
+    def _develop(self, claim: Claim, original: Original, message: Message) -> ImageRecord:
+        """Develops the photo and stores its renditions; returns the record of the outcome."""
+        record = dataclasses.replace(claim.record, recipe=self.recipe.version)
+        if claim.source.attempts > ATTEMPTS_BEFORE_REJECTION:
+            return _rejected(record, original, FAILED_REPEATEDLY, _FAILED_REPEATEDLY_MESSAGE)
+        try:
+            developed = self._try_to_develop(original, message)
+        except PhotoRejected as rejection:
+            return _rejected(record, original, rejection.reason.value, rejection.message)
+        except Exception:
+            # The process survived, so this does not count as a crash.
+            self.images.undo_attempt(record.owner, claim.source)
+            raise
+        renditions = self.images.renditions.store(
+            record.owner, record.image_id, developed.renditions
+        )
+        return dataclasses.replace(
+            record,
+            status=ImageStatus.DEVELOPED,
+            reason=None,
+            message=None,
+            placeholder=developed.placeholder,
+            fingerprint=developed.fingerprint,
+            dominant_colour=developed.dominant_colour,
+            facts=_facts(developed, original.metadata),
+            renditions=renditions,
+        )
+
+    def _try_to_develop(self, original: Original, message: Message) -> Developed:
+        check_bytes(original.size, self.limits)
+        seconds = min(self.limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
+        limits = dataclasses.replace(self.limits, seconds_max=max(seconds, 1.0))
+        return develop(original.content, self.recipe, limits)
+
+
+def _source(event: ObjectEvent, original: Original) -> Source:
+    # The content of an original over the byte limit is not read; its tag and size identify it.
+    content = original.content or f"{event.etag}:{original.size}".encode()
+    return Source(
+        key=event.key,
+        sequencer=event.sequencer,
+        image_id=image_id(content),
+        etag=event.etag,
+        version_id=event.version_id,
+    )
+
+
+def _announcement(
+    name: OriginalName, event: ObjectEvent, record: ImageRecord, recipient: str | None
+) -> ImageEvent:
+    developed = record.status is ImageStatus.DEVELOPED
+    kind = ImageEventType.DEVELOPED if developed else ImageEventType.REJECTED
+    thumbnails = [r.key for r in record.renditions if r.name == _THUMBNAIL and not r.animated]
+    return ImageEvent(
+        id=event_id(kind, name.owner, event.key, event.sequencer),
+        type=kind,
+        time=event.time or now(),
+        owner=name.owner,
+        image_id=record.image_id,
+        source_key=event.key,
+        filename=name.filename,
+        recipient=recipient,
+        width=record.facts.get("width"),
+        height=record.facts.get("height"),
+        dominant_colour=record.dominant_colour,
+        thumbnail_key=thumbnails[0] if thumbnails else None,
+        reason=record.reason,
+        message=record.message,
+    )
+
+
+def _rejected(record: ImageRecord, original: Original, reason: str, message: str) -> ImageRecord:
+    return dataclasses.replace(
+        record,
+        status=ImageStatus.REJECTED,
+        reason=reason,
+        message=message,
+        facts={"bytes": original.size},
+    )
+
+
+def _facts(developed: Developed, metadata: dict[str, str]) -> dict[str, Any]:
+    """The photo's facts for the catalogue; the location only if the owner opted in."""
+    facts = {k: v for k, v in dataclasses.asdict(developed.facts).items() if v is not None}
+    if metadata.get(METADATA_KEEP_LOCATION, "").lower() != "true":
+        facts.pop("location", None)
+    return facts

@@ -1,0 +1,290 @@
+"""How originals create, change and delete images.
+
+Three operations: `claim` ties an original to its image, `finalize` stores the outcome of its
+development, `detach` removes a deleted original from its images. Every write is conditional on what
+was read, and every operation may be repeated, so that duplicate, late and reordered events, and
+workers that die between two writes, lead to the same state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from services.catalog.model import ImageRecord, ImageStatus, Source
+from services.catalog.renditions import RenditionStore
+from services.catalog.store import (
+    Catalog,
+    expression_values,
+    image_item,
+    item_key,
+    source_item,
+)
+from services.platform.aws.items import to_item
+from services.platform.errors import TransientError
+
+# A tombstone must outlive the latest event of its original: SQS keeps a message 14 days at most.
+TOMBSTONE_SECONDS = 30 * 24 * 3600
+
+
+class ChangedMeanwhileError(TransientError):
+    """Another worker wrote between this worker's read and its write; the event must be retried."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed original and the record of its image."""
+
+    source: Source
+    record: ImageRecord
+
+
+@dataclass(frozen=True)
+class ImageLifecycle:
+    """Changes the catalogue, and deletes the renditions of images that it deletes."""
+
+    catalog: Catalog
+    renditions: RenditionStore
+
+    def claim(
+        self, owner: str, found: Source | None, claimed: Source, listed_at: str
+    ) -> Claim | None:
+        """Ties the original `claimed` to its image and counts an attempt to develop it.
+
+        `found` is the source as it was read before, None if there was none. `listed_at` becomes the
+        time of a new image, ISO 8601 in UTC. Returns None when the image was deleted meanwhile.
+        Raises ChangedMeanwhileError when the source changed since `found` was read, or when the
+        image is being deleted.
+        """
+        attempts, stale = 0, None
+        if found is not None:
+            if found.stale_image_id is not None and found.stale_image_id != claimed.image_id:
+                # Left by a worker that died; a source can store only one stale image.
+                self._detach_source(owner, found.stale_image_id, claimed.key)
+            attempts = found.attempts if found.sequencer == claimed.sequencer else 0
+            replaced = not found.removed and found.image_id != claimed.image_id
+            stale = found.image_id if replaced else None
+        source = dataclasses.replace(claimed, attempts=attempts + 1, stale_image_id=stale)
+        self._write_claim(owner, found, source, listed_at)
+        record = self.catalog.image(owner, str(source.image_id))
+        return None if record is None else Claim(source, record)
+
+    def finalize(self, claim: Claim, outcome: ImageRecord | None) -> bool:
+        """Stores the outcome of a development; None if the claimed record is up to date.
+
+        The image that the original was before it was overwritten loses the original. Returns False
+        when the original was removed meanwhile; the image is then deleted if it has no other.
+        """
+        owner, source = claim.record.owner, claim.source
+        if outcome is not None and not self._write_outcome(outcome, source.key):
+            self._delete_if_unused(owner, outcome.image_id)
+            return False
+        if source.stale_image_id is not None:
+            self._detach_source(owner, source.stale_image_id, source.key)
+        return True
+
+    def detach(self, owner: str, found: Source | None, removed: Source) -> tuple[str, ...]:
+        """Writes a tombstone for the removed original and detaches it from its images; deletes
+        those that have no other original. Returns the ids of the images.
+
+        `found` is the source as it was read before. Raises ChangedMeanwhileError.
+        """
+        tombstone = dataclasses.replace(
+            removed,
+            image_id=found.image_id if found is not None else None,
+            stale_image_id=found.stale_image_id if found is not None else None,
+            removed=True,
+        )
+        self.write_tombstone(owner, found, tombstone)
+        ids = {i for i in (tombstone.image_id, tombstone.stale_image_id) if i is not None}
+        images = tuple(sorted(ids))
+        for image in images:
+            self._detach_source(owner, image, removed.key)
+        return images
+
+    def mark_announced(self, owner: str, source: Source) -> None:
+        """Notes that the event of a finalized original was published."""
+        self._update_source(owner, source, announced=True, attempts=0, stale_image_id=None)
+
+    def undo_attempt(self, owner: str, source: Source) -> None:
+        """Uncounts an attempt that ended with an exception, not with the process."""
+        self._update_source(owner, source, attempts=source.attempts - 1)
+
+    def write_tombstone(self, owner: str, found: Source | None, tombstone: Source) -> None:
+        """Replaces a source with its tombstone. Raises ChangedMeanwhileError."""
+        try:
+            self.catalog.dynamodb.put_item(**self._put_source(owner, found, tombstone))
+        except self.catalog.dynamodb.exceptions.ConditionalCheckFailedException:
+            raise ChangedMeanwhileError(f"{tombstone.key} changed while it was removed") from None
+
+    def _write_claim(
+        self, owner: str, found: Source | None, source: Source, listed_at: str
+    ) -> None:
+        """Writes the source and its image's record in one transaction."""
+        dynamodb = self.catalog.dynamodb
+        try:
+            dynamodb.transact_write_items(
+                TransactItems=[
+                    {"Put": self._put_source(owner, found, source)},
+                    {
+                        "Update": {
+                            "TableName": self.catalog.table,
+                            "Key": item_key(owner, image_item(str(source.image_id))),
+                            "UpdateExpression": "ADD source_keys :keys SET #status = "
+                            "if_not_exists(#status, :developing), listed_at = "
+                            "if_not_exists(listed_at, :now), image_id = :image "
+                            # A deleted image that is uploaded again becomes visible again.
+                            "REMOVE deleted_by_owner",
+                            "ConditionExpression": "attribute_not_exists(#status) "
+                            "OR #status <> :deleting",
+                            "ExpressionAttributeNames": {"#status": "status"},
+                            "ExpressionAttributeValues": expression_values(
+                                keys={source.key},
+                                developing=ImageStatus.DEVELOPING,
+                                deleting=ImageStatus.DELETING,
+                                now=listed_at,
+                                image=source.image_id,
+                            ),
+                        }
+                    },
+                ]
+            )
+        except dynamodb.exceptions.TransactionCanceledException as error:
+            if not _reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                raise
+            raise ChangedMeanwhileError(
+                f"{source.key} or its image changed while it was claimed"
+            ) from None
+
+    def _write_outcome(self, record: ImageRecord, source_key: str) -> bool:
+        """Returns False when the image no longer has this original."""
+        return self.catalog.update(
+            record.owner,
+            image_item(record.image_id),
+            {
+                "#status": record.status,
+                "recipe": record.recipe,
+                "reason": record.reason,
+                "#message": record.message,
+                "placeholder": record.placeholder,
+                "fingerprint": record.fingerprint,
+                "dominant_colour": record.dominant_colour,
+                "facts": record.facts,
+                "renditions": [dataclasses.asdict(r) for r in record.renditions],
+            },
+            condition="contains(source_keys, :source) AND #status <> :deleting",
+            names={"#status": "status", "#message": "message"},
+            source=source_key,
+            deleting=ImageStatus.DELETING,
+        )
+
+    def _update_source(self, owner: str, source: Source, **changes: Any) -> None:
+        """Changes fields of a source, unless a newer event of the original was handled."""
+        self.catalog.update(
+            owner,
+            source_item(source.key),
+            changes,
+            condition="sequencer = :sequencer",
+            names={},
+            sequencer=source.sequencer,
+        )
+
+    def _detach_source(self, owner: str, image_id: str, source_key: str) -> None:
+        """Removes an original from an image, and deletes the image if it has no other."""
+        self._remove_source_key(owner, image_id, source_key)
+        self._delete_if_unused(owner, image_id)
+
+    def _remove_source_key(self, owner: str, image_id: str, source_key: str) -> None:
+        """Removes an original from an image's record, unless the original has that content again.
+
+        Does nothing if there is no such image. Raises ChangedMeanwhileError while another worker
+        writes one of the two items.
+        """
+        dynamodb, table = self.catalog.dynamodb, self.catalog.table
+        try:
+            dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "ConditionCheck": {
+                            "TableName": table,
+                            "Key": item_key(owner, source_item(source_key)),
+                            "ConditionExpression": "attribute_not_exists(image_id) "
+                            "OR image_id <> :image OR removed = :yes",
+                            "ExpressionAttributeValues": expression_values(
+                                image=image_id, yes=True
+                            ),
+                        }
+                    },
+                    {
+                        "Update": {
+                            "TableName": table,
+                            "Key": item_key(owner, image_item(image_id)),
+                            "UpdateExpression": "DELETE source_keys :keys",
+                            "ConditionExpression": "attribute_exists(image_id)",
+                            "ExpressionAttributeValues": expression_values(keys={source_key}),
+                        }
+                    },
+                ]
+            )
+        except dynamodb.exceptions.TransactionCanceledException as error:
+            if not _reasons(error) <= {"None", "ConditionalCheckFailed"}:
+                raise ChangedMeanwhileError(
+                    f"{source_key} or its image changed while it was detached"
+                ) from None
+
+    def _delete_if_unused(self, owner: str, image_id: str) -> None:
+        # No worker can claim the image while its status is `deleting`, so only old renditions are
+        # deleted. If this worker dies, the redelivered event completes the deletion.
+        if self._begin_deletion(owner, image_id):
+            self.renditions.delete(owner, image_id)
+            self.end_deletion(owner, image_id)
+
+    def _begin_deletion(self, owner: str, image_id: str) -> bool:
+        """Sets an image's status to `deleting`; returns False when it has an original."""
+        return self.catalog.write(
+            owner,
+            image_item(image_id),
+            "SET #status = :deleting, image_id = :image",
+            "attribute_not_exists(source_keys)",
+            {"#status": "status"},
+            deleting=ImageStatus.DELETING,
+            image=image_id,
+        )
+
+    def end_deletion(self, owner: str, image_id: str) -> None:
+        """Deletes the record of an image whose status is `deleting`."""
+        dynamodb = self.catalog.dynamodb
+        try:
+            dynamodb.delete_item(
+                TableName=self.catalog.table,
+                Key=item_key(owner, image_item(image_id)),
+                ConditionExpression="#status = :deleting AND attribute_not_exists(source_keys)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=expression_values(deleting=ImageStatus.DELETING),
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return  # another delivery of the event completed the deletion
+
+    def _put_source(self, owner: str, found: Source | None, source: Source) -> dict[str, Any]:
+        """The arguments of a put of `source` that is conditional on the item as it was read."""
+        values = dataclasses.asdict(source) | {"owner": owner, "item": source_item(source.key)}
+        if source.removed:
+            values["expires_at"] = int(time.time()) + TOMBSTONE_SECONDS
+        put = {
+            "TableName": self.catalog.table,
+            "Item": to_item(values),
+            "ConditionExpression": "attribute_not_exists(sequencer)",
+        }
+        if found is not None:
+            put["ConditionExpression"] = "sequencer = :found AND attempts = :attempts"
+            put["ExpressionAttributeValues"] = expression_values(
+                found=found.sequencer, attempts=found.attempts
+            )
+        return put
+
+
+def _reasons(error: Any) -> set[str]:
+    """The codes for which DynamoDB cancelled a transaction, one for each of its items."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}

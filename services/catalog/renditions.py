@@ -1,0 +1,57 @@
+"""Storage of renditions: one object a rendition, under keys that are the same for every delivery of
+an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.catalog.model import StoredRendition, rendition_prefix
+from services.platform.aws.objects import delete_objects
+
+if TYPE_CHECKING:
+    from services.imaging.model import Rendition
+
+
+@dataclass(frozen=True)
+class RenditionStore:
+    """The renditions bucket."""
+
+    s3: Any
+    bucket: str
+
+    def store(
+        self, owner: str, image_id: str, renditions: Iterable[Rendition]
+    ) -> tuple[StoredRendition, ...]:
+        """Uploads the renditions of an image; overwrites those of an earlier attempt."""
+        return tuple(self._store(rendition_prefix(owner, image_id), item) for item in renditions)
+
+    def _store(self, prefix: str, rendition: Rendition) -> StoredRendition:
+        key = f"{prefix}{rendition.name}.{rendition.format.extension}"
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            Body=rendition.data,
+            ContentType=rendition.format.content_type,
+            # The key contains the hash of the original, not of the recipe, so not "immutable".
+            CacheControl="private, max-age=86400",
+        )
+        return StoredRendition(
+            name=rendition.name,
+            format=rendition.format.value,
+            width=rendition.width,
+            height=rendition.height,
+            bytes=len(rendition.data),
+            key=key,
+            animated=rendition.animated,
+        )
+
+    def delete(self, owner: str, image_id: str) -> None:
+        """Deletes every rendition of an image. Safe to repeat."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=rendition_prefix(owner, image_id)
+        )
+        for page in pages:
+            keys = [found["Key"] for found in page.get("Contents", ())]
+            delete_objects(self.s3, self.bucket, keys)
