@@ -10,7 +10,7 @@ from typing import Any
 from services.events.orders import OrderEventType, order_event, publish
 from services.orders.loading import order_given
 from services.orders.model import IllegalTransition, Order, OrderStatus
-from services.orders.printer import withdraw
+from services.orders.print_files import withdraw
 from services.orders.store import Orders
 from services.payments.charging import Charging
 from services.platform import log

@@ -19,7 +19,7 @@ from services.imaging.print_geometry import check_resolution, stand
 from services.imaging.print_model import PrintRefused
 from services.orders.loading import OrderEnded, advance, order_given, order_under_way
 from services.orders.model import IllegalTransition, Line, Order, OrderStatus
-from services.orders.printer import JOB_SHEET, names, order_prefix, withdraw
+from services.orders.print_files import JOB_SHEET, names, order_prefix, withdraw
 from services.orders.prints import print_spec
 from services.orders.store import Orders
 from services.platform import log

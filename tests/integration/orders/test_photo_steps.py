@@ -31,7 +31,7 @@ from services.orders.model import (
     Orientation,
     Product,
 )
-from services.orders.printer import JOB_SHEET, names, order_prefix
+from services.orders.print_files import JOB_SHEET, names, order_prefix
 from services.orders.store import Orders
 from services.orders.validate_order import ValidateOrder
 from services.platform.errors import TransientError

@@ -26,7 +26,7 @@ from services.orders.model import (
     OutOfStock,
 )
 from services.orders.notify_customer import TellCustomer
-from services.orders.printer import JOB_SHEET, names, order_prefix
+from services.orders.print_files import JOB_SHEET, names, order_prefix
 from services.orders.process_payment import ProcessPayment
 from services.orders.record_payment import RecordPayment, WrongAmount
 from services.orders.release_stock import ReleaseStock
