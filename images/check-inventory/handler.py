@@ -1,4 +1,4 @@
-"""Reserves the paper for an order, all of it or none."""
+"""Reserves the paper for all prints of an order, or for none."""
 
 import os
 
@@ -11,6 +11,6 @@ from services.platform.functions.task import workflow_task
 
 orders = Orders(Database(read(DatabaseConfiguration, os.environ)))
 handler = workflow_task(
-    CheckInventory(orders).run,
+    CheckInventory(orders).handle,
     client("stepfunctions"),
 )

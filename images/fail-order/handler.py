@@ -1,4 +1,5 @@
-"""Closes an order that cannot go on, and gives its paper and its money back."""
+"""Closes an order whose workflow failed; releases its paper, refunds its payment, deletes its
+print files."""
 
 import os
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from services.platform.functions.task import workflow_task
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment, beside Postgres and the provider."""
+    """Environment variables of this function alone."""
 
-    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of order events")
     prints_bucket: str = variable("PRINTS_BUCKET", help="bucket of the print files")
 
 
@@ -34,6 +35,6 @@ handler = workflow_task(
         client("sns"),
         configuration.prints_bucket,
         configuration.topic_arn,
-    ).run,
+    ).handle,
     client("stepfunctions"),
 )

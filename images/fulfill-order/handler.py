@@ -1,4 +1,4 @@
-"""Makes the print files and the job sheet of an order, and uses up its paper."""
+"""Writes the print files and the job sheet of an order, and uses up its paper."""
 
 import os
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from services.platform.functions.task import workflow_task
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment, beside Postgres and the provider."""
+    """Environment variables of this function alone."""
 
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
     prints_bucket: str = variable("PRINTS_BUCKET", help="bucket of the print files")
-    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
-    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    images_table: str = variable("IMAGES_TABLE", help="table of the photo catalogue")
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of order events")
 
 
 configuration, of_database = read_all(os.environ, Configuration, DatabaseConfiguration)
@@ -35,6 +35,6 @@ handler = workflow_task(
         renditions_bucket=configuration.renditions_bucket,
         prints_bucket=configuration.prints_bucket,
         topic_arn=configuration.topic_arn,
-    ).run,
+    ).handle,
     client("stepfunctions"),
 )

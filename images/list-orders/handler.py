@@ -1,13 +1,13 @@
-"""Lists a customer's orders."""
+"""Lists the caller's orders, newest first."""
 
 import os
 
 from services.orders.api import LIST_ORDERS
-from services.orders.create_order import Shop
+from services.orders.list_orders import ListOrders
 from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.http import http_function
 
 database = Database(read(DatabaseConfiguration, os.environ))
-handler = http_function(LIST_ORDERS, Shop(Orders(database)).list)
+handler = http_function(LIST_ORDERS, ListOrders(Orders(database)).handle)

@@ -1,13 +1,13 @@
-"""Lists the prints that can be ordered."""
+"""Lists the prints on sale."""
 
 import os
 
 from services.orders.api import LIST_PRODUCTS
-from services.orders.create_order import Shop
+from services.orders.list_products import ListProducts
 from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.http import http_function
 
 database = Database(read(DatabaseConfiguration, os.environ))
-handler = http_function(LIST_PRODUCTS, Shop(Orders(database)).products)
+handler = http_function(LIST_PRODUCTS, ListProducts(Orders(database)).handle)

@@ -1,4 +1,4 @@
-"""Takes the money for an order, once."""
+"""Charges an order, exactly once."""
 
 import os
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from services.platform.functions.task import workflow_task
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment, beside Postgres and the provider."""
+    """Environment variables of this function alone."""
 
-    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of order events")
 
 
 configuration, of_database, of_charging, of_payments = read_all(
@@ -26,6 +26,6 @@ configuration, of_database, of_charging, of_payments = read_all(
 orders = Orders(Database(of_database))
 charging = lazy_charging(of_charging, of_payments, client("dynamodb"), client("secretsmanager"))
 handler = workflow_task(
-    ProcessPayment(orders, charging, client("sns"), configuration.topic_arn).run,
+    ProcessPayment(orders, charging, client("sns"), configuration.topic_arn).handle,
     client("stepfunctions"),
 )

@@ -1,4 +1,4 @@
-"""Takes an order to `paid` on the payment provider's word."""
+"""Moves an order to paid when the payment provider confirms its payment."""
 
 import os
 

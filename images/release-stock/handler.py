@@ -1,4 +1,4 @@
-"""Gives back the paper of an order that ended without prints."""
+"""Releases the paper that is reserved for an order that ended without prints."""
 
 import os
 
@@ -11,6 +11,6 @@ from services.platform.functions.task import workflow_task
 
 orders = Orders(Database(read(DatabaseConfiguration, os.environ)))
 handler = workflow_task(
-    ReleaseStock(orders).run,
+    ReleaseStock(orders).handle,
     client("stepfunctions"),
 )

@@ -1,4 +1,4 @@
-"""Checks that an order can be printed: its photos are there, with pixels enough."""
+"""Checks that the photos of an order exist and have enough pixels to print."""
 
 import os
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from services.platform.functions.task import workflow_task
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment, beside Postgres and the provider."""
+    """Environment variables of this function alone."""
 
-    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
-    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of the orders' events")
+    images_table: str = variable("IMAGES_TABLE", help="table of the photo catalogue")
+    topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of order events")
 
 
 configuration, of_database = read_all(os.environ, Configuration, DatabaseConfiguration)
@@ -28,6 +28,6 @@ handler = workflow_task(
         Catalog(client("dynamodb"), configuration.images_table),
         client("sns"),
         configuration.topic_arn,
-    ).run,
+    ).handle,
     client("stepfunctions"),
 )

@@ -189,7 +189,7 @@ class OrderParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     id: OrderId
 
 
-class NoticeTaken(msgspec.Struct, frozen=True, kw_only=True):
+class NoticeReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The provider need not send the notice again."""
 
     received: bool = True
@@ -243,7 +243,7 @@ RECEIVE_PAYMENT = Operation(
         "Payment-Signature": "the sandbox provider's: t=SECONDS,v1=HEXADECIMAL",
         "Stripe-Signature": "Stripe's",
     },
-    answers={200: Answer("It was taken, now or before", NoticeTaken)},
+    answers={200: Answer("It was taken, now or before", NoticeReceived)},
     problems=(NOTICE_REFUSED,),
 )
 

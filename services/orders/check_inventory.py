@@ -1,4 +1,4 @@
-"""CheckInventory: reserves the paper for the whole order, or for none of it."""
+"""check-inventory: reserves the paper for all prints of an order, or for none."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.orders.loading import advance, last_detail, order_under_way
+from services.orders.loading import advance, last_transition, load_active_order
 from services.orders.model import OrderStatus, OutOfStock
 from services.orders.store import Orders
 from services.platform.functions.task import Task
 
+# Customers read it in the history of their order.
 _CAUSE = "There is not enough paper in stock for this order."
 
 
 @dataclass(frozen=True)
 class CheckInventory:
-    """The step, with what it needs."""
+    """The CheckInventory task of the workflow."""
 
     orders: Orders
 
-    def run(self, given: Mapping[str, Any], _task: Task) -> dict[str, Any]:
-        """Takes the order to `reserved`. Raises OutOfStock, and the order has ended with it."""
-        order = order_under_way(self.orders, given)
+    def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
+        """Moves the order to `reserved` and returns its number of prints.
+
+        Raises OutOfStock, after it moved the order to `out_of_stock`; OrderEnded; OrderNotFound.
+        """
+        order = load_active_order(self.orders, task_input)
         if order.status is not OrderStatus.OUT_OF_STOCK:
             try:
                 advance(self.orders, order, OrderStatus.RESERVED)
@@ -35,9 +39,9 @@ class CheckInventory:
                     {"missing": {product: list(n) for product, n in error.missing.items()}},
                 )
         if order.status is OrderStatus.OUT_OF_STOCK:
-            # No payment was opened yet.
+            # No payment exists at this step.
             self.orders.settle(order.id, None)
-            _, detail = last_detail(self.orders, order)
+            detail = last_transition(self.orders, order).detail
             missing = {name: (n[0], n[1]) for name, n in detail.get("missing", {}).items()}
             raise OutOfStock(order.id, missing)
         return {"prints": sum(line.quantity for line in order.lines)}

@@ -1,5 +1,5 @@
-"""FailOrder: the workflow's catch-all. Whatever went wrong, the order ends in one clear state, and
-the books balance: the paper is given back, and so is the money. Nothing is left for the printer."""
+"""fail-order: closes an order whose workflow failed. Releases its paper, refunds its payment and
+deletes its print files."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
-from services.orders.loading import order_given
+from services.orders.loading import load_order
 from services.orders.model import IllegalTransition, Order, OrderStatus
-from services.orders.print_files import withdraw
+from services.orders.print_files import delete_files
 from services.orders.store import Orders
 from services.payments.charging import Charging
 from services.platform import log
 from services.platform.functions.task import Task
 
-_TOLD: Mapping[OrderStatus, OrderEventType] = {
+_EVENTS: Mapping[OrderStatus, OrderEventType] = {
     OrderStatus.FAILED: OrderEventType.FAILED,
     OrderStatus.REJECTED: OrderEventType.REJECTED,
     OrderStatus.OUT_OF_STOCK: OrderEventType.OUT_OF_STOCK,
     OrderStatus.PAYMENT_DECLINED: OrderEventType.PAYMENT_DECLINED,
-    # Whoever cancelled it may have died before that was told.
+    # cancel-order may have died before it published the event.
     OrderStatus.CANCELLED: OrderEventType.CANCELLED,
-    # Its token may have timed out while it was at the very end.
+    # The task's token may have timed out after fulfill-order moved the order.
     OrderStatus.FULFILLED: OrderEventType.SHIPPED,
 }
-# Of an error's name and cause; the log has all of it.
-_KEPT_CHARACTERS_MAX = 2_000
+# Of an error's name and of its cause; the log has the whole text.
+_STORED_CHARACTERS_MAX = 2_000
 
 
 @dataclass(frozen=True)
 class FailOrder:
-    """The step, with what it needs."""
+    """The FailOrder task of the workflow."""
 
     orders: Orders
     charging: Callable[[], Charging]
@@ -41,46 +41,47 @@ class FailOrder:
     prints_bucket: str
     topic_arn: str
 
-    def run(self, given: Mapping[str, Any], _task: Task) -> dict[str, Any]:
-        """Closes the order, unless it has ended or is fulfilled; answers where it stands then.
+    def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
+        """Moves the order to `failed`, unless it is fulfilled or has ended. Returns its status and
+        whether its payment was refunded.
 
-        The status is moved first: from then on nobody charges the order or takes its paper, and
-        whoever just did gives it back (see ProcessPayment). Only then is it sure what there is to
-        give back. Raises TransientError while that is not certain.
+        The status changes first: from then on no step charges the order or reserves its paper, and
+        a step that just did so undoes it (see ProcessPayment). Only then is it certain what to
+        release and refund. Raises TransientError while the state of the payment is unknown.
         """
-        order = order_given(self.orders, given)
-        order = self._close(order, given.get("error"))
+        order = load_order(self.orders, task_input)
+        order = self._close(order, task_input.get("error"))
         refund = None
-        if order.status.ended_badly:
-            # FulfillOrder may have come to its last line, and never to its end.
-            withdraw(self.s3, self.prints_bucket, order)
+        if order.status.is_unfulfilled_terminal:
+            # fulfill-order may have written files before it failed.
+            delete_files(self.s3, self.prints_bucket, order)
             refund = self.charging().void(order.id)
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
             self.orders.release_stock(order.id)
-        if order.status in _TOLD:
-            publish(self.sns, self.topic_arn, order_event(_TOLD[order.status], order.id))
-        log.logger().info("order-closed", status=order.status.value, refunded=refund is not None)
+        if order.status in _EVENTS:
+            publish(self.sns, self.topic_arn, order_event(_EVENTS[order.status], order.id))
+        log.logger().info("order_closed", status=order.status.value, refunded=refund is not None)
         return {"status": order.status.value, "refunded": refund is not None}
 
     def _close(self, order: Order, error: Any) -> Order:
         document = error if isinstance(error, dict) else {}
         detail = {
-            "error": _kept(document.get("Error", "unknown")),
-            "cause": _kept(document.get("Cause", "")),
+            "error": _storable(document.get("Error", "unknown")),
+            "cause": _storable(document.get("Cause", "")),
         }
         try:
             return self.orders.advance(
                 order.id,
                 OrderStatus.FAILED,
-                "Something went wrong in the lab. Nothing is charged for this order.",
+                "An internal error stopped this order. You are not charged for it.",
                 detail,
             )
         except IllegalTransition:
-            return order_given(self.orders, {"order_id": order.id})
+            return load_order(self.orders, {"order_id": order.id})
 
 
-def _kept(text: Any) -> str:
-    """`text` as Postgres can hold it: an error may repeat anything, and no order must stay open for
-    what was written of it."""
-    whole = str(text)[:_KEPT_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _storable(text: Any) -> str:
+    """`text`, shortened, without characters that Postgres rejects: NUL and lone surrogates. An
+    error message may contain any input."""
+    whole = str(text)[:_STORED_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" else c for c in whole)

@@ -1,6 +1,7 @@
-"""FulfillOrder: makes the print files and the job sheet of an order and hands them to the printer.
+"""fulfill-order: writes the print files and the job sheet of an order to the prints bucket.
 
-The original is the very version that the catalogue knows, checked against the image's identity.
+It reads the version of the original that the catalogue records, and checks its content against the
+photo's id.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from services.imaging.model import PhotoRejected
 from services.imaging.print_file import make_print_file
 from services.imaging.print_geometry import check_resolution, stand
 from services.imaging.print_model import PrintRefused
-from services.orders.loading import OrderEnded, advance, order_given, order_under_way
+from services.orders.loading import OrderEnded, advance, load_active_order, load_order
 from services.orders.model import IllegalTransition, Line, Order, OrderStatus
-from services.orders.print_files import JOB_SHEET, names, order_prefix, withdraw
-from services.orders.prints import print_spec
+from services.orders.print_files import (
+    JOB_SHEET,
+    delete_files,
+    file_name,
+    list_files,
+    order_prefix,
+    print_spec,
+)
 from services.orders.store import Orders
 from services.platform import log
 from services.platform.aws.clients import error_code
@@ -28,28 +35,23 @@ from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.task import Task
 from services.printing.job_sheet import JobLine, JobSheet, make_job_sheet
 
-# A print of the largest original takes less; one that is begun with less left may be cut off.
+# The print of the largest original takes less than this.
 LINE_RESERVE_SECONDS = 20.0
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion", "NotFound"})
 _THUMBNAIL = "thumb"
 
 
-class OriginalGone(PermanentError):  # noqa: N818  its name is read by people, in a state machine
-    """The photo was deleted since it was ordered."""
+class OriginalGone(PermanentError):  # noqa: N818  the state machine reports errors by class name
+    """The photo was deleted after it was ordered."""
 
 
 class CannotPrint(PermanentError):  # noqa: N818
-    """An original that was developed and checked cannot be printed after all."""
-
-
-def file_name(line: Line) -> str:
-    """`01-10x15-matte.jpg`. Product ids are the lab's own, and fit for a name."""
-    return f"{line.number:02d}-{line.product_id}.jpg"
+    """An original that validate-order accepted cannot be printed."""
 
 
 @dataclass(frozen=True)
 class FulfillOrder:
-    """The step, with what it needs."""
+    """The FulfillOrder task of the workflow."""
 
     orders: Orders
     catalog: Catalog
@@ -60,19 +62,20 @@ class FulfillOrder:
     prints_bucket: str
     topic_arn: str
 
-    def run(self, given: Mapping[str, Any], task: Task) -> dict[str, Any]:
-        """Takes the order to `fulfilled`, its paper with it, and tells that it is on its way.
+    def handle(self, task_input: Mapping[str, Any], task: Task) -> dict[str, Any]:
+        """Moves the order to `fulfilled`, uses up its paper and publishes order.shipped. Returns
+        the S3 prefix of its files; existing files are not made again.
 
-        Files that are there already are not made again. Raises OrderEnded for an order that was
-        given up meanwhile, of which no files are left; OriginalGone and CannotPrint.
+        Raises OrderEnded for an order that was cancelled or has failed, after it deleted the files;
+        OriginalGone; CannotPrint; TransientError when the time left is too short for a print.
         """
         try:
-            order = order_under_way(self.orders, given)
+            order = load_active_order(self.orders, task_input)
             if order.status is OrderStatus.PAID:
                 self._make(order, task)
                 order = advance(self.orders, order, OrderStatus.FULFILLED)
         except OrderEnded:
-            withdraw(self.s3, self.prints_bucket, order_given(self.orders, given))
+            delete_files(self.s3, self.prints_bucket, load_order(self.orders, task_input))
             raise
         if order.status not in (OrderStatus.FULFILLED, OrderStatus.SHIPPED):
             raise IllegalTransition(order.id, order.status, OrderStatus.FULFILLED)
@@ -84,32 +87,34 @@ class FulfillOrder:
             wanted: self._record(order, wanted)
             for wanted in dict.fromkeys(line.image_id for line in order.lines)
         }
-        there = names(self.s3, self.prints_bucket, order)
+        existing = list_files(self.s3, self.prints_bucket, order)
         content: tuple[str, bytes] = "", b""
         for line in sorted(order.lines, key=lambda line: line.image_id):
-            if file_name(line) in there:
+            if file_name(line) in existing:
                 continue
             if task.message.seconds_left() < LINE_RESERVE_SECONDS:
-                # What is made stays made, and the next delivery goes on from there.
-                raise TransientError(f"too little time left for line {line.number}")
+                # The next delivery of the message goes on with this line.
+                raise TransientError(
+                    f"less than {LINE_RESERVE_SECONDS:g} s left for line {line.number}"
+                )
             if content[0] != line.image_id:
                 content = line.image_id, self._original(order, records[line.image_id])
             self._put(order, file_name(line), _print(line, content[1]), "image/jpeg")
         sheet = self._job_sheet(order, records)
         self._put(order, JOB_SHEET, sheet, "application/pdf")
-        log.logger().info("prints-made", lines=len(order.lines), made_before=len(there))
+        log.logger().info("print_files_written", lines=len(order.lines), existing=len(existing))
 
     def _record(self, order: Order, wanted: str) -> ImageRecord:
         record = self.catalog.image(order.user_id, wanted)
         if record is None:
-            raise OriginalGone(f"photo {wanted} was deleted since it was ordered")
+            raise OriginalGone(f"photo {wanted} was deleted after it was ordered")
         if record.status is ImageStatus.DEVELOPING:
-            # Deleted since, and uploaded again.
+            # Deleted and uploaded again after it was ordered.
             raise TransientError(f"photo {wanted} is still being developed")
         return record
 
     def _original(self, order: Order, record: ImageRecord) -> bytes:
-        """The photo's bytes, out of any of the originals that it was uploaded as."""
+        """The photo's bytes. It may have been uploaded several times; one original suffices."""
         sources = self.catalog.sources(order.user_id, sorted(record.source_keys))
         for source in sorted(sources, key=lambda source: source.key):
             version = {"VersionId": source.version_id} if source.version_id else {}
@@ -124,7 +129,7 @@ class FulfillOrder:
             if image_id(content) == record.image_id:
                 return content
         raise OriginalGone(
-            f"photo {record.image_id} has no original any more that is still that photo"
+            f"no original of photo {record.image_id} exists with its content unchanged"
         )
 
     def _job_sheet(self, order: Order, records: Mapping[str, ImageRecord]) -> bytes:

@@ -1,37 +1,36 @@
-"""What every step begins with: the order that it was given, and whether that still goes on."""
+"""Loads the order that a task or an event names, and moves it on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from services.orders.model import IllegalTransition, Order, OrderNotFound, OrderStatus
+from services.orders.model import IllegalTransition, Order, OrderNotFound, OrderStatus, Transition
 from services.orders.store import Orders
 from services.platform import log
 from services.platform.errors import PermanentError
 
-_GIVEN_UP = frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED})
+_ABANDONED = frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED})
 
 
-class OrderEnded(PermanentError):  # noqa: N818  its name is read by people, in a state machine
-    """The order was cancelled, or has failed, meanwhile: nothing more is to be done for it."""
+class OrderEnded(PermanentError):  # noqa: N818  the state machine catches errors by class name
+    """The order was cancelled or has failed; its workflow must not go on."""
 
 
-def order_given(orders: Orders, given: Mapping[str, Any]) -> Order:
-    """The order that a task or an event names by `order_id`. Raises OrderNotFound."""
-    order_id = given.get("order_id")
-    order = orders.get(order_id) if isinstance(order_id, str) and order_id else None
+def load_order(orders: Orders, source: Mapping[str, Any]) -> Order:
+    """The order whose id is `source["order_id"]`, whatever its status. Raises OrderNotFound."""
+    order_id = source.get("order_id")
+    order = orders.get(order_id) if isinstance(order_id, str) else None
     if order is None:
-        raise OrderNotFound(f"expected the id of an order in order_id, got {order_id!r}")
+        raise OrderNotFound(f"order not found: order_id is {order_id!r}")
     log.bind(order_id=order.id)
     return order
 
 
-def order_under_way(orders: Orders, given: Mapping[str, Any]) -> Order:
-    """The order, unless it was given up. Raises OrderEnded and OrderNotFound."""
-    order = order_given(orders, given)
-    if order.status in _GIVEN_UP:
-        raise OrderEnded(f"order {order.id} is {order.status}")
+def load_active_order(orders: Orders, source: Mapping[str, Any]) -> Order:
+    """As `load_order`, and raises OrderEnded for an order that was cancelled or has failed."""
+    order = load_order(orders, source)
+    _check_active(order.id, order.status)
     return order
 
 
@@ -42,20 +41,25 @@ def advance(
     cause: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> Order:
-    """`orders.advance`, with OrderEnded in place of IllegalTransition for an order that was given
-    up meanwhile."""
+    """`orders.advance` for an active order.
+
+    Raises OrderEnded if the order was cancelled or has failed since it was loaded, and otherwise
+    the errors of `Orders.advance`.
+    """
     try:
         moved = orders.advance(order.id, to, cause, detail)
     except IllegalTransition as error:
-        if error.current in _GIVEN_UP:
-            raise OrderEnded(f"order {order.id} is {error.current} since") from error
+        _check_active(order.id, error.current)
         raise
-    if moved.status in _GIVEN_UP:
-        raise OrderEnded(f"order {order.id} is {moved.status} since")
+    _check_active(moved.id, moved.status)
     return moved
 
 
-def last_detail(orders: Orders, order: Order) -> tuple[str, Mapping[str, Any]]:
-    """Cause and detail of the step that took the order to where it is."""
-    last = orders.transitions(order.id)[-1]
-    return last.cause, last.detail
+def last_transition(orders: Orders, order: Order) -> Transition:
+    """The transition that took the order to its current status."""
+    return orders.transitions(order.id)[-1]
+
+
+def _check_active(order_id: str, status: OrderStatus) -> None:
+    if status in _ABANDONED:
+        raise OrderEnded(f"order {order_id} is {status}")

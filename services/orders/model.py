@@ -1,10 +1,10 @@
-"""What an order is, and which way it may go.
+"""Orders: values, statuses and the legal transitions between them.
 
     created -> validated -> reserved -> paid -> fulfilled -> shipped
        |           |            |         |
        rejected    out_of_stock payment_declined        (and from all four: cancelled, failed)
 
-`fulfilled` says that the print files lie ready, `shipped` that the customer was told so.
+`fulfilled`: the print files are ready. `shipped`: the customer was notified of the shipment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from services.platform.errors import PermanentError
 
-# Stripe charges eight digits at most:
+# Stripe accepts amounts of at most eight digits:
 # https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 TOTAL_MINOR_MAX = 99_999_999
 
@@ -37,23 +37,23 @@ class OrderStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing comes after it."""
-        return not LEGAL[self]
+        """Whether no transition leads out of it."""
+        return not TRANSITIONS[self]
 
     @property
-    def ended_badly(self) -> bool:
-        """Whether it ends an order that nothing is printed of: no stock and no money is kept."""
+    def is_unfulfilled_terminal(self) -> bool:
+        """Whether it ends an order without prints, so that stock is released and money refunded."""
         return self.ended and self is not OrderStatus.SHIPPED
 
 
 _S = OrderStatus
-_GIVEN_UP = frozenset({_S.CANCELLED, _S.FAILED})
-# Every way that there is. None leads back, so a status is entered once at most.
-LEGAL: Mapping[OrderStatus, frozenset[OrderStatus]] = {
-    _S.CREATED: frozenset({_S.VALIDATED, _S.REJECTED}) | _GIVEN_UP,
-    _S.VALIDATED: frozenset({_S.RESERVED, _S.OUT_OF_STOCK}) | _GIVEN_UP,
-    _S.RESERVED: frozenset({_S.PAID, _S.PAYMENT_DECLINED}) | _GIVEN_UP,
-    _S.PAID: frozenset({_S.FULFILLED}) | _GIVEN_UP,
+_ABANDONED = frozenset({_S.CANCELLED, _S.FAILED})
+# There is no cycle, so an order enters each status at most once.
+TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    _S.CREATED: frozenset({_S.VALIDATED, _S.REJECTED}) | _ABANDONED,
+    _S.VALIDATED: frozenset({_S.RESERVED, _S.OUT_OF_STOCK}) | _ABANDONED,
+    _S.RESERVED: frozenset({_S.PAID, _S.PAYMENT_DECLINED}) | _ABANDONED,
+    _S.PAID: frozenset({_S.FULFILLED}) | _ABANDONED,
     _S.FULFILLED: frozenset({_S.SHIPPED}),
     _S.SHIPPED: frozenset(),
     _S.REJECTED: frozenset(),
@@ -64,70 +64,74 @@ LEGAL: Mapping[OrderStatus, frozenset[OrderStatus]] = {
 }
 
 
-class OrderNotFound(PermanentError):  # noqa: N818  its name is read by people, in a state machine
-    """There is no such order."""
+class OrderNotFound(PermanentError):  # noqa: N818  the state machine catches errors by class name
+    """No order has this id."""
 
 
 class IllegalTransition(PermanentError):  # noqa: N818
-    """The order cannot go from where it is to where it was sent."""
+    """The order's status does not allow the transition."""
 
     def __init__(self, order_id: str, current: OrderStatus, to: OrderStatus) -> None:
         self.current, self.to = current, to
-        legal = ", ".join(sorted(LEGAL[current])) or "nothing"
-        super().__init__(f"order {order_id} is {current}: expected {legal} to follow, got {to}")
+        legal = ", ".join(sorted(TRANSITIONS[current]))
+        allowed = f", only {legal}" if legal else ": no status follows"
+        super().__init__(f"order {order_id} is {current} and cannot become {to}{allowed}")
 
 
 class OrderRejected(PermanentError):  # noqa: N818
-    """What was ordered cannot be printed; the message is for the customer."""
+    """The order cannot be printed. Customers read the message."""
 
 
 class OutOfStock(PermanentError):  # noqa: N818
-    """There is less than was ordered. `missing`: product id to (wanted, available)."""
+    """Less paper is available than was ordered. `missing`: product id to (wanted, available)."""
 
     def __init__(self, order_id: str, missing: Mapping[str, tuple[int, int]]) -> None:
         self.missing = dict(missing)
-        said = ", ".join(f"{n} of {p} ({have} left)" for p, (n, have) in sorted(missing.items()))
-        super().__init__(f"order {order_id}: expected stock for {said}")
+        products = ", ".join(
+            f"{product} ({wanted} wanted, {available} available)"
+            for product, (wanted, available) in sorted(missing.items())
+        )
+        super().__init__(f"not enough stock for order {order_id}: {products}")
 
 
 class StockNotReserved(PermanentError):  # noqa: N818
-    """Stock was to be used up that the order does not hold, or holds no longer."""
+    """The order has no reserved stock to use up."""
 
 
 class OrderUnderWay(PermanentError):  # noqa: N818
-    """What belongs to an order that goes on was to be taken from it."""
+    """Stock of an active order cannot be released."""
 
 
 class UnknownProducts(PermanentError):  # noqa: N818
-    """Products were ordered that are not sold. `ids` are theirs."""
+    """Some ordered products are not on sale; `ids` names them."""
 
     def __init__(self, ids: frozenset[str]) -> None:
         self.ids = ids
-        super().__init__(f"expected products that are sold, got {', '.join(sorted(ids))}")
+        super().__init__(f"products not on sale: {', '.join(sorted(ids))}")
 
 
 class MixedCurrencies(PermanentError):  # noqa: N818
-    """Products were ordered together whose prices are in different currencies."""
+    """The ordered products are priced in different currencies."""
 
     def __init__(self, currencies: frozenset[str]) -> None:
         self.currencies = currencies
-        super().__init__(f"expected prices in one currency, got {' and '.join(sorted(currencies))}")
+        super().__init__(f"prices in several currencies: {', '.join(sorted(currencies))}")
 
 
 class TotalTooHigh(PermanentError):  # noqa: N818
-    """The order costs more than can be charged at once."""
+    """The order costs more than one payment can charge."""
 
     def __init__(self, total_minor: int) -> None:
         self.total_minor = total_minor
-        super().__init__(f"expected a total of at most {TOTAL_MINOR_MAX}, got {total_minor}")
+        super().__init__(f"total of {total_minor} (minor unit) exceeds {TOTAL_MINOR_MAX}")
 
 
 class KeyReused(PermanentError):  # noqa: N818
-    """The customer's idempotency key was used before, for another order."""
+    """The customer used the idempotency key before, for another order."""
 
 
 class Orientation(StrEnum):
-    """Which way a print stands; the same values as services.imaging's PrintOrientation."""
+    """The orientation of a print; the values of PrintOrientation in services.imaging."""
 
     FOLLOWS_PHOTO = "follows-photo"
     PORTRAIT = "portrait"
@@ -136,8 +140,8 @@ class Orientation(StrEnum):
 
 @dataclass(frozen=True)
 class Product:
-    """A print that can be ordered. Sizes in mm, the price in the currency's minor unit (cents);
-    `available` is how many could be reserved now."""
+    """A print on sale. Sizes in mm, the price in the currency's minor unit (cents); `available` is
+    the number of prints that can be reserved now."""
 
     id: str
     name: str
@@ -151,8 +155,8 @@ class Product:
 
 @dataclass(frozen=True)
 class NewLine:
-    """A line of an order that is to be made. `focus` is the point that must be in the print, in
-    fractions 0..1 of the upright photo, from its left and its top; None: the most salient part."""
+    """A line of a new order. `focus` is the point that the print must show, in fractions 0..1 of
+    the upright photo from its left and its top; None: the most salient part."""
 
     product_id: str
     image_id: str
@@ -163,7 +167,7 @@ class NewLine:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of an order, with what its product was when it was ordered. `number` counts from 1;
+    """A line of an order, with a copy of the product as it was ordered. `number` counts from 1;
     sizes in mm, price of one print in the minor unit."""
 
     number: int
@@ -181,7 +185,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Where the prints go. `country` is an ISO 3166-1 alpha-2 code."""
+    """The delivery address. `country` is an ISO 3166-1 alpha-2 code."""
 
     name: str
     line1: str
@@ -193,8 +197,8 @@ class Delivery:
 
 @dataclass(frozen=True)
 class NewOrder:
-    """What a customer orders. `recipient` is the address to tell, `payment_method` the provider's
-    name for it. The same `idempotency_key` of the same user gives the same order."""
+    """An order to create. `recipient` is the customer's e-mail address, `payment_method` the
+    provider's id of it. The same `idempotency_key` of the same user returns the same order."""
 
     user_id: str
     recipient: str
@@ -206,11 +210,11 @@ class NewOrder:
 
 @dataclass(frozen=True)
 class Order:
-    """An order as it stands. Money in the minor unit of `currency`.
+    """A stored order. Money in the minor unit of `currency`.
 
-    `started_at`: since when its workflow runs and order.created is published. `settled_at`: since
-    when it is known, of an order that ended badly, that no money of it is kept; `refund_id` is the
-    provider's, if there had been a charge.
+    `started_at`: when its workflow was started and order.created published. `settled_at`: when it
+    became certain that an order without prints costs the customer nothing; `refund_id` is the
+    provider's id of the refund, if the order was charged.
     """
 
     id: str
@@ -231,8 +235,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Transition:
-    """One step in an order's history, which is only ever added to. `number` counts from 1 and
-    `came_from` is None for the first; `cause` is a text for people, `detail` facts for programs."""
+    """One entry of an order's append-only history. `number` counts from 1; `came_from` is None for
+    the first. Customers read `cause`; `detail` holds facts for programs."""
 
     number: int
     came_from: OrderStatus | None
@@ -244,7 +248,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class StockLevel:
-    """Of one product: `on_hand` are in the lab (the reserved among them), `sold` have left."""
+    """The stock of one product. `on_hand` includes `reserved`; `sold` has left the lab."""
 
     on_hand: int
     reserved: int
@@ -253,7 +257,3 @@ class StockLevel:
     @property
     def available(self) -> int:
         return self.on_hand - self.reserved
-
-
-Books = Mapping[str, StockLevel]
-"""Product id to its stock. on_hand + sold is what was ever put in."""

@@ -1,4 +1,4 @@
-"""ProcessPayment: takes the money for an order, once."""
+"""process-payment: charges an order, exactly once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
-from services.orders.loading import OrderEnded, advance, last_detail, order_under_way
+from services.orders.loading import OrderEnded, advance, last_transition, load_active_order
 from services.orders.model import IllegalTransition, Order, OrderStatus
 from services.orders.store import Orders
 from services.payments.charging import Charging
 from services.payments.model import PaymentDeclined, PaymentVoided
 from services.platform.functions.task import Task
 
-# With its paper reserved, or gone on from there: then it is charged already, and asked for that.
+# A reserved order, or one that a repetition finds charged: `charge` returns the first charge.
 _CHARGEABLE = frozenset(
     {OrderStatus.RESERVED, OrderStatus.PAID, OrderStatus.FULFILLED, OrderStatus.SHIPPED}
 )
@@ -22,26 +22,28 @@ _CHARGEABLE = frozenset(
 
 @dataclass(frozen=True)
 class ProcessPayment:
-    """The step, with what it needs."""
+    """The ProcessPayment task of the workflow."""
 
     orders: Orders
     charging: Callable[[], Charging]
     sns: Any
     topic_arn: str
 
-    def run(self, given: Mapping[str, Any], _task: Task) -> dict[str, Any]:
-        """Takes the order to `paid`. The provider's webhook may have been faster.
+    def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
+        """Moves the order to `paid`, if the provider's webhook did not do so before, and returns
+        the charge.
 
-        Raises PaymentDeclined, and the order has ended with it; TransientError while the outcome is
-        not known; OrderEnded for one that was given up meanwhile, whose money is given back.
+        Raises PaymentDeclined, after it moved the order to `payment_declined`; TransientError while
+        the outcome is unknown; OrderEnded for an order that was cancelled or has failed, after it
+        refunded the charge.
         """
-        order = order_under_way(self.orders, given)
+        order = load_active_order(self.orders, task_input)
         if order.status is OrderStatus.PAYMENT_DECLINED:
-            raise PaymentDeclined(str(last_detail(self.orders, order)[1].get("reason", "declined")))
+            detail = last_transition(self.orders, order).detail
+            raise PaymentDeclined(str(detail.get("reason", "declined")))
         if order.status not in _CHARGEABLE:
             raise IllegalTransition(order.id, order.status, OrderStatus.PAID)
         try:
-            # Of an order that is paid already, the charge that there was.
             charge = self.charging().charge(
                 order.id, order.total_minor, order.currency, order.payment_method
             )
@@ -49,7 +51,7 @@ class ProcessPayment:
             self._decline(order, declined)
             raise
         except PaymentVoided as error:
-            raise OrderEnded(f"order {order.id}: its payment was called off") from error
+            raise OrderEnded(f"the payment of order {order.id} was cancelled") from error
         detail = {
             "payment_id": charge.payment_id,
             "amount_minor": charge.amount_minor,
@@ -58,7 +60,7 @@ class ProcessPayment:
         try:
             advance(self.orders, order, OrderStatus.PAID, detail=detail)
         except OrderEnded:
-            # Given up between our question and the provider's answer.
+            # Cancelled or failed while the provider charged it.
             refund = self.charging().void(order.id)
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
             raise

@@ -1,4 +1,4 @@
-"""Takes the payment provider's notices and tells the lab what they tell."""
+"""receive-payment: answers POST /payments/notices, the webhook of the payment provider."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
-from services.orders.api import NOTICE_REFUSED, NoticeTaken
+from services.orders.api import NOTICE_REFUSED, NoticeReceived
 from services.payments.webhooks import (
-    MalformedNotice,
-    Notice,
-    NoticeKind,
-    StaleNotice,
-    Webhook,
-    WrongSignature,
+    InvalidSignature,
+    MalformedWebhook,
+    StaleWebhook,
+    WebhookEvent,
+    WebhookEventType,
+    WebhookReader,
 )
 from services.platform import log
 from services.platform.functions.http import HttpProblem, Request, Response
@@ -23,38 +23,47 @@ from services.platform.idempotency import IdempotencyStore
 
 
 @dataclass(frozen=True)
-class Notices:
-    """`webhook` gives the opener; it is asked for late, since its secret has to be fetched."""
+class ReceivePayment:
+    """Publishes payment.received for the provider's webhook events.
 
-    webhook: Callable[[], Webhook]
+    `reader` returns the reader of webhooks; it is called late, since it fetches a secret.
+    """
+
+    reader: Callable[[], WebhookReader]
     idempotency: IdempotencyStore
     sns: Any
     topic_arn: str
 
-    def take(self, request: Request) -> Response:
-        """Answers POST /payments/notices. A notice that comes again is taken and told of once."""
-        try:
-            notice = self.webhook().open(request.headers, request.raw_body, time.time())
-        except (WrongSignature, StaleNotice, MalformedNotice) as error:
-            log.logger().warning("notice-refused", reason=str(error))
-            raise HttpProblem(NOTICE_REFUSED, str(error)) from None
-        log.bind(notice_id=notice.id, order_id=notice.order_id)
-        if notice.kind is NoticeKind.RECEIVED and notice.order_id is not None:
-            key = f"notice#{notice.id}"
-            self.idempotency.run_once(
-                key, {"payment_id": notice.payment_id}, lambda: self._tell(notice)
-            )
-        return Response(200, NoticeTaken())
+    def handle(self, request: Request) -> Response:
+        """Returns 200. A webhook event that arrives again publishes nothing.
 
-    def _tell(self, notice: Notice) -> None:
+        Raises HttpProblem (400) for a request that the provider did not sign, signed too long ago,
+        or that has no known form.
+        """
+        try:
+            event = self.reader().read(request.headers, request.raw_body, time.time())
+        except (InvalidSignature, StaleWebhook, MalformedWebhook) as error:
+            log.logger().warning("notice_refused", reason=str(error))
+            raise HttpProblem(NOTICE_REFUSED, str(error)) from None
+        log.bind(notice_id=event.id, order_id=event.order_id)
+        if event.type is WebhookEventType.RECEIVED and event.order_id is not None:
+            order_id = event.order_id
+            self.idempotency.run_once(
+                f"notice#{event.id}",
+                {"payment_id": event.payment_id},
+                lambda: self._publish(event, order_id),
+            )
+        return Response(200, NoticeReceived())
+
+    def _publish(self, event: WebhookEvent, order_id: str) -> None:
         publish(
             self.sns,
             self.topic_arn,
             order_event(
                 OrderEventType.PAYMENT_RECEIVED,
-                str(notice.order_id),
-                charge_id=notice.payment_id,
-                amount_minor=notice.amount_minor,
-                currency=notice.currency,
+                order_id,
+                charge_id=event.payment_id,
+                amount_minor=event.amount_minor,
+                currency=event.currency,
             ),
         )

@@ -1,4 +1,4 @@
-"""record-payment: the provider's word that an order is paid, as payment.received tells it."""
+"""record-payment: moves an order to `paid` on the event payment.received."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.events.orders import OrderEvent, OrderEventType, parse_order_event
-from services.orders.loading import order_given
+from services.orders.loading import load_order
 from services.orders.model import IllegalTransition, Order, OrderStatus
 from services.orders.store import Orders
 from services.payments.charging import Charging
@@ -16,42 +16,41 @@ from services.platform.functions.sqs import Message
 
 
 class WrongAmount(PermanentError):  # noqa: N818
-    """What was charged is not what the order costs: a person has to look."""
+    """The charged amount differs from the order's total; an operator must look into it."""
 
 
 @dataclass(frozen=True)
 class RecordPayment:
-    """The job of record-payment, with what it needs."""
+    """Records payments that the provider confirmed."""
 
     orders: Orders
     charging: Callable[[], Charging]
 
     def handle(self, message: Message) -> None:
-        """Takes the order to `paid`, unless it is that or has gone on. Events may come late, twice
-        and in any order.
+        """Moves the order to `paid`, unless it is paid already. Events may arrive late, twice and
+        in any order.
 
-        Money for an order that was given up meanwhile is given back. Raises WrongAmount, and
-        TransientError for an order that does not wait for money yet.
+        Refunds the payment of an order that ended without prints. Raises WrongAmount,
+        OrderNotFound, PermanentError for another event, and TransientError for an order that is
+        not reserved yet.
         """
         event = parse_order_event(message.body)
         if event.type is not OrderEventType.PAYMENT_RECEIVED:
             raise PermanentError(f"expected payment.received, got {event.type}")
-        order = order_given(self.orders, {"order_id": event.order_id})
+        order = load_order(self.orders, {"order_id": event.order_id})
         _check_amount(order, event)
         try:
             order = self.orders.advance(
                 order.id, OrderStatus.PAID, detail={"payment_id": event.charge_id}
             )
         except IllegalTransition as error:
-            if not error.current.ended_badly:
-                raise TransientError(
-                    f"order {order.id} does not wait for money: {error}"
-                ) from error
-            order = order_given(self.orders, {"order_id": event.order_id})
-        if order.status.ended_badly:
+            if not error.current.is_unfulfilled_terminal:
+                raise TransientError(f"the order is not ready for a payment: {error}") from error
+            order = load_order(self.orders, {"order_id": event.order_id})
+        if order.status.is_unfulfilled_terminal:
             refund = self.charging().void(order.id)
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
-        log.logger().info("payment-recorded", status=order.status.value)
+        log.logger().info("payment_recorded", status=order.status.value)
 
 
 def _check_amount(order: Order, event: OrderEvent) -> None:
@@ -59,4 +58,7 @@ def _check_amount(order: Order, event: OrderEvent) -> None:
         return
     wanted, got = (order.total_minor, order.currency), (event.amount_minor, event.currency)
     if wanted[0] != got[0] or wanted[1].lower() != str(got[1]).lower():
-        raise WrongAmount(f"order {order.id}: expected a payment of {wanted}, got {got}")
+        raise WrongAmount(
+            f"order {order.id} costs {wanted[0]} {wanted[1]} (minor unit), but {got[0]} {got[1]} "
+            "was charged"
+        )

@@ -1,4 +1,4 @@
-"""ReleaseStock: gives back what an order holds that ended without prints."""
+"""release-stock: releases the paper that is reserved for an order that ended without prints."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.orders.loading import order_given
+from services.orders.loading import load_order
 from services.orders.store import Orders
 from services.platform.functions.task import Task
 
 
 @dataclass(frozen=True)
 class ReleaseStock:
-    """The step, with what it needs."""
+    """The ReleaseStock task of the workflow."""
 
     orders: Orders
 
-    def run(self, given: Mapping[str, Any], _task: Task) -> dict[str, Any]:
-        """Sees to it that nothing is held for the order. Its end has released the paper in the
-        same transaction already: what is asked here again, the machine's text can be held to."""
-        order = order_given(self.orders, given)
+    def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
+        """Releases the order's paper and returns its status.
+
+        The transaction that ended the order released the paper already; this step makes the state
+        machine correct without that knowledge. Raises OrderUnderWay and OrderNotFound.
+        """
+        order = load_order(self.orders, task_input)
         self.orders.release_stock(order.id)
         return {"status": order.status.value}

@@ -1,4 +1,4 @@
-"""The end of a happy order: `shipped`, as order.shipped tells it."""
+"""Moves an order to `shipped` on the event order.shipped; a part of send-order-shipped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from services.platform.functions.sqs import Message
 
 @dataclass(frozen=True)
 class ShipOrder:
-    """Part of the job of send-order-shipped, with what it needs."""
+    """Marks orders as shipped."""
 
     orders: Orders
 
     def handle(self, message: Message) -> None:
-        """Takes the order to `shipped`. order.shipped is published after the order was fulfilled,
-        so nothing else can be true of it."""
+        """Moves the order to `shipped`; ignores other events. fulfill-order publishes order.shipped
+        after it moved the order to `fulfilled`, so the transition is legal."""
         event = parse_order_event(message.body)
         if event.type is OrderEventType.SHIPPED:
             self.orders.advance(event.order_id, OrderStatus.SHIPPED)

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from services.orders import stock
 from services.orders.model import (
-    LEGAL,
     TOTAL_MINOR_MAX,
-    Books,
+    TRANSITIONS,
     Delivery,
     IllegalTransition,
     KeyReused,
@@ -50,8 +49,8 @@ _LINE = (
     "order_id, number, product_id, product_name, paper, width_mm, height_mm, unit_price_minor, "
     "image_id, quantity, focus_x, focus_y, orientation"
 )
-_OPEN = [status.value for status in OrderStatus if OrderStatus.FAILED in LEGAL[status]]
-_ENDED_BADLY = [status.value for status in OrderStatus if status.ended_badly]
+_OPEN = [status.value for status in OrderStatus if OrderStatus.FAILED in TRANSITIONS[status]]
+_UNFULFILLED_TERMINAL = [status.value for status in OrderStatus if status.is_unfulfilled_terminal]
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ class Orders:
         """
         with self.database.transaction() as cursor:
             current = _lock(cursor, order_id)
-            if current is not to and to in LEGAL[current]:
+            if current is not to and to in TRANSITIONS[current]:
                 _enter(cursor, order_id, current, to, cause, detail or {})
             elif not _was(cursor, order_id, to):
                 raise IllegalTransition(order_id, current, to)
@@ -231,7 +230,7 @@ class Orders:
         """
         with self.database.transaction() as cursor:
             current = _lock(cursor, order_id)
-            if not current.ended_badly:
+            if not current.is_unfulfilled_terminal:
                 raise OrderUnderWay(
                     f"order {order_id} is {current}: expected one that ended without prints"
                 )
@@ -244,7 +243,7 @@ class Orders:
             cursor.execute(
                 "UPDATE orders SET settled_at = coalesce(settled_at, now()), "
                 "refund_id = coalesce(refund_id, %s) WHERE id = %s AND status = ANY(%s)",
-                [refund_id, order_id, _ENDED_BADLY],
+                [refund_id, order_id, _UNFULFILLED_TERMINAL],
             )
             return _one(cursor, "id = %s", [order_id])
 
@@ -279,11 +278,11 @@ class Orders:
         """Orders that ended badly before then, of which money may still be kept."""
         return self._waiting(
             "settled_at IS NULL AND status = ANY(%s) AND updated_at < %s",
-            [_ENDED_BADLY, before],
+            [_UNFULFILLED_TERMINAL, before],
             limit,
         )
 
-    def books(self) -> Books:
+    def books(self) -> Mapping[str, StockLevel]:
         """The stock of every product."""
         with self.database.transaction() as cursor:
             cursor.execute("SELECT product_id, on_hand, reserved, sold FROM stock")
@@ -349,7 +348,7 @@ def _enter(
         stock.reserve(cursor, order_id)
     elif to is OrderStatus.FULFILLED:
         stock.consume(cursor, order_id)
-    elif to.ended_badly:
+    elif to.is_unfulfilled_terminal:
         stock.release(cursor, order_id)
     cursor.execute(
         "UPDATE orders SET status = %s, updated_at = clock_timestamp() WHERE id = %s",

@@ -1,1 +1,1 @@
-"""Takes money once, and gives it back once."""
+"""Charges orders once and refunds them once, through a payment provider."""

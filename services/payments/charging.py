@@ -1,12 +1,12 @@
-"""Charges an order once, and gives the money back once, whatever fails on the way.
+"""Charges an order once and refunds it once, whatever fails in between.
 
-What happened is kept in the idempotency table, in four records an order:
-- `payment#<order>`: which payment of the provider's is the order's, or that it gets none any more.
-  It is written before anything is charged, and no other payment is ever confirmed. So a second
-  charge is impossible even if the provider has forgotten the key of the first.
-- `charge#<order>`: the charge, or why there will be none.
+The idempotency table holds up to four records an order:
+- `payment#<order>`: the provider's id of the order's payment, or that it never gets one. It is
+  written before the payment is confirmed, and no other payment is ever confirmed. So a second
+  charge is impossible even after the provider has forgotten the key of the first.
+- `charge#<order>`: the charge, or the reason why there is none.
 - `refund#<order>`: the refund.
-- `void#<order>`: that nothing is kept, and the refund if there had been a charge.
+- `void#<order>`: that the order costs the customer nothing, with the refund if it was charged.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from services.payments.gateway import PaymentGateway
-from services.payments.model import Charge, PaymentDeclined, PaymentVoided, Refund
+from services.payments.model import (
+    Charge,
+    PaymentDeclined,
+    PaymentGateway,
+    PaymentVoided,
+    Refund,
+)
 from services.platform.errors import TransientError
 from services.platform.idempotency import Completed, IdempotencyStore
 
 
 @dataclass(frozen=True)
 class Charging:
-    """Takes money for orders. The records must be kept for longer than an order may take."""
+    """Charges and refunds orders. The records must outlive the longest workflow of an order."""
 
     gateway: PaymentGateway
     idempotency: IdempotencyStore
@@ -32,11 +37,10 @@ class Charging:
     def charge(
         self, order_id: str, amount_minor: int, currency: str, payment_method: str
     ) -> Charge:
-        """Charges the order; the charge there was, if it was charged before, even if that was given
-        back since.
+        """Charges the order, or returns its charge, even one that was refunded since.
 
-        Raises PaymentDeclined and PaymentVoided, which stay so, and TransientError when the outcome
-        is not known or somebody else is at it: ask again, with the same arguments.
+        Raises PaymentDeclined and PaymentVoided, which are final; TransientError while the outcome
+        is unknown or another worker holds the claim: call again with the same arguments.
         """
         key = f"charge#{order_id}"
         claim = self.idempotency.claim(
@@ -52,7 +56,7 @@ class Charging:
         try:
             outcome = self._attempt(order_id, amount_minor, currency, payment_method, key)
         except BaseException:
-            # Nobody knows whether there was a charge; the next to ask goes on from here, at once.
+            # It is unknown whether the order was charged; the next call takes over at once.
             with suppress(Exception):
                 self.idempotency.abandon(claim)
             raise
@@ -60,7 +64,7 @@ class Charging:
         return _charge(outcome)
 
     def refund(self, order_id: str, charge: Charge) -> Refund:
-        """Gives the charge back; the refund there was, if it was given back before."""
+        """Refunds the charge, or returns its refund."""
         key = f"refund#{order_id}"
         found = self.idempotency.run_once(
             key,
@@ -70,12 +74,12 @@ class Charging:
         return Refund(**found)
 
     def void(self, order_id: str) -> Refund | None:
-        """Sees to it that no money of the order is kept, now or later: calls the payment off, or
-        gives the charge back. May be called at any time, also when nothing was ever charged.
+        """Makes sure that the order costs the customer nothing: cancels its payment or refunds its
+        charge, which it returns. May be called at any time, also for an order without a payment.
 
-        Raises TransientError while that is not certain: ask again.
+        Raises TransientError while that is not certain: call again.
         """
-        # From here on either the order's payment is known, or none will ever be confirmed.
+        # After this call either the order's payment is known, or none is ever confirmed.
         payment = self.idempotency.run_once(
             *_payment_record(order_id), lambda: {"payment_id": None}
         )
@@ -92,7 +96,7 @@ class Charging:
     def _attempt(
         self, order_id: str, amount_minor: int, currency: str, payment_method: str, key: str
     ) -> dict[str, Any]:
-        """What becomes of the charge, as it is recorded."""
+        """Charges the order and returns the outcome as it is recorded."""
 
         def open_payment() -> dict[str, Any]:
             return {
@@ -112,13 +116,13 @@ class Charging:
             return {"voided": True}
         if (charge.amount_minor, charge.currency) != (amount_minor, currency):
             raise TransientError(
-                f"expected a charge of {amount_minor} {currency}, the provider tells of {charge}"
+                f"expected a charge of {amount_minor} {currency}, the provider reports {charge}"
             )
         return dataclasses.asdict(charge)
 
 
 def _payment_record(order_id: str) -> tuple[str, dict[str, str]]:
-    """Key and payload: without the amount, for whoever calls a payment off need not know it."""
+    """Key and payload of the record. Without the amount: `void` does not know it."""
     return f"payment#{order_id}", {"order_id": order_id}
 
 
@@ -126,5 +130,5 @@ def _charge(outcome: dict[str, Any]) -> Charge:
     if "declined" in outcome:
         raise PaymentDeclined(outcome["declined"])
     if "voided" in outcome:
-        raise PaymentVoided("the payment was called off before it was charged")
+        raise PaymentVoided("the payment was cancelled before it was charged")
     return Charge(**outcome)

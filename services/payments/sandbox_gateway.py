@@ -1,5 +1,8 @@
-"""The lab's own payment provider, asked over HTTP. Its other side is
-services/local/payment_sandbox, which says what it answers to which payment method."""
+"""The HTTP client of the sandbox payment provider.
+
+The provider is services/local/payment_sandbox; its documentation lists the payment methods and the
+outcome of each.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from services.platform.errors import ConfigurationError, PermanentError, Transie
 
 @dataclass(frozen=True)
 class SandboxGateway:
-    """Asks the provider at `url`. A PaymentGateway."""
+    """A PaymentGateway that calls the sandbox at `url`."""
 
     url: str
     api_key: str = field(repr=False)
@@ -43,7 +46,7 @@ class SandboxGateway:
         if status == 402:
             raise PaymentDeclined(answer["code"])
         if status == 409:
-            raise PaymentVoided(f"payment {payment_id} was called off")
+            raise PaymentVoided(f"payment {payment_id} was cancelled")
         return _charge(_expect(status, answer))
 
     def cancel(self, payment_id: str) -> Charge | None:
@@ -60,7 +63,8 @@ class SandboxGateway:
     def _ask(
         self, path: str, body: dict[str, Any], key: str | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Status and document of an answer. Raises TransientError when there is none."""
+        """Status and document of the response. Raises TransientError without a response, for a
+        timeout, a throttle and a server error; ConfigurationError for a wrong API key."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(
             address.hostname or "", address.port, timeout=self.timeout_seconds
@@ -74,19 +78,19 @@ class SandboxGateway:
             text = answer.read()
             document = json.loads(text)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise TransientError(f"the payment provider did not answer: {error!r}") from error
+            raise TransientError(f"no response from the payment provider: {error!r}") from error
         finally:
             connection.close()
         if answer.status in (408, 425, 429) or answer.status >= 500:
-            raise TransientError(f"the payment provider is in trouble: {answer.status} {document}")
+            raise TransientError(f"the payment provider failed: {answer.status} {document}")
         if answer.status in (401, 403):
-            raise ConfigurationError("payments", ["expected the provider's API key, got another"])
+            raise ConfigurationError("payments", ["the payment provider rejects the API key"])
         return answer.status, document
 
 
 def _expect(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     if status not in (200, 201):
-        raise PermanentError(f"expected the payment provider to agree, got {status} {answer}")
+        raise PermanentError(f"the payment provider refused the request: {status} {answer}")
     return answer
 
 

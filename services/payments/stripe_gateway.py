@@ -1,10 +1,10 @@
-"""Stripe, through its SDK: a payment is a PaymentIntent, made first and confirmed after.
+"""Calls Stripe through its SDK. A payment is a PaymentIntent: created first, confirmed later.
 
 https://docs.stripe.com/payments/paymentintents/lifecycle
 
-Its SDK is imported by the function that needs it, for it takes 120 ms of a cold start's CPU and
-more. Stripe forgets idempotency keys after a day; nothing here depends on them for longer than a
-request is on its way, for a PaymentIntent that succeeded or was cancelled stays so.
+The SDK is imported inside functions, since it adds more than 120 ms of CPU to a cold start. Stripe
+forgets idempotency keys after a day. Nothing here needs a key for longer than one request takes:
+a PaymentIntent that succeeded or was cancelled stays so.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 _AUTHENTICATION_REQUIRED = "authentication_required"
-# Among a payment's metadata.
+# The metadata key that stores why a payment was declined.
 _DECLINED = "declined"
 
 
 @dataclass(frozen=True)
 class StripeGateway:
-    """Asks Stripe, or what answers like Stripe at `url`. A PaymentGateway."""
+    """A PaymentGateway that calls Stripe, or a Stripe-compatible server at `url`."""
 
     api_key: str = field(repr=False)
     timeout_seconds: float
@@ -46,7 +46,7 @@ class StripeGateway:
                     "amount": amount_minor,
                     "currency": currency.lower(),
                     "payment_method": payment_method,
-                    # Without it Stripe may offer methods that need a page to come back to.
+                    # Other types may redirect the customer to a page of their own.
                     "payment_method_types": ["card"],
                     "metadata": {"order_id": order_id},
                 },
@@ -70,34 +70,34 @@ class StripeGateway:
             intent = self._retrieve(payment_id)
             reason = _decline_of(intent) or str(error.code or "card_declined")
         except stripe.InvalidRequestError:
-            # It cannot be confirmed as it stands: then it was, or it never will be.
+            # It was confirmed or cancelled before; its status tells which.
             intent = self._retrieve(payment_id)
         except TransientError as error:
             if not isinstance(error.__cause__, stripe.APIError):
                 raise
-            # A failure inside Stripe comes back for a day under the same key, whatever became of
-            # the payment: https://docs.stripe.com/api/idempotent_requests
+            # Stripe repeats an internal error for the same key for a day, whatever the payment's
+            # status is: https://docs.stripe.com/api/idempotent_requests
             intent = self._retrieve(payment_id)
         match intent.status:
             case "succeeded":
                 return _charge(intent)
             case "canceled":
-                # Called off, or declined before: the reason of that is kept with it.
-                if (kept := _decline_of(intent)) is not None:
-                    raise PaymentDeclined(kept)
-                raise PaymentVoided(f"payment {payment_id} was called off")
+                # Cancelled by `cancel`, or after a decline, which left its reason in the metadata.
+                if (declined := _decline_of(intent)) is not None:
+                    raise PaymentDeclined(declined)
+                raise PaymentVoided(f"payment {payment_id} was cancelled")
             case "requires_payment_method":
                 reason = reason or _decline_of(intent) or "card_declined"
             case "requires_action":
-                # A page of the bank's: nobody is there to look at it.
+                # The bank asks the customer to authenticate, which this workflow cannot offer.
                 reason = _AUTHENTICATION_REQUIRED
             case other:
-                raise TransientError(f"Stripe has not decided about {payment_id} yet: {other}")
-        # What the payment itself says of it may be gone with the next change, and it says nothing
-        # of a page that nobody looked at.
-        with suppress(stripe.InvalidRequestError):  # called off by another attempt
+                raise TransientError(f"Stripe is still processing payment {payment_id}: {other}")
+        # `last_payment_error` may be cleared by the next change, and is empty for a payment that
+        # requires authentication.
+        with suppress(stripe.InvalidRequestError):  # cancelled by another attempt
             self._ask(self._intents.update, payment_id, {"metadata": {_DECLINED: reason}})
-        # So that it stays declined, whatever is still on its way to Stripe.
+        # Makes the decline final, whatever request is still on its way to Stripe.
         late = self.cancel(payment_id)
         if late is not None:
             return late
@@ -113,11 +113,11 @@ class StripeGateway:
         if intent.status == "succeeded":
             return _charge(intent)
         if intent.status != "canceled":
-            raise TransientError(f"Stripe did not call {payment_id} off: it is {intent.status}")
+            raise TransientError(f"Stripe did not cancel {payment_id}: it is {intent.status}")
         return None
 
     def refund(self, charge: Charge, key: str) -> Refund:
-        # Looked for first: after a day Stripe has forgotten the key.
+        # Stripe forgets the key after a day; an existing refund must not be made twice.
         found = self._agreed(
             self._client.v1.refunds.list, {"payment_intent": charge.payment_id, "limit": 10}
         )
@@ -143,16 +143,16 @@ class StripeGateway:
         return _client(self.api_key, self.timeout_seconds, self.url)
 
     def _agreed(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer to what Stripe has no reason to refuse."""
+        """As `_ask`, for a request that Stripe has no reason to refuse. Raises PermanentError."""
         import stripe
 
         try:
             return self._ask(call, *arguments)
         except (stripe.CardError, stripe.InvalidRequestError) as error:
-            raise PermanentError(f"expected Stripe to agree, it says {error}") from error
+            raise PermanentError(f"Stripe refused the request: {error}") from error
 
     def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer. CardError and InvalidRequestError are the caller's."""
+        """Calls Stripe and translates its errors, except CardError and InvalidRequestError."""
         import stripe
 
         try:
@@ -161,15 +161,16 @@ class StripeGateway:
             raise
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
             raise ConfigurationError(
-                "payments", [f"expected an API key that may take payments, Stripe says {error}"]
+                "payments", [f"Stripe rejects the API key: {error}"]
             ) from error
         except stripe.IdempotencyError as error:
             raise PermanentError(
-                f"expected the same request with the same idempotency key, Stripe says {error}"
+                f"the idempotency key was used with another request: {error}"
             ) from error
         except stripe.StripeError as error:
-            # Lost, throttled, in trouble, or the same key is being worked on: not known.
-            raise TransientError(f"Stripe did not answer: {error}") from error
+            # A lost connection, a throttle, a server error, or a concurrent request with the key:
+            # the outcome is unknown.
+            raise TransientError(f"no response from Stripe: {error}") from error
 
 
 @functools.cache
@@ -178,7 +179,7 @@ def _client(api_key: str, timeout_seconds: float, url: str | None) -> StripeClie
 
     return stripe.StripeClient(
         api_key,
-        # Tried again by whoever asked, with the order's state in view.
+        # The caller retries, since it knows the order's state.
         max_network_retries=0,
         http_client=stripe.RequestsClient(timeout=timeout_seconds),
         base_addresses={"api": url} if url else {},
@@ -191,9 +192,9 @@ def _charge(intent: Any) -> Charge:
 
 def _decline_of(intent: Any) -> str | None:
     """Why the payment was declined, if it was."""
-    kept = getattr(getattr(intent, "metadata", None), _DECLINED, None)
-    if kept:
-        return str(kept)
+    stored = getattr(getattr(intent, "metadata", None), _DECLINED, None)
+    if stored:
+        return str(stored)
     error = getattr(intent, "last_payment_error", None)
     if not error:
         return None

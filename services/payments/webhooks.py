@@ -1,6 +1,6 @@
-"""Opens what the provider tells of its own accord: signed, and not older than a few minutes.
+"""Verifies and parses the payment provider's webhooks.
 
-Both providers sign in Stripe's way, the time together with the raw body:
+Both providers use Stripe's signature scheme, an HMAC over the time and the raw body:
 https://docs.stripe.com/webhooks#verify-manually
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from services.payments.configuration import Provider
 from services.platform.errors import PermanentError
 
-# Older ones may be replayed by somebody who read them; newer ones come from a clock that is wrong.
+# Older requests may be replays; those from the future come from a wrong clock.
 TOLERANCE_SECONDS = 300
 SIGNATURE_HEADERS = {
     Provider.SANDBOX: "payment-signature",
@@ -27,41 +27,41 @@ _SCHEME = "v1"
 _SECONDS_DIGITS_MAX = 12
 
 
-class NoticeKind(StrEnum):
+class WebhookEventType(StrEnum):
     RECEIVED = "received"
     DECLINED = "declined"
     REFUNDED = "refunded"
     OTHER = "other"
 
 
-_KINDS = {
-    "payment.received": NoticeKind.RECEIVED,
-    "payment.declined": NoticeKind.DECLINED,
-    "payment.refunded": NoticeKind.REFUNDED,
-    "payment_intent.succeeded": NoticeKind.RECEIVED,
-    "payment_intent.payment_failed": NoticeKind.DECLINED,
+_TYPES = {
+    "payment.received": WebhookEventType.RECEIVED,
+    "payment.declined": WebhookEventType.DECLINED,
+    "payment.refunded": WebhookEventType.REFUNDED,
+    "payment_intent.succeeded": WebhookEventType.RECEIVED,
+    "payment_intent.payment_failed": WebhookEventType.DECLINED,
 }
 
 
-class WrongSignature(PermanentError):  # noqa: N818
-    """The provider did not send this, or not with our secret."""
+class InvalidSignature(PermanentError):  # noqa: N818
+    """No signature in the header matches the body and our secret."""
 
 
-class StaleNotice(PermanentError):  # noqa: N818
-    """The provider sent this too long ago, or will have in the future: perhaps it is a replay."""
+class StaleWebhook(PermanentError):  # noqa: N818
+    """The signature is valid but too old, or from the future: it may be a replay."""
 
 
-class MalformedNotice(PermanentError):  # noqa: N818
-    """The provider did send this, but it is no event."""
+class MalformedWebhook(PermanentError):  # noqa: N818
+    """The signature is valid but the body is not a known event."""
 
 
 @dataclass(frozen=True)
-class Notice:
-    """What the provider tells. `id` is the same for every delivery; the fields after `kind` are
-    None where the notice is of no payment, `order_id` also where the payment is of no order."""
+class WebhookEvent:
+    """One event of the provider's. `id` is the same for every delivery. The fields after `type`
+    are None for an event without a payment; `order_id` also for a payment without an order."""
 
     id: str
-    kind: NoticeKind
+    type: WebhookEventType
     payment_id: str | None = None
     order_id: str | None = None
     amount_minor: int | None = None
@@ -69,42 +69,43 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Webhook:
-    """Checks and reads the provider's notices."""
+class WebhookReader:
+    """Verifies and parses requests of one provider."""
 
     provider: Provider
     secret: str = field(repr=False)
 
-    def open(self, headers: Mapping[str, str], body: bytes, now: float) -> Notice:
-        """The notice in a request with these headers (lower case) and this raw body.
+    def read(self, headers: Mapping[str, str], body: bytes, now: float) -> WebhookEvent:
+        """The event in a request with these headers (names in lower case) and this raw body, at
+        `now` (seconds since the epoch).
 
-        Raises WrongSignature, StaleNotice, and MalformedNotice.
+        Raises InvalidSignature, StaleWebhook and MalformedWebhook.
         """
         header = headers.get(SIGNATURE_HEADERS[self.provider], "")
         signed_at, signatures = _parts(header)
         expected = _signature(self.secret, signed_at, body).encode()
-        # While a secret is being changed there is a signature with each.
+        # While a secret is being rotated, the provider signs with both the old and the new one.
         if not any(
             hmac.compare_digest(expected, given.encode(errors="replace")) for given in signatures
         ):
-            raise WrongSignature(
-                f"expected {SIGNATURE_HEADERS[self.provider]} with a signature of this body, got "
-                f"{len(signatures)} of something else"
+            raise InvalidSignature(
+                f"none of the {len(signatures)} signatures in the header "
+                f"{SIGNATURE_HEADERS[self.provider]} matches the body"
             )
         if abs(now - int(signed_at)) > TOLERANCE_SECONDS:
-            raise StaleNotice(
-                f"expected a notice signed within {TOLERANCE_SECONDS} s of now, got one signed "
-                f"{now - int(signed_at):.0f} s ago"
+            raise StaleWebhook(
+                f"the request was signed {now - int(signed_at):.0f} s ago; "
+                f"at most {TOLERANCE_SECONDS} s are accepted"
             )
         try:
             event = json.loads(body)
-            return _notice(event, self.provider)
+            return _parse_event(event, self.provider)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MalformedNotice(f"expected an event of the provider's, got {error!r}") from None
+            raise MalformedWebhook(f"the body is not an event of the provider: {error!r}") from None
 
 
 def sign(secret: str, body: bytes, now: float) -> str:
-    """The value of the signature header for `body` sent now."""
+    """The value of the signature header for `body`, signed at `now` (seconds since the epoch)."""
     signed_at = str(int(now))
     return f"t={signed_at},{_SCHEME}={_signature(secret, signed_at, body)}"
 
@@ -114,32 +115,32 @@ def _signature(secret: str, signed_at: str, body: bytes) -> str:
 
 
 def _parts(header: str) -> tuple[str, list[str]]:
-    """Time and signatures in a header `t=TIME,v1=SIGNATURE,...`; of other schemes nothing."""
+    """Time and `v1` signatures of a header `t=TIME,v1=SIGNATURE,...`; other schemes are ignored."""
     pairs = [part.strip().partition("=")[::2] for part in header.split(",")]
     times = [value for name, value in pairs if name == "t"]
     signed_at = times[0] if len(times) == 1 else ""
     if not (signed_at.isascii() and signed_at.isdigit() and len(signed_at) <= _SECONDS_DIGITS_MAX):
-        raise WrongSignature("expected a signature t=SECONDS,v1=HEXADECIMAL, got something else")
+        raise InvalidSignature("the signature header must be t=SECONDS,v1=HEXADECIMAL")
     return signed_at, [value for name, value in pairs if name == _SCHEME]
 
 
-def _notice(event: dict[str, Any], provider: Provider) -> Notice:
-    kind = _KINDS.get(event["type"], NoticeKind.OTHER)
+def _parse_event(event: dict[str, Any], provider: Provider) -> WebhookEvent:
+    type_ = _TYPES.get(event["type"], WebhookEventType.OTHER)
     id_ = _text("id", event["id"])
-    if kind is NoticeKind.OTHER:
-        return Notice(id_, kind)
+    if type_ is WebhookEventType.OTHER:
+        return WebhookEvent(id_, type_)
     if provider is Provider.STRIPE:
         payment = event["data"]["object"]
         order_id, amount = (payment.get("metadata") or {}).get("order_id"), payment["amount"]
     else:
         payment = event["payment"]
         order_id, amount = _text("order_id", payment["order_id"]), payment["amount_minor"]
-    # Not made to fit: 19.99 as a whole number is another amount.
+    # Not rounded: 19.99 is not an amount of 19 or 20.
     if type(amount) is not int or amount < 1:
-        raise ValueError(f"expected an amount in whole minor units, got {amount!r}")
-    return Notice(
+        raise ValueError(f"amount must be a positive number of minor units, got {amount!r}")
+    return WebhookEvent(
         id=id_,
-        kind=kind,
+        type=type_,
         payment_id=_text("the payment's id", payment["id"]),
         order_id=None if order_id is None else _text("order_id", order_id),
         amount_minor=amount,
@@ -149,5 +150,5 @@ def _notice(event: dict[str, Any], provider: Provider) -> Notice:
 
 def _text(name: str, value: Any) -> str:
     if not (isinstance(value, str) and value):
-        raise ValueError(f"expected {name} to be a text, got {value!r}")
+        raise ValueError(f"{name} must be a non-empty string, got {value!r}")
     return value

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.platform.aws.items import from_item, to_attribute, to_item
+from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 
 
@@ -58,6 +59,23 @@ class Completed:
     """The work was done before; this is its result."""
 
     result: Any
+
+
+@dataclass(frozen=True)
+class IdempotencyConfiguration:
+    """Environment variables of a function that uses the idempotency table.
+
+    A subclass declares the variables and defaults of `lease_seconds` and `keep_seconds`. A lease
+    must be longer than one invocation may take, so that no running owner outlives its claim.
+    """
+
+    lease_seconds: float
+    keep_seconds: float
+    table: str = variable("IDEMPOTENCY_TABLE", help="table of idempotency claims")
+
+    def store(self, dynamodb: Any) -> IdempotencyStore:
+        """The store with these settings, through a DynamoDB client."""
+        return IdempotencyStore(dynamodb, self.table, self.lease_seconds, self.keep_seconds)
 
 
 @dataclass(frozen=True)

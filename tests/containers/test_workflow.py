@@ -19,7 +19,7 @@ from services.accounts.users import Users
 from services.build.images import Built
 from services.local import payment_sandbox, provision
 from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus, Product
-from services.orders.start_workflows import Starter
+from services.orders.start_workflows import WorkflowStarter
 from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
@@ -65,7 +65,7 @@ class OrderLab:
             )
         )
         made = self.lab.made
-        Starter(
+        WorkflowStarter(
             self.orders,
             self.lab.cloud.client("stepfunctions"),
             self.lab.cloud.client("sns"),

@@ -38,7 +38,7 @@ REFUSED = r"(AccessDenied\w*|AuthorizationError)"
 # The work was not done: it is tried again, kept as a dead letter, or answered with 5xx.
 FAILED = re.compile(
     r'"(message-failed|task-not-answered|dead-letter-not-sent|queue-away|request-failed'
-    r'|orders-not-looked-for|order-not-started)"'
+    r'|interrupted_order_search_failed|order_start_failed)"'
     r'|"errorMessage"'
 )
 

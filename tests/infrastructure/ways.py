@@ -26,7 +26,7 @@ from services.events import images as image_events
 from services.events.orders import OrderEventType, order_event, publish
 from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders.model import Delivery, NewLine, NewOrder, Product
-from services.orders.start_workflows import CUT_OFF_AFTER
+from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
@@ -301,7 +301,7 @@ def start_late(run: Run, _folder: Path) -> None:
     with run.stage.database.transaction() as cursor:
         cursor.execute(
             "UPDATE orders SET created_at = created_at - %s WHERE id = %s",
-            [2 * CUT_OFF_AFTER, order_id],
+            [2 * INTERRUPTED_AFTER, order_id],
         )
     run.stage.client("sqs").send_message(
         QueueUrl=run.stage.output["queues"]["start-orders"]["url"],

@@ -160,7 +160,7 @@ def test_products_that_are_not_sold_are_named(anna: Customer, image_id: str) -> 
     assert problem.document["errors"] == [
         {
             "field": "lines[1].product_id",
-            "expected": "a product that is sold",
+            "expected": "a product on sale",
             "got": '"never-sold"',
         }
     ]

@@ -31,7 +31,7 @@ from services.orders.model import (
     Orientation,
     Product,
 )
-from services.orders.print_files import JOB_SHEET, names, order_prefix
+from services.orders.print_files import JOB_SHEET, list_files, order_prefix
 from services.orders.store import Orders
 from services.orders.validate_order import ValidateOrder
 from services.platform.errors import TransientError
@@ -165,7 +165,7 @@ def test_photos_with_pixels_enough_are_good(
     images = [album.add(owner, jpeg(scene(64, 96, seed=n)), GOOD_PX) for n in (1, 2)]
     order = ordered(desk, orders, owner, CREATED, *images, images[0])
     for _ in range(2):
-        assert validate.run({"order_id": order.id}, task()) == {"lines": 3}
+        assert validate.handle({"order_id": order.id}, task()) == {"lines": 3}
     assert now(orders, order).status is OrderStatus.VALIDATED
     *_, step = orders.transitions(order.id)
     assert (step.number, step.detail) == (2, {"warnings": []})
@@ -180,7 +180,7 @@ def test_what_will_look_soft_is_told_before(
     # Lying, it is as large as it stands upright.
     lying = album.add(owner, b"lying", (SOFT_PX[1], SOFT_PX[0]))
     order = ordered(desk, orders, owner, CREATED, sharp, soft, lying)
-    validate.run({"order_id": order.id}, task())
+    validate.handle({"order_id": order.id}, task())
     warnings = orders.transitions(order.id)[-1].detail["warnings"]
     assert [text.split(":")[0] for text in warnings] == [
         "Line 2 (Test print)", "Line 3 (Test print)",
@@ -194,7 +194,7 @@ def test_the_way_a_print_stands_decides_as_well(
     image = album.add(owner, b"upright", SOFT_PX)
     order = ordered(desk, orders, owner, CREATED, image, orientation=Orientation.LANDSCAPE)
     with pytest.raises(OrderRejected, match="Line 1"):
-        validate.run({"order_id": order.id}, task())
+        validate.handle({"order_id": order.id}, task())
 
 
 def test_every_photo_that_cannot_be_printed_is_named(
@@ -209,7 +209,7 @@ def test_every_photo_that_cannot_be_printed_is_named(
     said = []
     for _ in range(2):
         with pytest.raises(OrderRejected) as caught:
-            validate.run({"order_id": order.id}, task())
+            validate.handle({"order_id": order.id}, task())
         said.append(str(caught.value))
     assert said[0] == said[1] == orders.transitions(order.id)[-1].cause
     for number, text in (
@@ -221,7 +221,7 @@ def test_every_photo_that_cannot_be_printed_is_named(
         assert text in said[0]
     assert "Line 1" not in said[0]
     # A photo of another's, one that is deleted and none at all are the same to the customer.
-    assert said[0].count("expected a photo of yours") == 3
+    assert said[0].count("you have no photo") == 3
     found = now(orders, order)
     assert (found.status, found.refund_id) == (OrderStatus.REJECTED, None)
     assert found.settled_at is not None
@@ -237,10 +237,10 @@ def test_a_photo_that_is_being_developed_is_waited_for(
     image = album.add(owner, content, status=ImageStatus.DEVELOPING)
     order = ordered(desk, orders, owner, CREATED, album.add(owner, b"good"), image)
     with pytest.raises(TransientError, match="still being developed"):
-        validate.run({"order_id": order.id}, task())
+        validate.handle({"order_id": order.id}, task())
     assert now(orders, order).status is CREATED
     album.add(owner, content)
-    assert validate.run({"order_id": order.id}, task()) == {"lines": 2}
+    assert validate.handle({"order_id": order.id}, task()) == {"lines": 2}
 
 
 @pytest.mark.parametrize("status", [OrderStatus.CANCELLED, OrderStatus.FAILED])
@@ -249,7 +249,7 @@ def test_no_photo_is_looked_at_for_an_order_that_was_given_up(
 ) -> None:
     order = ordered(desk, orders, owner, status, "0" * 32)
     with pytest.raises(OrderEnded):
-        validate.run({"order_id": order.id}, task())
+        validate.handle({"order_id": order.id}, task())
     assert now(orders, order) == order
 
 
@@ -259,7 +259,7 @@ def test_a_late_copy_of_the_task_changes_nothing(
 ) -> None:
     """Also when the photo is gone by now."""
     order = ordered(desk, orders, owner, status, "0" * 32)
-    assert validate.run({"order_id": order.id}, task()) == {"lines": 1}
+    assert validate.handle({"order_id": order.id}, task()) == {"lines": 1}
     assert now(orders, order) == order
 
 
@@ -298,11 +298,11 @@ def test_prints_are_made_to_the_pixel_and_the_paper_is_used_up(
     lying = album.add(owner, jpeg(scene(GOOD_PX[1], GOOD_PX[0])), (GOOD_PX[1], GOOD_PX[0]))
     order = ordered(desk, orders, owner, PAID, lying, upright, lying)
     product = order.lines[0].product_id
-    assert fulfill.run({"order_id": order.id}, task()) == {
+    assert fulfill.handle({"order_id": order.id}, task()) == {
         "prints": f"s3://{town.prints_bucket}/{order_prefix(order)}"
     }
     files = [print_name(order, number) for number in (1, 2, 3)]
-    assert names(town.s3, town.prints_bucket, order) == {*files, JOB_SHEET}
+    assert list_files(town.s3, town.prints_bucket, order) == {*files, JOB_SHEET}
     for name, size in zip(files, (LANDSCAPE_PX, PORTRAIT_PX, LANDSCAPE_PX), strict=True):
         with Image.open(io.BytesIO(content_of(town, order, name))) as image:
             assert (image.size, image.info["dpi"]) == (size, (300, 300))
@@ -317,12 +317,12 @@ def test_a_repetition_prints_nothing_again(
     desk: Desk, orders: Orders, album: Album, town: Town, owner: str, fulfill: FulfillOrder
 ) -> None:
     order = ordered(desk, orders, owner, PAID, album.add(owner, jpeg(scene(*GOOD_PX))))
-    first = fulfill.run({"order_id": order.id}, task())
+    first = fulfill.handle({"order_id": order.id}, task())
     listed = town.s3.list_objects_v2(Bucket=town.prints_bucket, Prefix=order_prefix(order))
     # The answer was lost; and the original is gone by now.
     for key in album.keys(owner, order.lines[0].image_id):
         album.s3.delete_object(Bucket=album.originals, Key=key)
-    assert fulfill.run({"order_id": order.id}, task()) == first
+    assert fulfill.handle({"order_id": order.id}, task()) == first
     again = town.s3.list_objects_v2(Bucket=town.prints_bucket, Prefix=order_prefix(order))
     assert again["Contents"] == listed["Contents"]
     assert desk.assert_balanced(orders, order.lines[0].product_id, 10).sold == 1
@@ -336,7 +336,7 @@ def test_what_a_dead_worker_made_is_not_made_again(
     order = ordered(desk, orders, owner, PAID, image, image)
     key = order_prefix(order) + print_name(order)
     town.s3.put_object(Bucket=town.prints_bucket, Key=key, Body=b"made before")
-    fulfill.run({"order_id": order.id}, task())
+    fulfill.handle({"order_id": order.id}, task())
     assert content_of(town, order, print_name(order)) == b"made before"
     assert content_of(town, order, print_name(order, 2)).startswith(b"\xff\xd8")
 
@@ -345,11 +345,11 @@ def test_nothing_is_begun_that_could_be_cut_off(
     desk: Desk, orders: Orders, album: Album, town: Town, owner: str, fulfill: FulfillOrder
 ) -> None:
     order = ordered(desk, orders, owner, PAID, album.add(owner, jpeg(scene(*GOOD_PX))))
-    with pytest.raises(TransientError, match="too little time"):
-        fulfill.run({"order_id": order.id}, task(seconds_left=5))
+    with pytest.raises(TransientError, match="s left for line 1"):
+        fulfill.handle({"order_id": order.id}, task(seconds_left=5))
     assert now(orders, order).status is PAID
-    assert names(town.s3, town.prints_bucket, order) == frozenset()
-    fulfill.run({"order_id": order.id}, task())
+    assert list_files(town.s3, town.prints_bucket, order) == frozenset()
+    fulfill.handle({"order_id": order.id}, task())
     assert now(orders, order).status is FULFILLED
 
 
@@ -363,15 +363,15 @@ def test_a_photo_is_printed_from_any_original_that_is_still_it(
     # Overwritten since, and the catalogue does not know yet.
     album.s3.put_object(Bucket=album.originals, Key=first, Body=jpeg(scene(64, 96)))
     order = ordered(desk, orders, owner, PAID, image)
-    fulfill.run({"order_id": order.id}, task())
+    fulfill.handle({"order_id": order.id}, task())
     assert now(orders, order).status is FULFILLED
     # The other one is gone as well: nothing but that very photo is printed.
     album.s3.delete_object(Bucket=album.originals, Key=second)
     late = ordered(desk, orders, owner, PAID, image)
-    with pytest.raises(OriginalGone, match="no original any more"):
-        fulfill.run({"order_id": late.id}, task())
+    with pytest.raises(OriginalGone, match="no original of photo"):
+        fulfill.handle({"order_id": late.id}, task())
     assert now(orders, late).status is PAID
-    assert JOB_SHEET not in names(town.s3, town.prints_bucket, late)
+    assert JOB_SHEET not in list_files(town.s3, town.prints_bucket, late)
 
 
 def test_a_photo_that_was_deleted_since_cannot_be_printed(
@@ -381,7 +381,7 @@ def test_a_photo_that_was_deleted_since_cannot_be_printed(
     for gone in ("0" * 32, album.add(desk.user(), b"another's")):
         order = ordered(desk, orders, owner, PAID, there, gone)
         with pytest.raises(OriginalGone, match=f"photo {gone} was deleted"):
-            fulfill.run({"order_id": order.id}, task())
+            fulfill.handle({"order_id": order.id}, task())
 
 
 def test_a_photo_that_is_developed_anew_is_waited_for(
@@ -392,9 +392,9 @@ def test_a_photo_that_is_developed_anew_is_waited_for(
     image = album.add(owner, content, status=ImageStatus.DEVELOPING)
     order = ordered(desk, orders, owner, PAID, image)
     with pytest.raises(TransientError, match="still being developed"):
-        fulfill.run({"order_id": order.id}, task())
+        fulfill.handle({"order_id": order.id}, task())
     album.add(owner, content)
-    fulfill.run({"order_id": order.id}, task())
+    fulfill.handle({"order_id": order.id}, task())
     assert now(orders, order).status is FULFILLED
 
 
@@ -403,7 +403,7 @@ def test_an_original_that_cannot_be_read_ends_the_order(
 ) -> None:
     order = ordered(desk, orders, owner, PAID, album.add(owner, jpeg(scene(*GOOD_PX))[:2000]))
     with pytest.raises(CannotPrint, match="line 1"):
-        fulfill.run({"order_id": order.id}, task())
+        fulfill.handle({"order_id": order.id}, task())
 
 
 def test_a_job_sheet_without_its_thumbnail_is_one_as_well(
@@ -412,7 +412,7 @@ def test_a_job_sheet_without_its_thumbnail_is_one_as_well(
     image = album.add(owner, jpeg(scene(*GOOD_PX)))
     album.s3.delete_object(Bucket=album.renditions, Key=f"{owner}/{image}/thumb.jpg")
     order = ordered(desk, orders, owner, PAID, image)
-    fulfill.run({"order_id": order.id}, task())
+    fulfill.handle({"order_id": order.id}, task())
     assert content_of(town, order, JOB_SHEET).startswith(b"%PDF-")
 
 
@@ -449,8 +449,8 @@ def test_nothing_is_left_for_the_printer_of_an_order_that_is_cancelled_meanwhile
     step = dataclasses.replace(fulfill, s3=Meanwhile(town.s3, desk.orders(), order.id, at))
     for _ in range(2):
         with pytest.raises(OrderEnded):
-            step.run({"order_id": order.id}, task())
-    assert names(town.s3, town.prints_bucket, order) == frozenset()
+            step.handle({"order_id": order.id}, task())
+    assert list_files(town.s3, town.prints_bucket, order) == frozenset()
     assert now(orders, order).status is OrderStatus.CANCELLED
     level = desk.assert_balanced(orders, order.lines[0].product_id, 10)
     assert (level.sold, level.reserved) == (0, 0)
@@ -467,6 +467,6 @@ def test_nothing_is_printed_that_is_not_paid(
     order = ordered(desk, orders, owner, status, "0" * 32)
     given_up = status in (OrderStatus.CANCELLED, OrderStatus.FAILED)
     with pytest.raises(OrderEnded if given_up else IllegalTransition):
-        fulfill.run({"order_id": order.id}, task())
-    assert names(town.s3, town.prints_bucket, order) == frozenset()
+        fulfill.handle({"order_id": order.id}, task())
+    assert list_files(town.s3, town.prints_bucket, order) == frozenset()
     assert now(orders, order) == order

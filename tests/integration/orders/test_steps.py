@@ -25,8 +25,8 @@ from services.orders.model import (
     OrderUnderWay,
     OutOfStock,
 )
-from services.orders.notify_customer import TellCustomer
-from services.orders.print_files import JOB_SHEET, names, order_prefix
+from services.orders.notify_out_of_stock import NotifyOutOfStock
+from services.orders.print_files import JOB_SHEET, list_files, order_prefix
 from services.orders.process_payment import ProcessPayment
 from services.orders.record_payment import RecordPayment, WrongAmount
 from services.orders.release_stock import ReleaseStock
@@ -52,16 +52,16 @@ def now(orders: Orders, order: Order) -> Order:
 
 
 def check(orders: Orders, order: Order) -> dict[str, Any]:
-    return CheckInventory(orders).run({"order_id": order.id}, TASK)
+    return CheckInventory(orders).handle({"order_id": order.id}, TASK)
 
 
 def pay(orders: Orders, town: Town, order: Order, gateway: Any = None) -> dict[str, Any]:
     step = ProcessPayment(orders, lambda: town.charging(gateway), town.sns, town.topic_arn)
-    return step.run({"order_id": order.id}, TASK)
+    return step.handle({"order_id": order.id}, TASK)
 
 
 def fail(orders: Orders, town: Town, order: Order, error: Any = None) -> dict[str, Any]:
-    return fail_order(orders, town).run({"order_id": order.id, "error": error}, TASK)
+    return fail_order(orders, town).handle({"order_id": order.id, "error": error}, TASK)
 
 
 def fail_order(orders: Orders, town: Town, gateway: Any = None) -> FailOrder:
@@ -85,11 +85,11 @@ def test_no_step_works_for_what_is_no_order(
     orders: Orders, town: Town, given: dict[str, Any]
 ) -> None:
     steps: list[Callable[..., Any]] = [
-        CheckInventory(orders).run,
-        ProcessPayment(orders, town.charging, town.sns, town.topic_arn).run,
-        fail_order(orders, town).run,
-        ReleaseStock(orders).run,
-        TellCustomer(orders, town.sns, town.topic_arn, OrderEventType.OUT_OF_STOCK).run,
+        CheckInventory(orders).handle,
+        ProcessPayment(orders, town.charging, town.sns, town.topic_arn).handle,
+        fail_order(orders, town).handle,
+        ReleaseStock(orders).handle,
+        NotifyOutOfStock(orders, town.sns, town.topic_arn).handle,
     ]
     for step in steps:
         with pytest.raises(OrderNotFound, match="order_id"):
@@ -316,7 +316,7 @@ def test_the_providers_word_whenever_it_comes(
     order = desk.order_at(orders, status, (product, 1))
     charge = charged(town, order)
     if status in (OrderStatus.CREATED, OrderStatus.VALIDATED):
-        with pytest.raises(TransientError, match="does not wait for money"):
+        with pytest.raises(TransientError, match="not ready for a payment"):
             record(orders, town, order, charge)
         assert now(orders, order).status is status
         return
@@ -324,8 +324,8 @@ def test_the_providers_word_whenever_it_comes(
         record(orders, town, order, charge)
     found = now(orders, order)
     assert found.status is (OrderStatus.PAID if status is OrderStatus.RESERVED else status)
-    assert town.kept(order.id) == (0 if status.ended_badly else 1)
-    assert (found.refund_id is not None) == status.ended_badly
+    assert town.kept(order.id) == (0 if status.is_unfulfilled_terminal else 1)
+    assert (found.refund_id is not None) == status.is_unfulfilled_terminal
     desk.assert_balanced(orders, product, 5)
 
 
@@ -402,13 +402,13 @@ def test_every_order_ends_in_one_clear_state(
     assert found.status is closed.status
     assert town.kept(order.id) == (closed.kept if charge_first else 0)
     assert (found.refund_id is not None) == refunded
-    assert (found.settled_at is not None) == closed.status.ended_badly
+    assert (found.settled_at is not None) == closed.status.is_unfulfilled_terminal
     assert {event.type for event in town.heard(order.id)} == {closed.told} - {None}
     level = desk.assert_balanced(orders, product, 5)
     assert (level.reserved, level.sold) == (0, 2 if closed.kept else 0)
     if charge_first and not closed.kept:
         return
-    if closed.status.ended_badly:
+    if closed.status.is_unfulfilled_terminal:
         # And never will be.
         with pytest.raises(PermanentError):
             charged(town, order)
@@ -434,7 +434,7 @@ def test_why_it_failed_is_kept_whatever_it_was(
     last = orders.transitions(order.id)[-1]
     assert last.detail == kept
     # Customers read another text.
-    assert last.cause == "Something went wrong in the lab. Nothing is charged for this order."
+    assert last.cause == "An internal error stopped this order. You are not charged for it."
 
 
 def test_an_order_is_not_closed_before_its_money_is_certain(
@@ -451,7 +451,7 @@ def test_an_order_is_not_closed_before_its_money_is_certain(
             return call
 
     with pytest.raises(TransientError):
-        fail_order(orders, town, Away()).run({"order_id": order.id}, TASK)
+        fail_order(orders, town, Away()).handle({"order_id": order.id}, TASK)
     found = now(orders, order)
     assert (found.status, found.settled_at) == (OrderStatus.FAILED, None)
     assert town.heard(order.id) == []
@@ -474,9 +474,13 @@ def test_nothing_is_printed_of_an_order_that_was_given_up(
             town.s3.put_object(Bucket=town.prints_bucket, Key=key, Body=b"x")
     for _ in range(2):
         fail(orders, town, order)
-    left = frozenset() if now(orders, order).status.ended_badly else {"01-a.jpg", JOB_SHEET}
-    assert names(town.s3, town.prints_bucket, order) == left
-    assert names(town.s3, town.prints_bucket, other) == {"01-a.jpg", JOB_SHEET}
+    left = (
+        frozenset()
+        if now(orders, order).status.is_unfulfilled_terminal
+        else {"01-a.jpg", JOB_SHEET}
+    )
+    assert list_files(town.s3, town.prints_bucket, order) == left
+    assert list_files(town.s3, town.prints_bucket, other) == {"01-a.jpg", JOB_SHEET}
 
 
 # -- the small ones
@@ -490,11 +494,11 @@ def test_paper_is_given_back_by_an_order_that_ended_badly_only(
     order = desk.order_at(orders, status, (product, 2))
     before = orders.books()[product]
     step = ReleaseStock(orders)
-    if status.ended_badly:
-        assert step.run({"order_id": order.id}, TASK) == {"status": status.value}
+    if status.is_unfulfilled_terminal:
+        assert step.handle({"order_id": order.id}, TASK) == {"status": status.value}
     else:
         with pytest.raises(OrderUnderWay):
-            step.run({"order_id": order.id}, TASK)
+            step.handle({"order_id": order.id}, TASK)
     assert desk.assert_balanced(orders, product, 5) == before
 
 
@@ -502,8 +506,8 @@ def test_the_customer_is_told_however_often_as_one_event(
     desk: Desk, orders: Orders, town: Town
 ) -> None:
     order = desk.order_at(orders, OrderStatus.OUT_OF_STOCK, (desk.product(orders), 1))
-    step = TellCustomer(orders, town.sns, town.topic_arn, OrderEventType.OUT_OF_STOCK)
-    answers = [step.run({"order_id": order.id}, TASK) for _ in range(2)]
+    step = NotifyOutOfStock(orders, town.sns, town.topic_arn)
+    answers = [step.handle({"order_id": order.id}, TASK) for _ in range(2)]
     heard = town.heard(order.id)
     assert [{"event_id": event.id} for event in heard] == answers
     assert len({event.id for event in heard}) == 1

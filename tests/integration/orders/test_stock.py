@@ -78,7 +78,7 @@ def test_the_last_print_can_be_sold(desk: Desk, orders: Orders) -> None:
     assert desk.assert_balanced(orders, product, 2) == stock(2, 2, 0)
 
 
-@pytest.mark.parametrize("status", [status for status in WAYS if status.ended_badly])
+@pytest.mark.parametrize("status", [status for status in WAYS if status.is_unfulfilled_terminal])
 def test_an_end_without_prints_gives_the_paper_back_once(
     desk: Desk, orders: Orders, status: OrderStatus
 ) -> None:
@@ -93,7 +93,9 @@ def test_an_end_without_prints_gives_the_paper_back_once(
     assert desk.assert_balanced(orders, product, 5) == stock(5, 3, 0)
 
 
-@pytest.mark.parametrize("status", [status for status in WAYS if not status.ended_badly])
+@pytest.mark.parametrize(
+    "status", [status for status in WAYS if not status.is_unfulfilled_terminal]
+)
 def test_no_paper_is_taken_from_an_order_that_goes_on(
     desk: Desk, orders: Orders, status: OrderStatus
 ) -> None:

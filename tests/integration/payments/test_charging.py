@@ -17,8 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from services.local.payment_sandbox import Method, PaymentProvider
 from services.payments.charging import Charging
-from services.payments.gateway import PaymentGateway
-from services.payments.model import Charge, PaymentDeclined, PaymentVoided
+from services.payments.model import Charge, PaymentDeclined, PaymentGateway, PaymentVoided
 from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.stripe_gateway import StripeGateway
 from services.platform.errors import TransientError

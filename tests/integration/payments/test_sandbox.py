@@ -17,7 +17,7 @@ from services.local.payment_sandbox import Method, PaymentProvider
 from services.payments.configuration import Provider
 from services.payments.model import Charge, PaymentDeclined, PaymentVoided
 from services.payments.sandbox_gateway import SandboxGateway
-from services.payments.webhooks import Notice, NoticeKind, Webhook
+from services.payments.webhooks import WebhookEvent, WebhookEventType, WebhookReader
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from tests.integration.payments.conftest import (
     PATIENCE_SECONDS,
@@ -43,7 +43,7 @@ def statuses(sandbox: PaymentProvider, order: str) -> list[str]:
     return [payment["status"] for payment in sandbox.payments(order)]
 
 
-def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> list[Notice]:
+def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> list[WebhookEvent]:
     """What the webhooks of an order say, when so many have come and no more come after them."""
     give_up_at = time.monotonic() + 10
     while True:
@@ -54,8 +54,8 @@ def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> l
         time.sleep(0.02)
     time.sleep(settle_seconds)
     found = [r for r in list(inbox.taken) if order.encode() in r.body]
-    webhook = Webhook(Provider.SANDBOX, WEBHOOK_SECRET)
-    return [webhook.open(r.headers, r.body, time.time()) for r in found]
+    webhook = WebhookReader(Provider.SANDBOX, WEBHOOK_SECRET)
+    return [webhook.read(r.headers, r.body, time.time()) for r in found]
 
 
 def test_the_way_of_a_payment(
@@ -70,10 +70,10 @@ def test_the_way_of_a_payment(
     refunds = {sandbox_gateway.refund(charge, "refund") for _ in range(3)}
     assert len(refunds) == 1
     assert statuses(sandbox, order) == ["charged"]
-    assert [(one.kind, one.payment_id, one.amount_minor, one.currency)
+    assert [(one.type, one.payment_id, one.amount_minor, one.currency)
             for one in told(inbox, order, 2)] == [
-        (NoticeKind.RECEIVED, payment, AMOUNT, "EUR"),
-        (NoticeKind.REFUNDED, payment, AMOUNT, "EUR"),
+        (WebhookEventType.RECEIVED, payment, AMOUNT, "EUR"),
+        (WebhookEventType.REFUNDED, payment, AMOUNT, "EUR"),
     ]  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_declined(
     assert sandbox_gateway.cancel(payment) is None
     assert statuses(sandbox, order) == ["declined"]
     (notice,) = told(inbox, order, 1)
-    assert notice.kind is NoticeKind.DECLINED
+    assert notice.type is WebhookEventType.DECLINED
 
 
 def test_called_off(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str) -> None:

@@ -11,7 +11,12 @@ import pytest
 from services.payments.configuration import Provider
 from services.payments.model import Charge, PaymentDeclined, PaymentVoided
 from services.payments.stripe_gateway import StripeGateway
-from services.payments.webhooks import NoticeKind, StaleNotice, Webhook, WrongSignature
+from services.payments.webhooks import (
+    InvalidSignature,
+    StaleWebhook,
+    WebhookEventType,
+    WebhookReader,
+)
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from tests.integration.payments.conftest import PATIENCE_SECONDS, WEBHOOK_SECRET, Inbox
 from tests.support.localstripe import API_KEY, BANK, DECLINED, LocalStripe
@@ -217,19 +222,19 @@ def test_webhooks_as_they_are_signed_are_taken(
     stripe_gateway.confirm(payment, "key")
     with pytest.raises(PaymentDeclined):
         stripe_gateway.confirm(declined, "key")
-    webhook = Webhook(Provider.STRIPE, WEBHOOK_SECRET)
-    found = [webhook.open(headers, body, time.time()) for headers, body in notices(inbox, order, 2)]
+    webhook = WebhookReader(Provider.STRIPE, WEBHOOK_SECRET)
+    found = [webhook.read(headers, body, time.time()) for headers, body in notices(inbox, order, 2)]
     assert {
-        (one.kind, one.payment_id, one.order_id, one.amount_minor, one.currency) for one in found
+        (one.type, one.payment_id, one.order_id, one.amount_minor, one.currency) for one in found
     } == {
-        (NoticeKind.RECEIVED, payment, order, AMOUNT, "EUR"),
-        (NoticeKind.DECLINED, declined, order, AMOUNT, "EUR"),
+        (WebhookEventType.RECEIVED, payment, order, AMOUNT, "EUR"),
+        (WebhookEventType.DECLINED, declined, order, AMOUNT, "EUR"),
     }
     assert len({one.id for one in found}) == 2
     for headers, body in notices(inbox, order, 2):
-        with pytest.raises(WrongSignature):
-            webhook.open(headers, body.replace(b"1995", b"1996"), time.time())
-        with pytest.raises(WrongSignature):
-            Webhook(Provider.STRIPE, "another").open(headers, body, time.time())
-        with pytest.raises(StaleNotice):
-            webhook.open(headers, body, time.time() + 3600)
+        with pytest.raises(InvalidSignature):
+            webhook.read(headers, body.replace(b"1995", b"1996"), time.time())
+        with pytest.raises(InvalidSignature):
+            WebhookReader(Provider.STRIPE, "another").read(headers, body, time.time())
+        with pytest.raises(StaleWebhook):
+            webhook.read(headers, body, time.time() + 3600)

@@ -25,7 +25,7 @@ from services.events.orders import OrderEvent, OrderEventType, order_event, publ
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles
 from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus
-from services.orders.start_workflows import CUT_OFF_AFTER
+from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.platform.errors import TransientError
 from tests.integration.workflow.conftest import (
@@ -313,7 +313,7 @@ def test_an_order_whose_start_was_cut_off_is_started_though_nobody_orders(
             for _ in range(2)
         )
         with database.transaction() as cursor:
-            for order_id, shift in ((cut_off, -CUT_OFF_AFTER), (young, SCHEDULE)):
+            for order_id, shift in ((cut_off, -INTERRUPTED_AFTER), (young, SCHEDULE)):
                 cursor.execute(
                     "UPDATE orders SET created_at = created_at + %s WHERE id = %s",
                     [shift, order_id],

@@ -9,7 +9,7 @@ import pytest
 
 from services.imaging.print_model import PrintOrientation
 from services.orders.model import (
-    LEGAL,
+    TRANSITIONS,
     IllegalTransition,
     OrderStatus,
     Orientation,
@@ -40,20 +40,20 @@ BAD_ENDS = {S.REJECTED, S.OUT_OF_STOCK, S.PAYMENT_DECLINED, S.CANCELLED, S.FAILE
 
 @pytest.mark.parametrize(("start", "to"), [*itertools.product(OrderStatus, repeat=2)])
 def test_every_pair(start: OrderStatus, to: OrderStatus) -> None:
-    assert (to in LEGAL[start]) == (to in TABLE[start])
+    assert (to in TRANSITIONS[start]) == (to in TABLE[start])
 
 
 @pytest.mark.parametrize("status", OrderStatus)
 def test_ends(status: OrderStatus) -> None:
     assert status.ended == (not TABLE[status])
-    assert status.ended_badly == (status in BAD_ENDS)
+    assert status.is_unfulfilled_terminal == (status in BAD_ENDS)
 
 
 def test_no_way_leads_back() -> None:
     """So a status is entered once at most, which the history's key relies on."""
 
     def beyond(status: OrderStatus) -> set[OrderStatus]:
-        return set(LEGAL[status]).union(*map(beyond, LEGAL[status]))
+        return set(TRANSITIONS[status]).union(*map(beyond, TRANSITIONS[status]))
 
     for status in OrderStatus:
         assert status not in beyond(status)
@@ -63,7 +63,7 @@ def test_no_way_leads_back() -> None:
 def test_what_is_paid_is_made_or_given_back() -> None:
     """Once the prints are made nothing takes the money or the paper away any more."""
     for status in (S.FULFILLED, S.SHIPPED):
-        assert not LEGAL[status] & BAD_ENDS
+        assert not TRANSITIONS[status] & BAD_ENDS
 
 
 def test_orientations_are_those_of_the_prints() -> None:
@@ -81,22 +81,22 @@ def test_stock() -> None:
         (
             OutOfStock("o", {"b": (3, 1), "a": (2, 0)}),
             "OutOfStock",
-            "order o: expected stock for 2 of a (0 left), 3 of b (1 left)",
+            "not enough stock for order o: a (2 wanted, 0 available), b (3 wanted, 1 available)",
         ),
         (
             IllegalTransition("o", S.PAID, S.CREATED),
             "IllegalTransition",
-            "order o is paid: expected cancelled, failed, fulfilled to follow, got created",
+            "order o is paid and cannot become created, only cancelled, failed, fulfilled",
         ),
         (
             IllegalTransition("o", S.FAILED, S.PAID),
             "IllegalTransition",
-            "order o is failed: expected nothing to follow, got paid",
+            "order o is failed and cannot become paid: no status follows",
         ),
         (
             UnknownProducts(frozenset({"b", "a"})),
             "UnknownProducts",
-            "expected products that are sold, got a, b",
+            "products not on sale: a, b",
         ),
     ],
 )

@@ -9,13 +9,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.payments.configuration import (
-    LazyGateway,
     PaymentsConfiguration,
     PaymentsSecret,
     Provider,
-    make_gateway,
     read_secret,
 )
+from services.payments.factory import LazyGateway, make_gateway
 from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.stripe_gateway import StripeGateway
 from services.platform.configuration import read
@@ -114,7 +113,7 @@ def test_the_secret_is_read() -> None:
 )  # fmt: skip
 def test_a_secret_of_another_form_is_a_mistake_and_is_not_shown(value: object) -> None:
     """With an empty webhook secret, or one that was made of a null, anybody could sign."""
-    with pytest.raises(ConfigurationError, match="expected a secret") as told:
+    with pytest.raises(ConfigurationError, match="the secret must be") as told:
         read_secret(holding(value), ARN)
     shown = repr(told.value) + repr(told.value.__cause__)
     assert API_KEY not in shown

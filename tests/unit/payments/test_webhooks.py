@@ -14,12 +14,12 @@ from services.payments.configuration import Provider
 from services.payments.webhooks import (
     SIGNATURE_HEADERS,
     TOLERANCE_SECONDS,
-    MalformedNotice,
-    Notice,
-    NoticeKind,
-    StaleNotice,
-    Webhook,
-    WrongSignature,
+    InvalidSignature,
+    MalformedWebhook,
+    StaleWebhook,
+    WebhookEvent,
+    WebhookEventType,
+    WebhookReader,
     sign,
 )
 
@@ -47,19 +47,19 @@ BOTH = pytest.mark.parametrize("provider", list(Provider))
 
 def opened(
     provider: Provider, event: Any, *, header: str | None = None, now: float = NOW
-) -> Notice:
+) -> WebhookEvent:
     """What comes of an event (bytes as they are), signed now unless the header is given."""
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
     given = sign(SECRET, body, NOW) if header is None else header
-    return Webhook(provider, SECRET).open({SIGNATURE_HEADERS[provider]: given}, body, now)
+    return WebhookReader(provider, SECRET).read({SIGNATURE_HEADERS[provider]: given}, body, now)
 
 
 @pytest.mark.parametrize(
     ("provider", "payment_id"), [(Provider.SANDBOX, "pay_1"), (Provider.STRIPE, "pi_1")]
 )
 def test_what_the_provider_signed_is_read(provider: Provider, payment_id: str) -> None:
-    assert opened(provider, EVENTS[provider]) == Notice(
-        "evt_1", NoticeKind.RECEIVED, payment_id, "order-1", 1995, "EUR"
+    assert opened(provider, EVENTS[provider]) == WebhookEvent(
+        "evt_1", WebhookEventType.RECEIVED, payment_id, "order-1", 1995, "EUR"
     )
 
 
@@ -75,15 +75,15 @@ def test_a_signature_is_the_hmac_of_time_and_body() -> None:
 @pytest.mark.parametrize(
     ("type_", "kind"),
     [
-        ("payment.received", NoticeKind.RECEIVED),
-        ("payment.declined", NoticeKind.DECLINED),
-        ("payment.refunded", NoticeKind.REFUNDED),
-        ("payment_intent.succeeded", NoticeKind.RECEIVED),
-        ("payment_intent.payment_failed", NoticeKind.DECLINED),
+        ("payment.received", WebhookEventType.RECEIVED),
+        ("payment.declined", WebhookEventType.DECLINED),
+        ("payment.refunded", WebhookEventType.REFUNDED),
+        ("payment_intent.succeeded", WebhookEventType.RECEIVED),
+        ("payment_intent.payment_failed", WebhookEventType.DECLINED),
     ],
 )
-def test_kinds(provider: Provider, type_: str, kind: NoticeKind) -> None:
-    assert opened(provider, EVENTS[provider] | {"type": type_}).kind is kind
+def test_kinds(provider: Provider, type_: str, kind: WebhookEventType) -> None:
+    assert opened(provider, EVENTS[provider] | {"type": type_}).type is kind
 
 
 @BOTH
@@ -92,7 +92,9 @@ def test_a_type_that_is_not_known_is_taken_and_means_nothing(
     provider: Provider, type_: object
 ) -> None:
     """A refusal would have the provider send it for days."""
-    assert opened(provider, {"id": "evt_1", "type": type_}) == Notice("evt_1", NoticeKind.OTHER)
+    assert opened(provider, {"id": "evt_1", "type": type_}) == WebhookEvent(
+        "evt_1", WebhookEventType.OTHER
+    )
 
 
 BODY = json.dumps(SANDBOX_EVENT).encode()
@@ -129,7 +131,7 @@ TIME, SIGNATURE = SIGNED.split(",")
     ],
 )  # fmt: skip
 def test_what_the_provider_did_not_sign_is_refused(header: str) -> None:
-    with pytest.raises(WrongSignature):
+    with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, BODY, header=header)
 
 
@@ -137,8 +139,8 @@ def test_what_the_provider_did_not_sign_is_refused(header: str) -> None:
 def test_a_signature_in_the_other_providers_header_is_none(provider: Provider) -> None:
     (other,) = set(Provider) - {provider}
     body = json.dumps(EVENTS[provider]).encode()
-    with pytest.raises(WrongSignature):
-        Webhook(provider, SECRET).open(
+    with pytest.raises(InvalidSignature):
+        WebhookReader(provider, SECRET).read(
             {SIGNATURE_HEADERS[other]: sign(SECRET, body, NOW)}, body, NOW
         )
 
@@ -146,7 +148,7 @@ def test_a_signature_in_the_other_providers_header_is_none(provider: Provider) -
 @pytest.mark.parametrize("at", range(0, len(BODY), 7))
 def test_every_byte_of_the_body_is_signed(at: int) -> None:
     changed = bytes([*BODY[:at], BODY[at] ^ 1, *BODY[at + 1 :]])
-    with pytest.raises(WrongSignature):
+    with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, changed, header=SIGNED)
 
 
@@ -154,9 +156,9 @@ def test_the_body_counts_as_it_came_not_as_it_reads() -> None:
     """Spaces, the order of names, and bytes that are no UTF-8."""
     spaced = json.dumps(dict(reversed(SANDBOX_EVENT.items())), indent=4).encode()
     assert opened(Provider.SANDBOX, spaced).id == "evt_1"
-    with pytest.raises(WrongSignature):
+    with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, spaced, header=SIGNED)
-    with pytest.raises(MalformedNotice):
+    with pytest.raises(MalformedWebhook):
         opened(Provider.SANDBOX, b"\xff\xfe\x00")
 
 
@@ -185,16 +187,16 @@ def test_old_and_future_ones_are_refused(
 ) -> None:
     now = NOW + late_seconds
     if taken:
-        assert opened(provider, EVENTS[provider], now=now).kind is NoticeKind.RECEIVED
+        assert opened(provider, EVENTS[provider], now=now).type is WebhookEventType.RECEIVED
         return
-    with pytest.raises(StaleNotice, match="signed within 300 s"):
+    with pytest.raises(StaleWebhook, match="at most 300 s are accepted"):
         opened(provider, EVENTS[provider], now=now)
 
 
 def test_nobody_learns_of_a_body_that_is_not_signed() -> None:
     """A wrong signature is told before the time and before the body are looked at."""
     header = sign("another secret", b"no JSON", 1)
-    with pytest.raises(WrongSignature):
+    with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, b"no JSON", header=header)
 
 
@@ -243,7 +245,7 @@ IN_STRIPE = ("data", "object")
     ],
 )  # fmt: skip
 def test_what_is_signed_and_no_event_is_refused(provider: Provider, event: Any) -> None:
-    with pytest.raises(MalformedNotice):
+    with pytest.raises(MalformedWebhook):
         opened(provider, event)
 
 
@@ -255,8 +257,8 @@ def test_a_payment_of_something_else_is_of_no_order(metadata: object) -> None:
 
 
 def test_the_secret_is_not_shown() -> None:
-    assert SECRET not in repr(Webhook(Provider.STRIPE, SECRET))
-    with pytest.raises(WrongSignature) as refused:
+    assert SECRET not in repr(WebhookReader(Provider.STRIPE, SECRET))
+    with pytest.raises(InvalidSignature) as refused:
         opened(Provider.STRIPE, BODY, header=sign("another secret", BODY, NOW))
     assert SECRET not in str(refused.value)
     assert SIGNATURE.removeprefix("v1=") not in str(refused.value)
@@ -264,5 +266,5 @@ def test_the_secret_is_not_shown() -> None:
 
 def test_base64_is_not_what_is_signed() -> None:
     """The gateway's encoding is undone before, by platform/http.py."""
-    with pytest.raises(WrongSignature):
+    with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, base64.b64encode(BODY), header=SIGNED)

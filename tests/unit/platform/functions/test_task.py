@@ -154,7 +154,7 @@ def test_a_permanent_error_is_an_answer_and_no_dead_letter(receives: int) -> Non
     states = StepFunctions()
     error = OutOfStock("1", {"glossy": (2, 1)})
     assert sent(states, raising(error), receives=receives)
-    cause = "order 1: expected stock for 2 of glossy (1 left)"
+    cause = "not enough stock for order 1: glossy (2 wanted, 1 available)"
     assert states.answers == [(FAILURE, {"error": "OutOfStock", "cause": cause})]
 
 

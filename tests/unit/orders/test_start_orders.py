@@ -15,12 +15,8 @@ import pytest
 
 from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders.model import Delivery, Order, OrderStatus
-from services.orders.start_workflows import (
-    CUT_OFF_AFTER,
-    SWEEP_MAX,
-    SWEEP_RESERVE_SECONDS,
-    StartOrders,
-)
+from services.orders.start_orders import START_RESERVE_SECONDS, STARTED_PER_RUN_MAX, StartOrders
+from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.platform import log, manifest
 from services.platform.aws.clients import ATTEMPTS, READ_TIMEOUT_SECONDS
@@ -79,7 +75,7 @@ def test_orders_are_started_in_their_order(lines: Callable[[], list[dict[str, An
     bench.sweep(message())
     assert bench.started == ["a", "b", "c"]
     assert [(line["event"], line["order_id"]) for line in lines()] == [
-        ("order-started-late", order_id) for order_id in "abc"
+        ("order_start_resumed", order_id) for order_id in "abc"
     ]
 
 
@@ -87,8 +83,8 @@ def test_only_orders_that_are_old_enough_are_asked_for() -> None:
     bench = Bench([])
     bench.sweep(message())
     ((before, limit),) = bench.asked
-    assert timedelta() <= datetime.now(UTC) - CUT_OFF_AFTER - before < timedelta(seconds=5)
-    assert limit == SWEEP_MAX
+    assert timedelta() <= datetime.now(UTC) - INTERRUPTED_AFTER - before < timedelta(seconds=5)
+    assert limit == STARTED_PER_RUN_MAX
 
 
 def test_nothing_to_do_is_nothing_to_say(lines: Callable[[], list[dict[str, Any]]]) -> None:
@@ -105,7 +101,7 @@ def test_one_that_cannot_be_started_does_not_hold_up_the_others(
     assert bench.started == ["b", "d"]
     told = [line for line in lines() if line["level"] == "error"]
     assert [(line["event"], line["order_id"]) for line in told] == [
-        ("order-not-started", "a"), ("order-not-started", "c"),
+        ("order_start_failed", "a"), ("order_start_failed", "c"),
     ]  # fmt: skip
     assert "the database is away" in told[0]["exception"]
 
@@ -122,10 +118,10 @@ def test_no_start_is_begun_that_may_be_cut_in_the_middle(
 
     bench = Bench([*"abcdef"], meanwhile=pass_time)
     # 60 s more than the reserve: the fourth start begins when just the reserve is left.
-    bench.sweep(message(seconds=SWEEP_RESERVE_SECONDS + 60))
+    bench.sweep(message(seconds=START_RESERVE_SECONDS + 60))
     assert bench.started == ["a", "b", "c", "d"]
     last = lines()[-1]
-    assert (last["event"], last["count"]) == ("orders-left-for-later", 2)
+    assert (last["event"], last["count"]) == ("order_starts_deferred", 2)
 
 
 def test_a_database_that_is_away_is_told_and_is_the_next_ones_to_try(
@@ -138,7 +134,7 @@ def test_a_database_that_is_away_is_told_and_is_the_next_ones_to_try(
     monkeypatch.setattr(bench, "unstarted", away)
     bench.sweep(message())
     (line,) = lines()
-    assert (line["level"], line["event"]) == ("error", "orders-not-looked-for")
+    assert (line["level"], line["event"]) == ("error", "interrupted_order_search_failed")
     assert bench.started == []
 
 
@@ -151,5 +147,5 @@ def test_what_is_no_message_of_a_schedule_is_refused() -> None:
 
 def test_a_sweep_has_time_for_its_last_start_and_more() -> None:
     declared = manifest.load(ROOT / "images" / "start-orders")
-    assert SWEEP_RESERVE_SECONDS > ATTEMPTS * READ_TIMEOUT_SECONDS
-    assert declared.timeout_seconds >= 2 * SWEEP_RESERVE_SECONDS
+    assert START_RESERVE_SECONDS > ATTEMPTS * READ_TIMEOUT_SECONDS
+    assert declared.timeout_seconds >= 2 * START_RESERVE_SECONDS

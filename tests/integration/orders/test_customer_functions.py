@@ -19,9 +19,14 @@ from botocore.exceptions import EndpointConnectionError
 from services.events.orders import OrderEventType
 from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders import api
-from services.orders.create_order import Cancellation, Counter, Shop
+from services.orders.cancel_order import CancelOrder
+from services.orders.create_order import CreateOrder
+from services.orders.get_order import GetOrder
+from services.orders.list_orders import ListOrders
+from services.orders.list_products import ListProducts
 from services.orders.model import OrderStatus
-from services.orders.start_workflows import CUT_OFF_AFTER, Starter, StartOrders
+from services.orders.start_orders import StartOrders
+from services.orders.start_workflows import INTERRUPTED_AFTER, WorkflowStarter
 from services.orders.store import Orders
 from services.platform.functions.access import Caller
 from services.platform.functions.http import HttpProblem, Request
@@ -91,15 +96,15 @@ class Stand:
     states: Faulty
     sns: Faulty
 
-    def starter(self, orders: Orders) -> Starter:
-        return Starter(orders, self.states, self.sns, self.machine, self.town.topic_arn)
+    def starter(self, orders: Orders) -> WorkflowStarter:
+        return WorkflowStarter(orders, self.states, self.sns, self.machine, self.town.topic_arn)
 
     def order(
         self, orders: Orders, user_id: str, body: api.OrderRequest, key: str | None = None
     ) -> api.OrderDetails:
         headers = {} if key is None else {"idempotency-key": key}
-        counter = Counter(orders, self.starter(orders))
-        response = counter.order(request(user_id, body=body, headers=headers))
+        counter = CreateOrder(orders, self.starter(orders))
+        response = counter.handle(request(user_id, body=body, headers=headers))
         details = response.body
         assert isinstance(details, api.OrderDetails)
         assert response.status == 201
@@ -261,7 +266,7 @@ def grown_old(orders: Orders, *order_ids: str) -> None:
     with orders.database.transaction() as cursor:
         cursor.execute(
             "UPDATE orders SET created_at = created_at - %s WHERE id = ANY(%s::uuid[])",
-            [CUT_OFF_AFTER + timedelta(seconds=1), list(order_ids)],
+            [INTERRUPTED_AFTER + timedelta(seconds=1), list(order_ids)],
         )
 
 
@@ -279,7 +284,7 @@ def test_the_next_who_orders_starts_what_was_cut_off(
     for order_id in cut_off:
         assert len(stand.executions(order_id)) == 1
     assert stand.executions(young) == []
-    assert stand.starter(orders).start_cut_off() == 0
+    assert stand.starter(orders).resume_interrupted() == 0
 
 
 def tick(seconds: float = 120) -> Message:
@@ -352,7 +357,7 @@ def test_a_customer_does_not_hear_of_the_troubles_of_others(
 
 def test_products_are_shown_with_what_is_left(desk: Desk, orders: Orders) -> None:
     some, none = desk.product(orders, 1), desk.product(orders, 0)
-    response = Shop(orders).products(request(""))
+    response = ListProducts(orders).handle(request(""))
     assert isinstance(response.body, api.Products)
     shown = {item.id: item.available for item in response.body.products}
     assert (shown[some], shown[none]) == (True, False)
@@ -360,7 +365,7 @@ def test_products_are_shown_with_what_is_left(desk: Desk, orders: Orders) -> Non
 
 def page(orders: Orders, user_id: str, **parameters: Any) -> api.OrderPage:
     asked = api.OrderPageParameters(**parameters)
-    body = Shop(orders).list(request(user_id, parameters=asked)).body
+    body = ListOrders(orders).handle(request(user_id, parameters=asked)).body
     assert isinstance(body, api.OrderPage)
     return body
 
@@ -419,12 +424,12 @@ def encoded(parts: list[Any]) -> str:
 def test_an_order_is_shown_to_whom_it_belongs(desk: Desk, orders: Orders) -> None:
     user = desk.user()
     order = desk.order_at(orders, OrderStatus.OUT_OF_STOCK, (desk.product(orders), 1), user_id=user)
-    mine = Shop(orders).get(request(user, parameters=api.OrderParameters(id=order.id))).body
+    mine = GetOrder(orders).handle(request(user, parameters=api.OrderParameters(id=order.id))).body
     assert isinstance(mine, api.OrderDetails)
     assert [step.status for step in mine.history] == ["created", "validated", "out_of_stock"]
     for other, order_id in ((desk.user(), order.id), (user, NO_ORDER)):
         asked = request(other, parameters=api.OrderParameters(id=order_id))
-        problem = refused(partial(Shop(orders).get, asked))
+        problem = refused(partial(GetOrder(orders).handle, asked))
         assert problem.problem is api.ORDER_NOT_FOUND
 
 
@@ -432,9 +437,9 @@ def test_an_order_is_shown_to_whom_it_belongs(desk: Desk, orders: Orders) -> Non
 
 
 def cancel(orders: Orders, stand: Stand, user_id: str, order_id: str) -> api.OrderDetails:
-    cancellation = Cancellation(orders, stand.sns, stand.town.topic_arn)
+    cancellation = CancelOrder(orders, stand.sns, stand.town.topic_arn)
     asked = request(user_id, parameters=api.OrderParameters(id=order_id))
-    body = cancellation.cancel(asked).body
+    body = cancellation.handle(asked).body
     assert isinstance(body, api.OrderDetails)
     return body
 
