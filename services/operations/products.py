@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from services.orders.api import ProductId, Text
 from services.orders.model import TOTAL_MINOR_MAX, Product
-from services.orders.store import Orders
+from services.orders.products import Products
 from services.platform.database import Database
 from services.platform.errors import ConfigurationError
 from services.platform.validation import END, InvalidInputError, convert
@@ -68,7 +68,7 @@ def offer(database: Database, path: Path) -> list[Product]:
     """Sells the products in `path` from now on, and adds what was delivered to their stock: of all
     of them or, when that fails, of none."""
     loaded = load(path)
-    Orders(database).offer_all(loaded)
+    Products(database).offer_all(loaded)
     return [product for product, _ in loaded]
 
 

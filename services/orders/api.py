@@ -1,8 +1,7 @@
-"""The routes of orders: what they take and answer."""
+"""The HTTP contract of orders: requests, responses and problems of each route."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec import Meta
 from services.orders.model import Order, OrderStatus, Product, Transition
 from services.platform.functions.access import Access
 from services.platform.functions.http import Answer, Operation, Problem
+from services.platform.timestamps import format_utc
 from services.platform.validation import END
 
 LINES_MAX = 50
@@ -20,10 +20,10 @@ PAGE_ORDERS_MAX = 100
 KEY_CHARACTERS_MAX = 255
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
-ORDER_NOT_FOUND = Problem(404, "order-not-found", "There is no such order")
-KEY_REUSED = Problem(422, "idempotency-key-reused", "The key was used for another order")
-NOT_CANCELLABLE = Problem(409, "order-not-cancellable", "The order cannot be cancelled any more")
-NOTICE_REFUSED = Problem(400, "notice-refused", "The notice is not the payment provider's")
+ORDER_NOT_FOUND = Problem(404, "order-not-found", "Order not found")
+KEY_REUSED = Problem(422, "idempotency-key-reused", "Idempotency key used for another order")
+NOT_CANCELLABLE = Problem(409, "order-not-cancellable", "Order can no longer be cancelled")
+NOTICE_REFUSED = Problem(400, "notice-refused", "Webhook refused")
 
 _LINE = r"[^\x00-\x1f\x7f]"
 Text = Annotated[
@@ -51,14 +51,14 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Status = Annotated[
     str,
     Meta(
-        description="where the order is, or how it ended",
+        description="current status, or how the order ended",
         extra_json_schema={"enum": [status.value for status in OrderStatus]},
     ),
 ]
 
 
 class Focus(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The point that must be in the print, in fractions of the upright photo from its left and its
+    """The point that the print must show, in fractions of the upright photo from its left and its
     top."""
 
     x: Fraction
@@ -66,19 +66,19 @@ class Focus(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class OrderedPrint(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Prints of one photo. Without a `focus` the most salient part of the photo is kept."""
+    """Prints of one photo. Without `focus` the print shows the most salient part of the photo."""
 
     product_id: ProductId
     image_id: Annotated[
-        str, Meta(pattern=f"^[0-9a-f]{{32}}{END}", description="one of your images' ids")
+        str, Meta(pattern=f"^[0-9a-f]{{32}}{END}", description="id of one of your photos")
     ]
-    quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="prints of it")]
+    quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="number of prints")]
     focus: Focus | None = None
     orientation: Literal["follows-photo", "portrait", "landscape"] = "follows-photo"
 
 
 class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Where the prints go."""
+    """The delivery address."""
 
     name: Text
     line1: Text
@@ -98,7 +98,7 @@ class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 
 class OrderRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What a customer orders."""
+    """A new order."""
 
     lines: Annotated[list[OrderedPrint], Meta(min_length=1, max_length=LINES_MAX)]
     payment_method: Annotated[
@@ -107,7 +107,7 @@ class OrderRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
             min_length=1,
             max_length=100,
             pattern=f"^[A-Za-z0-9_-]+{END}",
-            description="the payment provider's name for the customer's means of payment",
+            description="the payment provider's id of the customer's payment method",
             examples=["pm_card_visa", "sandbox-ok"],
         ),
     ]
@@ -115,7 +115,7 @@ class OrderRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
 
 class PrintProduct(msgspec.Struct, frozen=True, kw_only=True):
-    """A print that can be ordered; sizes in mm, the price of one in the minor unit (cents)."""
+    """A print on sale. Sizes in mm, the price of one print in the minor unit (cents)."""
 
     id: ProductId
     name: str
@@ -124,7 +124,7 @@ class PrintProduct(msgspec.Struct, frozen=True, kw_only=True):
     height_mm: float
     price_minor: int
     currency: str
-    available: Annotated[bool, Meta(description="whether there is any paper for it now")]
+    available: Annotated[bool, Meta(description="whether its paper is in stock now")]
 
 
 class Products(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ class Products(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Prints of one photo, at the price of the day."""
+    """Prints of one photo, at the price when they were ordered."""
 
     number: int
     product_id: str
@@ -143,7 +143,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When the order came to a status, and why where there is a reason."""
+    """When the order reached a status, and why if there is a reason."""
 
     status: Status
     at: Time
@@ -152,7 +152,7 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An order, as a list shows it. Money in the minor unit of `currency`."""
+    """An order in a list. Money in the minor unit of `currency`."""
 
     id: OrderId
     status: Status
@@ -164,7 +164,7 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderDetails(OrderSummary, frozen=True, kw_only=True):
-    """An order with its history. `refunded`: what was charged has been given back."""
+    """An order with its history. `refunded`: the payment was refunded."""
 
     refunded: bool
     delivery: Address
@@ -179,9 +179,12 @@ class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    limit: Annotated[int, Meta(ge=1, le=PAGE_ORDERS_MAX, description="orders a page")] = PAGE_ORDERS
+    limit: Annotated[int, Meta(ge=1, le=PAGE_ORDERS_MAX, description="orders on a page")] = (
+        PAGE_ORDERS
+    )
     cursor: (
-        Annotated[str, Meta(max_length=300, description="`next_cursor` of the page before")] | None
+        Annotated[str, Meta(max_length=300, description="`next_cursor` of the previous page")]
+        | None
     ) = None
 
 
@@ -190,25 +193,23 @@ class OrderParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 
 
 class NoticeReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider need not send the notice again."""
+    """The provider need not send the webhook again."""
 
     received: bool = True
 
 
 LIST_PRODUCTS = Operation(
-    summary="List the prints that can be ordered",
+    summary="List the prints on sale",
     access=Access.ANYONE,
-    answers={200: Answer("All products", Products)},
+    answers={200: Answer("All products on sale", Products)},
 )
 CREATE_ORDER = Operation(
-    summary="Order prints of your images",
-    description="What follows goes by itself; see the order's history. An order without an "
-    f"{IDEMPOTENCY_KEY} is a new one each time it is sent.",
+    summary="Order prints of your photos",
+    description="The order is processed in the background; its history shows the progress. Each "
+    f"request without {IDEMPOTENCY_KEY} creates a new order.",
     access=Access.CUSTOMER,
     body=OrderRequest,
-    request_headers={
-        IDEMPOTENCY_KEY: "the same key gives the same order, however often it is sent"
-    },
+    request_headers={IDEMPOTENCY_KEY: "repetitions with the same key return the same order"},
     answers={201: Answer("The order", OrderDetails, {"Location": "the order's path"})},
     problems=(KEY_REUSED,),
 )
@@ -227,33 +228,34 @@ GET_ORDER = Operation(
 )
 CANCEL_ORDER = Operation(
     summary="Cancel one of your orders",
-    description="Until its prints are made. What was charged is given back.",
+    description="Possible until its prints are made. A charged payment is refunded.",
     access=Access.CUSTOMER,
     parameters=OrderParameters,
-    answers={200: Answer("The order, cancelled", OrderDetails)},
+    answers={200: Answer("The cancelled order", OrderDetails)},
     problems=(ORDER_NOT_FOUND, NOT_CANCELLABLE),
 )
 RECEIVE_PAYMENT = Operation(
-    summary="Take a notice of the payment provider's",
-    description="For the provider alone: its signature over the raw body is checked, and a notice "
-    "that is older than five minutes is refused.",
+    summary="Receive a webhook of the payment provider",
+    description="For the payment provider only. The signature over the raw body is verified; a "
+    "signature older than five minutes is refused.",
     access=Access.ANYONE,
     raw_body=True,
     request_headers={
-        "Payment-Signature": "the sandbox provider's: t=SECONDS,v1=HEXADECIMAL",
-        "Stripe-Signature": "Stripe's",
+        "Payment-Signature": "of the sandbox provider: t=SECONDS,v1=HEXADECIMAL",
+        "Stripe-Signature": "of Stripe",
     },
-    answers={200: Answer("It was taken, now or before", NoticeReceived)},
+    answers={200: Answer("Received, now or earlier", NoticeReceived)},
     problems=(NOTICE_REFUSED,),
 )
 
 
 def is_key(text: str) -> bool:
-    """Whether an idempotency key may be `text`: printable ASCII, as a header can carry it."""
+    """Whether `text` is a valid idempotency key: 1 to 255 printable ASCII characters."""
     return 1 <= len(text) <= KEY_CHARACTERS_MAX and text.isascii() and text.isprintable()
 
 
 def product(found: Product) -> PrintProduct:
+    """The response document of a product."""
     return PrintProduct(
         id=found.id,
         name=found.name,
@@ -267,26 +269,29 @@ def product(found: Product) -> PrintProduct:
 
 
 def summary(order: Order) -> OrderSummary:
+    """The response document of an order in a list."""
     return OrderSummary(
         id=order.id,
         status=order.status.value,
         currency=order.currency,
         total_minor=order.total_minor,
-        created_at=_time(order.created_at),
-        updated_at=_time(order.updated_at),
+        created_at=format_utc(order.created_at),
+        updated_at=format_utc(order.updated_at),
         lines=_lines(order),
     )
 
 
 def details(order: Order, transitions: tuple[Transition, ...]) -> OrderDetails:
+    """The response document of an order with its history. It holds neither the payment method nor
+    the provider's ids."""
     delivery = order.delivery
     return OrderDetails(
         id=order.id,
         status=order.status.value,
         currency=order.currency,
         total_minor=order.total_minor,
-        created_at=_time(order.created_at),
-        updated_at=_time(order.updated_at),
+        created_at=format_utc(order.created_at),
+        updated_at=format_utc(order.updated_at),
         lines=_lines(order),
         refunded=order.refund_id is not None,
         delivery=Address(
@@ -300,7 +305,7 @@ def details(order: Order, transitions: tuple[Transition, ...]) -> OrderDetails:
         history=[
             HistoryStep(
                 status=step.to.value,
-                at=_time(step.at),
+                at=format_utc(step.at),
                 message=step.cause or None,
                 warnings=[str(warning) for warning in step.detail.get("warnings", ())],
             )
@@ -321,7 +326,3 @@ def _lines(order: Order) -> list[OrderLine]:
         )
         for line in order.lines
     ]
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

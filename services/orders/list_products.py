@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.orders import api
-from services.orders.store import Orders
+from services.orders.products import Products
 from services.platform.functions.http import Request, Response
 
 
@@ -13,9 +13,9 @@ from services.platform.functions.http import Request, Response
 class ListProducts:
     """Lists the products on sale."""
 
-    orders: Orders
+    products: Products
 
     def handle(self, _request: Request) -> Response:
         """Returns 200 with every product on sale, sorted by id."""
-        found = [api.product(product) for product in self.orders.products()]
+        found = [api.product(product) for product in self.products.on_sale()]
         return Response(200, api.Products(products=found))

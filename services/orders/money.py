@@ -1,11 +1,11 @@
-"""Amounts of money, as people read them."""
+"""Formats amounts of money."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-# Currencies whose minor unit is not a hundredth of them. What counts is what providers charge in,
-# which differs from ISO 4217 for some: https://docs.stripe.com/currencies#special-cases
+# Decimals of currencies that do not have two. These are the providers' rules, which differ from
+# ISO 4217 for some currencies: https://docs.stripe.com/currencies#special-cases
 _DECIMALS = dict.fromkeys(
     (
         "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
@@ -16,7 +16,7 @@ _DECIMALS = dict.fromkeys(
 
 
 def money(amount_minor: int, currency: str) -> str:
-    """`12.34 EUR` for 1234 cents, `1,234 JPY` for as many yen."""
+    """The amount with its currency: `12.34 EUR` for 1234 EUR cents, `1,234 JPY` for 1234 yen."""
     code = currency.upper()
     decimals = _DECIMALS.get(code, 2)
     return f"{Decimal(amount_minor).scaleb(-decimals):,.{decimals}f} {code}"

@@ -1,8 +1,8 @@
-"""Stock: reserved for an order, then given back or used up. Each step inside a transaction of the
-caller's, so that an order's status and its stock change together; a repetition changes nothing.
+"""Reserves stock for an order, then releases it or uses it up.
 
-Rows of `stock` are locked in the order of their product ids, so that two orders never wait for each
-other.
+Each function runs inside the caller's transaction, so that an order's status and its stock change
+together. A repetition changes nothing. Rows of `stock` are locked in the order of their product
+ids, so that two orders never deadlock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOCK = """
 
 
 def reserve(cursor: Cursor, order_id: str) -> None:
-    """Reserves all that the order's lines want, or nothing: raises OutOfStock."""
+    """Reserves the stock of all the order's lines, or raises OutOfStock and reserves nothing."""
     cursor.execute("SELECT 1 FROM reservations WHERE order_id = %s LIMIT 1", [order_id])
     if cursor.fetchone():
         return
@@ -61,32 +61,32 @@ def reserve(cursor: Cursor, order_id: str) -> None:
 
 
 def release(cursor: Cursor, order_id: str) -> None:
-    """Gives back what the order still holds; what it used up stays used up."""
+    """Releases the stock that is reserved for the order; used stock stays used."""
     cursor.execute(_LOCK, [order_id])
     cursor.execute(
         """
-        WITH given_back AS (
+        WITH released AS (
             UPDATE reservations SET state = 'released' WHERE order_id = %s AND state = 'reserved'
             RETURNING product_id, quantity
         )
-        UPDATE stock s SET reserved = s.reserved - g.quantity
-        FROM given_back g WHERE s.product_id = g.product_id
+        UPDATE stock s SET reserved = s.reserved - r.quantity
+        FROM released r WHERE s.product_id = r.product_id
         """,
         [order_id],
     )
 
 
 def consume(cursor: Cursor, order_id: str) -> None:
-    """Turns what the order holds into what is sold. Raises StockNotReserved when it holds nothing,
-    or gave it back."""
+    """Turns the order's reserved stock into sold stock. Raises StockNotReserved when none is
+    reserved or it was released."""
     cursor.execute(_LOCK, [order_id])
     states = {state for _, _, state in cursor.fetchall()}
     if states == {"sold"}:
         return
     if states != {"reserved"}:
         raise StockNotReserved(
-            f"order {order_id}: expected stock to be reserved, got "
-            f"{' and '.join(sorted(states)) or 'none'}"
+            f"the stock of order {order_id} is not reserved but "
+            f"{' and '.join(sorted(states)) or 'missing'}"
         )
     cursor.execute(
         """

@@ -1,7 +1,9 @@
-"""Orders, in Postgres. A row of `orders` is locked by whoever moves it, so that of two who want it
-to go two ways, one finds it gone the other; its stock moves in the same transaction.
+"""Orders in Postgres.
 
-Every method may raise TransientError. All that change something may be repeated.
+The row lock of an order serializes competing transitions. Its stock changes in the same
+transaction.
+
+Every method may raise TransientError. Every method that writes may be repeated.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,43 +21,32 @@ from services.orders import stock
 from services.orders.model import (
     TOTAL_MINOR_MAX,
     TRANSITIONS,
-    Delivery,
     IllegalTransition,
     KeyReused,
-    Line,
     MixedCurrencies,
     NewOrder,
     Order,
     OrderNotFound,
     OrderStatus,
     OrderUnderWay,
-    Orientation,
     Product,
-    StockLevel,
     TotalTooHigh,
     Transition,
-    UnknownProducts,
 )
+from services.orders.products import read_products
+from services.orders.rows import LINE_COLUMNS, is_order_id, read_order, read_orders
 from services.platform.database import Database
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
-_ORDER = (
-    "id, user_id, recipient, status, currency, total_minor, payment_method, delivery, created_at, "
-    "updated_at, started_at, settled_at, refund_id"
-)
-_LINE = (
-    "order_id, number, product_id, product_name, paper, width_mm, height_mm, unit_price_minor, "
-    "image_id, quantity, focus_x, focus_y, orientation"
-)
 _OPEN = [status.value for status in OrderStatus if OrderStatus.FAILED in TRANSITIONS[status]]
 _UNFULFILLED_TERMINAL = [status.value for status in OrderStatus if status.is_unfulfilled_terminal]
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place in a customer's orders by time: that of the order last seen."""
+    """A position in a customer's orders by time: that of the last order of the previous page."""
 
     created_at: datetime
     order_id: str
@@ -63,25 +54,23 @@ class Position:
 
 @dataclass(frozen=True)
 class Orders:
-    """Reads and writes orders, their lines, history and stock."""
+    """Reads and writes orders, their lines and their history."""
 
     database: Database
 
-    # -- making
-
     def create(self, new: NewOrder) -> Order:
-        """A new order, in one transaction with its lines and the first step of its history; the
-        order that there is, when the customer's key was used before.
+        """Stores a new order, its lines and the first entry of its history in one transaction. For
+        an idempotency key that the customer used before, returns the order of that key.
 
-        Raises UnknownProducts, MixedCurrencies, TotalTooHigh, and KeyReused when the key was used
-        for another order.
+        Raises UnknownProducts, MixedCurrencies, TotalTooHigh, and KeyReused for a key of another
+        order.
         """
         digest = _digest(new)
         with self.database.transaction() as cursor:
-            # Looked for first: what it cost then counts, and what is sold may have changed since.
-            if (found := _of_key(cursor, new, digest)) is not None:
+            # Before the products are read: prices and products may have changed since.
+            if (found := _find_by_key(cursor, new, digest)) is not None:
                 return found
-            products = _products(cursor, {line.product_id for line in new.lines})
+            products = read_products(cursor, {line.product_id for line in new.lines})
             order_id = str(uuid.uuid4())
             currency, total_minor = _total(new, products)
             cursor.execute(
@@ -102,14 +91,14 @@ class Orders:
                     digest,
                 ],
             )
-            # Another request with the key was faster, by a moment; its order is there now.
-            if not cursor.rowcount and (found := _of_key(cursor, new, digest)) is not None:
+            # A concurrent request with the same key committed its order first.
+            if not cursor.rowcount and (found := _find_by_key(cursor, new, digest)) is not None:
                 return found
             for number, line in enumerate(new.lines, start=1):
                 product = products[line.product_id]
                 x, y = line.focus or (None, None)
                 cursor.execute(
-                    f"INSERT INTO order_lines ({_LINE}) VALUES "  # noqa: S608  constants
+                    f"INSERT INTO order_lines ({LINE_COLUMNS}) VALUES "  # noqa: S608  constants
                     "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [
                         order_id,
@@ -128,60 +117,47 @@ class Orders:
                     ],
                 )
             _add_transition(cursor, order_id, None, OrderStatus.CREATED, "", {})
-            return _one(cursor, "id = %s", [order_id])
+            return read_order(cursor, "id = %s", [order_id])
 
     def mark_started(self, order_id: str) -> None:
-        """Notes that the order's workflow runs and that order.created is published."""
+        """Records that the order's workflow was started and order.created published."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 "UPDATE orders SET started_at = coalesce(started_at, now()) WHERE id = %s",
                 [order_id],
             )
 
-    # -- reading
-
-    def products(self) -> tuple[Product, ...]:
-        """What is sold now, with what is left of it."""
-        with self.database.transaction() as cursor:
-            cursor.execute(
-                "SELECT id, name, paper, width_mm, height_mm, price_minor, currency, "
-                "coalesce(on_hand - reserved, 0) FROM products LEFT JOIN stock ON id = product_id "
-                "WHERE sold_now ORDER BY id"
-            )
-            return tuple(
-                Product(id_, name, paper, float(width), float(height), price, currency, available)
-                for id_, name, paper, width, height, price, currency, available in cursor.fetchall()
-            )
-
     def get(self, order_id: str) -> Order | None:
-        """Anybody's order."""
-        if not _is_id(order_id):
+        """The order, whoever its customer is; None if there is none."""
+        if not is_order_id(order_id):
             return None
         with self.database.transaction() as cursor:
-            return next(iter(_orders(cursor, "id = %s", [order_id])), None)
+            return next(iter(read_orders(cursor, "id = %s", [order_id])), None)
 
     def of_user(self, user_id: str, order_id: str) -> Order | None:
-        """The order, if it is this user's."""
-        if not _is_id(order_id):
+        """The order, if it belongs to this user."""
+        if not is_order_id(order_id):
             return None
         with self.database.transaction() as cursor:
-            found = _orders(cursor, "id = %s AND user_id = %s", [order_id, user_id])
+            found = read_orders(cursor, "id = %s AND user_id = %s", [order_id, user_id])
             return next(iter(found), None)
 
     def page(self, user_id: str, limit: int, before: Position | None = None) -> tuple[Order, ...]:
-        """At most `limit` of the user's orders, the newest first."""
+        """At most `limit` of the user's orders, newest first, from the position `before` on."""
         where, values = "user_id = %s", [user_id]
         if before is not None:
             where += " AND (created_at, id) < (%s, %s)"
             values += [before.created_at, before.order_id]  # type: ignore[list-item]
         with self.database.transaction() as cursor:
             return tuple(
-                _orders(cursor, where, values, f"ORDER BY created_at DESC, id DESC LIMIT {limit:d}")
+                read_orders(
+                    cursor, where, values, f"ORDER BY created_at DESC, id DESC LIMIT {limit:d}"
+                )
             )
 
     def transitions(self, order_id: str) -> tuple[Transition, ...]:
-        """The order's history, the oldest first."""
-        if not _is_id(order_id):
+        """The order's history, oldest first."""
+        if not is_order_id(order_id):
             return ()
         with self.database.transaction() as cursor:
             cursor.execute(
@@ -196,8 +172,6 @@ class Orders:
                 for number, left, to, at, cause, detail in cursor.fetchall()
             )
 
-    # -- moving
-
     def advance(
         self,
         order_id: str,
@@ -205,39 +179,42 @@ class Orders:
         cause: str = "",
         detail: Mapping[str, Any] | None = None,
     ) -> Order:
-        """Takes the order to `to`, and its stock along: `reserved` reserves it, `fulfilled` uses it
-        up, an end without prints gives it back.
+        """Moves the order to `to` together with its stock: `reserved` reserves it, `fulfilled` uses
+        it up, an end without prints releases it.
 
-        A repetition changes nothing, also when the order has gone on since: look at the status of
-        the answer where that matters. `detail` (anything JSON can hold) is kept in the history;
-        of it, `warnings` (a list of texts) is shown to the customer.
+        A repetition changes nothing, even if the order has moved on since: check the returned
+        order's status where that matters. `detail` (JSON values) is stored in the history; its
+        `warnings` (a list of strings) are shown to the customer.
 
-        Raises IllegalTransition, OrderNotFound, OutOfStock and StockNotReserved; then nothing has
-        changed.
+        Raises IllegalTransition, OrderNotFound, OutOfStock and StockNotReserved, without changing
+        anything.
         """
         with self.database.transaction() as cursor:
             current = _lock(cursor, order_id)
             if current is not to and to in TRANSITIONS[current]:
                 _enter(cursor, order_id, current, to, cause, detail or {})
-            elif not _was(cursor, order_id, to):
+            elif not _has_been(cursor, order_id, to):
                 raise IllegalTransition(order_id, current, to)
-            return _one(cursor, "id = %s", [order_id])
+            return read_order(cursor, "id = %s", [order_id])
 
     def release_stock(self, order_id: str) -> None:
-        """Gives back what the order holds. An end without prints has done that already.
+        """Releases the stock that is reserved for the order. `advance` to an end without prints
+        did so already.
 
-        Raises OrderUnderWay for an order without such an end, and OrderNotFound.
+        Raises OrderUnderWay for an order that has not ended without prints, and OrderNotFound.
         """
         with self.database.transaction() as cursor:
             current = _lock(cursor, order_id)
             if not current.is_unfulfilled_terminal:
                 raise OrderUnderWay(
-                    f"order {order_id} is {current}: expected one that ended without prints"
+                    f"order {order_id} is {current}; only an order that ended without prints "
+                    "releases its stock"
                 )
             stock.release(cursor, order_id)
 
     def settle(self, order_id: str, refund_id: str | None) -> Order:
-        """Notes of an order that ended badly that no money of it is kept."""
+        """Records that an order that ended without prints costs the customer nothing. Leaves other
+        orders unchanged."""
         with self.database.transaction() as cursor:
             _lock(cursor, order_id)
             cursor.execute(
@@ -245,94 +222,36 @@ class Orders:
                 "refund_id = coalesce(refund_id, %s) WHERE id = %s AND status = ANY(%s)",
                 [refund_id, order_id, _UNFULFILLED_TERMINAL],
             )
-            return _one(cursor, "id = %s", [order_id])
-
-    # -- what operators do and ask
-
-    def offer(self, product: Product, delivered: int = 0) -> None:
-        """Sells `product` from now on, as it is given here, and adds what was `delivered` of it to
-        the stock."""
-        self.offer_all([(product, delivered)])
-
-    def offer_all(self, offered: Sequence[tuple[Product, int]]) -> None:
-        """As `offer` does, of every product or, when that fails, of none."""
-        with self.database.transaction() as cursor:
-            # In the order of stock.py's, and not of whoever wrote the list.
-            cursor.execute(
-                "SELECT 1 FROM stock WHERE product_id = ANY(%s) ORDER BY product_id "
-                "FOR NO KEY UPDATE",
-                [[product.id for product, _ in offered]],
-            )
-            for product, delivered in offered:
-                _offer(cursor, product, delivered)
+            return read_order(cursor, "id = %s", [order_id])
 
     def unstarted(self, before: datetime, limit: int = 100) -> tuple[Order, ...]:
-        """Orders made before then whose start was cut off, the oldest first."""
+        """Orders created before `before` whose start was interrupted, oldest first."""
         return self._waiting("started_at IS NULL AND created_at < %s", [before], limit)
 
     def open(self, before: datetime, limit: int = 100) -> tuple[Order, ...]:
-        """Orders on their way that have not moved since then."""
+        """Orders in progress that have not changed since `before`, oldest first."""
         return self._waiting("status = ANY(%s) AND updated_at < %s", [_OPEN, before], limit)
 
     def unsettled(self, before: datetime, limit: int = 100) -> tuple[Order, ...]:
-        """Orders that ended badly before then, of which money may still be kept."""
+        """Orders that ended without prints before `before` and may not be refunded yet."""
         return self._waiting(
             "settled_at IS NULL AND status = ANY(%s) AND updated_at < %s",
             [_UNFULFILLED_TERMINAL, before],
             limit,
         )
 
-    def books(self) -> Mapping[str, StockLevel]:
-        """The stock of every product."""
-        with self.database.transaction() as cursor:
-            cursor.execute("SELECT product_id, on_hand, reserved, sold FROM stock")
-            return {product: StockLevel(*levels) for product, *levels in cursor.fetchall()}
-
     def _waiting(self, where: str, values: Sequence[Any], limit: int) -> tuple[Order, ...]:
         with self.database.transaction() as cursor:
-            return tuple(_orders(cursor, where, values, f"ORDER BY updated_at LIMIT {limit:d}"))
-
-
-def _offer(cursor: Cursor, product: Product, delivered: int) -> None:
-    cursor.execute(
-        "INSERT INTO products "
-        "(id, name, paper, width_mm, height_mm, price_minor, currency) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET "
-        "(name, paper, width_mm, height_mm, price_minor, currency, sold_now) = "
-        "(excluded.name, excluded.paper, excluded.width_mm, excluded.height_mm, "
-        "excluded.price_minor, excluded.currency, true)",
-        [
-            product.id,
-            product.name,
-            product.paper,
-            product.width_mm,
-            product.height_mm,
-            product.price_minor,
-            product.currency,
-        ],
-    )
-    cursor.execute(
-        "INSERT INTO stock (product_id, on_hand) VALUES (%s, %s) ON CONFLICT (product_id) "
-        "DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand",
-        [product.id, delivered],
-    )
-
-
-def _is_id(order_id: str) -> bool:
-    """Whether Postgres would take it for an order's id: events and tasks may hold anything."""
-    try:
-        return str(uuid.UUID(order_id)) == order_id
-    except (ValueError, AttributeError):
-        return False
+            return tuple(read_orders(cursor, where, values, f"ORDER BY updated_at LIMIT {limit:d}"))
 
 
 def _lock(cursor: Cursor, order_id: str) -> OrderStatus:
     row = None
-    if _is_id(order_id):
+    if is_order_id(order_id):
         cursor.execute("SELECT status FROM orders WHERE id = %s FOR NO KEY UPDATE", [order_id])
         row = cursor.fetchone()
     if row is None:
-        raise OrderNotFound(f"expected an order, got {order_id}, which is none")
+        raise OrderNotFound(f"order {order_id} not found")
     return OrderStatus(row[0])
 
 
@@ -380,7 +299,7 @@ def _add_transition(
     )
 
 
-def _was(cursor: Cursor, order_id: str, status: OrderStatus) -> bool:
+def _has_been(cursor: Cursor, order_id: str, status: OrderStatus) -> bool:
     cursor.execute(
         "SELECT 1 FROM order_transitions WHERE order_id = %s AND to_status = %s",
         [order_id, status.value],
@@ -388,7 +307,7 @@ def _was(cursor: Cursor, order_id: str, status: OrderStatus) -> bool:
     return cursor.fetchone() is not None
 
 
-def _of_key(cursor: Cursor, new: NewOrder, digest: str) -> Order | None:
+def _find_by_key(cursor: Cursor, new: NewOrder, digest: str) -> Order | None:
     if new.idempotency_key is None:
         return None
     where, values = "user_id = %s AND idempotency_key = %s", [new.user_id, new.idempotency_key]
@@ -398,13 +317,13 @@ def _of_key(cursor: Cursor, new: NewOrder, digest: str) -> Order | None:
         return None
     if row[0] != digest:
         raise KeyReused(
-            "the idempotency key was used for another order; expected the same order, or a new key"
+            "the idempotency key was used for another order; use a new key for a new order"
         )
-    return _one(cursor, where, values)
+    return read_order(cursor, where, values)
 
 
 def _digest(new: NewOrder) -> str:
-    """What makes two requests the same order: all but who is told, which may change."""
+    """A hash of all that makes two requests the same order; the e-mail address may change."""
     facts = dataclasses.asdict(new)
     del facts["recipient"], facts["idempotency_key"]
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
@@ -412,7 +331,7 @@ def _digest(new: NewOrder) -> str:
 
 
 def _total(new: NewOrder, products: Mapping[str, Product]) -> tuple[str, int]:
-    """Currency and sum of the order. Raises MixedCurrencies and TotalTooHigh."""
+    """Currency and total of the order. Raises MixedCurrencies and TotalTooHigh."""
     currencies = frozenset(product.currency for product in products.values())
     if len(currencies) != 1:
         raise MixedCurrencies(currencies)
@@ -420,75 +339,3 @@ def _total(new: NewOrder, products: Mapping[str, Product]) -> tuple[str, int]:
     if total_minor > TOTAL_MINOR_MAX:
         raise TotalTooHigh(total_minor)
     return next(iter(currencies)), total_minor
-
-
-def _products(cursor: Cursor, ids: Iterable[str]) -> dict[str, Product]:
-    wanted = frozenset(ids)
-    cursor.execute(
-        "SELECT id, name, paper, width_mm, height_mm, price_minor, currency FROM products "
-        "WHERE id = ANY(%s) AND sold_now",
-        [sorted(wanted)],
-    )
-    found = {
-        row[0]: Product(row[0], row[1], row[2], float(row[3]), float(row[4]), row[5], row[6])
-        for row in cursor.fetchall()
-    }
-    if unknown := wanted - found.keys():
-        raise UnknownProducts(unknown)
-    return found
-
-
-def _one(cursor: Cursor, where: str, values: Sequence[Any]) -> Order:
-    (order,) = _orders(cursor, where, values)
-    return order
-
-
-def _orders(cursor: Cursor, where: str, values: Sequence[Any], tail: str = "") -> list[Order]:
-    """The orders that `where` tells, each with its lines, in two statements."""
-    cursor.execute(f"SELECT {_ORDER} FROM orders WHERE {where} {tail}", values)  # noqa: S608
-    rows = cursor.fetchall()
-    lines: dict[str, list[Line]] = {str(row[0]): [] for row in rows}
-    if rows:
-        cursor.execute(
-            f"SELECT {_LINE} FROM order_lines "  # noqa: S608  constants
-            "WHERE order_id = ANY(%s::uuid[]) ORDER BY number",
-            [list(lines)],
-        )
-        for row in cursor.fetchall():
-            lines[str(row[0])].append(_line(row))
-    return [_order(row, lines[str(row[0])]) for row in rows]
-
-
-def _order(row: Any, lines: Iterable[Line]) -> Order:
-    return Order(
-        id=str(row[0]),
-        user_id=str(row[1]),
-        recipient=row[2],
-        status=OrderStatus(row[3]),
-        currency=row[4],
-        total_minor=row[5],
-        payment_method=row[6],
-        delivery=Delivery(**row[7]),
-        lines=tuple(lines),
-        created_at=row[8],
-        updated_at=row[9],
-        started_at=row[10],
-        settled_at=row[11],
-        refund_id=row[12],
-    )
-
-
-def _line(row: Any) -> Line:
-    return Line(
-        number=row[1],
-        product_id=row[2],
-        product_name=row[3],
-        paper=row[4],
-        width_mm=float(row[5]),
-        height_mm=float(row[6]),
-        unit_price_minor=row[7],
-        image_id=row[8],
-        quantity=row[9],
-        focus=None if row[10] is None else (row[10], row[11]),
-        orientation=Orientation(row[12]),
-    )

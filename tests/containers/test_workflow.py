@@ -19,6 +19,7 @@ from services.accounts.users import Users
 from services.build.images import Built
 from services.local import payment_sandbox, provision
 from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus, Product
+from services.orders.products import Products
 from services.orders.start_workflows import WorkflowStarter
 from services.orders.store import Orders
 from services.platform.configuration import read
@@ -140,7 +141,7 @@ def order_lab(cloud: Cloud, built: dict[str, Built]) -> Iterator[OrderLab]:
         )
         with closing(reached):
             orders = Orders(reached)
-            orders.offer(PRODUCT, 5)
+            Products(orders.database).offer(PRODUCT, 5)
             user = Users(reached).create("anna@darkroom.example", "Anna", "no hash")
             lab.worker("process-image")
             for function in (*TASKS, *NOTIFY):
@@ -221,7 +222,7 @@ def develop(lab: ContainerLab, user_id: str) -> str:
 def test_the_workflow_runs_to_each_of_its_ends(order_lab: OrderLab) -> None:
     began = time.monotonic()
     poster = Product("test-poster", "Test poster", "matte", 300, 400, 2500, "EUR")
-    order_lab.orders.offer(poster, 5)
+    Products(order_lab.orders.database).offer(poster, 5)
     started = {
         OrderStatus.FULFILLED: order_lab.go("sandbox-ok"),
         OrderStatus.OUT_OF_STOCK: order_lab.go("sandbox-ok", quantity=50),
@@ -232,7 +233,7 @@ def test_the_workflow_runs_to_each_of_its_ends(order_lab: OrderLab) -> None:
     assert ended == {status: status for status in started}
     assert order_lab.charged(started[OrderStatus.FULFILLED]) == ["charged"]
     assert "charged" not in order_lab.charged(started[OrderStatus.PAYMENT_DECLINED])
-    stock = order_lab.orders.books()[PRODUCT.id]
+    stock = Products(order_lab.orders.database).stock_levels()[PRODUCT.id]
     assert (stock.on_hand, stock.reserved, stock.sold) == (4, 0, 1)
     prints = order_lab.lab.cloud.client("s3").list_objects_v2(
         Bucket=order_lab.lab.made.bucket("prints")

@@ -26,6 +26,7 @@ from services.events import images as image_events
 from services.events.orders import OrderEventType, order_event, publish
 from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.orders.model import Delivery, NewLine, NewOrder, Product
+from services.orders.products import Products
 from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.payments.configuration import Provider
@@ -329,7 +330,7 @@ def hear_of_a_problem_again(run: Run, _folder: Path) -> None:
 
 
 def out_of_stock(run: Run, _folder: Path) -> None:
-    Orders(run.stage.database).offer(SCARCE)
+    Products(run.stage.database).offer(SCARCE)
     run.await_status(run.order(product=SCARCE.id), "out_of_stock")
 
 

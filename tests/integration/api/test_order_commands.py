@@ -17,7 +17,7 @@ import pytest
 from services.cli.main import main
 from services.client import tokens
 from services.local.state import LabState
-from services.orders.store import Orders
+from services.orders.products import Products
 from tests.integration.api.conftest import Customer
 from tests.support.photos import jpeg, scene
 
@@ -307,7 +307,7 @@ def test_products_are_offered_all_or_none(
     path.write_text(item.format(first, 1234) + item.format(second, 1))
     assert offer(terminal, path)[0] == DONE
     database = lab.database()
-    books = Orders(database).books()
+    books = Products(database).stock_levels()
     database.close()
     assert (books[first].on_hand, books[second].on_hand) == (5, 5)
     (line,) = [line for line in terminal.run("products", "list")[1].splitlines() if first in line]

@@ -15,7 +15,7 @@ from services.build import openapi
 from services.client.api import Api, ApiProblem
 from services.local.state import LabState
 from services.orders.model import TOTAL_MINOR_MAX, Product
-from services.orders.store import Orders
+from services.orders.products import Products
 from tests.integration.api.conftest import Customer
 from tests.integration.api.test_authorization import DELIVERY
 from tests.integration.api.test_description import CHECKS
@@ -170,7 +170,7 @@ def test_one_order_is_one_bill(anna: Customer, lab: LabState, image_id: str) -> 
     database = lab.database()
     dear, foreign = (f"t-{uuid.uuid4().hex[:12]}" for _ in range(2))
     facts = ("Test print", "matte", 100, 150)
-    Orders(database).offer_all(
+    Products(database).offer_all(
         [
             (Product(dear, *facts, TOTAL_MINOR_MAX, "EUR"), 1),
             (Product(foreign, *facts, 1, "USD"), 1),

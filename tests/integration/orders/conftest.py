@@ -26,6 +26,7 @@ from services.orders.model import (
     Product,
     StockLevel,
 )
+from services.orders.products import Products
 from services.orders.store import Orders
 from services.payments.charging import Charging
 from services.platform.database import Database
@@ -82,7 +83,9 @@ class Desk:
     def product(self, orders: Orders, stock: int = 10, **changes: Any) -> str:
         product_id = f"t-{uuid.uuid4().hex[:12]}"
         values: dict[str, Any] = {"price_minor": PRICE_MINOR, "currency": "EUR"} | changes
-        orders.offer(Product(product_id, "Test print", "matte", 100, 150, **values), stock)
+        Products(orders.database).offer(
+            Product(product_id, "Test print", "matte", 100, 150, **values), stock
+        )
         return product_id
 
     def new(self, user_id: str, *lines: tuple[str, int], **changes: Any) -> NewOrder:
@@ -117,7 +120,7 @@ class Desk:
 
     def assert_balanced(self, orders: Orders, product_id: str, start: int) -> StockLevel:
         """Nothing is lost, and what the stock says is what the orders hold. The stock."""
-        level = orders.books()[product_id]
+        level = Products(orders.database).stock_levels()[product_id]
         held = self.held(orders, product_id)
         assert level.on_hand + level.sold == start
         assert (level.reserved, level.sold) == (held["reserved"], held["sold"])

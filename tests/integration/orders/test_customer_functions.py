@@ -25,6 +25,7 @@ from services.orders.get_order import GetOrder
 from services.orders.list_orders import ListOrders
 from services.orders.list_products import ListProducts
 from services.orders.model import OrderStatus
+from services.orders.products import Products
 from services.orders.start_orders import StartOrders
 from services.orders.start_workflows import INTERRUPTED_AFTER, WorkflowStarter
 from services.orders.store import Orders
@@ -357,7 +358,7 @@ def test_a_customer_does_not_hear_of_the_troubles_of_others(
 
 def test_products_are_shown_with_what_is_left(desk: Desk, orders: Orders) -> None:
     some, none = desk.product(orders, 1), desk.product(orders, 0)
-    response = ListProducts(orders).handle(request(""))
+    response = ListProducts(Products(orders.database)).handle(request(""))
     assert isinstance(response.body, api.Products)
     shown = {item.id: item.available for item in response.body.products}
     assert (shown[some], shown[none]) == (True, False)

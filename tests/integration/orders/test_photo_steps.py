@@ -32,6 +32,7 @@ from services.orders.model import (
     Product,
 )
 from services.orders.print_files import JOB_SHEET, list_files, order_prefix
+from services.orders.products import Products
 from services.orders.store import Orders
 from services.orders.validate_order import ValidateOrder
 from services.platform.errors import TransientError
@@ -137,7 +138,9 @@ def ordered(
 ) -> Order:
     """An order of one print of each image, gone its way to `status`."""
     product = f"t-{uuid.uuid4().hex[:12]}"
-    orders.offer(Product(product, "Test print", "matte", *SIZE_MM, PRICE_MINOR, "EUR"), 10)
+    Products(orders.database).offer(
+        Product(product, "Test print", "matte", *SIZE_MM, PRICE_MINOR, "EUR"), 10
+    )
     lines = tuple(NewLine(product, image, 1, **line) for image in images)
     order = orders.create(desk.new(owner, lines=lines))
     for step in WAYS[status]:

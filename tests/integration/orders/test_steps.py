@@ -28,6 +28,7 @@ from services.orders.model import (
 from services.orders.notify_out_of_stock import NotifyOutOfStock
 from services.orders.print_files import JOB_SHEET, list_files, order_prefix
 from services.orders.process_payment import ProcessPayment
+from services.orders.products import Products
 from services.orders.record_payment import RecordPayment, WrongAmount
 from services.orders.release_stock import ReleaseStock
 from services.orders.ship_order import ShipOrder
@@ -120,8 +121,8 @@ def test_out_of_stock_is_the_end_also_when_there_is_new_paper(desk: Desk, orders
         with pytest.raises(OutOfStock) as caught:
             check(orders, order)
         assert caught.value.missing == {product: (2, 1)}
-        (item,) = [item for item in orders.products() if item.id == product]
-        orders.offer(item, 5)
+        (item,) = [item for item in Products(orders.database).on_sale() if item.id == product]
+        Products(orders.database).offer(item, 5)
     found = now(orders, order)
     assert found.status is OrderStatus.OUT_OF_STOCK
     assert found.settled_at is not None
@@ -492,7 +493,7 @@ def test_paper_is_given_back_by_an_order_that_ended_badly_only(
 ) -> None:
     product = desk.product(orders, 5)
     order = desk.order_at(orders, status, (product, 2))
-    before = orders.books()[product]
+    before = Products(orders.database).stock_levels()[product]
     step = ReleaseStock(orders)
     if status.is_unfulfilled_terminal:
         assert step.handle({"order_id": order.id}, TASK) == {"status": status.value}

@@ -24,6 +24,7 @@ from services.orders.model import (
     StockLevel,
     StockNotReserved,
 )
+from services.orders.products import Products
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
 from tests.integration.orders.conftest import WAYS, Desk
@@ -44,10 +45,10 @@ def test_paper_is_reserved_then_sold(desk: Desk, orders: Orders) -> None:
     product = desk.product(orders, 10)
     # Two lines of one product are wanted together.
     order = validated(desk, orders, (product, 3), (product, 4))
-    assert orders.books()[product] == stock(10, 0, 0)
+    assert Products(orders.database).stock_levels()[product] == stock(10, 0, 0)
     orders.advance(order.id, RESERVED)
-    assert orders.books()[product] == stock(10, 7, 0)
-    (seen,) = [item for item in orders.products() if item.id == product]
+    assert Products(orders.database).stock_levels()[product] == stock(10, 7, 0)
+    (seen,) = [item for item in Products(orders.database).on_sale() if item.id == product]
     assert seen.available == 3
     orders.advance(order.id, PAID)
     orders.advance(order.id, OrderStatus.FULFILLED)
@@ -84,7 +85,7 @@ def test_an_end_without_prints_gives_the_paper_back_once(
 ) -> None:
     product = desk.product(orders, 5)
     order = desk.order_at(orders, status, (product, 3))
-    assert orders.books()[product] == stock(5, 0, 0)
+    assert Products(orders.database).stock_levels()[product] == stock(5, 0, 0)
     # Another holds as much; a second release must not take it from there.
     orders.advance(validated(desk, orders, (product, 3)).id, RESERVED)
     for _ in range(2):
@@ -116,13 +117,13 @@ def test_what_is_not_held_cannot_be_used_up(desk: Desk, orders: Orders) -> None:
     with orders.database.transaction() as cursor:
         cursor.execute("UPDATE reservations SET state = 'released' WHERE order_id = %s", [order.id])
         cursor.execute("UPDATE stock SET reserved = 0 WHERE product_id = %s", [product])
-    with pytest.raises(StockNotReserved, match="got released"):
+    with pytest.raises(StockNotReserved, match="not reserved but released"):
         orders.advance(order.id, OrderStatus.FULFILLED)
     with orders.database.transaction() as cursor:
         cursor.execute("DELETE FROM reservations WHERE order_id = %s", [order.id])
-    with pytest.raises(StockNotReserved, match="got none"):
+    with pytest.raises(StockNotReserved, match="not reserved but missing"):
         orders.advance(order.id, OrderStatus.FULFILLED)
-    assert orders.books()[product] == stock(5, 0, 0)
+    assert Products(orders.database).stock_levels()[product] == stock(5, 0, 0)
 
 
 def test_postgres_itself_refuses_to_oversell(desk: Desk, orders: Orders) -> None:
@@ -138,8 +139,8 @@ def test_postgres_itself_refuses_to_oversell(desk: Desk, orders: Orders) -> None
 def test_a_delivery_adds_to_the_stock(desk: Desk, orders: Orders) -> None:
     product = desk.product(orders, 2)
     orders.advance(validated(desk, orders, (product, 2)).id, RESERVED)
-    (now,) = [item for item in orders.products() if item.id == product]
-    orders.offer(now, 3)
+    (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
+    Products(orders.database).offer(now, 3)
     assert desk.assert_balanced(orders, product, 5) == stock(5, 2, 0)
 
 
@@ -305,16 +306,16 @@ def test_whatever_is_tried_the_books_balance(
                 orders.release_stock(order_id)
         except PermanentError:
             pass
-        level = orders.books()[product]
+        level = Products(orders.database).stock_levels()[product]
         assert level.on_hand + level.sold == start
         assert level.available >= 0
     desk.assert_balanced(orders, product, start)
     ended = [orders.get(order.id) for order in made]
-    assert orders.books()[product].sold == sum(
+    assert Products(orders.database).stock_levels()[product].sold == sum(
         order.lines[0].quantity
         for order in ended
         if order and order.status in (OrderStatus.FULFILLED, OrderStatus.SHIPPED)
     )
-    assert orders.books()[product].reserved == sum(
+    assert Products(orders.database).stock_levels()[product].reserved == sum(
         order.lines[0].quantity for order in ended if order and order.status in (RESERVED, PAID)
     )

@@ -23,6 +23,7 @@ from services.orders.model import (
     TotalTooHigh,
     UnknownProducts,
 )
+from services.orders.products import Products
 from services.orders.store import Orders, Position
 from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk
 from tests.support.at_once import at_once
@@ -64,8 +65,8 @@ def test_an_order_is_kept_as_it_was_made(desk: Desk, orders: Orders) -> None:
 def test_an_order_keeps_the_price_of_its_day(desk: Desk, orders: Orders) -> None:
     product = desk.product(orders)
     made = orders.create(desk.new(desk.user(), (product, 2)))
-    (now,) = [item for item in orders.products() if item.id == product]
-    orders.offer(dataclasses.replace(now, price_minor=999, name="Dearer"), 0)
+    (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
+    Products(orders.database).offer(dataclasses.replace(now, price_minor=999, name="Dearer"), 0)
     found = orders.get(made.id)
     assert found is not None
     assert (found.total_minor, found.lines[0].unit_price_minor) == (2 * PRICE_MINOR, PRICE_MINOR)
@@ -81,7 +82,7 @@ def test_what_is_not_sold_is_not_ordered(desk: Desk, orders: Orders) -> None:
         orders.create(desk.new(user, (product, 1), ("never-sold", 1), (gone, 1)))
     assert caught.value.ids == {"never-sold", gone}
     assert orders.page(user, 10) == ()
-    assert gone not in {item.id for item in orders.products()}
+    assert gone not in {item.id for item in Products(orders.database).on_sale()}
 
 
 def test_one_order_has_one_currency(desk: Desk, orders: Orders) -> None:
@@ -112,8 +113,8 @@ def test_the_same_key_gives_the_same_order(desk: Desk, orders: Orders) -> None:
     made = orders.create(new)
     orders.advance(made.id, OrderStatus.VALIDATED)
     # Also when the customer has another address, and the print another price, since.
-    (now,) = [item for item in orders.products() if item.id == product]
-    orders.offer(dataclasses.replace(now, price_minor=1), 0)
+    (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
+    Products(orders.database).offer(dataclasses.replace(now, price_minor=1), 0)
     again = orders.create(dataclasses.replace(new, recipient="new@darkroom.example"))
     assert (again.id, again.total_minor, again.recipient) == (
         made.id, made.total_minor, made.recipient,

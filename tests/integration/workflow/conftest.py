@@ -20,7 +20,7 @@ from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.state import LabFiles, LabState
 from services.orders.model import Product, StockLevel
-from services.orders.store import Orders
+from services.orders.products import Products
 from tests.support.photos import jpeg, scene
 
 PASSWORD = "correct horse battery staple"
@@ -77,14 +77,14 @@ class OrderLab:
         """A new product with so many prints in stock; its id."""
         product_id = f"t-{uuid.uuid4().hex[:12]}"
         with closing(self.state.database()) as database:
-            Orders(database).offer(
+            Products(database).offer(
                 Product(product_id, "Test print", "matte", *size_mm, PRICE_MINOR, "EUR"), stock
             )
         return product_id
 
     def stock(self, product_id: str) -> StockLevel:
         with closing(self.state.database()) as database:
-            return Orders(database).books()[product_id]
+            return Products(database).stock_levels()[product_id]
 
     def line(self, product_id: str, quantity: int = 1, image_id: str = "") -> dict[str, Any]:
         return {
