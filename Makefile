@@ -1,4 +1,4 @@
-# Darkroom: `make` lists what there is.
+# `make` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,13 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RESULTS := .darkroom/test-results
+COVERAGE_FOLDER := .darkroom/coverage
+# COVERAGE=1 measures what the tests and their child processes execute.
+PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup demo test lint types unit integration format openapi requirements clean
+.PHONY: help setup hooks demo test lint types unit integration coverage docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv with everything the project needs
+setup: $(READY) ## Create .venv with the pinned development requirements
 
 $(READY): requirements/dev.txt pyproject.toml
 	@echo "Setting up $(VENV) (once) ..."
@@ -24,41 +27,61 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: $(READY) ## Develop sample photos (or PHOTOS=folder) on an embedded lab, and show everything
+hooks: $(READY) ## Install the pre-commit hooks
+	$(BIN)/pre-commit install
+
+demo: $(READY) ## Develop sample photos (or PHOTOS=folder) in an embedded lab and show the results
 	@$(BIN)/darkroom demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: lint types unit integration ## Lint, types, unit and integration tests
 
-lint: $(READY) ## Ruff: rules and format
+lint: $(READY) ## Ruff (rules and format) and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
-types: $(READY) ## mypy, strict, over services/ and every handler
+types: $(READY) ## mypy (strict) over services/, tests/ and every handler
 	$(BIN)/mypy
 	@for handler in images/*/handler.py; do echo "mypy $$handler"; $(BIN)/mypy "$$handler"; done
 
-unit: $(READY) ## Unit tests: no network
-	$(BIN)/pytest tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
+unit: $(READY) ## Unit tests (no network)
+	$(PYTEST) tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
-# The longest files first, so that neither process waits for the other at the end.
+# The longest files run first, so that both test processes end at about the same time.
 longest := tests/integration/workflow tests/load
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
 
-integration: $(READY) ## Integration tests on the embedded lab
-	$(BIN)/pytest $(longest) $(others) -m 'not containers' \
+integration: $(READY) ## Integration tests on embedded labs
+	$(PYTEST) $(longest) $(others) -m 'not containers' \
 	  -n 2 --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
-format: $(READY) ## Format and fix what ruff can fix
+coverage: $(READY) ## Measure unit and integration tests together; HTML in .darkroom/coverage/html
+	@rm -rf $(COVERAGE_FOLDER)
+	@$(MAKE) --no-print-directory unit integration COVERAGE=1
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
+
+docs: $(READY) ## Build the documentation site in .darkroom/site (strict, no network)
+	$(BIN)/mkdocs build --quiet --strict
+
+docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000 and rebuild it on changes
+	$(BIN)/mkdocs serve
+
+format: $(READY) ## Format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: $(READY) ## Write the API's description, made from the code
+openapi: $(READY) ## Generate the API's OpenAPI document from the code
 	$(BIN)/python -m services.build.openapi
 
-requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in files
+# UPGRADE=0 keeps the current pins and only adds or removes what changed.
+upgrade := $(if $(filter 0,$(UPGRADE)),,--upgrade)
+
+requirements: $(READY) ## Compile pinned, hashed requirements from pyproject.toml and the *.in files (UPGRADE=0: keep pins)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade requirements/dev.in -o requirements/dev.txt
+	  --no-header $(upgrade) pyproject.toml --extra dev -o requirements/dev.txt
 	@for input in images/*/requirements.in docker/worker-requirements.in; do \
 	  echo "$$input"; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
@@ -68,5 +91,5 @@ requirements: $(READY) ## Compile the pinned, hashed requirements from the *.in 
 include docker/Makefile.inc
 include terraform/Makefile.inc
 
-clean: ## Remove the environment and all local state
+clean: ## Remove .venv and all local state
 	rm -rf $(VENV) .darkroom build *.egg-info
