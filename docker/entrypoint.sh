@@ -21,7 +21,7 @@ export PYTHONPATH="${LAMBDA_TASK_ROOT}:${PYTHONPATH:+$PYTHONPATH:}${LAMBDA_RUNTI
 cd "$LAMBDA_TASK_ROOT"
 if [ "${1:-}" = health ]; then
   # Not `-m services.worker health`: that would load all of the worker every few seconds.
-  exec python -c 'import sys; from pathlib import Path; from services.worker import health
+  exec python -c 'import sys; from pathlib import Path; from services.runtime import health
 sys.exit(not health.fresh(Path(sys.argv[1])))' "$WORKER_HEALTH_FILE"
 fi
 # Without a folder to write to there is no health file either.

@@ -79,7 +79,7 @@ class _Connection:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         length_text = headers.get("content-length", "0")
-        length = int(length_text) if length_text.isdigit() else 0
+        length = int(length_text) if length_text.isascii() and length_text.isdigit() else 0
         too_large = length > MAX_PAYLOAD_BYTES
         start = end + 4
         if not too_large and len(self._received) < start + length:
