@@ -26,7 +26,8 @@ from typing import Any
 import boto3
 
 from services.local import emulator as emulators
-from services.runtime.execution import Environment, Function
+from services.runtime.execution import Environment
+from services.runtime.function import Function
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "x" * 1024

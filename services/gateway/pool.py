@@ -16,8 +16,10 @@ from functools import partial
 from typing import TypeVar
 
 from services.runtime import output
-from services.runtime.execution import Environment, Function, InitError, Invocation, Stopping
+from services.runtime.execution import Environment, InitError, Invocation, Stopping
+from services.runtime.function import Function
 from services.runtime.report import report
+from services.runtime.status import FunctionStatus
 
 # Lambda would throttle at once. A machine with four environments for a function is not Lambda with
 # a thousand: a page that asks for ten things at a time must not see errors, so a request waits
@@ -59,8 +61,7 @@ class Pool:
         starting: threading.Semaphore,
     ) -> None:
         self.function = function
-        self.failing = False
-        """Whether the last start failed."""
+        self.status = FunctionStatus(function.name)
         self._concurrency = concurrency
         self._idle_seconds = idle_seconds
         self._executor = executor
@@ -70,6 +71,11 @@ class Pool:
         self._idle: list[_Slot] = []
         self._waiting: deque[asyncio.Future[_Slot]] = deque()
         self._settling = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last start failed."""
+        return self.status.failing
 
     @property
     def alive(self) -> int:
@@ -208,7 +214,12 @@ class Pool:
             environment = None
         if environment is None:
             environment = self._start(slot)
-        invocation = environment.invoke(event, trace)
+        self.status.invocation_started()
+        invocation = None
+        try:
+            invocation = environment.invoke(event, trace)
+        finally:
+            self.status.invocation_ended(invocation)
         output.write_json(
             **report(self.function.name, self.function.memory_mib, invocation, records=1)
         )
@@ -234,7 +245,7 @@ class Pool:
             environment.start()
         except InitError as error:
             slot.environment = None
-            self.failing = True
+            self.status.start_failed(error.error_type, error.message)
             output.logger().error(
                 "init_failed",
                 function=self.function.name,
@@ -245,7 +256,7 @@ class Pool:
         except BaseException:
             slot.environment = None
             raise
-        self.failing = False
+        self.status.environment_started()
         output.logger().info(
             "environment_started",
             function=self.function.name,
@@ -261,8 +272,8 @@ class Pool:
         if self._waiting:
             self._put_back(self._new_slot())
 
-    @staticmethod
-    def _discard(slot: _Slot) -> None:
+    def _discard(self, slot: _Slot) -> None:
         environment, slot.environment = slot.environment, None
         if environment is not None:
             environment.close()
+            self.status.environment_ended()

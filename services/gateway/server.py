@@ -29,11 +29,11 @@ from services.gateway.pool import Pool
 from services.gateway.responses import GatewayError
 from services.gateway.routes import Router
 from services.gateway.throttle import Throttle
-from services.runtime import output
+from services.runtime import health, output, processes
 from services.runtime.backoff import pause
 from services.runtime.execution import InitError, Stopping
 from services.runtime.exit_codes import ExitCode
-from services.worker import health
+from services.runtime.status import StatusFile
 
 # A connection's first request, or the rest of one that has begun, must have its head here by then.
 HEAD_SECONDS = 10.0
@@ -230,7 +230,7 @@ class _Source:
             loop.add_signal_handler(number, stops.put_nowait, None)
         host, port = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        background = [asyncio.create_task(self._keep_house(context))]
+        background = [asyncio.create_task(self._maintain(context))]
         if plan.prewarmed:
             background += [asyncio.create_task(self._prewarm(p)) for p in self._pools.values()]
         output.logger().info(
@@ -246,7 +246,7 @@ class _Source:
             output.logger().error("server_failed", exc_info=serving.exception())
             await self._force(server, serving)
             return ExitCode.FAILED
-        output.logger().info("drain_started", seconds=plan.running.drain_seconds)
+        output.logger().info("drain_started", seconds=plan.process.drain_seconds)
         context.draining.set()
         server.should_exit = True
         for task in background[1:]:
@@ -263,7 +263,7 @@ class _Source:
         finished = asyncio.create_task(self._finished(serving))
         await asyncio.wait(
             {finished, second},
-            timeout=self._plan.running.drain_seconds,
+            timeout=self._plan.process.drain_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
         second.cancel()
@@ -314,22 +314,27 @@ class _Source:
         calls = ThreadPoolExecutor(REMOTE_CALLS, thread_name_prefix="authorizer")
         return Authorizer(remote(by.url or "", calls), by.cache_seconds)
 
-    async def _keep_house(self, context: GatewayContext) -> None:
-        """Every second: health, and environments that have nothing to do."""
-        file = self._plan.running.health_file
+    async def _maintain(self, context: GatewayContext) -> None:
+        """Every second: writes health and status, closes idle environments, reaps orphans."""
+        file = self._plan.process.health_file
+        status_file = StatusFile(
+            self._plan.process.status_file, [pool.status for pool in self._pools.values()]
+        )
         while True:
             healthy = context.draining.is_set() or (
                 self._warmed and not any(pool.failing for pool in self._pools.values())
             )
             if file is not None and healthy:
-                # A file that cannot be touched says by its age what there is to say.
+                # The age of a file that cannot be touched says that something is wrong.
                 with suppress(OSError):
                     health.touch(file)
+            status_file.update(draining=context.draining.is_set())
+            processes.reap_orphans()
             await asyncio.gather(*(pool.close_idle() for pool in self._pools.values()))
             await asyncio.sleep(TICK_SECONDS)
 
     async def _prewarm(self, pool: Pool) -> None:
-        """Starts the first environment: whether it can start is what health tells."""
+        """Starts the first environment: the gateway is healthy once it could start."""
         attempt = 0
         while True:
             try:

@@ -1,4 +1,4 @@
-"""`python -m services.worker`: runs one function image without Lambda."""
+"""`python -m services.worker`: runs function images without Lambda."""
 
 from __future__ import annotations
 
@@ -12,39 +12,53 @@ from pathlib import Path
 from services.gateway import configuration as http
 from services.platform import manifest as manifests
 from services.platform.errors import ConfigurationError
-from services.runtime import output
+from services.runtime import health, output
+from services.runtime.configuration import MAX_CONCURRENCY, ProcessConfiguration
 from services.runtime.exit_codes import ExitCode
-from services.worker import health, supervisor
-from services.worker.configuration import MAX_CONCURRENCY, Configuration
+from services.worker import configuration, supervisor
+
+_PLAN = """\
+  {"environments": 4, "idle_seconds": 300, "init_seconds": 10, "poll_wait_seconds": 20,
+   "status_file": "FILE",
+   "functions": [{"folder": "images/NAME", "environment": {"K": "V"}, "concurrency": 1,
+                  "queue_url": "URL", "dead_letter_queue_url": "URL"}]}
+  `functions`, and `folder` and `queue_url` of each, are required.
+"""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
     """Runs the command line."""
-    options = _parser(environ).parse_args(arguments)
+    options = _parser().parse_args(arguments)
     output.configure_logging(output.level(environ))
     if options.command == "health":
         return _health(environ)
     overrides = {} if options.concurrency is None else {"WORKER_CONCURRENCY": options.concurrency}
     environ = {**environ, **overrides}
+    folders = options.function or [Path(environ.get("LAMBDA_TASK_ROOT") or ".")]
     try:
-        if _serves_http(options.function):
-            # Only here: a queue's worker has no use for an HTTP server.
+        if options.host is not None:
+            plan = configuration.from_file(options.host, environ)
+        elif len(folders) > 1:
+            plan = configuration.several(folders, environ)
+        elif _serves_http(folders[0]):
+            # Only here: a queue's worker needs no HTTP server.
             from services.gateway import server
 
-            return server.run(http.single(options.function, environ), "worker_started")
-        worker = supervisor.assemble(options.function, environ)
+            return server.run(http.single(folders[0], environ), "worker_started")
+        else:
+            plan = configuration.single(folders[0], environ)
     except ConfigurationError as error:
         output.logger().error("configuration_invalid", mistakes=error.mistakes)
         return ExitCode.CONFIGURATION
-    return supervisor.run(worker)
+    return supervisor.run(supervisor.Worker(plan))
 
 
 def _serves_http(folder: Path) -> bool:
-    """Whether the function's source is HTTP: it has a route or is the authorizer, and no queue."""
+    """Whether the function has a route or is the authorizer, and has no queue."""
     try:
         manifest = manifests.load(folder.resolve())
     except ConfigurationError:
-        return False  # whoever puts the worker together will tell
+        return False  # reported when the configuration is read
     return manifest.queue is None and (manifest.http is not None or manifest.authorizer is not None)
 
 
@@ -56,30 +70,42 @@ def _health(environ: Mapping[str, str]) -> ExitCode:
     return ExitCode.DRAINED if health.fresh(Path(file)) else ExitCode.FAILED
 
 
-def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.worker",
-        description="Runs a function image without Lambda, by the same contract: it takes its "
-        "queue's messages, or serves its route.",
+        description="Runs functions without Lambda, by the same contract: processes the messages "
+        "of their queues, or serves the route of one function.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"environment variables, with a queue:\n{_variables(Configuration)}\n\n"
-        f"with a route, or as the authorizer:\n{_variables(http.Configuration)}\n\n"
+        epilog="environment variables of one function with a queue:\n"
+        f"{_variables(configuration.Configuration)}\n\n"
+        f"of one function with a route, or the authorizer:\n{_variables(http.Configuration)}\n\n"
+        f"of many functions:\n{_variables(configuration.HostConfiguration)}\n"
+        "  WORKER_QUEUE_URL_<NAME>, WORKER_DEAD_LETTER_QUEUE_URL_<NAME>  for each --function\n\n"
+        f"PLAN.json:\n{_PLAN}\n"
         "exit status:\n  0  drained\n  1  failed (health: not healthy)\n  2  wrong configuration\n"
-        "  3  stopped with work unfinished, which is back in the queue",
+        "  3  stopped with messages unprocessed, which are back in the queue",
     )
     parser.add_argument(
         "command",
         nargs="?",
         choices=("run", "health"),
         default="run",
-        help="run the worker (default), or tell by the exit status whether one is healthy",
+        help="run the worker (default), or report by the exit status whether one is healthy",
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--function",
         type=Path,
-        default=Path(environ.get("LAMBDA_TASK_ROOT") or "."),
+        action="append",
         metavar="FOLDER",
-        help="holds handler.py and function.yaml (default: LAMBDA_TASK_ROOT, else here)",
+        help="holds handler.py and function.yaml; repeat it to host many functions in one process, "
+        "with environments on demand (default: LAMBDA_TASK_ROOT, else the current folder)",
+    )
+    source.add_argument(
+        "--host",
+        type=Path,
+        metavar="PLAN.json",
+        help="hosts the functions in the file, each with its own environment variables",
     )
     parser.add_argument(
         "--concurrency",
@@ -89,11 +115,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _variables(configuration: type[Configuration] | type[http.Configuration]) -> str:
+def _variables(cls: type[ProcessConfiguration]) -> str:
     lines = [
         f"  {declared.name:30} {declared.help}"
         + (f" ({declared.default})" if isinstance(declared.default, int) else "")
-        for declared in (item.metadata["variable"] for item in fields(configuration))
+        for declared in (item.metadata["variable"] for item in fields(cls))
     ]
     lines.append("  AWS_REGION, AWS_ENDPOINT_URL, ...  as for every AWS SDK")
     return "\n".join(lines)
@@ -101,6 +127,5 @@ def _variables(configuration: type[Configuration] | type[http.Configuration]) ->
 
 if __name__ == "__main__":
     code = main(sys.argv[1:], os.environ)
-    # Threads that still wait for the network, after a stop by force, must not delay the end; all
-    # that is written is written through.
+    # After a forced stop threads may still wait for the network; output is not buffered.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Tells the queue what became of a batch: deleted, back later, back at once, or dead."""
+"""Acknowledges batches: deletes messages, returns them to the queue, or sends dead letters."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from services.worker.stopping import Stop
 
 RETRY_BASE_SECONDS = 0.2
 RETRY_CAP_SECONDS = 10.0
-# A hand-back happens while the worker stops: it must not hold that up.
+# Messages are handed back while the worker stops, which they must not delay.
 HAND_BACK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """What failing means for this queue; seconds."""
+    """How often and after which pauses a message is retried; whole seconds."""
 
     function: str
     max_receive_count: int
@@ -38,12 +38,12 @@ class RetryPolicy:
 
 
 class Acknowledger:
-    """Settles batches. Safe for many threads; never raises for the queue's sake."""
+    """Acknowledges batches. Safe for many threads; failures of the queue raise nothing."""
 
-    def __init__(self, queue: Queue, leases: Leases, rules: RetryPolicy, stop: Stop) -> None:
+    def __init__(self, queue: Queue, leases: Leases, policy: RetryPolicy, stop: Stop) -> None:
         self._queue = queue
         self._leases = leases
-        self._rules = rules
+        self._policy = policy
         self._stop = stop
 
     def acknowledge(
@@ -54,36 +54,52 @@ class Acknowledger:
         try:
             self._delete([m for m in messages if m.id not in failed])
             if failed:
-                losers = [m for m in messages if m.id in failed]
+                failing = [m for m in messages if m.id in failed]
                 self._retry_later(
-                    [m for m in losers if not self._buried(m, failed[m.id], request_id)]
+                    [
+                        m
+                        for m in failing
+                        if not self._dead_lettered(
+                            m, failed[m.id], request_id, self._leases.seconds
+                        )
+                    ]
                 )
         finally:
             self._leases.release(messages)
 
-    def hand_back(self, messages: Sequence[Message]) -> None:
-        """Makes unfinished messages visible to others at once."""
-        self._set_visibility(dict.fromkeys(messages, 0), HAND_BACK_SECONDS)
-        output.logger().info("messages_handed_back", messages=len(messages))
+    def hand_back(self, messages: Sequence[Message], why: Failure) -> None:
+        """Makes messages that were not processed visible at once.
+
+        On its last allowed receive a message becomes a dead letter with the reason: SQS would move
+        it to the dead letter queue without one.
+        """
+        back = [m for m in messages if not self._dead_lettered(m, why, "", HAND_BACK_SECONDS)]
+        self._set_visibility(dict.fromkeys(back, 0), HAND_BACK_SECONDS)
+        self._leases.release(messages)
+        output.logger().info(
+            "messages_handed_back", function=self._policy.function, messages=len(messages)
+        )
 
     def _delete(self, messages: Sequence[Message]) -> None:
-        # Their leases go on meanwhile, so that nobody else does the work again. It is tried for as
-        # long as any receipt can be good; a poller waits for it before its next acknowledgement.
+        # Leases are renewed meanwhile, so that no other worker repeats the work. Retried for as
+        # long as a receipt can be valid; the poller waits for it before its next acknowledgement.
         self._persist(messages, self._queue.delete, SQS_MAX_VISIBILITY_SECONDS, refusal_ends=False)
 
-    def _buried(self, message: Message, failure: Failure, request_id: str) -> bool:
-        """Whether the message went to the dead letter queue and out of this one. If that queue
-        refuses, the redrive policy moves the message on its next receive, without a reason."""
+    def _dead_lettered(
+        self, message: Message, failure: Failure, request_id: str, patience_seconds: float
+    ) -> bool:
+        """Whether the message was sent to the dead letter queue and deleted here. If that queue
+        refuses it, SQS moves the message after its next receive, without a reason."""
         if (
             not self._queue.keeps_dead_letters
-            or message.receive_count < self._rules.max_receive_count
+            or message.receive_count < self._policy.max_receive_count
         ):
             return False
-        give_up_at = time.monotonic() + self._leases.seconds
+        give_up_at = time.monotonic() + patience_seconds
         attempt = 0
         while True:
             try:
-                self._queue.send_dead_letter(message, failure, request_id, self._rules.function)
+                self._queue.send_dead_letter(message, failure, request_id, self._policy.function)
             except QueueRefusedError:
                 return False
             except QueueUnavailableError:
@@ -95,7 +111,7 @@ class Acknowledger:
                 break
         output.logger().error(
             "dead_letter_sent",
-            function=self._rules.function,
+            function=self._policy.function,
             message_id=message.id,
             request_id=request_id,
             attempts=message.receive_count,
@@ -110,8 +126,8 @@ class Acknowledger:
             m: math.ceil(
                 pause(
                     m.receive_count,
-                    self._rules.backoff_base_seconds,
-                    self._rules.backoff_cap_seconds,
+                    self._policy.backoff_base_seconds,
+                    self._policy.backoff_cap_seconds,
                 )
             )
             for m in messages
@@ -137,8 +153,8 @@ class Acknowledger:
         *,
         refusal_ends: bool,
     ) -> None:
-        """Makes `call` for all messages, ten at a time, until it has worked for each, or a receipt
-        is stale, or patience ends."""
+        """Repeats `call`, ten messages at a time, until it succeeded for each message, its receipt
+        is stale, or `patience_seconds` have passed."""
         pending = list(messages)
         give_up_at = time.monotonic() + patience_seconds
         attempt = 0
@@ -153,7 +169,7 @@ class Acknowledger:
                     return
                 entries = BatchResult(again=tuple(chunk), stale=())
             if entries.stale:
-                # Somebody else has the message by now, or it is gone: nothing to be done here.
+                # Another worker has received the message since, or it was deleted.
                 output.logger().warning("receipt_stale", message_ids=[m.id for m in entries.stale])
             pending = [*rest, *entries.again]
             if entries.again:

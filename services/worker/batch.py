@@ -1,4 +1,4 @@
-"""Lambda's contract for SQS batches: the event a function gets, and what its answer means.
+"""Lambda's contract for SQS batches: the function's event, and the meaning of its result.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
@@ -15,14 +15,17 @@ from typing import Any
 from services.runtime.execution import Invocation, Outcome
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
-# Room in an event for what surrounds the bodies of its records.
+# Room in an event for the queue's ARN, the region and the commas between records.
 _RECORD_OVERHEAD_BYTES = 2048
+# No character takes more bytes than this as escaped JSON.
+_MAX_BYTES_PER_CHARACTER = 6
+_TRACE_ATTRIBUTE = "AWSTraceHeader"
 
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """A received message: SQS's own document, and what the worker needs of it at hand. Two
-    deliveries of one message are two of these."""
+    """A received message: SQS's document, and the fields that the worker uses. Two deliveries of
+    one message are two different messages here."""
 
     id: str
     receipt_handle: str
@@ -36,14 +39,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a message's work was not done."""
+    """Why a message was not processed."""
 
     error_type: str
     reason: str
 
 
 def message(document: Mapping[str, Any]) -> Message:
-    """A message of an SQS ReceiveMessage answer."""
+    """A message of an SQS ReceiveMessage result."""
     return Message(
         id=document["MessageId"],
         receipt_handle=document["ReceiptHandle"],
@@ -54,8 +57,19 @@ def message(document: Mapping[str, Any]) -> Message:
 
 def event(messages: Sequence[Message], queue_arn: str, region: str) -> bytes:
     """The event as Lambda composes it, JSON."""
-    records = [_record(m, queue_arn, region) for m in messages]
-    return json.dumps({"Records": records}, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json({"Records": [_record(m, queue_arn, region) for m in messages]})
+
+
+def trace_header(messages: Sequence[Message]) -> str:
+    """The X-Ray trace header of the batch, as its first message was sent with; else empty."""
+    return str(messages[0].document.get("Attributes", {}).get(_TRACE_ATTRIBUTE, ""))
+
+
+def _json(document: Any) -> bytes:
+    # SQS's JSON may hold half of a surrogate pair, which UTF-8 cannot.
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )
 
 
 def _record(item: Message, queue_arn: str, region: str) -> dict[str, Any]:
@@ -93,16 +107,15 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def parts(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
     """`messages` in as few batches as fit Lambda's payload limit each, in order."""
-    # No character takes more than six bytes in JSON: almost every batch fits without a closer look.
-    if sum(6 * len(m.body) + _RECORD_OVERHEAD_BYTES for m in messages) <= MAX_PAYLOAD_BYTES:
+    # Almost every batch fits by far: an upper bound saves encoding each record twice.
+    if sum(_largest_size(m) for m in messages) <= MAX_PAYLOAD_BYTES:
         if messages:
             yield tuple(messages)
         return
     part: list[Message] = []
     size = 0
     for item in messages:
-        # As JSON, not as text: quotes and control characters grow when they are escaped.
-        needs = len(json.dumps(item.body, ensure_ascii=False).encode()) + _RECORD_OVERHEAD_BYTES
+        needs = len(_json(_record(item, "", ""))) + _RECORD_OVERHEAD_BYTES
         if part and size + needs > MAX_PAYLOAD_BYTES:
             yield tuple(part)
             part, size = [], 0
@@ -112,24 +125,31 @@ def parts(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
         yield tuple(part)
 
 
+def _largest_size(item: Message) -> int:
+    characters = len(item.body)
+    for name, value in item.document.get("MessageAttributes", {}).items():
+        characters += len(name) + sum(len(part) for part in value.values()) + 128
+    return _MAX_BYTES_PER_CHARACTER * characters + _RECORD_OVERHEAD_BYTES
+
+
 def failures(messages: Sequence[Message], invocation: Invocation) -> dict[str, Failure]:
     """The messages that failed, by id, and why. The others succeeded.
 
-    As Lambda with ReportBatchItemFailures: no answer, `{}`, a missing, null or empty list is
-    success of all; a list of known ids fails those; everything that cannot be understood fails
-    the whole batch, since deleting on a misunderstanding would lose work.
+    As Lambda with ReportBatchItemFailures: with no result, `{}`, or a missing, null or empty list
+    all messages succeeded; a list of known ids fails those; any other result fails the whole
+    batch, because messages that are deleted by mistake are lost.
     """
     if invocation.outcome is not Outcome.SUCCESS:
         return _all(messages, invocation.error_type, invocation.error_message)
     try:
-        answer = json.loads(invocation.payload or b"null")
+        result = json.loads(invocation.payload or b"null")
     except (ValueError, RecursionError):  # the latter for thousands of nested brackets
-        return _all(messages, "MalformedResponse", "the function's answer is not JSON")
-    if answer is None:
+        return _all(messages, "MalformedResponse", "the function's result is not JSON")
+    if result is None:
         return {}
-    if not isinstance(answer, dict):
-        return _all(messages, "MalformedResponse", "the function's answer is not an object")
-    reported = answer.get("batchItemFailures")
+    if not isinstance(result, dict):
+        return _all(messages, "MalformedResponse", "the function's result is not an object")
+    reported = result.get("batchItemFailures")
     if reported is None:
         return {}
     if not isinstance(reported, list):

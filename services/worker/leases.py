@@ -1,4 +1,4 @@
-"""Keeps received messages invisible to others for as long as they are worked on."""
+"""Renews the leases on received messages until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RENEWALS_PER_LEASE = 3
 
 
 class Leases:
-    """The heartbeat over every message in hand, from its receipt until it is acknowledged."""
+    """The leases on all messages in hand. Safe for many threads."""
 
     def __init__(
         self, queue: Queue, seconds: int, clock: Callable[[], float] = time.monotonic
@@ -32,23 +32,23 @@ class Leases:
         return self._seconds
 
     def hold(self, messages: Iterable[Message]) -> None:
-        """Renews the leases of `messages`, just received, from now on."""
+        """Renews the leases on `messages`, just received, from now on."""
         due = self._clock() + self._seconds / RENEWALS_PER_LEASE
         with self._lock:
             self._renew_at.update(dict.fromkeys(messages, due))
 
     def release(self, messages: Iterable[Message]) -> None:
-        """Renews them no more. When it returns no renewal of them is under way, so a visibility
-        that is set afterwards stays."""
+        """Stops renewing the leases on `messages`. No renewal of them is under way afterwards, so a
+        visibility that is set then stays."""
         with self._lock:
             held = [m for m in messages if self._renew_at.pop(m, None) is not None]
         if held:
-            # Renewals are rare; waiting for one that runs is the exception.
+            # Waits for a renewal that runs, which is rare.
             with self._renewing:
                 pass
 
     def renew_due(self) -> None:
-        """Renews what is due. Never raises for the queue's sake: the next round tries again."""
+        """Renews the leases that are due. After a failure of the queue the next call retries."""
         while True:
             with self._renewing:
                 now = self._clock()
@@ -56,14 +56,6 @@ class Leases:
                     due = [m for m, at in self._renew_at.items() if at <= now]
                 if not due or not self._renew(due[:MAX_BATCH_ENTRIES], now):
                     return
-
-    def run(self, until: threading.Event) -> None:
-        """Renews until told to end."""
-        while not until.wait(self._seconds / RENEWALS_PER_LEASE / 4):
-            try:
-                self.renew_due()
-            except Exception:  # noqa: BLE001  a defect here must not let every lease run out
-                output.logger().error("lease_renewal_failed", exc_info=True)
 
     def _renew(self, due: list[Message], now: float) -> bool:
         try:

@@ -1,6 +1,6 @@
-"""The queue service, as the worker uses it: bounded calls, and one log line when it goes or comes.
+"""SQS as the worker uses it: bounded calls; logs each outage and each recovery once.
 
-Every call has a timeout and is tried once; who calls decides about trying again.
+Every call has a timeout and is made once; the caller decides about retries.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_BATCH_ENTRIES = 10
 MAX_MESSAGE_ATTRIBUTES = 10
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
-# Clients' errors that pass: the others of status 4xx will be the same next time.
+# Errors of status 4xx that a retry can cure; the others would be the same again.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
 _PASSING = frozenset(
     {
@@ -48,7 +48,7 @@ _STALE = frozenset(
 
 
 class Operation(StrEnum):
-    """What is asked of the queue; whether it works is known for each."""
+    """The calls whose outages are tracked separately."""
 
     RECEIVE = "receive"
     DELETE = "delete"
@@ -57,19 +57,55 @@ class Operation(StrEnum):
 
 
 class QueueUnavailableError(TransientError):
-    """The queue service did not do it now, and may later."""
+    """The call failed now; a retry may succeed."""
 
 
 class QueueRefusedError(PermanentError):
-    """The queue service will not do it: a wrong request, no permission, no such queue."""
+    """The call was refused: invalid request, missing permission, or no such queue."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch request: entries to try again, and entries whose receipt is stale."""
+    """The failed entries of a batch request: those to retry, and those whose receipt is stale."""
 
     again: tuple[Message, ...]
     stale: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Clients:
+    """SQS clients that all queues of a worker share: one for long polls, one for other calls."""
+
+    receiving: Any
+    calling: Any
+
+
+def make_clients(region: str, poll_wait_seconds: int, connections: int) -> Clients:
+    """Clients with up to `connections` connections each."""
+    session = boto3.session.Session()
+
+    def sqs(read_timeout: float) -> Any:
+        return session.client(
+            "sqs",
+            region_name=region,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                read_timeout=read_timeout,
+                retries={"mode": "standard", "total_max_attempts": 1},
+                max_pool_connections=connections,
+                # The worker's own calls are tested; validating each costs as much as the call.
+                parameter_validation=False,
+            ),
+        )
+
+    return Clients(sqs(poll_wait_seconds + READ_TIMEOUT_SECONDS), sqs(READ_TIMEOUT_SECONDS))
+
+
+@dataclass(frozen=True)
+class _Outage:
+    since: float
+    error: str
+    refused: bool
 
 
 class Queue:
@@ -82,37 +118,19 @@ class Queue:
         self,
         url: str,
         dead_letter_url: str | None,
-        region: str,
         poll_wait_seconds: int,
-        connections: int,
-        client: Any = None,
+        clients: Clients,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._dead_letter_url = dead_letter_url
         self._poll_wait_seconds = poll_wait_seconds
+        self._receiving = clients.receiving
+        self._sqs = clients.calling
         self._clock = clock
         self._lock = threading.Lock()
-        self._failing_since: dict[Operation, float] = {}
+        self._outages: dict[Operation, _Outage] = {}
         self.last_received_at = clock()
-        session = boto3.session.Session()
-
-        def sqs(read_timeout: float) -> Any:
-            return client or session.client(
-                "sqs",
-                region_name=region,
-                config=Config(
-                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=read_timeout,
-                    retries={"mode": "standard", "total_max_attempts": 1},
-                    max_pool_connections=connections,
-                    # Our own calls, tested; checking each again costs as much as the call.
-                    parameter_validation=False,
-                ),
-            )
-
-        self._receiving = sqs(poll_wait_seconds + READ_TIMEOUT_SECONDS)
-        self._sqs = sqs(READ_TIMEOUT_SECONDS)
 
     @property
     def keeps_dead_letters(self) -> bool:
@@ -121,8 +139,8 @@ class Queue:
     def receive(
         self, maximum: int, visibility_seconds: int, wait_seconds: int | None = None
     ) -> list[Message]:
-        """Up to `maximum` (at most 10) messages; waits for the first up to `wait_seconds`, the
-        configured long poll unless given."""
+        """Up to `maximum` (at most 10) messages. Waits for the first up to `wait_seconds`, by
+        default as long as the configured long poll."""
         answer = self._call(
             Operation.RECEIVE,
             self._receiving.receive_message,
@@ -143,7 +161,7 @@ class Queue:
         )
 
     def change_visibility(self, seconds: Mapping[Message, int]) -> BatchResult:
-        """Lets up to 10 messages become visible after so many seconds each."""
+        """Makes each of up to 10 messages visible after its number of seconds."""
         return self._batch(
             Operation.CHANGE_VISIBILITY,
             self._sqs.change_message_visibility_batch,
@@ -155,7 +173,7 @@ class Queue:
         self, item: Message, failure: Failure, request_id: str, function: str
     ) -> None:
         """Sends a copy, with the reason, to the dead letter queue. The original's attributes are
-        kept as far as ten in all allow."""
+        kept up to SQS's limit of ten in all."""
         attributes: dict[str, Any] = dict(
             dead_letter.attributes(
                 reason=failure.reason,
@@ -206,33 +224,54 @@ class Queue:
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
             code = error.response.get("Error", {}).get("Code", "")
-            self._note_failure(operation, f"{code}: {error}")
-            if status >= 500 or status == 429 or code.split(".")[-1] in _PASSING:
+            passing = status >= 500 or status == 429 or code.split(".")[-1] in _PASSING
+            self._note_failure(operation, f"{code}: {error}", refused=not passing)
+            if passing:
                 raise QueueUnavailableError(str(error)) from error
             raise QueueRefusedError(str(error)) from error
         except (BotoCoreError, ResponseParserError, OSError) as error:
-            self._note_failure(operation, f"{type(error).__name__}: {error}")
+            self._note_failure(operation, f"{type(error).__name__}: {error}", refused=False)
             raise QueueUnavailableError(str(error)) from error
         self._note_success(operation)
         return answer
 
-    def _note_failure(self, operation: Operation, error: str) -> None:
+    def _note_failure(self, operation: Operation, error: str, *, refused: bool) -> None:
         with self._lock:
-            if operation in self._failing_since:
+            known = self._outages.get(operation)
+            if known is not None and known.refused == refused:
                 return
-            self._failing_since[operation] = self._clock()
-        output.logger().warning("queue_unavailable", operation=operation.value, error=error)
+            since = self._clock() if known is None else known.since
+            self._outages[operation] = _Outage(since, error, refused)
+        event = "queue_refused" if refused else "queue_unavailable"
+        output.logger().warning(event, operation=operation.value, queue=self._url, error=error)
 
     def _note_success(self, operation: Operation) -> None:
-        if operation not in self._failing_since:
+        if operation not in self._outages:
             return
         with self._lock:
-            since = self._failing_since.pop(operation, None)
-        if since is not None:
-            away = round(self._clock() - since, 1)
-            output.logger().info("queue_recovered", operation=operation.value, seconds_away=away)
+            outage = self._outages.pop(operation, None)
+        if outage is not None:
+            output.logger().info(
+                "queue_recovered",
+                operation=operation.value,
+                queue=self._url,
+                seconds_away=round(self._clock() - outage.since, 1),
+            )
 
     @property
     def receiving_works(self) -> bool:
-        """Whether the last receive went well."""
-        return Operation.RECEIVE not in self._failing_since
+        """Whether the last receive succeeded."""
+        return Operation.RECEIVE not in self._outages
+
+    @property
+    def error(self) -> str:
+        """The operation and the error of a failure that lasts; empty while all calls succeed."""
+        with self._lock:
+            return "; ".join(f"{name.value}: {one.error}" for name, one in self._outages.items())
+
+    @property
+    def refuses_deletes(self) -> bool:
+        """Whether processed messages cannot be deleted: the worker does no further work."""
+        with self._lock:
+            outage = self._outages.get(Operation.DELETE)
+            return outage is not None and outage.refused

@@ -1,4 +1,4 @@
-"""The worker as a whole: put together from its configuration, run until it is told to stop."""
+"""The worker process: built from its plan, run until a signal stops it."""
 
 from __future__ import annotations
 
@@ -7,150 +7,199 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-from services.platform import manifest as manifests
-from services.platform.configuration import read
-from services.platform.errors import ConfigurationError
-from services.runtime import output
-from services.runtime.execution import Function
+from services.runtime import health, output, processes
 from services.runtime.exit_codes import ExitCode
-from services.worker import health
+from services.runtime.status import FunctionStatus, StatusFile
 from services.worker.acknowledgement import Acknowledger, RetryPolicy
-from services.worker.configuration import Configuration, QueueAddress, queue_address
-from services.worker.leases import Leases
+from services.worker.configuration import FunctionPlan, Plan
+from services.worker.environments import EnvironmentPool
+from services.worker.leases import RENEWALS_PER_LEASE, Leases
 from services.worker.poller import Poller, State, WorkerContext
-from services.worker.sqs import Queue
+from services.worker.sqs import Clients, Queue, make_clients
 from services.worker.stopping import Stop
 
 TICK_SECONDS = 1.0
-# After force: time to hand messages back. Long polls that are still open then are left behind.
+# After force: time to hand messages back. Long polls that are open then are abandoned.
 FORCED_SECONDS = 8.0
-# A receive later than its long poll by this much is no longer on its way.
+# A receive that ends later than its long poll by this much is lost.
 RECEIVE_LATE_SECONDS = 30.0
+
+
+class FunctionWorker:
+    """The queue, the leases and the pollers of one function."""
+
+    def __init__(
+        self,
+        planned: FunctionPlan,
+        plan: Plan,
+        stop: Stop,
+        clients: Clients,
+        acknowledging: Executor,
+        starting: threading.Semaphore,
+        retrying: threading.Lock,
+        pool: EnvironmentPool | None,
+    ) -> None:
+        settings = plan.queues
+        self.function = planned.function
+        self.status = FunctionStatus(planned.function.name)
+        self.queue = Queue(
+            planned.queue_url, planned.dead_letter_queue_url, settings.poll_wait_seconds, clients
+        )
+        self.leases = Leases(self.queue, settings.visibility_seconds)
+        policy = RetryPolicy(
+            function=planned.function.name,
+            max_receive_count=planned.trigger.max_receive_count,
+            backoff_base_seconds=settings.backoff_base_seconds,
+            backoff_cap_seconds=settings.backoff_cap_seconds,
+        )
+        context = WorkerContext(
+            function=planned.function,
+            trigger=planned.trigger,
+            address=planned.address,
+            queue=self.queue,
+            leases=self.leases,
+            acknowledger=Acknowledger(self.queue, self.leases, policy, stop),
+            stop=stop,
+            acknowledging=acknowledging,
+            starting=starting,
+            status=self.status,
+            pool=pool,
+            retrying=retrying,
+        )
+        self.pollers: list[Poller] = []
+        for number in range(planned.concurrency):
+            previous = self.pollers[-1] if self.pollers else None
+            self.pollers.append(Poller(number, context, previous))
+
+    def healthy(self, poll_wait_seconds: int) -> bool:
+        """Whether messages are processed, or would be."""
+        if self.queue.refuses_deletes:
+            return False
+        states = {poller.state for poller in self.pollers}
+        if State.WORKING in states:
+            return True
+        silent_seconds = time.monotonic() - self.queue.last_received_at
+        on_time = silent_seconds < poll_wait_seconds + RECEIVE_LATE_SECONDS
+        return State.POLLING in states and self.queue.receiving_works and on_time
 
 
 class Worker:
     """All parts of one worker process."""
 
-    def __init__(
-        self, configuration: Configuration, manifest: manifests.Manifest, address: QueueAddress
-    ) -> None:
-        name = configuration.function_name or manifest.name
-        trigger = manifest.queue
-        if trigger is None:
-            raise ConfigurationError(name, ["has no queue trigger: nothing to work on"])
-        self.configuration = configuration
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.stop = Stop()
-        self.queue = Queue(
-            configuration.queue_url,
-            configuration.dead_letter_queue_url,
-            address.region,
-            configuration.poll_wait_seconds,
-            # A poller's receive or acknowledgement each, the heartbeat, and one to spare.
-            connections=2 * configuration.concurrency + 2,
+        self.pool = (
+            EnvironmentPool(plan.environments, plan.idle_seconds) if plan.on_demand else None
         )
-        self.leases = Leases(self.queue, configuration.visibility_seconds)
-        self.function = Function(
-            name=name,
-            folder=manifest.folder,
-            memory_mib=manifest.memory_mib,
-            timeout_seconds=manifest.timeout_seconds,
-            arn=address.arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:") + f":function:{name}",
-            init_seconds=configuration.init_seconds,
-            variables=_variables(configuration, trigger, address),
+        pollers = sum(planned.concurrency for planned in plan.functions)
+        clients = make_clients(
+            plan.functions[0].address.region,
+            plan.queues.poll_wait_seconds,
+            # A receive or acknowledgement for each poller, the heartbeat, and one to spare.
+            connections=2 * pollers + 2,
         )
-        rules = RetryPolicy(
-            function=name,
-            max_receive_count=trigger.max_receive_count,
-            backoff_base_seconds=configuration.backoff_base_seconds,
-            backoff_cap_seconds=configuration.backoff_cap_seconds,
+        acknowledging = ThreadPoolExecutor(pollers, thread_name_prefix="acknowledging")
+        # More starts at a time than processors would only delay each of them.
+        starting = threading.Semaphore(os.cpu_count() or 1)
+        # Of all functions that fail to start, one at a time takes up a place.
+        retrying = threading.Lock()
+        self.functions = [
+            FunctionWorker(
+                planned, plan, self.stop, clients, acknowledging, starting,
+                threading.Lock() if self.pool is None else retrying, self.pool,
+            )
+            for planned in plan.functions
+        ]  # fmt: skip
+        self.pollers = [poller for one in self.functions for poller in one.pollers]
+        self.status_file = StatusFile(
+            plan.queues.status_file, [one.status for one in self.functions]
         )
-        context = WorkerContext(
-            function=self.function,
-            trigger=trigger,
-            address=address,
-            queue=self.queue,
-            leases=self.leases,
-            acknowledger=Acknowledger(self.queue, self.leases, rules, self.stop),
-            stop=self.stop,
-            acknowledging=ThreadPoolExecutor(
-                configuration.concurrency, thread_name_prefix="acknowledging"
-            ),
-            # More starts at a time than processors would only make each of them late.
-            starting=threading.Semaphore(os.cpu_count() or 1),
-        )
-        self.pollers = [Poller(n, context) for n in range(configuration.concurrency)]
 
+    @property
+    def healthy(self) -> bool:
+        """Whether every function's messages are processed, or would be."""
+        wait_seconds = self.plan.queues.poll_wait_seconds
+        return self.stop.draining.is_set() or all(
+            one.healthy(wait_seconds) for one in self.functions
+        )
 
-def assemble(folder: Path, environ: Mapping[str, str]) -> Worker:
-    """A worker for the function in `folder`. Raises ConfigurationError with every mistake."""
-    mistakes: list[str] = []
-    configuration = manifest = address = None
-    try:
-        configuration = read(Configuration, environ)
-    except ConfigurationError as error:
-        mistakes += error.mistakes
-    try:
-        manifest = manifests.load(folder.resolve())
-    except ConfigurationError as error:
-        mistakes.append(str(error))
-    if not (folder / "handler.py").is_file():
-        mistakes.append(f"{folder} must hold a handler.py")
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
-    if not region:
-        mistakes.append("AWS_REGION is not set (the queue's region)")
-    queue_url = environ.get("WORKER_QUEUE_URL", "").strip()
-    if queue_url:
-        try:
-            address = queue_address(queue_url, region)
-        except ValueError as error:
-            mistakes.append(f"WORKER_QUEUE_URL must be {error}")
-    if mistakes or configuration is None or manifest is None or address is None:
-        raise ConfigurationError("the worker's configuration", mistakes)
-    return Worker(configuration, manifest, address)
+    def update_status(self) -> None:
+        """Writes the status file and touches the health file."""
+        for one in self.functions:
+            one.status.queue_failed(one.queue.error)
+        self.status_file.update(draining=self.stop.draining.is_set())
+        file = self.plan.queues.health_file
+        if file is not None and self.healthy:
+            # The age of a file that cannot be touched says that something is wrong.
+            with suppress(OSError):
+                health.touch(file)
 
 
 def run(worker: Worker) -> ExitCode:
     """Works until SIGTERM or SIGINT, then stops in the order that `stopping` describes."""
     log = output.logger()
-    heartbeat_ends = threading.Event()
+    ended = threading.Event()
     with _signals() as signals:
         log.info(
             "worker_started",
-            function=worker.function.name,
-            queue=worker.configuration.queue_url,
-            concurrency=worker.configuration.concurrency,
+            functions=[one.function.name for one in worker.functions],
+            environments=worker.plan.environments,
             pid=os.getpid(),
         )
-        threading.Thread(
-            target=worker.leases.run, args=(heartbeat_ends,), name="heartbeat", daemon=True
-        ).start()
+        threads = [threading.Thread(target=_renew_leases, args=(worker, ended), daemon=True)]
+        if worker.pool is not None:
+            threads.append(
+                threading.Thread(target=_close_idle, args=(worker.pool, ended), daemon=True)
+            )
+        for thread in threads:
+            thread.start()
         for poller in worker.pollers:
             poller.start()
         code = _supervise(worker, signals)
-        heartbeat_ends.set()
+        ended.set()
+        if worker.pool is not None:
+            worker.pool.close()
+        worker.update_status()
     log.info("worker_stopped", exit_code=int(code), outcome=code.name.lower())
     return code
+
+
+def _renew_leases(worker: Worker, ended: threading.Event) -> None:
+    seconds = worker.plan.queues.visibility_seconds
+    while not ended.wait(seconds / RENEWALS_PER_LEASE / 4):
+        for one in worker.functions:
+            try:
+                one.leases.renew_due()
+            except Exception:  # noqa: BLE001  a defect must not let the other leases run out
+                output.logger().error("lease_renewal_failed", exc_info=True)
+
+
+def _close_idle(pool: EnvironmentPool, ended: threading.Event) -> None:
+    while not ended.wait(TICK_SECONDS):
+        pool.close_idle()
 
 
 def _supervise(worker: Worker, signals: int) -> ExitCode:
     log = output.logger()
     drain_ends = float("inf")
+    drain_seconds = worker.plan.queues.drain_seconds
+    next_update = 0.0
     while not all(poller.ended for poller in worker.pollers):
+        if time.monotonic() >= next_update:
+            worker.update_status()
+            processes.reap_orphans()
+            next_update = time.monotonic() + TICK_SECONDS
         count = _signals_within(signals, TICK_SECONDS, worker)
-        if worker.configuration.health_file is not None and healthy(worker):
-            # A file that cannot be touched says by its age what there is to say.
-            with suppress(OSError):
-                health.touch(worker.configuration.health_file)
         draining = worker.stop.draining.is_set()
         if not draining and (count or any(poller.failed for poller in worker.pollers)):
-            log.info("drain_started", seconds=worker.configuration.drain_seconds)
+            log.info("drain_started", seconds=drain_seconds)
             worker.stop.drain()
-            drain_ends = time.monotonic() + worker.configuration.drain_seconds
+            drain_ends = time.monotonic() + drain_seconds
             count -= 1
             draining = True
         if draining and (count > 0 or time.monotonic() >= drain_ends):
@@ -165,7 +214,7 @@ def _force(worker: Worker) -> None:
     give_up_at = time.monotonic() + FORCED_SECONDS
     for poller in worker.pollers:
         poller.kill()
-    # A poller that only waits for its long poll has nothing to hand back.
+    # A poller in its long poll has nothing to hand back.
     while time.monotonic() < give_up_at and any(
         not poller.ended and poller.state is not State.POLLING for poller in worker.pollers
     ):
@@ -174,38 +223,14 @@ def _force(worker: Worker) -> None:
         not poller.ended and poller.state is State.POLLING for poller in worker.pollers
     )
     if open_polls:
-        # What they bring, if anything, comes back when its lease runs out.
+        # Messages that they receive become visible again when their leases run out.
         output.logger().warning("polls_abandoned", polls=open_polls)
-
-
-def healthy(worker: Worker) -> bool:
-    """Whether work is being done, or would be: an environment is there, and the queue answers."""
-    states = {poller.state for poller in worker.pollers}
-    if worker.stop.draining.is_set() or State.WORKING in states:
-        return True
-    silent_seconds = time.monotonic() - worker.queue.last_received_at
-    on_time = silent_seconds < worker.configuration.poll_wait_seconds + RECEIVE_LATE_SECONDS
-    return State.POLLING in states and worker.queue.receiving_works and on_time
-
-
-def _variables(
-    configuration: Configuration, trigger: manifests.QueueTrigger, address: QueueAddress
-) -> dict[str, str]:
-    """What a function in the worker gets beyond Lambda's own variables, unless it is set."""
-    wanted = {
-        "AWS_REGION": address.region,
-        "AWS_DEFAULT_REGION": address.region,
-        "MAX_RECEIVE_COUNT": str(trigger.max_receive_count),
-    }
-    if configuration.dead_letter_queue_url is not None:
-        wanted["DEAD_LETTER_QUEUE_URL"] = configuration.dead_letter_queue_url
-    return {name: value for name, value in wanted.items() if not os.environ.get(name)}
 
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """A file descriptor that gets a byte for each SIGTERM or SIGINT. Handlers themselves do
-    nothing: what they may safely do between any two instructions is next to nothing."""
+    """A file descriptor that receives a byte for each SIGTERM or SIGINT. The handlers do nothing:
+    almost nothing is safe to do between two arbitrary instructions."""
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
     os.set_blocking(write_end, False)
@@ -223,7 +248,7 @@ def _signals() -> Iterator[int]:
 
 
 def _signals_within(read_end: int, seconds: float, worker: Worker) -> int:
-    """How many signals came. While draining it looks more often, so that the end is not late."""
+    """The number of signals received. Polled more often while draining, for a prompt end."""
     patience = 0.05 if worker.stop.draining.is_set() else seconds
     readable, _, _ = select.select([read_end], [], [], patience)
     return len(os.read(read_end, 64)) if readable else 0

@@ -32,7 +32,8 @@ from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
 from services.platform.database import Database
-from services.runtime.execution import Environment, Function, Outcome
+from services.runtime.execution import Environment, Outcome
+from services.runtime.function import Function
 from tests.infrastructure import shopping
 from tests.infrastructure.ground import WEBHOOK_SECRET, Ground, manifests
 from tests.infrastructure.roles import Grant, Roles

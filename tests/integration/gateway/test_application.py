@@ -23,7 +23,7 @@ from services.gateway.events import Api
 from services.gateway.invoke_api import ask_pool
 from services.gateway.pool import Pool
 from services.gateway.routes import Route, Router
-from services.runtime.execution import Function
+from services.runtime.function import Function
 from tests.integration.gateway.support import write_http_function
 
 SLEEPS = """

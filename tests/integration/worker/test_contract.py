@@ -9,7 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from services.runtime.execution import Environment, Function, Outcome
+from services.runtime.execution import Environment, Outcome
+from services.runtime.function import Function
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import ROOT, Queues, eventually, write_function
 

@@ -63,7 +63,7 @@ def test_a_plan_for_a_whole_lab(tmp_path: Path) -> None:
     assert (got.throttle.requests_per_second, got.throttle.burst) == (0.5, 2)
     assert (got.host, got.port, got.idle_seconds) == ("127.0.0.1", 0, 9)
     assert got.invoked is None
-    assert got.running.drain_seconds == 25
+    assert got.process.drain_seconds == 25
 
 
 def test_all_mistakes_of_a_lab_are_told_at_once(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_all_mistakes_of_a_lab_are_told_at_once(tmp_path: Path) -> None:
         "functions[0].concurrency must be a whole number 1..256, got 0",
         "functions[1].environment must be an object of texts",
         "functions[1].colour is not a known field",
-        "functions[2] is two once more",
-        "functions[3] (neither) has neither a route nor is an authorizer",
+        "functions[2] repeats two: expected each function once",
+        "functions[3] (neither) has neither an http nor an authorizer trigger",
         "missing must hold a handler.py",
         "expected a function manifest, found none",
         "functions[5] must be an object with a folder",
@@ -168,7 +168,7 @@ def test_all_mistakes_of_a_single_function_are_told_at_once(tmp_path: Path) -> N
         "WORKER_CONCURRENCY must be a whole number",
         "must hold a handler.py",
         "AWS_REGION is not set",
-        "WORKER_AUTHORIZER_URL is not set (the route wants a session)",
+        "WORKER_AUTHORIZER_URL is not set (the route requires a session)",
     ):
         assert expected in text
     with pytest.raises(ConfigurationError, match="WORKER_AUTHORIZER_URL must be an http"):

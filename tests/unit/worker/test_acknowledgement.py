@@ -119,7 +119,7 @@ def test_force_leaves_one_last_try() -> None:
 
 def test_handing_back_is_at_once() -> None:
     queue = FakeQueue()
-    acknowledger(queue).hand_back([received(str(n)) for n in range(12)])
+    acknowledger(queue).hand_back([received(str(n)) for n in range(12)], WHY)
     assert [set(changed.values()) for changed in queue.changed] == [{0}, {0}]
     assert sum(map(len, queue.changed)) == 12
 

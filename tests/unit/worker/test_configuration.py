@@ -9,8 +9,8 @@ import pytest
 from services.platform.errors import ConfigurationError
 from services.runtime.exit_codes import ExitCode
 from services.worker.__main__ import main
-from services.worker.configuration import queue_address
-from services.worker.supervisor import assemble
+from services.worker.configuration import queue_address, single
+from services.worker.supervisor import Worker
 
 URL = "http://127.0.0.1:4566/000000000000/photos"
 
@@ -32,7 +32,7 @@ TRIGGER = (
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        assemble(
+        single(
             tmp_path,
             {
                 "WORKER_QUEUE_URL": "photos",
@@ -54,12 +54,12 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_function_without_a_queue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no queue trigger"):
-        assemble(function(tmp_path), {"WORKER_QUEUE_URL": URL, "AWS_REGION": "eu-west-1"})
+        single(function(tmp_path), {"WORKER_QUEUE_URL": URL, "AWS_REGION": "eu-west-1"})
 
 
 def test_a_worker_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAX_RECEIVE_COUNT", raising=False)
-    worker = assemble(
+    plan = single(
         function(tmp_path, TRIGGER),
         {
             "WORKER_QUEUE_URL": URL,
@@ -69,11 +69,13 @@ def test_a_worker_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "AWS_REGION": "eu-west-1",
         },
     )
+    worker = Worker(plan)
     assert len(worker.pollers) == 3
-    assert worker.function.name == "developer"
-    assert worker.function.arn == "arn:aws:lambda:eu-west-1:000000000000:function:developer"
-    assert worker.function.variables["MAX_RECEIVE_COUNT"] == "4"
-    assert worker.function.variables["DEAD_LETTER_QUEUE_URL"] == URL + "-dead"
+    (planned,) = plan.functions
+    assert planned.function.name == "developer"
+    assert planned.function.arn == "arn:aws:lambda:eu-west-1:000000000000:function:developer"
+    assert planned.function.variables["MAX_RECEIVE_COUNT"] == "4"
+    assert planned.function.variables["DEAD_LETTER_QUEUE_URL"] == URL + "-dead"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from services.platform.aws import dead_letter
 from services.worker.batch import Failure, message
-from services.worker.sqs import Queue, QueueRefusedError, QueueUnavailableError
+from services.worker.sqs import Clients, Queue, QueueRefusedError, QueueUnavailableError
 from tests.unit.worker.fakes import received
 
 
@@ -33,7 +33,7 @@ class Client:
 
 
 def queue(client: Client) -> Queue:
-    return Queue("http://sqs/1/q", "http://sqs/1/dead", "eu-west-1", 20, 1, client=client)
+    return Queue("http://sqs/1/q", "http://sqs/1/dead", 20, Clients(client, client))
 
 
 def client_error(code: str, status: int) -> ClientError:
