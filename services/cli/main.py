@@ -200,6 +200,10 @@ def _status(options: argparse.Namespace) -> ExitCode:
         running = str(child.pid) if alive(child.pid) else "[red]restarting[/]"
         processes.add_row(child.name, running, str(child.restarts), escape(shown_path(child.log)))
     page.print(processes)
+    if state.database_folder:
+        page.print()
+        for what, folder in _database_folders(state).items():
+            page.print(f"Postgres {what}: {escape(shown_path(folder))}", soft_wrap=True)
     page.print()
     queues = Table("queue", "waiting", "in flight", "dead letters", box=None, pad_edge=False)
     for name, (waiting, in_flight, dead) in depths.items():
@@ -225,6 +229,10 @@ def _depths(state: LabState) -> dict[str, tuple[int, int, int]]:
     }
 
 
+def _database_folders(state: LabState) -> dict[str, str]:
+    return {"programs": state.database_programs, "data": state.database_folder}
+
+
 def _status_document(state: LabState, depths: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
     return {
         "status": state.status.value,
@@ -238,6 +246,7 @@ def _status_document(state: LabState, depths: dict[str, tuple[int, int, int]]) -
             name: {"waiting": waiting, "in_flight": in_flight, "dead_letters": dead}
             for name, (waiting, in_flight, dead) in depths.items()
         },
+        "database": _database_folders(state) if state.database_folder else None,
     }
 
 

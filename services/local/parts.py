@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions
 from services.local.processes import Child, inherited_environment, spawner, start_child
 from services.local.provision import FunctionQueue
+from services.local.start_limit import StartLimit
 from services.local.state import LabFiles
 from services.platform.manifest import Manifest
 
@@ -42,17 +44,19 @@ class FunctionPlan:
 
 
 def worker_children(
-    plans: Sequence[FunctionPlan], files: LabFiles, options: LabOptions, aws: Mapping[str, str]
-) -> list[Child]:
-    """`options.workers` worker processes for each function with a queue."""
-    return [
-        _worker(
-            plan, plan.queue, f"-{number + 1}" if options.workers > 1 else "", files, options, aws
-        )
-        for plan in plans
-        if plan.queue is not None
-        for number in range(options.workers)
-    ]
+    plans: Sequence[FunctionPlan],
+    files: LabFiles,
+    options: LabOptions,
+    aws: Mapping[str, str],
+    starts: StartLimit,
+) -> Iterator[Child]:
+    """`options.workers` worker processes for each function with a queue, as `starts` allows."""
+    for plan in plans:
+        if plan.queue is None:
+            continue
+        for number in range(options.workers):
+            suffix = f"-{number + 1}" if options.workers > 1 else ""
+            yield _worker(plan, plan.queue, suffix, files, options, aws, starts)
 
 
 def _worker(
@@ -62,6 +66,7 @@ def _worker(
     files: LabFiles,
     options: LabOptions,
     aws: Mapping[str, str],
+    starts: StartLimit,
 ) -> Child:
     name = plan.manifest.name + suffix
     environment = {
@@ -76,7 +81,9 @@ def _worker(
         "WORKER_CONCURRENCY": str(_concurrency(plan.manifest, options)),
     }
     command = [sys.executable, "-m", "services.worker", "--function", str(plan.manifest.folder)]
-    return start_child(name, files.log(name), spawner(command, environment, files.log(name)))
+    log = files.log(name)
+    spawn = spawner(command, environment, log)
+    return Child(name, log, spawn, starts.spawn(spawn, log), time.monotonic())
 
 
 def gateway_child(

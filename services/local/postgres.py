@@ -130,7 +130,7 @@ def launch(
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             _unprivileged(
-                [str(_binaries() / "postgres"), "-D", str(data), f"-cport={port}", *settings]
+                [str(binaries() / "postgres"), "-D", str(data), f"-cport={port}", *settings]
             ),
             cwd="/",
             env=_environment(),
@@ -224,7 +224,7 @@ def _initialise(data: Path, passwords: dict[str, str], log_file: Path) -> None:
     try:
         _run(
             [
-                str(_binaries() / "initdb"),
+                str(binaries() / "initdb"),
                 f"--pgdata={partial}",
                 f"--username={SUPERUSER}",
                 f"--pwfile=/dev/fd/{reader}",
@@ -244,7 +244,7 @@ def _initialise(data: Path, passwords: dict[str, str], log_file: Path) -> None:
         os.close(reader)
     # In single-user mode nothing can connect. Each line is a statement.
     _run(
-        [str(_binaries() / "postgres"), "--single", "-D", str(partial), "-cfsync=off", "postgres"],
+        [str(binaries() / "postgres"), "--single", "-D", str(partial), "-cfsync=off", "postgres"],
         log_file,
         f"CREATE ROLE {USERNAME} LOGIN PASSWORD '{passwords[USERNAME]}'\n"
         f"CREATE DATABASE {DATABASE} OWNER {USERNAME}\n",
@@ -365,7 +365,8 @@ def _ready(data: Path, pid: int, port: int) -> bool:
     return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder that the server runs from: the wheel's, or its copy in COPIES."""
     # Found, not imported: its import creates folders and locks that have no use here.
     found = importlib.util.find_spec(WHEEL)
     if found is None or found.origin is None:

@@ -57,7 +57,10 @@ class LabState:
     """Whether the lab's data survive its end."""
     database_url: str = ""
     """Empty in a lab without a database."""
+    database_programs: str = ""
+    """The folder that Postgres runs from; a copy if its user cannot reach the installed one."""
     database_folder: str = ""
+    """The folder of Postgres's data."""
     database_secret_arn: str = ""
     started_at: str = ""
     buckets: dict[str, str] = field(default_factory=dict)

@@ -42,6 +42,7 @@ from services.local.processes import (
     stop_all,
 )
 from services.local.provision import Database, Lab, Payments, provision
+from services.local.start_limit import StartLimit
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
 from services.operations import products
 from services.platform import manifest
@@ -188,15 +189,19 @@ class Supervisor:
             queues=dict(lab.queues),
             api=api,
             database_url=server.url if server else "",
+            database_programs=str(postgres.binaries()) if server else "",
             database_folder=str(postgres.data_folder(server.folder)) if server else "",
             database_secret_arn=lab.values.get(Reference(Resource.SECRET, DATABASE_SECRET), ""),
         )
 
     def _start_functions(self, plans: list[FunctionPlan], state: LabState, api_port: int) -> None:
         aws = emulator.aws_environment(state.endpoint, state.credentials)
-        self.children += worker_children(plans, self.files, self.options, aws)
         if state.api:
             self.children.append(gateway_child(plans, self.files, api_port, aws))
+        # More starts at a time than processors only make each of them late.
+        starts = StartLimit(os.cpu_count() or 1, self._check_stop)
+        for child in worker_children(plans, self.files, self.options, aws, starts):
+            self.children.append(child)
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:
         """Starts the emulator, unless one was given. Returns its endpoint."""

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -533,6 +536,31 @@ def test_the_server_keeps_its_secrets_and_its_data(tmp_path: Path) -> None:
     with servers.running(folder, fresh=True) as third, superuser(third) as cursor:
         cursor.execute("SELECT to_regclass('kept')")
         assert cursor.fetchone() == (None,)
+    assert {path: path.stat().st_mode for path in modes} == modes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts Postgres as another user")
+def test_server_below_a_root_only_folder_runs_from_a_copy_without_mode_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "checkout"
+    closed.mkdir(mode=0o700)
+    found = importlib.util.find_spec(servers.WHEEL)
+    assert found is not None
+    assert found.origin is not None
+    installed = Path(found.origin).parent
+    for folder in (installed, installed.with_name(f"{installed.name}.libs")):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    monkeypatch.syspath_prepend(str(closed))
+    modes = {path: path.stat().st_mode for path in (closed, *closed.parents)}
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as copies:
+        Path(copies).chmod(0o755)
+        monkeypatch.setattr(servers, "COPIES", Path(copies), raising=False)
+        with servers.running(closed / "lab") as running, superuser(running) as cursor:
+            program = Path(f"/proc/{running.process.pid}/exe").resolve()
+            cursor.execute("SHOW data_directory")
+            assert cursor.fetchone() == (str(closed / "lab" / "data"),)
+        assert program.is_relative_to(copies)
     assert {path: path.stat().st_mode for path in modes} == modes
 
 

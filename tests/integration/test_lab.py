@@ -22,6 +22,7 @@ from services.local.develop import Outcome
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.state import PROJECT, LabFiles, LabState, LabStatus, alive
+from services.local.terminal import shown_path
 from services.platform.errors import PermanentError
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
@@ -144,6 +145,14 @@ class TestDevelop:
         names = {process["name"] for process in document["processes"]}
         assert {"mailbox", "process-image", "send-image-email"} <= names
         assert document["queues"]["process-image"]["dead_letters"] == 0
+
+    def test_status_shows_where_postgres_runs_and_keeps_its_data(self) -> None:
+        folders = json.loads(darkroom("status", "--json").stdout)["database"]
+        assert (Path(folders["programs"]) / "postgres").is_file()
+        assert (Path(folders["data"]) / "PG_VERSION").is_file()
+        text = darkroom("status").stdout
+        assert f"Postgres programs: {shown_path(folders['programs'])}\n" in text
+        assert f"Postgres data: {shown_path(folders['data'])}\n" in text
 
 
 def test_each_photo_is_one_mail_with_its_thumbnail(lab: LabState, photos: Path) -> None:
