@@ -18,7 +18,7 @@ from services.orders.model import TOTAL_MINOR_MAX, Product
 from services.orders.products import Products
 from tests.integration.api.conftest import Customer
 from tests.integration.api.test_authorization import DELIVERY
-from tests.integration.api.test_description import CHECKS
+from tests.integration.api.test_openapi import CHECKS
 from tests.support.photos import jpeg, scene
 
 PRODUCT = "print-10x15-glossy"

@@ -1,6 +1,6 @@
 """The steps of the workflow and the tasks beside it, each where an order may stand, once and again.
 
-The photos' steps, ValidateOrder and FulfillOrder, are in test_photo_steps.py.
+The photos' steps, ValidateOrder and FulfillOrder, are in test_photo_tasks.py.
 """
 
 from __future__ import annotations
