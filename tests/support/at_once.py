@@ -1,4 +1,4 @@
-"""Calls that begin at the same moment."""
+"""Runs calls concurrently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What comes of all calls, begun at the same moment: results or exceptions, in their order."""
+    """Starts all calls at the same moment; returns their results or exceptions, in order."""
     start = threading.Barrier(len(calls), timeout=20)
     outcomes: list[Any] = [None] * len(calls)
 
@@ -16,7 +16,7 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
         start.wait()
         try:
             outcomes[number] = call()
-        except Exception as error:  # noqa: BLE001  it is looked at by whoever called
+        except Exception as error:  # noqa: BLE001  the caller checks it
             outcomes[number] = error
 
     threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]

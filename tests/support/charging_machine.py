@@ -1,4 +1,4 @@
-"""A state machine that charges orders in a world where all goes wrong (exactly_once.py)."""
+"""A Hypothesis state machine that charges one order under faults (see exactly_once.py)."""
 
 from __future__ import annotations
 
@@ -15,143 +15,150 @@ from services.platform.errors import TransientError
 from tests.support.exactly_once import (
     KEEP_SECONDS,
     LEASE_SECONDS,
-    OF_PROVIDER,
-    OF_TABLE,
-    Fate,
+    PROVIDER_OUTCOMES,
+    TABLE_OUTCOMES,
+    CallOutcome,
+    Simulation,
     Worker,
-    World,
     outcome,
 )
 
 AMOUNT, CURRENCY = 1995, "EUR"
 WORKERS_MAX = 4
-# Together shorter than the records are kept.
+# Their sum stays below the lifetime of the records.
 PAUSES = (1.0, LEASE_SECONDS / 2, LEASE_SECONDS + 1, 3600.0, 25 * 3600.0)
 SKEWS = (0.0, 0.0, -3.0, 3.0, 2 * LEASE_SECONDS)
 
 
 class ChargingMachine(RuleBasedStateMachine):
-    """One order: attempts to charge it and to call it off, started at any time and several at once,
-    as queues do that deliver twice and machines that are killed."""
+    """Attempts to charge and to void one order, started at any time and several at once, as queues
+    that deliver twice and workers that die do."""
 
-    make_world: ClassVar[Callable[[], World]] = World
+    make_simulation: ClassVar[Callable[[], Simulation]] = Simulation
     charging: ClassVar[Callable[..., Any]] = Charging
     order_id = "order"
 
     @initialize(method=st.sampled_from(["ok", "ok", "ok", "declined", "unknown"]))
     def order(self, method: str) -> None:
-        self.world = type(self).make_world()
-        self.began = self.world.now
+        self.simulation = type(self).make_simulation()
+        self.began = self.simulation.now
         self.method = method
         self.charges: list[Worker] = []
         self.voids: list[Worker] = []
 
     def _charge(self, worker: Worker | None = None) -> Any:
-        charging = type(self).charging(self.world.gateway(worker), self.world.store(worker))
+        charging = type(self).charging(
+            self.simulation.gateway(worker), self.simulation.store(worker)
+        )
         return charging.charge(self.order_id, AMOUNT, CURRENCY, self.method)
 
     def _void(self, worker: Worker | None = None) -> Any:
-        charging = type(self).charging(self.world.gateway(worker), self.world.store(worker))
+        charging = type(self).charging(
+            self.simulation.gateway(worker), self.simulation.store(worker)
+        )
         return charging.void(self.order_id)
 
-    @precondition(lambda self: len(self.world.living) < WORKERS_MAX)
+    @precondition(lambda self: len(self.simulation.active) < WORKERS_MAX)
     @rule(skew=st.sampled_from(SKEWS))
     def begin_to_charge(self, skew: float) -> None:
-        self.charges.append(self.world.begin(self._charge, skew))
+        self.charges.append(self.simulation.begin(self._charge, skew))
 
-    @precondition(lambda self: self.charges and len(self.world.living) < WORKERS_MAX)
+    @precondition(lambda self: self.charges and len(self.simulation.active) < WORKERS_MAX)
     @rule(skew=st.sampled_from(SKEWS))
-    def begin_to_call_off(self, skew: float) -> None:
-        self.voids.append(self.world.begin(self._void, skew))
+    def begin_to_void(self, skew: float) -> None:
+        self.voids.append(self.simulation.begin(self._void, skew))
 
-    @precondition(lambda self: self.world.living)
+    @precondition(lambda self: self.simulation.active)
     @rule(which=st.integers(0, WORKERS_MAX - 1), calls=st.integers(1, 8))
-    def go_on(self, which: int, calls: int) -> None:
-        worker = self.world.living[which % len(self.world.living)]
+    def resume(self, which: int, calls: int) -> None:
+        worker = self.simulation.active[which % len(self.simulation.active)]
         for _ in range(calls):
-            if not worker.over:
-                worker.go_on(Fate.DONE)
+            if not worker.finished:
+                worker.resume(CallOutcome.DONE)
 
-    @precondition(lambda self: self.world.living)
+    @precondition(lambda self: self.simulation.active)
     @rule(which=st.integers(0, WORKERS_MAX - 1), data=st.data())
-    def go_wrong(self, which: int, data: st.DataObject) -> None:
-        worker = self.world.living[which % len(self.world.living)]
+    def resume_with_a_fault(self, which: int, data: st.DataObject) -> None:
+        worker = self.simulation.active[which % len(self.simulation.active)]
         assert worker.waiting
         of_table = worker.waiting.target == "table"
-        fates = sorted(OF_TABLE if of_table else OF_PROVIDER, key=lambda fate: fate.name)
-        worker.go_on(data.draw(st.sampled_from(fates), label=worker.waiting.name))
+        outcomes = sorted(
+            TABLE_OUTCOMES if of_table else PROVIDER_OUTCOMES,
+            key=lambda item: item.name,
+        )
+        worker.resume(data.draw(st.sampled_from(outcomes), label=worker.waiting.name))
 
-    @precondition(lambda self: self.world.late)
+    @precondition(lambda self: self.simulation.late)
     @rule()
     def late_request_arrives(self) -> None:
-        self.world.deliver_late()
+        self.simulation.deliver_late()
 
     @rule(seconds=st.sampled_from(PAUSES))
     def time_passes(self, seconds: float) -> None:
-        if self.world.now + seconds - self.began < KEEP_SECONDS / 2:
-            self.world.now += seconds
+        if self.simulation.now + seconds - self.began < KEEP_SECONDS / 2:
+            self.simulation.now += seconds
 
     @invariant()
     def never_two_charges(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
-        book = self.world.provider.of(self.order_id)
-        assert sum(payment.charges for payment in book) <= 1
-        assert sum(payment.refunds for payment in book) <= sum(p.charges for p in book)
+        payments = self.simulation.provider.of(self.order_id)
+        assert sum(payment.charges for payment in payments) <= 1
+        assert sum(payment.refunds for payment in payments) <= sum(p.charges for p in payments)
 
     @invariant()
-    def whoever_was_told_was_told_the_same_and_the_truth(self) -> None:
-        if not hasattr(self, "world"):
+    def all_results_agree_with_the_provider(self) -> None:
+        if not hasattr(self, "simulation"):
             return
-        book = self.world.provider.of(self.order_id)
-        charged = [dataclasses.asdict(p.charge) for p in book if p.charges]
-        told = [told for worker in self.charges if (told := outcome(worker)) is not None]
-        assert all(one == told[0] for one in told)
-        for one in told:
+        payments = self.simulation.provider.of(self.order_id)
+        charged = [dataclasses.asdict(p.charge) for p in payments if p.charges]
+        results = [end for worker in self.charges if (end := outcome(worker)) is not None]
+        assert all(one == results[0] for one in results)
+        for one in results:
             assert charged == ([one] if isinstance(one, dict) else [])
-        # It was called off for good: nothing is kept, and nothing will be.
-        voided = [told for worker in self.voids if (told := outcome(worker)) is not None]
-        assert all(one == voided[0] for one in voided)
-        if voided:
-            assert sum(p.charges - p.refunds for p in book) == 0
-            assert (voided[0] == "nothing kept") == (not charged)
+        # After a void nothing is charged, now or later.
+        voids_done = [end for worker in self.voids if (end := outcome(worker)) is not None]
+        assert all(one == voids_done[0] for one in voids_done)
+        if voids_done:
+            assert sum(p.charges - p.refunds for p in payments) == 0
+            assert (voids_done[0] == "nothing charged") == (not charged)
 
     def teardown(self) -> None:
-        """The faults are over: the result comes out, the one that there was, and stays."""
-        if not hasattr(self, "world"):
+        """Without further faults, charging returns the recorded result, and returns it again."""
+        if not hasattr(self, "simulation"):
             return
         try:
-            for worker in self.world.living:
-                worker.go_on(Fate.DIES_BEFORE)
-            told = [told for worker in self.charges if (told := outcome(worker)) is not None]
-            book = self.world.provider.of(self.order_id)
-            charged = [p.charge for p in book if p.charges]
+            for worker in self.simulation.active:
+                worker.resume(CallOutcome.DIES_BEFORE)
+            results = [end for worker in self.charges if (end := outcome(worker)) is not None]
+            payments = self.simulation.provider.of(self.order_id)
+            charged = [p.charge for p in payments if p.charges]
             first = self._settled(self._charge)
             if charged:
                 assert first == charged[0], "a charge was lost"
-            if told:
+            if results:
                 shown = first if isinstance(first, str) else dataclasses.asdict(first)
-                assert told[0] == shown, "a result was lost"
-            while self.world.late:
-                self.world.deliver_late()
+                assert results[0] == shown, "a result was lost"
+            while self.simulation.late:
+                self.simulation.deliver_late()
                 self.never_two_charges()
             assert self._settled(self._charge) == first
             refund = self._settled(self._void)
             assert self._settled(self._void) == refund
-            assert sum(p.charges - p.refunds for p in book) == 0
+            assert sum(p.charges - p.refunds for p in payments) == 0
             assert self._settled(self._charge) == first
             self.never_two_charges()
         finally:
-            self.world.end()
+            self.simulation.end()
 
     def _settled(self, ask: Callable[[], Any]) -> Any:
-        """What comes of asking again and again while nothing goes wrong."""
+        """The result of `ask`, repeated until it is final."""
         for _ in range(8):
             try:
                 return ask()
             except (PaymentDeclined, PaymentVoided) as error:
                 return type(error).__name__
             except TransientError:
-                # As long as the longest lease, of an owner whose clock is ahead.
-                self.world.now += LEASE_SECONDS + 1
-        raise AssertionError("it never comes to an end")
+                # The lease of an owner whose clock is fast lasts longer.
+                self.simulation.now += LEASE_SECONDS + 1
+        raise AssertionError("no final result after 8 attempts")

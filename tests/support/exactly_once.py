@@ -1,9 +1,8 @@
-"""A world in which workers charge orders and everything may go wrong between any two of their
-steps: the machinery of the property tests of the idempotency store and of charging.
+"""A deterministic simulation of workers that share a table and a payment provider, with faults
+at any call. The property tests of the idempotency store and of charging use it.
 
-A worker is a thread that stops before each of its calls to the table and to the payment provider,
-and goes on when it is told to, with what is to become of that call. One thread runs at a time, so
-an example always plays out the same way.
+A worker is a thread that stops before each call to the table or the provider. `Worker.resume` makes
+the call with a chosen outcome. One thread runs at a time, so an example always runs the same way.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from services.platform.errors import TransientError
 from services.platform.idempotency import IdempotencyStore
 
 LEASE_SECONDS, KEEP_SECONDS = 60.0, 90 * 24 * 3600.0
-# As Stripe does.
+# Stripe remembers idempotency keys for a day.
 KEY_MEMORY_SECONDS = 24 * 3600.0
-_PATIENCE_SECONDS = 20
+_STEP_TIMEOUT_SECONDS = 20
 
 
 class ConditionalCheckFailedException(Exception):  # noqa: N818  DynamoDB's name
@@ -32,9 +31,9 @@ class ConditionalCheckFailedException(Exception):  # noqa: N818  DynamoDB's name
 
 
 class Table:
-    """DynamoDB as far as the idempotency store asks for it: conditional writes, one at a time.
+    """A fake of the DynamoDB operations that the idempotency store uses.
 
-    tests/integration/payments plays the same examples on the emulator's.
+    tests/integration/payments runs the same examples against the emulator's DynamoDB.
     """
 
     class exceptions:  # noqa: N801  as in botocore
@@ -104,7 +103,7 @@ def _value(attribute: dict[str, Any]) -> Any:
 
 @dataclass
 class Payment:
-    """A payment in the provider's book."""
+    """A payment at the provider."""
 
     id: str
     order_id: str
@@ -121,7 +120,7 @@ class Payment:
 
 
 class Provider:
-    """The other side of a PaymentGateway: it keeps keys for a day, and payments for ever."""
+    """A fake PaymentGateway that remembers keys for a day and payments forever."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -146,7 +145,7 @@ class Provider:
         self._keys[key] = (self.clock(), payment.id)
         return payment.id
 
-    def confirm(self, payment_id: str, key: str) -> Charge:  # noqa: ARG002  the port's form
+    def confirm(self, payment_id: str, key: str) -> Charge:  # noqa: ARG002  the protocol's signature
         payment = self.payments[payment_id]
         if payment.status == "open":
             payment.status = "declined" if payment.method == "declined" else "charged"
@@ -163,32 +162,32 @@ class Provider:
             payment.status = "cancelled"
         return payment.charge if payment.status == "charged" else None
 
-    def refund(self, charge: Charge, key: str) -> Refund:  # noqa: ARG002  the port's form
+    def refund(self, charge: Charge, key: str) -> Refund:  # noqa: ARG002  the protocol's signature
         payment = self.payments[charge.payment_id]
         assert payment.status == "charged", "a refund of nothing"
         payment.refunds = 1
         return Refund(f"refund_{payment.id}", payment.id)
 
 
-class Fate(Enum):
-    """What becomes of a call."""
+class CallOutcome(Enum):
+    """The outcome of a call."""
 
-    DONE = "it is done and answered"
-    REQUEST_LOST = "it never arrives"
-    ANSWER_LOST = "it is done, and the answer is lost"
-    SENT_TWICE = "the answer is lost, and the SDK sends it again"  # the table's SDK does
-    LATE = "it is done when nobody waits for it any more"  # the provider only
-    DIES_BEFORE = "the worker is killed before it"
-    DIES_AFTER = "the worker is killed after it"
+    DONE = "done and answered"
+    REQUEST_LOST = "the request is lost"
+    ANSWER_LOST = "done, and the answer is lost"
+    SENT_TWICE = "done twice: the answer is lost and the SDK sends the request again"  # table only
+    LATE = "done after the caller gave up"  # provider only
+    DIES_BEFORE = "the worker dies before the call"
+    DIES_AFTER = "the worker dies after the call"
 
 
-OF_TABLE = tuple(set(Fate) - {Fate.LATE})
-OF_PROVIDER = tuple(set(Fate) - {Fate.SENT_TWICE})
-DEADLY = frozenset({Fate.DIES_BEFORE, Fate.DIES_AFTER})
+TABLE_OUTCOMES = tuple(set(CallOutcome) - {CallOutcome.LATE})
+PROVIDER_OUTCOMES = tuple(set(CallOutcome) - {CallOutcome.SENT_TWICE})
+DEADLY = frozenset({CallOutcome.DIES_BEFORE, CallOutcome.DIES_AFTER})
 
 
 class Killed(BaseException):
-    """Ends a dead worker's thread when the example is over; till then it does nothing at all."""
+    """Ends the thread of a dead worker at the end of the example."""
 
 
 @dataclass(frozen=True)
@@ -202,54 +201,54 @@ class Call:
 
 @dataclass
 class Worker:
-    """One attempt at some work; `skew_seconds` is how wrong its clock is."""
+    """One attempt at `work`; `skew_seconds` is the error of its clock."""
 
-    world: World
+    simulation: Simulation
     work: Callable[[Worker], Any]
     skew_seconds: float = 0.0
     waiting: Call | None = None
     result: Any = None
     error: BaseException | None = None
-    over: bool = False
+    finished: bool = False
     dead: bool = False
-    _fate: Fate = Fate.DONE
+    _outcome: CallOutcome = CallOutcome.DONE
     _go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _stopped: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def start(self) -> None:
-        """Runs up to the first call."""
+        """Starts the thread and runs it up to its first call."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._wait()
 
-    def go_on(self, fate: Fate) -> None:
-        """Makes the call that the worker waits with, and runs up to the next one or the end."""
+    def resume(self, outcome_of_call: CallOutcome) -> None:
+        """Makes the pending call and runs the thread up to its next call or its end."""
         assert self.waiting is not None
-        self._fate = fate
-        if fate is Fate.DIES_BEFORE:
+        self._outcome = outcome_of_call
+        if outcome_of_call is CallOutcome.DIES_BEFORE:
             self.dead = True
             return
-        if fate is Fate.DIES_AFTER:
+        if outcome_of_call is CallOutcome.DIES_AFTER:
             self.dead = True
-            with suppress(Exception):  # there is nobody left to hear it
+            with suppress(Exception):  # the worker is dead
                 self.waiting.perform()
             return
         self._go.release()
         self._wait()
 
-    def bury(self) -> None:
-        """Ends the thread, whatever it was doing, without any further call."""
+    def stop(self) -> None:
+        """Ends the thread without any further call."""
         self.dead = True
-        if not self.over:
+        if not self.finished:
             self._go.release()
-            self._thread.join(_PATIENCE_SECONDS)
+            self._thread.join(_STEP_TIMEOUT_SECONDS)
         assert not self._thread.is_alive()
 
     def clock(self) -> float:
-        return self.world.clock() + self.skew_seconds
+        return self.simulation.clock() + self.skew_seconds
 
     def call(self, target: str, name: str, perform: Callable[[], Any]) -> Any:
-        """Stops before a call, in the worker's thread."""
+        """Waits before a call, in the worker's thread, then makes it."""
         if self.dead:
             raise Killed
         self.waiting = Call(target, name, perform)
@@ -259,39 +258,39 @@ class Worker:
             raise Killed
         self.waiting = None
         lost = TransientError(f"{name}: the connection was lost")
-        match self._fate:
-            case Fate.REQUEST_LOST:
+        match self._outcome:
+            case CallOutcome.REQUEST_LOST:
                 raise lost
-            case Fate.ANSWER_LOST:
-                with suppress(Exception):  # that answer is lost too
+            case CallOutcome.ANSWER_LOST:
+                with suppress(Exception):  # its error is lost too
                     perform()
                 raise lost
-            case Fate.SENT_TWICE:
+            case CallOutcome.SENT_TWICE:
                 try:
                     perform()
                 except ConditionalCheckFailedException:
                     raise
                 return perform()
-            case Fate.LATE:
-                self.world.late.append(perform)
+            case CallOutcome.LATE:
+                self.simulation.late.append(perform)
                 raise lost
         return perform()
 
     def _run(self) -> None:
         try:
             self.result = self.work(self)
-        except BaseException as error:  # noqa: BLE001  looked at by the test
+        except BaseException as error:  # noqa: BLE001  the test checks it
             self.error = error
-        self.over = True
+        self.finished = True
         self._stopped.release()
 
     def _wait(self) -> None:
-        assert self._stopped.acquire(timeout=_PATIENCE_SECONDS), "a worker hangs"
+        assert self._stopped.acquire(timeout=_STEP_TIMEOUT_SECONDS), "a worker hangs"
 
 
 @dataclass
-class Wire:
-    """Stands between a worker and the table or the provider."""
+class Interceptor:
+    """A client of the table or the provider whose calls stop the worker."""
 
     worker: Worker
     target: str
@@ -307,8 +306,8 @@ class Wire:
 
 
 @dataclass
-class World:
-    """The table, the provider, the time, and who works."""
+class Simulation:
+    """The table, the provider, the clock and the workers of one example."""
 
     table: Any = field(default_factory=Table)
     table_name: str = "idempotency"
@@ -324,13 +323,13 @@ class World:
         return self.now
 
     def store(self, worker: Worker | None = None) -> IdempotencyStore:
-        """The real store: of a worker, or of one to whom nothing happens."""
-        table = self.table if worker is None else Wire(worker, "table", self.table)
+        """The real store, with the worker's faults; without a worker, free of faults."""
+        table = self.table if worker is None else Interceptor(worker, "table", self.table)
         clock = self.clock if worker is None else worker.clock
         return IdempotencyStore(table, self.table_name, LEASE_SECONDS, KEEP_SECONDS, clock)
 
     def gateway(self, worker: Worker | None = None) -> Any:
-        return self.provider if worker is None else Wire(worker, "provider", self.provider)
+        return self.provider if worker is None else Interceptor(worker, "provider", self.provider)
 
     def begin(self, work: Callable[[Worker], Any], skew_seconds: float = 0.0) -> Worker:
         worker = Worker(self, work, skew_seconds)
@@ -339,25 +338,25 @@ class World:
         return worker
 
     @property
-    def living(self) -> list[Worker]:
-        return [worker for worker in self.workers if not worker.over and not worker.dead]
+    def active(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.finished and not worker.dead]
 
     def deliver_late(self) -> None:
-        """The oldest late request arrives at the provider; its answer reaches nobody."""
+        """Delivers the oldest late request to the provider; its answer is lost."""
         with suppress(PaymentDeclined, PaymentVoided):
             self.late.pop(0)()
 
     def end(self) -> None:
         for worker in self.workers:
-            worker.bury()
+            worker.stop()
 
 
 def outcome(worker: Worker) -> Any:
-    """What a worker came back with, where that is final: its result, or the refusal."""
-    if not worker.over or isinstance(worker.error, TransientError | Killed):
+    """The worker's final result or the name of its refusal; None while that is open."""
+    if not worker.finished or isinstance(worker.error, TransientError | Killed):
         return None
     if isinstance(worker.error, PaymentDeclined | PaymentVoided):
         return type(worker.error).__name__
     if worker.error is not None:
-        raise AssertionError("a worker failed in a way that is neither") from worker.error
-    return dataclasses.asdict(worker.result) if worker.result is not None else "nothing kept"
+        raise AssertionError("a worker failed with an unexpected error") from worker.error
+    return dataclasses.asdict(worker.result) if worker.result is not None else "nothing charged"

@@ -1,9 +1,9 @@
-"""Stripe's stand-in, localstripe (https://pypi.org/project/localstripe/), as a process.
+"""Runs localstripe (https://pypi.org/project/localstripe/), a Stripe-compatible server.
 
     python -m tests.support.localstripe PORT
 
-Its own command listens on every address of the machine, needs IPv6, and keeps its book in a file
-that all share; here it listens on loopback and forgets.
+Its own command listens on every address, needs IPv6, and stores payments in one shared file. This
+module makes it listen on loopback and store nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.local.emulator import LOOPBACK, free_port
 
 API_KEY = "sk_test_of_the_lab"
 START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = 30, 10
-# Card numbers that localstripe declines, or wants the customer to confirm with the bank.
+# Card numbers: accepted, declined, and with an authentication by the bank.
 GOOD, DECLINED, BANK = "4242424242424242", "4000000000000341", "4000002500003155"
 
 
@@ -37,15 +37,14 @@ class LocalStripe:
 
     @property
     def client(self) -> stripe.StripeClient:
-        """To look at its book with."""
+        """A client for reading its payments."""
         return stripe.StripeClient(API_KEY, base_addresses={"api": self.url})
 
     def card(self, number: str = GOOD) -> str:
-        """The id of a new payment method."""
-        card = {"number": number, "exp_month": 12, "exp_year": 2035, "cvc": "123"}
-        made = self.client.v1.payment_methods.create(
-            {"type": "card", "card": card}  # type: ignore[typeddict-item]
-        )
+        """Creates a payment method and returns its id."""
+        # Any: the SDK's types demand optional fields of a card too.
+        card: Any = {"number": number, "exp_month": 12, "exp_year": 2035, "cvc": "123"}
+        made = self.client.v1.payment_methods.create({"type": "card", "card": card})
         return str(made.id)
 
     def intents(self, order_id: str) -> list[Any]:
@@ -54,7 +53,7 @@ class LocalStripe:
         return [one for one in found if getattr(one.metadata, "order_id", None) == order_id]
 
     def charged(self, order_id: str) -> int:
-        """How many of the order's payments took money."""
+        """The number of the order's charged payments."""
         return sum(one.status == "succeeded" for one in self.intents(order_id))
 
     def refunds(self, payment_id: str) -> list[Any]:
@@ -77,8 +76,10 @@ class LocalStripe:
 
 @contextmanager
 def running(log_file: Path) -> Iterator[LocalStripe]:
-    """localstripe for the length of a `with` block. Raises AssertionError with the end of its log
-    when it does not answer in time."""
+    """Runs localstripe for the duration of the `with` block.
+
+    Raises AssertionError with the end of its log if it does not answer in time.
+    """
     port = free_port()
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -112,8 +113,8 @@ def running(log_file: Path) -> Iterator[LocalStripe]:
 
 def main() -> None:
     from aiohttp import web
-    from localstripe.resources import store
-    from localstripe.server import app
+    from localstripe.resources import store  # type: ignore[import-untyped]
+    from localstripe.server import app  # type: ignore[import-untyped]
 
     store.dump_to_disk = lambda: None
     web.run_app(app, host=LOOPBACK, port=int(sys.argv[1]))

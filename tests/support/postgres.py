@@ -1,4 +1,4 @@
-"""Databases for tests, on a real server, with their passwords in a real Secrets Manager."""
+"""Creates databases for tests, with their passwords in the emulator's Secrets Manager."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.platform.database import Database, DatabaseConfiguration
 
 @dataclass
 class FreshDatabase:
-    """An empty database of its own on a server."""
+    """A new, empty database on a server."""
 
     postgres: Postgres
     name: str
@@ -30,15 +30,19 @@ class FreshDatabase:
         return self.postgres.url.replace("/darkroom?", f"/{self.name}?")
 
     def database(self, **changes: Any) -> Database:
-        """As a function would have it; `changes` to its configuration."""
-        values = {"application_name": "test", "statement_timeout_seconds": 5.0} | changes
+        """A connection as a function makes it, with `changes` to its configuration."""
+        values: dict[str, Any] = {
+            "application_name": "test",
+            "statement_timeout_seconds": 5.0,
+            "idle_timeout_seconds": 15.0,
+        }
         return Database(
             DatabaseConfiguration(
                 url=self.url,
                 secret_arn=self.secret_arn,
                 ca_bundle=None,
                 connect_timeout_seconds=5,
-                **{"idle_timeout_seconds": 15.0} | values,
+                **values | changes,
             ),
             self.session.client("secretsmanager"),
         )
@@ -50,15 +54,16 @@ class FreshDatabase:
         )
 
     def connections(self, application: str = "test") -> int:
-        """How many connections the server has from an application to this database."""
-        return self.ask(
+        """The number of connections of an application to this database."""
+        count: int = self.ask(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = %s",
             self.name,
             application,
         )
+        return count
 
     def terminate(self) -> None:
-        """Ends every connection to this database, as a server that shuts down does."""
+        """Terminates every connection to this database, as a server shutdown does."""
         self.ask(
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
             "WHERE datname = %s AND usename = %s",
@@ -67,7 +72,7 @@ class FreshDatabase:
         )
 
     def ask(self, sql: str, *values: Any) -> Any:
-        """What the superuser gets for a query; None for a statement without an answer."""
+        """The first value of a query as superuser; None for a statement without rows."""
         with superuser(self.postgres) as cursor:
             cursor.execute(sql, values)
             return cursor.fetchone()[0] if cursor.description else None
@@ -75,6 +80,7 @@ class FreshDatabase:
 
 @contextmanager
 def superuser(postgres: Postgres) -> Iterator[Any]:
+    """A cursor of the server's superuser, in autocommit mode."""
     connection = psycopg2.connect(postgres.superuser_url, password=postgres.superuser_password)
     try:
         connection.autocommit = True
@@ -85,6 +91,7 @@ def superuser(postgres: Postgres) -> Iterator[Any]:
 
 
 def fresh_database(postgres: Postgres, session: LocalSession) -> FreshDatabase:
+    """Creates an empty database and its secret."""
     name = f"t{uuid.uuid4().hex[:8]}"
     with superuser(postgres) as cursor:
         cursor.execute(f"CREATE DATABASE {name} OWNER {postgres.username}")

@@ -1,4 +1,4 @@
-"""Stands between a client and what listens on this machine's loopback."""
+"""Relays TCP connections to a port on loopback, with optional delays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONNECT_SECONDS = 10
 
 
 class _Through(BaseRequestHandler):
-    """One connection, both ways, until one side ends it."""
+    """Relays one connection in both directions until one side ends it."""
 
     server: _Server
 
@@ -24,7 +24,7 @@ class _Through(BaseRequestHandler):
         try:
             inside = socket.create_connection((LOOPBACK, self.server.target), CONNECT_SECONDS)
         except OSError:
-            return  # nothing listens there, and the caller sees its connection end
+            return  # nothing listens: the caller's connection ends
         asked = threading.Event()
         with inside:
             inside.settimeout(None)
@@ -75,10 +75,10 @@ class _Server(ThreadingTCPServer):
 def relayed(
     target: int, *, address: str = LOOPBACK, port: int = 0, pause_seconds: float = 0
 ) -> Iterator[int]:
-    """Connections to `port` of `address`, a free one unless told, go on to `target` on loopback.
-    An answer waits for `pause_seconds` before it goes back. Gives the port.
+    """Relays connections to `address` and `port` to the port `target` on loopback; yields the port.
 
-    Raises OSError when the machine has no such address.
+    Port 0 takes a free port. Each response is delayed by `pause_seconds`. Raises OSError if the
+    machine does not have the address.
     """
     with _Server((address, port), target, pause_seconds) as server:
         threading.Thread(target=server.serve_forever, name="relay", daemon=True).start()

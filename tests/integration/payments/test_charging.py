@@ -25,9 +25,9 @@ from services.platform.idempotency import IdempotencyStore
 from tests.integration.conftest import Provisioned
 from tests.integration.payments.conftest import SANDBOX_KEY, TIMEOUT_SECONDS
 from tests.support.charging_machine import ChargingMachine
-from tests.support.exactly_once import World
+from tests.support.exactly_once import Simulation
 from tests.support.localstripe import API_KEY, DECLINED, LocalStripe
-from tests.support.loopback import Wire, serving
+from tests.support.loopback import Interceptor, serving
 
 AMOUNT = 1995
 WORKERS = 6
@@ -41,7 +41,7 @@ class Provider:
     """A provider with a line to it on which things get lost."""
 
     gateway: PaymentGateway
-    wire: Wire
+    wire: Interceptor
     good: str
     declined: str
     balance: Callable[[str], tuple[int, int]]
@@ -54,7 +54,7 @@ def provider(
 ) -> Iterator[Provider]:
     with ExitStack() as stack:
         if request.param == "sandbox":
-            wire = Wire(sandbox.url, LATE_SECONDS)
+            wire = Interceptor(sandbox.url, LATE_SECONDS)
             line = stack.enter_context(serving(wire.respond))
 
             def of_sandbox(order: str) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def provider(
                 wire, Method.OK.value, Method.DECLINED.value, of_sandbox,
             )  # fmt: skip
         else:
-            wire = Wire(stripe.url, LATE_SECONDS)
+            wire = Interceptor(stripe.url, LATE_SECONDS)
             line = stack.enter_context(serving(wire.respond))
 
             def of_stripe(order: str) -> tuple[int, int]:
@@ -186,7 +186,7 @@ def test_the_examples_of_the_property_test_on_a_real_table(resources: Provisione
     client, name = resources.session.client("dynamodb"), resources.lab.table("idempotency")
 
     class OnTheEmulator(ChargingMachine):
-        make_world = staticmethod(lambda: World(table=client, table_name=name))
+        make_simulation = staticmethod(lambda: Simulation(table=client, table_name=name))
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Which orders are taken, what is said of those that are not, and how an order is shown."""
+"""The validation of order requests, and the response documents of an order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.platform.functions.http import BODY_BYTES_MAX
 from services.platform.validation import InvalidInputError, convert, decode_json
 
 ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
-GOOD: dict[str, Any] = {
+VALID_ORDER: dict[str, Any] = {
     "lines": [{"product_id": "print-10x15-glossy", "image_id": "0" * 32, "quantity": 1}],
     "payment_method": "pm_card_visa",
     "delivery": {
@@ -28,12 +28,12 @@ GOOD: dict[str, Any] = {
     },
 }
 LINE, DELIVERY = "lines[0]", "delivery"
-TEXTS = ["A", "Ünal Ωμέγα 李", " x ", "c/o 3·b", "n" * 100, "🦊"]
-NO_TEXTS = ["", " ", "\u2003", "n" * 101, "a\nb", "a\n", "a\0b", "\x7f", "\tx", 7, None, ["a"]]
+VALID_TEXTS = ["A", "Ünal Ωμέγα 李", " x ", "c/o 3·b", "n" * 100, "🦊"]
+INVALID_TEXTS = ["", " ", "\u2003", "n" * 101, "a\nb", "a\n", "a\0b", "\x7f", "\tx", 7, None, ["a"]]
 
 
-def holder(document: Any, path: str) -> tuple[Any, str]:
-    """What holds the value at a path such as `lines[0].quantity`, and the value's name in it."""
+def container(document: Any, path: str) -> tuple[Any, str]:
+    """The container of the value at a path such as `lines[0].quantity`, and the value's key."""
     *parents, last = path.replace("[0]", ".0").split(".")
     for part in parents:
         document = document[int(part) if part.isdigit() else part]
@@ -41,11 +41,11 @@ def holder(document: Any, path: str) -> tuple[Any, str]:
 
 
 def order(path: str = "", value: Any = None) -> dict[str, Any]:
-    """A good order, but for the value at a path."""
-    changed = copy.deepcopy(GOOD)
+    """A valid order request, except for the value at `path`."""
+    changed = copy.deepcopy(VALID_ORDER)
     changed["lines"][0]["focus"] = {"x": 0.5, "y": 0.5}
     if path:
-        inside, name = holder(changed, path)
+        inside, name = container(changed, path)
         inside[name] = value
     return changed
 
@@ -58,7 +58,7 @@ def mistakes(document: Any) -> list[str]:
     return []
 
 
-TAKEN: dict[str, list[Any]] = {
+ACCEPTED: dict[str, list[Any]] = {
     f"{LINE}.product_id": ["a", "print-10x15-glossy", "a" * 64, "1-2-3"],
     f"{LINE}.image_id": ["0123456789abcdef" * 2],
     f"{LINE}.quantity": [1, api.QUANTITY_MAX],
@@ -67,15 +67,15 @@ TAKEN: dict[str, list[Any]] = {
     ],
     f"{LINE}.orientation": ["follows-photo", "portrait", "landscape"],
     "payment_method": ["p", "sandbox-ok", "pm_1N", "p" * 100],
-    f"{DELIVERY}.name": TEXTS,
-    f"{DELIVERY}.line1": TEXTS,
-    f"{DELIVERY}.line2": [*TEXTS, None],
-    f"{DELIVERY}.city": TEXTS,
+    f"{DELIVERY}.name": VALID_TEXTS,
+    f"{DELIVERY}.line1": VALID_TEXTS,
+    f"{DELIVERY}.line2": [*VALID_TEXTS, None],
+    f"{DELIVERY}.city": VALID_TEXTS,
     f"{DELIVERY}.postcode": ["1", "20457", "SW1A 1AA", "AD500", "1234-567", "x" * 16],
     f"{DELIVERY}.country": ["DE", "ZZ"],
 }  # fmt: skip
 REFUSED: dict[str, list[Any]] = {
-    "lines": [[], [GOOD["lines"][0]] * (api.LINES_MAX + 1), None, {}, "line", [None], [[]]],
+    "lines": [[], [VALID_ORDER["lines"][0]] * (api.LINES_MAX + 1), None, {}, "line", [None], [[]]],
     f"{LINE}.product_id": [
         "", "A", "a_b", "-a", "a-", "a--b", "a" * 65, "a\n", "a\0", "ä", "a b", "../a", 7, None,
     ],
@@ -87,10 +87,10 @@ REFUSED: dict[str, list[Any]] = {
     f"{LINE}.orientation": ["", "upright", "Portrait", None, 1],
     "payment_method": ["", "a b", "a\n", "ä", "a;b", "a/b", "p" * 101, 7, None],
     "delivery": [None, "Hamburg", []],
-    f"{DELIVERY}.name": NO_TEXTS,
-    f"{DELIVERY}.line1": NO_TEXTS,
-    f"{DELIVERY}.line2": [text for text in NO_TEXTS if text is not None],
-    f"{DELIVERY}.city": NO_TEXTS,
+    f"{DELIVERY}.name": INVALID_TEXTS,
+    f"{DELIVERY}.line1": INVALID_TEXTS,
+    f"{DELIVERY}.line2": [text for text in INVALID_TEXTS if text is not None],
+    f"{DELIVERY}.city": INVALID_TEXTS,
     f"{DELIVERY}.postcode": [
         "", " ", "-", " - ", "x" * 17, "2045\n", "2045é", "20457;", 20457, None,
     ],
@@ -106,26 +106,25 @@ def cases(table: dict[str, list[Any]]) -> list[Any]:
     ]
 
 
-def test_a_good_order() -> None:
-    taken = convert(GOOD, api.OrderRequest)
+def test_order_request_minimal_gets_defaults() -> None:
+    taken = convert(VALID_ORDER, api.OrderRequest)
     assert taken.lines[0].focus is None
     assert taken.lines[0].orientation == "follows-photo"
     assert taken.delivery.line2 is None
 
 
-@pytest.mark.parametrize(("path", "value"), cases(TAKEN))
-def test_what_is_taken(path: str, value: Any) -> None:
+@pytest.mark.parametrize(("path", "value"), cases(ACCEPTED))
+def test_order_request_valid_value_is_accepted_unchanged(path: str, value: Any) -> None:
     document = order(path, value)
     assert mistakes(document) == []
-    # What was taken is kept as it came.
-    inside, name = holder(msgspec.to_builtins(convert(document, api.OrderRequest)), path)
+    inside, name = container(msgspec.to_builtins(convert(document, api.OrderRequest)), path)
     assert inside[name] == value
 
 
 @pytest.mark.parametrize(("path", "value"), cases(REFUSED))
-def test_what_is_refused_is_named(path: str, value: Any) -> None:
+def test_order_request_invalid_value_names_its_field(path: str, value: Any) -> None:
     (field,) = mistakes(order(path, value))
-    # The field itself or one in it; U+0000 is looked for in all of an outer field at once.
+    # The field or one inside it; U+0000 is reported for the outer field.
     assert field.startswith(path) or ("\0" in str(value) and path.startswith(field))
 
 
@@ -139,7 +138,7 @@ def test_what_is_refused_is_named(path: str, value: Any) -> None:
         (f"{DELIVERY}.phone", f"{DELIVERY}.phone"),
     ],
 )
-def test_unknown_fields_are_refused(path: str, field: str) -> None:
+def test_order_request_unknown_field_is_refused(path: str, field: str) -> None:
     assert mistakes(order(path, 1)) == [field]
 
 
@@ -151,19 +150,19 @@ def test_unknown_fields_are_refused(path: str, field: str) -> None:
         *(f"{DELIVERY}.{name}" for name in ("name", "line1", "postcode", "city", "country")),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_named(path: str) -> None:
+def test_order_request_missing_field_is_named(path: str) -> None:
     document = order()
-    inside, name = holder(document, path)
+    inside, name = container(document, path)
     del inside[name]
     assert mistakes(document) == [path]
 
 
-def test_the_mistakes_of_all_fields_are_named_at_once() -> None:
+def test_order_request_several_mistakes_names_all_fields() -> None:
     wrong = {"lines": [], "payment_method": "", "delivery": {}, "more": 1}
     assert mistakes(wrong) == ["more", "lines", "payment_method", "delivery.name"]
 
 
-def test_the_largest_order_has_room_in_a_body() -> None:
+def test_order_request_largest_fits_in_a_body() -> None:
     line = {
         "product_id": "p" * 64,
         "image_id": "0" * 32,
@@ -182,12 +181,12 @@ def test_the_largest_order_has_room_in_a_body() -> None:
     "body",
     [b"", b"[]", b"null", b"{", b'{"lines": NaN}', b"\xff", b'{"a": "\\ud800"}', b"[" * 50_000],
 )
-def test_what_is_no_order_at_all(body: bytes) -> None:
+def test_order_request_malformed_body_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInputError):
         decode_json(body, api.OrderRequest)
 
 
-def test_a_long_text_is_refused_at_once_and_not_repeated() -> None:
+def test_order_request_long_text_is_not_repeated_in_the_error() -> None:
     with pytest.raises(InvalidInputError) as caught:
         convert(order(f"{DELIVERY}.name", "a" * 60_000 + "\n"), api.OrderRequest)
     assert len(str(caught.value)) < 300
@@ -212,7 +211,7 @@ def test_a_long_text_is_refused_at_once_and_not_repeated() -> None:
         ({"user_id": "x"}, ["user_id"]),
     ],
 )
-def test_pages(parameters: dict[str, str], wrong: list[str]) -> None:
+def test_page_parameters_are_checked(parameters: dict[str, str], wrong: list[str]) -> None:
     try:
         convert(parameters, api.OrderPageParameters, texts=True)
     except InvalidInputError as error:
@@ -228,7 +227,7 @@ def test_pages(parameters: dict[str, str], wrong: list[str]) -> None:
         "../orders",
     ],
 )  # fmt: skip
-def test_what_is_no_orders_id(order_id: str) -> None:
+def test_order_id_malformed_is_refused(order_id: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         convert({"id": order_id}, api.OrderParameters, texts=True)
     assert [e.field for e in caught.value.errors] == ["id"]
@@ -242,18 +241,18 @@ def test_what_is_no_orders_id(order_id: str) -> None:
         ("\0", False),
     ],
 )  # fmt: skip
-def test_keys(key: str, good: bool) -> None:
+def test_idempotency_key_is_checked(key: str, good: bool) -> None:
     assert api.is_key(key) is good
 
 
-def test_who_may_ask() -> None:
-    """The rest is in the table of tests/integration/api/test_authorization.py."""
+def test_operations_of_orders_require_a_customer() -> None:
+    """tests/integration/api/test_authorization.py covers every route."""
     for operation in (api.CREATE_ORDER, api.LIST_ORDERS, api.GET_ORDER, api.CANCEL_ORDER):
         assert operation.access is Access.CUSTOMER
     assert api.RECEIVE_PAYMENT.raw_body
 
 
-# -- how an order is shown
+# -- response documents
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
 ORDER = Order(
@@ -293,7 +292,7 @@ HISTORY = (
 )
 
 
-def test_an_order_is_shown_as_its_customer_should_see_it() -> None:
+def test_details_show_what_the_customer_may_see() -> None:
     shown = msgspec.json.decode(msgspec.json.encode(api.details(ORDER, HISTORY)))
     assert shown == {
         "id": ORDER.id,
@@ -329,7 +328,7 @@ def test_an_order_is_shown_as_its_customer_should_see_it() -> None:
     }
 
 
-def test_a_list_shows_less() -> None:
+def test_summary_omits_delivery_and_history() -> None:
     shown = msgspec.to_builtins(api.summary(ORDER))
     assert "delivery" not in shown
     assert "history" not in shown

@@ -1,4 +1,4 @@
-"""Which way an order may go."""
+"""The status model of an order, stock levels and error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.platform.errors import PermanentError
 from services.platform.functions.task import error_name
 
 S = OrderStatus
-# Row: from; the statuses that may follow. Whatever is not named is illegal.
+# Status to the statuses that may follow; all others are illegal.
 TABLE: dict[OrderStatus, set[OrderStatus]] = {
     S.CREATED: {S.VALIDATED, S.REJECTED, S.CANCELLED, S.FAILED},
     S.VALIDATED: {S.RESERVED, S.OUT_OF_STOCK, S.CANCELLED, S.FAILED},
@@ -35,42 +35,42 @@ TABLE: dict[OrderStatus, set[OrderStatus]] = {
     S.CANCELLED: set(),
     S.FAILED: set(),
 }
-BAD_ENDS = {S.REJECTED, S.OUT_OF_STOCK, S.PAYMENT_DECLINED, S.CANCELLED, S.FAILED}
+UNFULFILLED_ENDS = {S.REJECTED, S.OUT_OF_STOCK, S.PAYMENT_DECLINED, S.CANCELLED, S.FAILED}
 
 
 @pytest.mark.parametrize(("start", "to"), [*itertools.product(OrderStatus, repeat=2)])
-def test_every_pair(start: OrderStatus, to: OrderStatus) -> None:
+def test_transitions_every_pair_matches_the_table(start: OrderStatus, to: OrderStatus) -> None:
     assert (to in TRANSITIONS[start]) == (to in TABLE[start])
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_ends(status: OrderStatus) -> None:
+def test_status_terminal_properties_match_the_table(status: OrderStatus) -> None:
     assert status.ended == (not TABLE[status])
-    assert status.is_unfulfilled_terminal == (status in BAD_ENDS)
+    assert status.is_unfulfilled_terminal == (status in UNFULFILLED_ENDS)
 
 
-def test_no_way_leads_back() -> None:
-    """So a status is entered once at most, which the history's key relies on."""
+def test_transitions_have_no_cycle() -> None:
+    """The key of the history relies on it: an order enters each status at most once."""
 
-    def beyond(status: OrderStatus) -> set[OrderStatus]:
-        return set(TRANSITIONS[status]).union(*map(beyond, TRANSITIONS[status]))
+    def reachable(status: OrderStatus) -> set[OrderStatus]:
+        return set(TRANSITIONS[status]).union(*map(reachable, TRANSITIONS[status]))
 
     for status in OrderStatus:
-        assert status not in beyond(status)
-    assert beyond(S.CREATED) == set(OrderStatus) - {S.CREATED}
+        assert status not in reachable(status)
+    assert reachable(S.CREATED) == set(OrderStatus) - {S.CREATED}
 
 
-def test_what_is_paid_is_made_or_given_back() -> None:
-    """Once the prints are made nothing takes the money or the paper away any more."""
+def test_transitions_fulfilled_order_never_ends_without_prints() -> None:
+    """Once its prints are made, an order is neither refunded nor is its stock released."""
     for status in (S.FULFILLED, S.SHIPPED):
-        assert not TRANSITIONS[status] & BAD_ENDS
+        assert not TRANSITIONS[status] & UNFULFILLED_ENDS
 
 
-def test_orientations_are_those_of_the_prints() -> None:
+def test_orientation_values_match_print_orientation() -> None:
     assert {o.value for o in Orientation} == {o.value for o in PrintOrientation}
 
 
-def test_stock() -> None:
+def test_stock_level_available_excludes_reserved() -> None:
     assert StockLevel(on_hand=5, reserved=3, sold=9).available == 2
     assert dataclasses.astuple(StockLevel(1, 2, 3)) == (1, 2, 3)
 
@@ -100,5 +100,5 @@ def test_stock() -> None:
         ),
     ],
 )
-def test_errors_say_what_was_expected(error: PermanentError, name: str, message: str) -> None:
+def test_error_message_and_name(error: PermanentError, name: str, message: str) -> None:
     assert (error_name(error), str(error)) == (name, message)

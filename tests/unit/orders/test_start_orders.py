@@ -1,5 +1,5 @@
-"""The sweep after orders whose start was cut off: its bounds, and that one order's trouble is its
-own. What starting an order does is in tests/integration/orders."""
+"""start-orders: its limits, and its handling of failures. tests/integration/orders tests what the
+start of an order does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.sqs import Message
 
 ROOT = Path(__file__).resolve().parents[3]
-TICK = json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": {}})
+SCHEDULED_MESSAGE = json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": {}})
 
 
 def order(order_id: str) -> Order:
@@ -36,22 +36,22 @@ def order(order_id: str) -> Order:
     )  # fmt: skip
 
 
-def message(body: str = TICK, seconds: float = 120) -> Message:
+def message(body: str = SCHEDULED_MESSAGE, seconds: float = 120) -> Message:
     return Message("m", body, 1, False, time.monotonic() + seconds)
 
 
 @dataclass
-class Bench:
-    """Orders that wait for their start, and what happens to each that is asked for."""
+class FakeOrders:
+    """A fake order store with unstarted orders, and the outcome of each start."""
 
     waiting: list[str]
     outcomes: dict[str, Exception] = field(default_factory=dict)
-    asked: list[tuple[datetime, int]] = field(default_factory=list)
+    queries: list[tuple[datetime, int]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
     def unstarted(self, before: datetime, limit: int) -> tuple[Order, ...]:
-        self.asked.append((before, limit))
+        self.queries.append((before, limit))
         return tuple(map(order, self.waiting[:limit]))
 
     def start(self, order: Order) -> None:
@@ -60,7 +60,7 @@ class Bench:
             raise self.outcomes[order.id]
         self.started.append(order.id)
 
-    def sweep(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         StartOrders(cast("Orders", self), self.start).handle(message)
 
 
@@ -70,43 +70,45 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_orders_are_started_in_their_order(lines: Callable[[], list[dict[str, Any]]]) -> None:
-    bench = Bench(["a", "b", "c"])
-    bench.sweep(message())
-    assert bench.started == ["a", "b", "c"]
+def test_start_orders_starts_the_oldest_first(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    fake = FakeOrders(["a", "b", "c"])
+    fake.handle(message())
+    assert fake.started == ["a", "b", "c"]
     assert [(line["event"], line["order_id"]) for line in lines()] == [
         ("order_start_resumed", order_id) for order_id in "abc"
     ]
 
 
-def test_only_orders_that_are_old_enough_are_asked_for() -> None:
-    bench = Bench([])
-    bench.sweep(message())
-    ((before, limit),) = bench.asked
+def test_start_orders_queries_interrupted_orders_only() -> None:
+    fake = FakeOrders([])
+    fake.handle(message())
+    ((before, limit),) = fake.queries
     assert timedelta() <= datetime.now(UTC) - INTERRUPTED_AFTER - before < timedelta(seconds=5)
     assert limit == STARTED_PER_RUN_MAX
 
 
-def test_nothing_to_do_is_nothing_to_say(lines: Callable[[], list[dict[str, Any]]]) -> None:
-    Bench([]).sweep(message())
+def test_start_orders_without_orders_logs_nothing(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    FakeOrders([]).handle(message())
     assert lines() == []
 
 
-def test_one_that_cannot_be_started_does_not_hold_up_the_others(
+def test_start_orders_failed_start_does_not_stop_the_others(
     lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    outcomes = {"a": TransientError("the database is away"), "c": ValueError("a bug")}
-    bench = Bench(["a", "b", "c", "d"], outcomes)
-    bench.sweep(message())
-    assert bench.started == ["b", "d"]
-    told = [line for line in lines() if line["level"] == "error"]
-    assert [(line["event"], line["order_id"]) for line in told] == [
+    outcomes = {"a": TransientError("the database is unavailable"), "c": ValueError("a bug")}
+    fake = FakeOrders(["a", "b", "c", "d"], outcomes)
+    fake.handle(message())
+    assert fake.started == ["b", "d"]
+    errors = [line for line in lines() if line["level"] == "error"]
+    assert [(line["event"], line["order_id"]) for line in errors] == [
         ("order_start_failed", "a"), ("order_start_failed", "c"),
     ]  # fmt: skip
-    assert "the database is away" in told[0]["exception"]
+    assert "the database is unavailable" in errors[0]["exception"]
 
 
-def test_no_start_is_begun_that_may_be_cut_in_the_middle(
+def test_start_orders_with_little_time_left_defers_the_rest(
     lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -116,36 +118,36 @@ def test_no_start_is_begun_that_may_be_cut_in_the_middle(
         nonlocal now
         now += 20
 
-    bench = Bench([*"abcdef"], meanwhile=pass_time)
-    # 60 s more than the reserve: the fourth start begins when just the reserve is left.
-    bench.sweep(message(seconds=START_RESERVE_SECONDS + 60))
-    assert bench.started == ["a", "b", "c", "d"]
+    fake = FakeOrders([*"abcdef"], meanwhile=pass_time)
+    # 60 s more than the reserve: the fourth start begins when exactly the reserve is left.
+    fake.handle(message(seconds=START_RESERVE_SECONDS + 60))
+    assert fake.started == ["a", "b", "c", "d"]
     last = lines()[-1]
     assert (last["event"], last["count"]) == ("order_starts_deferred", 2)
 
 
-def test_a_database_that_is_away_is_told_and_is_the_next_ones_to_try(
+def test_start_orders_database_unavailable_is_logged(
     lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any) -> None:
-        raise TransientError("the database is away")
+    def fail(*_: Any) -> None:
+        raise TransientError("the database is unavailable")
 
-    bench = Bench(["a"])
-    monkeypatch.setattr(bench, "unstarted", away)
-    bench.sweep(message())
+    fake = FakeOrders(["a"])
+    monkeypatch.setattr(fake, "unstarted", fail)
+    fake.handle(message())
     (line,) = lines()
     assert (line["level"], line["event"]) == ("error", "interrupted_order_search_failed")
-    assert bench.started == []
+    assert fake.started == []
 
 
-def test_what_is_no_message_of_a_schedule_is_refused() -> None:
-    bench = Bench(["a"])
+def test_start_orders_other_message_is_refused() -> None:
+    fake = FakeOrders(["a"])
     with pytest.raises(PermanentError, match="expected a message of a schedule"):
-        bench.sweep(message("{}"))
-    assert bench.asked == []
+        fake.handle(message("{}"))
+    assert fake.queries == []
 
 
-def test_a_sweep_has_time_for_its_last_start_and_more() -> None:
+def test_start_orders_timeout_allows_a_last_start() -> None:
     declared = manifest.load(ROOT / "images" / "start-orders")
     assert START_RESERVE_SECONDS > ATTEMPTS * READ_TIMEOUT_SECONDS
     assert declared.timeout_seconds >= 2 * START_RESERVE_SECONDS

@@ -1,5 +1,5 @@
-"""The text of the order's state machine: every task ends, every error leads somewhere, every state
-is reached, and what it names is there."""
+"""The definition of the order's state machine: every task ends, every error is caught, every state
+is reachable, and every name in it exists."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 EVERY_TASK = pytest.mark.parametrize("name", TASKS)
 EVERY_ERROR = "States.ALL"
-LAST_RESORT = "FailOrder"
-# SQS away, or not reached at all: the message did not go out, so nothing has begun.
+CATCH_ALL_TASK = "FailOrder"
+# SQS unavailable or not reached: the message was not sent, so no work has begun.
 NOT_SENT = {"SQS.AmazonSQSException", "SQS.SdkClientException"}
-# The ends that an order comes to by itself: the error of the step, and where it leads.
+# The regular ends of an order: the error of the task, and the state that follows it.
 ENDS = {
     "ValidateOrder": (model.OrderRejected, "OrderClosed"),
     "CheckInventory": (model.OutOfStock, "NotifyOutOfStock"),
@@ -66,40 +66,40 @@ def reached_from(name: str) -> set[str]:
     return seen
 
 
-# -- its form
+# -- structure
 
 
-def test_the_way_of_an_order() -> None:
-    way = [MACHINE["StartAt"]]
-    while (following := STATES[way[-1]].get("Next")) is not None:
-        way.append(following)
-    assert way == [
+def test_workflow_happy_path() -> None:
+    path = [MACHINE["StartAt"]]
+    while (following := STATES[path[-1]].get("Next")) is not None:
+        path.append(following)
+    assert path == [
         "ValidateOrder", "CheckInventory", "ProcessPayment", "FulfillOrder", "OrderFulfilled",
     ]  # fmt: skip
 
 
-def test_every_state_is_reached_and_ends() -> None:
+def test_workflow_every_state_is_reachable_and_ends() -> None:
     named = {following for state in STATES.values() for following in next_of(state)}
     assert named <= STATES.keys()
     assert reached_from(MACHINE["StartAt"]) == set(STATES)
     ends = {name for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
     for name in STATES:
         assert reached_from(name) & ends, f"{name} leads to no end"
-        # None leads back to itself, so every execution ends.
+        # There is no cycle, so every execution ends.
         assert name not in set().union(*map(reached_from, next_of(STATES[name])))
 
 
-def test_every_state_but_a_choice_or_an_end_says_what_is_next() -> None:
+def test_workflow_only_tasks_have_a_next_state() -> None:
     for name, state in STATES.items():
         assert ("Next" in state) == (state["Type"] == "Task"), name
         assert state["Type"] in {"Task", "Choice", "Succeed", "Fail"}
 
 
-# -- its tasks
+# -- tasks
 
 
 @EVERY_TASK
-def test_a_task_is_a_message_with_a_token_in_its_functions_queue(name: str) -> None:
+def test_task_sends_a_token_to_its_functions_queue(name: str) -> None:
     task = TASKS[name]
     assert task["Resource"] == "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
     body = task["Parameters"]["MessageBody"]
@@ -107,14 +107,14 @@ def test_a_task_is_a_message_with_a_token_in_its_functions_queue(name: str) -> N
     assert body["state"] == name
     assert body["heartbeat_seconds"] == task["HeartbeatSeconds"]
     assert body["input"]["order_id.$"] == "$.order_id"
-    # What is passed on stays: every later state finds the order's id.
+    # The result does not replace the input: every later state needs the order's id.
     assert re.fullmatch(r"\$\.[a-z]+", task["ResultPath"])
     assert task["ResultPath"] not in {"$.order_id", "$.error"}
-    # The name of the state is that of the function.
+    # The state has the name of its function.
     assert function_of(name).name == re.sub(r"(?<!^)([A-Z])", r"-\1", name).lower()
 
 
-def test_the_functions_of_the_workflow_are_its_tasks() -> None:
+def test_workflow_tasks_match_the_functions_it_feeds() -> None:
     fed = {
         item.name
         for item in load_all(ROOT / "images")
@@ -124,7 +124,7 @@ def test_the_functions_of_the_workflow_are_its_tasks() -> None:
 
 
 @EVERY_TASK
-def test_a_tasks_function_may_answer_its_token(name: str) -> None:
+def test_task_function_is_granted_to_answer_its_token(name: str) -> None:
     granted = {
         action
         for grant in function_of(name).grants
@@ -137,10 +137,10 @@ def test_a_tasks_function_may_answer_its_token(name: str) -> None:
 
 
 @EVERY_TASK
-def test_a_state_waits_until_the_queue_has_done_its_best(name: str) -> None:
-    """A function that dies says nothing. Its message comes back after the queue's visibility
-    timeout, and after the last receive the wrapper itself tells the state that it was in vain: the
-    state must not have given up before."""
+def test_task_timeouts_exceed_the_retries_of_the_queue(name: str) -> None:
+    """A function that dies does not answer its token. Its message returns after the queue's
+    visibility timeout, and on the last receive the wrapper answers the token with a failure. The
+    state must not time out before."""
     task, function = TASKS[name], function_of(name)
     assert function.queue is not None
     assert task["HeartbeatSeconds"] > function.visibility_timeout_seconds + function.timeout_seconds
@@ -150,8 +150,8 @@ def test_a_state_waits_until_the_queue_has_done_its_best(name: str) -> None:
 
 
 @EVERY_TASK
-def test_only_what_was_not_sent_is_sent_again(name: str) -> None:
-    """The queue retries what is transient; the state would begin a second message with it."""
+def test_task_retries_only_failed_sends(name: str) -> None:
+    """The queue retries transient errors; a retry of the state would send a second message."""
     sending, *others = TASKS[name]["Retry"]
     assert set(sending["ErrorEquals"]) == NOT_SENT
     for retry in (sending, *others):
@@ -159,21 +159,21 @@ def test_only_what_was_not_sent_is_sent_again(name: str) -> None:
         assert retry["BackoffRate"] >= 2
         assert 1 <= retry["IntervalSeconds"] <= retry["MaxDelaySeconds"]
         assert 3 <= retry["MaxAttempts"] <= 10
-    if name == LAST_RESORT:
-        # Nothing comes after it: it is begun again whatever happened to it.
+    if name == CATCH_ALL_TASK:
+        # No state follows it, so it is retried after every error.
         assert [retry["ErrorEquals"] for retry in others] == [[EVERY_ERROR]]
     else:
         assert others == []
 
 
 @EVERY_TASK
-def test_every_error_leads_somewhere(name: str) -> None:
-    if name == LAST_RESORT:
+def test_task_every_error_is_caught(name: str) -> None:
+    if name == CATCH_ALL_TASK:
         assert "Catch" not in TASKS[name]
         assert reached_from(name) == {name, "HowItEnded", "OrderClosed", "OrderFailed"}
         return
     *known, last = TASKS[name]["Catch"]
-    assert (last["ErrorEquals"], last["Next"]) == ([EVERY_ERROR], LAST_RESORT)
+    assert (last["ErrorEquals"], last["Next"]) == ([EVERY_ERROR], CATCH_ALL_TASK)
     assert all(catch["ResultPath"] == "$.error" for catch in TASKS[name]["Catch"])
     if name in ENDS:
         error, following = ENDS[name]
@@ -183,24 +183,24 @@ def test_every_error_leads_somewhere(name: str) -> None:
         assert known == []
 
 
-def test_what_went_wrong_is_told_to_the_last_resort() -> None:
-    assert TASKS[LAST_RESORT]["Parameters"]["MessageBody"]["input"] == {
+def test_fail_order_receives_the_error() -> None:
+    assert TASKS[CATCH_ALL_TASK]["Parameters"]["MessageBody"]["input"] == {
         "order_id.$": "$.order_id", "error.$": "$.error",
     }  # fmt: skip
     assert STATES["OrderFailed"]["ErrorPath"] == "$.error.Error"
     (choice,) = STATES["HowItEnded"]["Choices"]
     assert choice == {
-        "Variable": TASKS[LAST_RESORT]["ResultPath"] + ".status",
+        "Variable": TASKS[CATCH_ALL_TASK]["ResultPath"] + ".status",
         "StringEquals": OrderStatus.FAILED.value,
         "Next": "OrderFailed",
     }
 
 
-# -- the names of its errors
+# -- error names
 
 
 def raised_by(function: Manifest) -> set[str]:
-    """The classes that the step of a function names in its `raise` statements."""
+    """The exception classes in the `raise` statements of a function's module."""
     module = ROOT / "services" / "orders" / f"{function.name.replace('-', '_')}.py"
     tree = ast.parse(module.read_text(encoding="utf-8"))
     raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
@@ -215,14 +215,14 @@ def raised_by(function: Manifest) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_name_that_is_caught_is_one_that_is_raised(name: str) -> None:
+def test_task_caught_error_is_raised_by_its_function(name: str) -> None:
     error, _ = ENDS[name]
     assert error.__name__ in raised_by(function_of(name))
     assert issubclass(error, PermanentError)
 
 
-def test_the_machine_calls_errors_as_the_code_does() -> None:
-    """By the classes' names: what is renamed there would go past its Catch."""
+def test_workflow_error_names_match_the_classes() -> None:
+    """A renamed class would no longer be caught."""
     samples: list[PermanentError] = [
         model.OrderRejected("why"),
         model.OutOfStock("order", {"print": (2, 1)}),
@@ -239,5 +239,5 @@ def test_the_machine_calls_errors_as_the_code_does() -> None:
         for error in catch["ErrorEquals"]
     }
     assert caught == {error.__name__ for error, _ in ENDS.values()} | {EVERY_ERROR}
-    # The wrapper's own name is nobody's error.
+    # The wrapper's own error is not caught by name.
     assert RETRIES_EXHAUSTED not in caught

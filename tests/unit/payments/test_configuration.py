@@ -1,4 +1,4 @@
-"""How the payments are configured: every mistake is told, and no secret."""
+"""Settings and secret of the payment provider, and the gateways built from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENVIRONMENT = {"PAYMENTS_SECRET_ARN": ARN}
 
 
 class Secrets:
-    """Secrets Manager's client with one answer, or one error, after another."""
+    """A fake Secrets Manager client that returns or raises its outcomes in turn."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -45,12 +45,12 @@ def holding(value: object) -> Secrets:
     return Secrets({"SecretString": value if isinstance(value, str) else json.dumps(value)})
 
 
-def test_what_need_not_be_said() -> None:
+def test_payments_configuration_minimal_gets_defaults() -> None:
     found = read(PaymentsConfiguration, ENVIRONMENT)
     assert found == PaymentsConfiguration(ARN, Provider.SANDBOX, None, 10.0)
 
 
-def test_all_that_can_be_said() -> None:
+def test_payments_configuration_complete_is_read() -> None:
     found = read(
         PaymentsConfiguration,
         ENVIRONMENT
@@ -83,20 +83,22 @@ def test_all_that_can_be_said() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told(environment: dict[str, str], mistake: str) -> None:
+def test_payments_configuration_invalid_value_is_named(
+    environment: dict[str, str], mistake: str
+) -> None:
     with pytest.raises(ConfigurationError) as told:
         read(PaymentsConfiguration, ENVIRONMENT | environment)
     (only,) = told.value.mistakes
     assert mistake in only
 
 
-def test_all_mistakes_are_told_together() -> None:
+def test_payments_configuration_reports_all_mistakes() -> None:
     with pytest.raises(ConfigurationError) as told:
         read(PaymentsConfiguration, {"PAYMENTS_PROVIDER": "x", "PAYMENTS_TIMEOUT_SECONDS": "-1"})
     assert len(told.value.mistakes) == 3
 
 
-def test_the_secret_is_read() -> None:
+def test_read_secret_valid_is_returned() -> None:
     found = read_secret(holding(SECRET | {"of": "whom"}), ARN)
     assert found == PaymentsSecret(API_KEY, WEBHOOK_SECRET)
 
@@ -111,8 +113,8 @@ def test_the_secret_is_read() -> None:
         SECRET | {"api_key": ""}, SECRET | {"api_key": None}, SECRET | {"api_key": 7},
     ],
 )  # fmt: skip
-def test_a_secret_of_another_form_is_a_mistake_and_is_not_shown(value: object) -> None:
-    """With an empty webhook secret, or one that was made of a null, anybody could sign."""
+def test_read_secret_invalid_raises_without_showing_it(value: object) -> None:
+    """Anyone could sign with an empty webhook secret."""
     with pytest.raises(ConfigurationError, match="the secret must be") as told:
         read_secret(holding(value), ARN)
     shown = repr(told.value) + repr(told.value.__cause__)
@@ -120,7 +122,7 @@ def test_a_secret_of_another_form_is_a_mistake_and_is_not_shown(value: object) -
     assert WEBHOOK_SECRET not in shown
 
 
-def test_a_binary_secret_is_a_mistake() -> None:
+def test_read_secret_binary_raises() -> None:
     with pytest.raises(ConfigurationError):
         read_secret(Secrets({"SecretBinary": json.dumps(SECRET).encode()}), ARN)
 
@@ -130,7 +132,7 @@ AWAY = EndpointConnectionError(endpoint_url="https://secretsmanager.example")
 
 def client_error(code: str, status: int) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "GetSecretValue",
     )
 
@@ -139,12 +141,12 @@ def client_error(code: str, status: int) -> ClientError:
     "error",
     [AWAY, client_error("InternalServiceError", 500), client_error("ThrottlingException", 400)],
 )
-def test_secrets_manager_away_passes(error: Exception) -> None:
+def test_read_secret_outage_raises_transient_error(error: Exception) -> None:
     with pytest.raises(TransientError):
         read_secret(Secrets(error), ARN)
 
 
-def test_a_secret_that_may_not_be_read_does_not_pass() -> None:
+def test_read_secret_access_denied_is_not_transient() -> None:
     with pytest.raises(ClientError):
         read_secret(Secrets(client_error("AccessDeniedException", 400)), ARN)
 
@@ -157,7 +159,9 @@ def test_a_secret_that_may_not_be_read_does_not_pass() -> None:
         (Provider.STRIPE, "http://lab:8420", StripeGateway),
     ],
 )
-def test_each_provider_has_its_gateway(provider: Provider, url: str | None, kind: type) -> None:
+def test_make_gateway_returns_the_providers_gateway(
+    provider: Provider, url: str | None, kind: type
+) -> None:
     gateway = make_gateway(
         PaymentsConfiguration(ARN, provider, url, 3.0), PaymentsSecret(API_KEY, WEBHOOK_SECRET)
     )
@@ -165,7 +169,7 @@ def test_each_provider_has_its_gateway(provider: Provider, url: str | None, kind
     assert vars(gateway) == {"api_key": API_KEY, "timeout_seconds": 3.0, "url": url}
 
 
-def test_the_sandbox_must_be_somewhere() -> None:
+def test_make_gateway_sandbox_without_url_raises() -> None:
     with pytest.raises(ConfigurationError, match="PAYMENTS_URL"):
         make_gateway(
             PaymentsConfiguration(ARN, Provider.SANDBOX, None, 3.0), PaymentsSecret("k", "w")
@@ -173,7 +177,7 @@ def test_the_sandbox_must_be_somewhere() -> None:
 
 
 @pytest.mark.parametrize("provider", list(Provider))
-def test_no_secret_is_shown(provider: Provider) -> None:
+def test_gateway_repr_shows_no_secret(provider: Provider) -> None:
     secret = PaymentsSecret(API_KEY, WEBHOOK_SECRET)
     configuration = PaymentsConfiguration(ARN, provider, "http://lab:8090", 3.0)
     lazy = LazyGateway(configuration, holding(SECRET))
@@ -183,7 +187,7 @@ def test_no_secret_is_shown(provider: Provider) -> None:
     assert WEBHOOK_SECRET not in shown
 
 
-def test_the_gateway_is_made_at_the_first_use_and_kept() -> None:
+def test_lazy_gateway_is_built_once_at_first_use() -> None:
     configuration = PaymentsConfiguration(ARN, Provider.SANDBOX, "http://lab:8090", 3.0)
     lazy = LazyGateway(configuration, Secrets(AWAY, {"SecretString": json.dumps(SECRET)}))
     with pytest.raises(TransientError):
@@ -192,7 +196,7 @@ def test_the_gateway_is_made_at_the_first_use_and_kept() -> None:
     assert lazy.get() is first
 
 
-def test_the_path_of_an_address_is_kept() -> None:
+def test_sandbox_gateway_keeps_the_path_of_its_url() -> None:
     with scripted(Reply(201, {"id": "pay_1"})) as provider:
         configuration = PaymentsConfiguration(ARN, Provider.SANDBOX, provider.url + "/bank", 3.0)
         gateway = make_gateway(configuration, PaymentsSecret(API_KEY, WEBHOOK_SECRET))

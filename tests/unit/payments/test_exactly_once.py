@@ -1,5 +1,5 @@
-"""Never two charges, never a lost result, whatever crashes, times out, arrives late or is tried
-again: the real store and the real charging, on an in-memory table with conditional writes."""
+"""Property tests: crashes, timeouts, late requests and repetitions neither charge an order twice
+nor lose a result. The real store and the real charging run on an in-memory table."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SETTINGS = settings(
 )
 
 
-def test_charging_is_exactly_once() -> None:
+def test_charging_under_any_fault_charges_once() -> None:
     run_state_machine_as_test(ChargingMachine, settings=SETTINGS)
 
 
-class TrustsTheProvidersKeys(Charging):
-    """Opens a payment at every attempt, and trusts in the provider's memory of keys."""
+class ReliesOnProviderKeys(Charging):
+    """Wrong: opens a payment at every attempt and relies on the provider to remember keys."""
 
     def charge(
         self, order_id: str, amount_minor: int, currency: str, payment_method: str
@@ -43,8 +43,8 @@ class TrustsTheProvidersKeys(Charging):
         return charge
 
 
-class GivesTheKeyBack(Charging):
-    """Takes a lost answer for a refusal, and tries with another payment."""
+class ReleasesTheClaim(Charging):
+    """Wrong: treats a lost response as a refusal and tries another payment."""
 
     attempts = 0
 
@@ -60,9 +60,9 @@ class GivesTheKeyBack(Charging):
         return Charge(**self.idempotency.run_once(f"charge#{order_id}", {}, work))
 
 
-@pytest.mark.parametrize("careless", [TrustsTheProvidersKeys, GivesTheKeyBack])
-def test_the_machine_finds_a_careless_way_to_charge(careless: type[Charging]) -> None:
-    machine = type("Careless", (ChargingMachine,), {"charging": careless})
+@pytest.mark.parametrize("wrong", [ReliesOnProviderKeys, ReleasesTheClaim])
+def test_charging_machine_detects_a_wrong_implementation(wrong: type[Charging]) -> None:
+    machine = type("Careless", (ChargingMachine,), {"charging": wrong})
     quick = settings(SETTINGS, phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises((AssertionError, TypeError, ExceptionGroup)):
         run_state_machine_as_test(machine, settings=quick)

@@ -1,5 +1,7 @@
-"""The sandbox's gateway: what is sent, and what each answer means. The real provider answers in
-tests/integration/payments."""
+"""The sandbox gateway against scripted responses.
+
+tests/integration/payments runs it against the real sandbox.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def ask(call: Call, *replies: Reply | None) -> Any:
         (REFUND, "/payments/pay_1/refund", {}, KEY),
     ],
 )
-def test_what_is_sent(call: Call, path: str, body: object, key: str | None) -> None:
+def test_request_has_path_body_and_key(
+    call: Call, path: str, body: object, key: str | None
+) -> None:
     with scripted(Reply(200, PAYMENT)) as provider:
         call(SandboxGateway(provider.url, "key-of-the-lab", timeout_seconds=5))
     (request,) = provider.received
@@ -70,18 +74,18 @@ def test_what_is_sent(call: Call, path: str, body: object, key: str | None) -> N
         (REFUND, Reply(200, PAYMENT), Refund("refund_1", "pay_1")),
     ],
 )
-def test_what_comes_back(call: Call, reply: Reply, result: object) -> None:
+def test_response_is_parsed(call: Call, reply: Reply, result: object) -> None:
     assert ask(call, reply) == result
 
 
 @pytest.mark.parametrize("call", [OPEN, CONFIRM])
-def test_a_decline_is_no_outage(call: Call) -> None:
+def test_response_402_raises_declined(call: Call) -> None:
     with pytest.raises(PaymentDeclined) as declined:
         ask(call, Reply(402, {"code": "card_declined"}))
     assert declined.value.reason == "card_declined"
 
 
-def test_a_payment_that_was_called_off_is_told_from_a_decline() -> None:
+def test_confirm_cancelled_payment_raises_voided() -> None:
     with pytest.raises(PaymentVoided):
         ask(CONFIRM, Reply(409, {"code": "cancelled"}))
 
@@ -98,15 +102,13 @@ def test_a_payment_that_was_called_off_is_told_from_a_decline() -> None:
         None,
     ],
 )
-def test_an_outcome_that_is_not_known_may_be_asked_for_again(
-    call: Call, reply: Reply | None
-) -> None:
+def test_response_unknown_outcome_raises_transient_error(call: Call, reply: Reply | None) -> None:
     with pytest.raises(TransientError):
         ask(call, reply)
 
 
 @CALLS
-def test_nobody_there(call: Call) -> None:
+def test_connection_refused_raises_transient_error(call: Call) -> None:
     with serving(lambda _: None) as gone:
         pass
     with pytest.raises(TransientError, match="no response"):
@@ -114,7 +116,7 @@ def test_nobody_there(call: Call) -> None:
 
 
 @CALLS
-def test_an_answer_that_is_too_late_is_not_waited_for(call: Call) -> None:
+def test_response_after_the_timeout_raises_transient_error(call: Call) -> None:
     def late(_: object) -> Reply:
         time.sleep(0.5)
         return Reply(200, PAYMENT)
@@ -128,7 +130,9 @@ def test_an_answer_that_is_too_late_is_not_waited_for(call: Call) -> None:
 
 @CALLS
 @pytest.mark.parametrize("status", [401, 403])
-def test_another_key_is_a_mistake_of_ours_and_is_not_shown(call: Call, status: int) -> None:
+def test_wrong_api_key_raises_configuration_error_without_showing_it(
+    call: Call, status: int
+) -> None:
     with pytest.raises(ConfigurationError, match="API key") as told:
         ask(call, Reply(status, {"code": "wrong_api_key"}))
     assert "key-of-the-lab" not in str(told.value)
@@ -136,6 +140,6 @@ def test_another_key_is_a_mistake_of_ours_and_is_not_shown(call: Call, status: i
 
 @CALLS
 @pytest.mark.parametrize("status", [301, 400, 404, 413])
-def test_a_refusal_is_not_asked_for_again(call: Call, status: int) -> None:
+def test_response_refusal_raises_permanent_error(call: Call, status: int) -> None:
     with pytest.raises(PermanentError, match=f"refused the request: {status}"):
         ask(call, Reply(status, {"code": "no_such_payment"}))

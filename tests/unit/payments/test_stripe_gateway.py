@@ -1,5 +1,5 @@
-"""Stripe's gateway: its real SDK against answers of Stripe's form, also those that localstripe
-never gives. localstripe itself answers in tests/integration/payments."""
+"""The Stripe gateway with the real SDK against scripted responses, among them some that localstripe
+never sends. tests/integration/payments uses localstripe."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ FUNDS = {"last_payment_error": {"code": "card_declined", "decline_code": "insuff
 
 
 def ask(call: Call, *replies: Reply | None) -> tuple[Any, list[str]]:
-    """What the gateway made of the answers, an exception too, and what it asked for."""
+    """The result or exception of `call` for these responses, and the paths it requested."""
     with scripted(*replies) as stripe:
         gateway = StripeGateway(API_KEY, timeout_seconds=5, url=stripe.url)
         try:
@@ -75,7 +75,7 @@ def ask(call: Call, *replies: Reply | None) -> tuple[Any, list[str]]:
             return error, stripe.paths()
 
 
-def test_what_is_sent() -> None:
+def test_requests_have_path_form_and_key() -> None:
     with scripted(
         intent("requires_confirmation"), intent("succeeded"), refunds(), Reply(200, {"id": "re_1"})
     ) as stripe:
@@ -112,14 +112,14 @@ def test_what_is_sent() -> None:
         (error(402, "card_error"), "card_declined"),
     ],
 )
-def test_a_method_that_is_not_taken_is_a_decline(reply: Reply, reason: str) -> None:
+def test_open_unknown_method_raises_declined(reply: Reply, reason: str) -> None:
     result, _ = ask(OPEN, reply)
     assert isinstance(result, PaymentDeclined)
     assert result.reason == reason
 
 
 @pytest.mark.parametrize("code", ["amount_too_small", "invalid_currency", "parameter_unknown"])
-def test_a_payment_that_cannot_be_opened_is_no_decline(code: str) -> None:
+def test_open_invalid_request_raises_permanent_error(code: str) -> None:
     result, _ = ask(OPEN, error(400, "invalid_request_error", code))
     assert type(result) is PermanentError
 
@@ -132,10 +132,10 @@ def test_a_payment_that_cannot_be_opened_is_no_decline(code: str) -> None:
         ([NOT_NOW, intent("succeeded")], [POST_CONFIRM, GET_INTENT], CHARGE),
         # Charged by another attempt in between.
         ([NO_CARD, intent("succeeded")], [POST_CONFIRM, GET_INTENT], CHARGE),
-        # The same key is being worked on; or it failed inside Stripe, after the charge.
+        # A concurrent request with the key; or an internal error of Stripe after the charge.
         ([BUSY, intent("succeeded")], [POST_CONFIRM, GET_INTENT], CHARGE),
         ([TROUBLE, intent("succeeded")], [POST_CONFIRM, GET_INTENT], CHARGE),
-        # Declined, and charged before that could be made sure of.
+        # Declined, then charged by another attempt before the cancellation.
         (
             [NO_CARD, intent("requires_payment_method", **FUNDS), intent("succeeded"), NOT_NOW,
              intent("succeeded")],
@@ -144,7 +144,7 @@ def test_a_payment_that_cannot_be_opened_is_no_decline(code: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_charge(replies: list[Reply], asked: list[str], result: Charge) -> None:
+def test_confirm_returns_the_charge(replies: list[Reply], asked: list[str], result: Charge) -> None:
     assert ask(CONFIRM, *replies) == (result, asked)
 
 
@@ -161,19 +161,19 @@ def test_a_charge(replies: list[Reply], asked: list[str], result: Charge) -> Non
             [POST_CONFIRM, GET_INTENT, *DECLINE],
             "card_declined",
         ),
-        # The bank wants to see the customer.
+        # The bank requires authentication.
         (
             [intent("requires_action"), intent("x"), intent("canceled")],
             [POST_CONFIRM, *DECLINE],
             "authentication_required",
         ),
-        # Another attempt called it off first.
+        # Another attempt cancelled it first.
         (
             [intent("requires_action"), NOT_NOW, NOT_NOW, intent("canceled")],
             [POST_CONFIRM, *DECLINE, GET_INTENT],
             "authentication_required",
         ),
-        # Declined by an attempt that told nobody.
+        # Declined by an attempt that died before it returned.
         (
             [NOT_NOW, intent("canceled", **FUNDS)],
             [POST_CONFIRM, GET_INTENT],
@@ -191,13 +191,15 @@ def test_a_charge(replies: list[Reply], asked: list[str], result: Charge) -> Non
         ),
     ],
 )
-def test_a_decline_is_for_good(replies: list[Reply], asked: list[str], reason: str) -> None:
+def test_confirm_declined_cancels_the_payment(
+    replies: list[Reply], asked: list[str], reason: str
+) -> None:
     result, paths = ask(CONFIRM, *replies)
     assert isinstance(result, PaymentDeclined)
     assert (result.reason, paths) == (reason, asked)
 
 
-def test_the_reason_of_a_decline_is_kept_with_the_payment() -> None:
+def test_confirm_declined_stores_the_reason() -> None:
     with (
         scripted(intent("requires_action"), intent("x"), intent("canceled")) as stripe,
         pytest.raises(PaymentDeclined),
@@ -207,7 +209,7 @@ def test_the_reason_of_a_decline_is_kept_with_the_payment() -> None:
     assert body == {"metadata[declined]": "authentication_required"}
 
 
-def test_a_payment_that_was_called_off_is_told_from_a_decline() -> None:
+def test_confirm_cancelled_payment_raises_voided() -> None:
     result, _ = ask(CONFIRM, NOT_NOW, intent("canceled"))
     assert isinstance(result, PaymentVoided)
 
@@ -225,7 +227,7 @@ def test_a_payment_that_was_called_off_is_told_from_a_decline() -> None:
         [NO_CARD, intent("requires_payment_method"), intent("x"), NOT_NOW, intent("processing")],
     ],
 )
-def test_what_is_not_decided_may_be_asked_for_again(replies: list[Reply | None]) -> None:
+def test_confirm_undecided_raises_transient_error(replies: list[Reply | None]) -> None:
     result, _ = ask(CONFIRM, *replies)
     assert isinstance(result, TransientError)
 
@@ -238,24 +240,24 @@ def test_what_is_not_decided_may_be_asked_for_again(replies: list[Reply | None])
         ([NOT_NOW, intent("succeeded")], CHARGE),
     ],
 )
-def test_calling_off(replies: list[Reply], result: Charge | None) -> None:
+def test_cancel_returns_an_existing_charge(replies: list[Reply], result: Charge | None) -> None:
     assert ask(CANCEL, *replies)[0] == result
 
 
-def test_what_could_not_be_called_off_may_be_asked_for_again() -> None:
+def test_cancel_unsuccessful_raises_transient_error() -> None:
     result, _ = ask(CANCEL, NOT_NOW, intent("processing"))
     assert isinstance(result, TransientError)
 
 
 @pytest.mark.parametrize("status", ["succeeded", "pending", "requires_action"])
-def test_a_refund_that_there_is_is_not_made_again(status: str) -> None:
-    """Also when Stripe has forgotten its key."""
+def test_refund_existing_is_returned(status: str) -> None:
+    """Even after Stripe has forgotten its key."""
     result, asked = ask(REFUND, refunds(("re_0", "failed"), ("re_1", status)))
     assert (result, asked) == (Refund("re_1", "pi_1"), ["GET /v1/refunds"])
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled"])
-def test_a_refund_that_came_to_nothing_is_made_again(status: str) -> None:
+def test_refund_failed_is_made_again(status: str) -> None:
     result, _ = ask(REFUND, refunds(("re_0", status)), Reply(200, {"id": "re_1"}))
     assert result == Refund("re_1", "pi_1")
 
@@ -272,15 +274,13 @@ def test_a_refund_that_came_to_nothing_is_made_again(status: str) -> None:
         error(503, "api_error"),
     ],
 )
-def test_an_outcome_that_is_not_known_may_be_asked_for_again(
-    call: Call, reply: Reply | None
-) -> None:
+def test_response_unknown_outcome_raises_transient_error(call: Call, reply: Reply | None) -> None:
     with serving(lambda _: reply) as stripe, pytest.raises(TransientError):
         call(StripeGateway(API_KEY, timeout_seconds=5, url=stripe.url))
 
 
 @CALLS
-def test_nobody_there(call: Call) -> None:
+def test_connection_refused_raises_transient_error(call: Call) -> None:
     with serving(lambda _: None) as gone:
         pass
     with pytest.raises(TransientError):
@@ -288,7 +288,7 @@ def test_nobody_there(call: Call) -> None:
 
 
 @CALLS
-def test_an_answer_that_is_too_late_is_not_waited_for(call: Call) -> None:
+def test_response_after_the_timeout_raises_transient_error(call: Call) -> None:
     def late(_: object) -> Reply:
         time.sleep(0.8)
         return intent("succeeded")
@@ -298,20 +298,20 @@ def test_an_answer_that_is_too_late_is_not_waited_for(call: Call) -> None:
         with pytest.raises(TransientError):
             call(StripeGateway(API_KEY, timeout_seconds=0.2, url=stripe.url))
         assert time.monotonic() - asked_at < 0.7
-        # The SDK does not ask again by itself.
+        # The SDK does not retry.
         assert len(stripe.received) == 1
 
 
 @CALLS
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_may_not_is_a_mistake_of_ours(call: Call, status: int) -> None:
+def test_wrong_api_key_raises_configuration_error(call: Call, status: int) -> None:
     result, _ = ask(call, error(status, "invalid_request_error"))
     assert isinstance(result, ConfigurationError)
     assert API_KEY not in str(result)
 
 
 @CALLS
-def test_a_key_that_was_used_for_something_else_is_a_mistake_of_ours(call: Call) -> None:
+def test_reused_idempotency_key_raises_permanent_error(call: Call) -> None:
     result, _ = ask(call, error(400, "idempotency_error"))
     assert type(result) is PermanentError
 
@@ -325,7 +325,7 @@ def test_a_key_that_was_used_for_something_else_is_a_mistake_of_ours(call: Call)
         (REFUND, [refunds(), error(400, "invalid_request_error", "charge_disputed")]),
     ],
 )
-def test_a_refusal_is_not_asked_for_again(call: Call, replies: list[Reply]) -> None:
-    """A payment of another account, or one that the bank has taken back."""
+def test_response_refusal_raises_permanent_error(call: Call, replies: list[Reply]) -> None:
+    """A payment of another account, or one with a chargeback."""
     result, _ = ask(call, *replies)
     assert type(result) is PermanentError

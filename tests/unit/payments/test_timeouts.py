@@ -1,4 +1,4 @@
-"""The times that have to fit together: requests, invocations, leases, retries, records."""
+"""Timeouts that depend on each other: requests, invocations, leases, retries and records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHARGING = ["process-payment", "record-payment", "fail-order"]
 
 
 def defaults(function: str) -> dict[str, float]:
-    """The defaults of a handler's variables, by the variables' names."""
+    """Variable name to default of the variables that a handler reads."""
     source = (ROOT / "images" / function / "handler.py").read_text(encoding="utf-8")
     found: dict[str, float] = {}
     for node in ast.walk(ast.parse(source)):
@@ -42,29 +42,29 @@ def declared(function: str) -> manifest.Manifest:
 
 
 @pytest.mark.parametrize("function", CHARGING)
-def test_no_invocation_outlives_its_claim(function: str) -> None:
+def test_payment_lease_exceeds_the_function_timeout(function: str) -> None:
     assert declared(function).timeout_seconds < OF_CHARGING.lease_seconds
-    # Nor do the two requests of a charge.
+    # So does the time of the two requests of a charge.
     request = read(PaymentsConfiguration, {"PAYMENTS_SECRET_ARN": "arn"}).timeout_seconds
     assert 2 * request < declared(function).timeout_seconds
 
 
-def test_no_notice_outlives_its_claim() -> None:
+def test_webhook_lease_exceeds_the_function_timeout() -> None:
     lease = defaults("receive-payment")["NOTICES_LEASE_SECONDS"]
     assert declared("receive-payment").timeout_seconds < lease
 
 
-def test_a_charge_is_remembered_for_longer_than_anybody_asks_again() -> None:
+def test_charge_records_outlive_all_retries() -> None:
     text = (ROOT / "terraform" / "lab" / "order-workflow.asl.json").read_text(encoding="utf-8")
     states = json.loads(text)["States"].values()
     workflow = sum(state.get("TimeoutSeconds", 0) for state in states)
-    # A message waits, becomes a dead letter, waits again, and is replayed by a person: twice over.
+    # A message waits, becomes a dead letter, waits again and is replayed, twice.
     waiting = 2 * (RETENTION_SECONDS + DEAD_LETTER_RETENTION_SECONDS)
     assert OF_CHARGING.keep_seconds > workflow + waiting
 
 
-def test_a_notice_is_remembered_for_longer_than_it_is_sent() -> None:
+def test_webhook_records_outlive_the_providers_retries() -> None:
     keep = defaults("receive-payment")["NOTICES_KEEP_SECONDS"]
     assert keep > 2 * WEBHOOK_RETRIES_SECONDS
-    # What is older than that is refused for its age.
+    # Older webhooks are refused for their age.
     assert keep > 2 * TOLERANCE_SECONDS

@@ -1,4 +1,4 @@
-"""Webhooks: what the provider signed is taken, to the byte, and nothing else."""
+"""Verification and parsing of webhooks."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ STRIPE_EVENT = {
         }
     },
 }
-EVENTS = {Provider.SANDBOX: SANDBOX_EVENT, Provider.STRIPE: STRIPE_EVENT}
+EVENTS: dict[Provider, dict[str, Any]] = {
+    Provider.SANDBOX: SANDBOX_EVENT,
+    Provider.STRIPE: STRIPE_EVENT,
+}
 BOTH = pytest.mark.parametrize("provider", list(Provider))
 
 
 def opened(
     provider: Provider, event: Any, *, header: str | None = None, now: float = NOW
 ) -> WebhookEvent:
-    """What comes of an event (bytes as they are), signed now unless the header is given."""
+    """The event parsed from `event` (bytes as they are), signed now unless `header` is given."""
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
     given = sign(SECRET, body, NOW) if header is None else header
     return WebhookReader(provider, SECRET).read({SIGNATURE_HEADERS[provider]: given}, body, now)
@@ -57,14 +60,14 @@ def opened(
 @pytest.mark.parametrize(
     ("provider", "payment_id"), [(Provider.SANDBOX, "pay_1"), (Provider.STRIPE, "pi_1")]
 )
-def test_what_the_provider_signed_is_read(provider: Provider, payment_id: str) -> None:
+def test_read_signed_event_is_parsed(provider: Provider, payment_id: str) -> None:
     assert opened(provider, EVENTS[provider]) == WebhookEvent(
         "evt_1", WebhookEventType.RECEIVED, payment_id, "order-1", 1995, "EUR"
     )
 
 
-def test_a_signature_is_the_hmac_of_time_and_body() -> None:
-    """Worked out by hand, as Stripe describes it, so that `sign` and `open` are not wrong alike."""
+def test_sign_is_the_hmac_of_time_and_body() -> None:
+    """Computed here as Stripe documents it, so that `sign` and `read` cannot share a mistake."""
     body = b'{"id": "evt_1", "type": "ping"}'
     mac = hmac.digest(SECRET.encode(), b"1800000000." + body, "sha256").hex()
     assert sign(SECRET, body, NOW) == f"t=1800000000,v1={mac}"
@@ -82,16 +85,14 @@ def test_a_signature_is_the_hmac_of_time_and_body() -> None:
         ("payment_intent.payment_failed", WebhookEventType.DECLINED),
     ],
 )
-def test_kinds(provider: Provider, type_: str, kind: WebhookEventType) -> None:
+def test_read_known_type_is_mapped(provider: Provider, type_: str, kind: WebhookEventType) -> None:
     assert opened(provider, EVENTS[provider] | {"type": type_}).type is kind
 
 
 @BOTH
 @pytest.mark.parametrize("type_", ["charge.updated", "payment.disputed", "", "PAYMENT.RECEIVED", 7])
-def test_a_type_that_is_not_known_is_taken_and_means_nothing(
-    provider: Provider, type_: object
-) -> None:
-    """A refusal would have the provider send it for days."""
+def test_read_unknown_type_is_other(provider: Provider, type_: object) -> None:
+    """The provider would repeat a refused webhook for days."""
     assert opened(provider, {"id": "evt_1", "type": type_}) == WebhookEvent(
         "evt_1", WebhookEventType.OTHER
     )
@@ -130,13 +131,13 @@ TIME, SIGNATURE = SIGNED.split(",")
         sign(SECRET, BODY + b" ", NOW),
     ],
 )  # fmt: skip
-def test_what_the_provider_did_not_sign_is_refused(header: str) -> None:
+def test_read_invalid_signature_is_refused(header: str) -> None:
     with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, BODY, header=header)
 
 
 @BOTH
-def test_a_signature_in_the_other_providers_header_is_none(provider: Provider) -> None:
+def test_read_other_providers_header_is_refused(provider: Provider) -> None:
     (other,) = set(Provider) - {provider}
     body = json.dumps(EVENTS[provider]).encode()
     with pytest.raises(InvalidSignature):
@@ -146,14 +147,14 @@ def test_a_signature_in_the_other_providers_header_is_none(provider: Provider) -
 
 
 @pytest.mark.parametrize("at", range(0, len(BODY), 7))
-def test_every_byte_of_the_body_is_signed(at: int) -> None:
+def test_read_changed_byte_is_refused(at: int) -> None:
     changed = bytes([*BODY[:at], BODY[at] ^ 1, *BODY[at + 1 :]])
     with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, changed, header=SIGNED)
 
 
-def test_the_body_counts_as_it_came_not_as_it_reads() -> None:
-    """Spaces, the order of names, and bytes that are no UTF-8."""
+def test_read_equivalent_body_is_refused() -> None:
+    """Other spaces, another order of names, and bytes that are not UTF-8."""
     spaced = json.dumps(dict(reversed(SANDBOX_EVENT.items())), indent=4).encode()
     assert opened(Provider.SANDBOX, spaced).id == "evt_1"
     with pytest.raises(InvalidSignature):
@@ -162,7 +163,7 @@ def test_the_body_counts_as_it_came_not_as_it_reads() -> None:
         opened(Provider.SANDBOX, b"\xff\xfe\x00")
 
 
-def test_while_a_secret_changes_either_of_two_signatures_will_do() -> None:
+def test_read_one_valid_signature_of_two_suffices() -> None:
     other = "v1=" + hmac.digest(b"older", b"x", hashlib.sha256).hex()
     for header in (f"{TIME},{other},{SIGNATURE}", f"{TIME}, {SIGNATURE} , {other},v0=x"):
         assert opened(Provider.SANDBOX, BODY, header=header).id == "evt_1"
@@ -176,13 +177,13 @@ def test_while_a_secret_changes_either_of_two_signatures_will_do() -> None:
         (TOLERANCE_SECONDS - 1, True),
         (TOLERANCE_SECONDS + 1, False),
         (24 * 3600, False),
-        # The provider's clock is ahead of ours.
+        # The provider's clock is fast.
         (-(TOLERANCE_SECONDS - 1), True),
         (-(TOLERANCE_SECONDS + 1), False),
         (-24 * 3600, False),
     ],
 )
-def test_old_and_future_ones_are_refused(
+def test_read_checks_the_age_of_the_signature(
     provider: Provider, late_seconds: float, taken: bool
 ) -> None:
     now = NOW + late_seconds
@@ -193,8 +194,8 @@ def test_old_and_future_ones_are_refused(
         opened(provider, EVENTS[provider], now=now)
 
 
-def test_nobody_learns_of_a_body_that_is_not_signed() -> None:
-    """A wrong signature is told before the time and before the body are looked at."""
+def test_read_invalid_signature_is_reported_before_age_and_body() -> None:
+    """An unsigned request learns nothing about the body."""
     header = sign("another secret", b"no JSON", 1)
     with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, b"no JSON", header=header)
@@ -244,19 +245,19 @@ IN_STRIPE = ("data", "object")
         (Provider.STRIPE, with_(STRIPE_EVENT, 7, *IN_STRIPE, "metadata", "order_id")),
     ],
 )  # fmt: skip
-def test_what_is_signed_and_no_event_is_refused(provider: Provider, event: Any) -> None:
+def test_read_signed_malformed_event_is_refused(provider: Provider, event: Any) -> None:
     with pytest.raises(MalformedWebhook):
         opened(provider, event)
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"shop": "another"}])
-def test_a_payment_of_something_else_is_of_no_order(metadata: object) -> None:
-    """A Stripe account may be shared."""
+def test_read_stripe_payment_without_order_has_no_order(metadata: object) -> None:
+    """Other applications may use the same Stripe account."""
     notice = opened(Provider.STRIPE, with_(STRIPE_EVENT, metadata, *IN_STRIPE, "metadata"))
     assert (notice.order_id, notice.payment_id, notice.amount_minor) == (None, "pi_1", 1995)
 
 
-def test_the_secret_is_not_shown() -> None:
+def test_reader_repr_shows_no_secret() -> None:
     assert SECRET not in repr(WebhookReader(Provider.STRIPE, SECRET))
     with pytest.raises(InvalidSignature) as refused:
         opened(Provider.STRIPE, BODY, header=sign("another secret", BODY, NOW))
@@ -264,7 +265,7 @@ def test_the_secret_is_not_shown() -> None:
     assert SIGNATURE.removeprefix("v1=") not in str(refused.value)
 
 
-def test_base64_is_not_what_is_signed() -> None:
-    """The gateway's encoding is undone before, by platform/http.py."""
+def test_read_base64_body_is_refused() -> None:
+    """platform/functions/http.py decodes the body before."""
     with pytest.raises(InvalidSignature):
         opened(Provider.SANDBOX, base64.b64encode(BODY), header=SIGNED)

@@ -37,13 +37,13 @@ from services.platform.idempotency import (
 from tests.support.exactly_once import (
     KEEP_SECONDS,
     LEASE_SECONDS,
-    OF_PROVIDER,
-    OF_TABLE,
-    Fate,
+    PROVIDER_OUTCOMES,
+    TABLE_OUTCOMES,
+    CallOutcome,
+    Interceptor,
     Killed,
-    Wire,
+    Simulation,
     Worker,
-    World,
 )
 
 SETTINGS = settings(
@@ -80,19 +80,23 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World()
-        self.began = self.world.now
+        self.simulation = Simulation()
+        self.began = self.simulation.now
         self.work = Work()
         self.asked: list[Worker] = []
         self.stored: Any = None
 
     def _store(self, worker: Worker | None = None) -> IdempotencyStore:
-        table = self.world.table if worker is None else Wire(worker, "table", self.world.table)
-        clock = self.world.clock if worker is None else worker.clock
+        table = (
+            self.simulation.table
+            if worker is None
+            else Interceptor(worker, "table", self.simulation.table)
+        )
+        clock = self.simulation.clock if worker is None else worker.clock
         return type(self).store_type(table, "idempotency", LEASE_SECONDS, KEEP_SECONDS, clock)
 
     def _run(self, worker: Worker) -> Any:
-        work = Wire(worker, "provider", self.work)
+        work = Interceptor(worker, "provider", self.work)
         return self._store(worker).run_once(KEY, PAYLOAD, work.do)
 
     def _leave_open(self, worker: Worker) -> Any:
@@ -100,29 +104,29 @@ class StoreMachine(RuleBasedStateMachine):
         claim = store.claim(KEY, PAYLOAD)
         if isinstance(claim, Completed):
             return claim.result
-        Wire(worker, "provider", self.work).do()
+        Interceptor(worker, "provider", self.work).do()
         store.abandon(claim)
         return None
 
-    @precondition(lambda self: len(self.world.living) < WORKERS_MAX)
+    @precondition(lambda self: len(self.simulation.active) < WORKERS_MAX)
     @rule(
         skew=st.sampled_from(SKEWS),
         leaves_open=st.sampled_from([False, False, False, True]),
         calls=st.sampled_from([1, 2, 1, 2, 0, 3]),
     )
     def somebody_asks(self, skew: float, leaves_open: bool, calls: int) -> None:
-        worker = self.world.begin(self._leave_open if leaves_open else self._run, skew)
+        worker = self.simulation.begin(self._leave_open if leaves_open else self._run, skew)
         self.asked.append(worker)
-        self._go_on(worker, calls)
+        self._resume(worker, calls)
 
-    def _go_on(self, worker: Worker, calls: int) -> None:
+    def _resume(self, worker: Worker, calls: int) -> None:
         for _ in range(calls):
-            if not worker.over:
-                worker.go_on(Fate.DONE)
+            if not worker.finished:
+                worker.resume(CallOutcome.DONE)
 
     @rule()
     def somebody_asks_for_something_else(self) -> None:
-        taken = KEY in self.world.table.items
+        taken = KEY in self.simulation.table.items
         try:
             claim = self._store().claim(KEY, OTHER_PAYLOAD)
         except PayloadMismatchError:
@@ -132,47 +136,52 @@ class StoreMachine(RuleBasedStateMachine):
         assert isinstance(claim, Claim)
         self._store().release(claim)
 
-    @precondition(lambda self: self.world.living)
+    @precondition(lambda self: self.simulation.active)
     @rule(which=st.integers(0, WORKERS_MAX - 1), calls=st.sampled_from([1, 1, 2, 3, CALLS_MAX]))
-    def go_on(self, which: int, calls: int) -> None:
-        self._go_on(self.world.living[which % len(self.world.living)], calls)
+    def resume(self, which: int, calls: int) -> None:
+        self._resume(self.simulation.active[which % len(self.simulation.active)], calls)
 
-    @precondition(lambda self: self.world.living)
+    @precondition(lambda self: self.simulation.active)
     @rule(which=st.integers(0, WORKERS_MAX - 1), data=st.data())
-    def go_wrong(self, which: int, data: st.DataObject) -> None:
-        worker = self.world.living[which % len(self.world.living)]
+    def resume_with_a_fault(self, which: int, data: st.DataObject) -> None:
+        worker = self.simulation.active[which % len(self.simulation.active)]
         assert worker.waiting
         of_table = worker.waiting.target == "table"
-        fates = sorted(OF_TABLE if of_table else OF_PROVIDER, key=lambda fate: fate.name)
-        worker.go_on(data.draw(st.sampled_from(fates), label=worker.waiting.name))
+        outcomes = sorted(
+            TABLE_OUTCOMES if of_table else PROVIDER_OUTCOMES,
+            key=lambda item: item.name,
+        )
+        worker.resume(data.draw(st.sampled_from(outcomes), label=worker.waiting.name))
 
     @rule(seconds=st.sampled_from(PAUSES))
     def time_passes(self, seconds: float) -> None:
-        if self.world.now + seconds - self.began < KEEP_SECONDS / 2:
-            self.world.now += seconds
+        if self.simulation.now + seconds - self.began < KEEP_SECONDS / 2:
+            self.simulation.now += seconds
 
-    @precondition(lambda self: self.world.living)
+    @precondition(lambda self: self.simulation.active)
     @rule(
         which=st.integers(0, WORKERS_MAX - 1),
-        fate=st.sampled_from([Fate.DONE, Fate.REQUEST_LOST]),
+        outcome_of_call=st.sampled_from([CallOutcome.DONE, CallOutcome.REQUEST_LOST]),
         served=st.integers(1, CALLS_MAX),
     )
-    def an_owner_outlives_its_lease(self, which: int, fate: Fate, served: int) -> None:
+    def an_owner_outlives_its_lease(
+        self, which: int, outcome_of_call: CallOutcome, served: int
+    ) -> None:
         """What all this is about, and chance finds too seldom: another is served, or nearly, before
         the first goes on."""
-        first = self.world.living[which % len(self.world.living)]
-        self.world.now += LEASE_SECONDS + 1
-        second = self.world.begin(self._run)
+        first = self.simulation.active[which % len(self.simulation.active)]
+        self.simulation.now += LEASE_SECONDS + 1
+        second = self.simulation.begin(self._run)
         self.asked.append(second)
-        self._go_on(second, served)
-        first.go_on(fate)
-        self._go_on(first, CALLS_MAX)
+        self._resume(second, served)
+        first.resume(outcome_of_call)
+        self._resume(first, CALLS_MAX)
 
     @invariant()
     def a_stored_result_stays(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
-        found = self.world.table.items.get(KEY, {})
+        found = self.simulation.table.items.get(KEY, {})
         result = found.get("result")
         assert self.stored in (None, result), f"{self.stored} became {result}"
         self.stored = result
@@ -180,31 +189,31 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_are_told_the_same(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
         told = set()
         for worker in self.asked:
-            if worker.over and worker.error is None and worker.result is not None:
+            if worker.finished and worker.error is None and worker.result is not None:
                 told.add(worker.result)
-            elif worker.over and worker.error is not None:
+            elif worker.finished and worker.error is not None:
                 assert isinstance(worker.error, TransientError | Killed), worker.error
         assert len(told) <= 1
         self.told = told
 
     def teardown(self) -> None:
         """The faults are over: whoever asks is told, and what was told before."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
         try:
-            for worker in self.world.living:
-                worker.go_on(Fate.DIES_BEFORE)
+            for worker in self.simulation.active:
+                worker.resume(CallOutcome.DIES_BEFORE)
             self.all_are_told_the_same()
             final = self._settled()
             assert self.told <= {final}, "a result was lost"
             assert self._settled() == final
             self.a_stored_result_stays()
         finally:
-            self.world.end()
+            self.simulation.end()
 
     def _settled(self) -> Any:
         for _ in range(8):
@@ -212,7 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
                 return self._store().run_once(KEY, PAYLOAD, self.work.do)
             except TransientError:
                 # As long as the longest lease, of an owner whose clock is ahead.
-                self.world.now += LEASE_SECONDS + 1
+                self.simulation.now += LEASE_SECONDS + 1
         raise AssertionError("it never comes to an end")
 
 
