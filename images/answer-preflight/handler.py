@@ -1,20 +1,20 @@
-"""Tells browsers which pages may call which route."""
+"""Answers CORS preflights of every route."""
 
 import os
 from dataclasses import dataclass
 
-from services.api.answer_preflight import ANSWER_PREFLIGHT, Preflights, parse_rules
+from services.api.answer_preflight import ANSWER_PREFLIGHT, AnswerPreflight, parse_rules
 from services.platform.configuration import read, variable
 from services.platform.functions.http import http_function
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What this function reads from its environment."""
+    """Environment variables of this function."""
 
     rules: str = variable("CORS_RULES", help="every route's CORS rules, as JSON")
 
 
 handler = http_function(
-    ANSWER_PREFLIGHT, Preflights(parse_rules(read(Configuration, os.environ).rules)).handle
+    ANSWER_PREFLIGHT, AnswerPreflight(parse_rules(read(Configuration, os.environ).rules)).handle
 )

@@ -1,10 +1,10 @@
-"""Serves the API's description, OpenAPI 3.1."""
+"""Returns the OpenAPI document."""
 
 from pathlib import Path
 
-from services.api.get_api_document import GET_API_DOCUMENT, ApiDocument
+from services.api.get_api_document import GET_API_DOCUMENT, GetApiDocument
 from services.platform.functions.http import http_function
 
 handler = http_function(
-    GET_API_DOCUMENT, ApiDocument(Path(__file__).with_name("openapi.json").read_bytes()).handle
+    GET_API_DOCUMENT, GetApiDocument(Path(__file__).with_name("openapi.json").read_bytes()).handle
 )

@@ -1,0 +1,1 @@
+"""Functions about the API itself: CORS preflights and the OpenAPI document."""

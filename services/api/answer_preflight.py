@@ -1,7 +1,7 @@
-"""Answers browsers that ask beforehand whether a page may call a route (CORS preflights).
+"""OPTIONS of every route: answers CORS preflights.
 
-One function answers for all routes, since a preflight knows the path and, in a header, the method:
-an HTTP API has CORS rules only for the whole of it, and ours are a route's own.
+API Gateway has one set of CORS rules for a whole HTTP API; the rules here belong to each route. A
+preflight has the path and, in a header, the method, so one function answers for all routes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from services.platform.functions.access import Access
 from services.platform.functions.http import Answer, Operation, Request, Response
 
 ANSWER_PREFLIGHT = Operation(
-    summary="Tell a browser whether a page may call a route",
+    summary="Answer a CORS preflight",
     access=Access.ANYONE,
-    answers={204: Answer("The rules, in headers; none where the page may not call")},
+    answers={
+        204: Answer("The rules, in headers; no CORS headers for a page that may not call the route")
+    },
     any_parameters=True,
 )
 _PARAMETER = re.compile(r"\\{[^}]*\\}")
@@ -27,7 +29,7 @@ _PARAMETER = re.compile(r"\\{[^}]*\\}")
 
 @dataclass(frozen=True)
 class Rule:
-    """Which origins may call a route, with which request headers."""
+    """The CORS rule of one route: who may call it, with which request headers (in lower case)."""
 
     method: str
     path: re.Pattern[str] = field(repr=False)
@@ -37,8 +39,10 @@ class Rule:
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """The rules in a JSON list of {method, path, origins, headers, max_age_seconds}. Raises
-    ConfigurationError."""
+    """Parses a JSON list of {method, path, origins, headers, max_age_seconds}.
+
+    Raises ConfigurationError for anything else.
+    """
     try:
         return tuple(
             Rule(
@@ -56,8 +60,10 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
         ) from None
 
 
-def allowed(rules: tuple[Rule, ...], path: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The headers of the answer to a preflight; only `vary` where the page may not call.
+def preflight_headers(
+    rules: tuple[Rule, ...], path: str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """The response headers of a preflight; only `vary` for a page that may not call the route.
 
     https://fetch.spec.whatwg.org/#cors-preflight-fetch
     """
@@ -80,11 +86,11 @@ def allowed(rules: tuple[Rule, ...], path: str, headers: Mapping[str, str]) -> d
 
 
 @dataclass(frozen=True)
-class Preflights:
-    """Answers preflights by the rules."""
+class AnswerPreflight:
+    """Answers preflights according to the rules."""
 
     rules: tuple[Rule, ...]
 
     def handle(self, request: Request) -> Response:
-        """Answers OPTIONS of any path."""
-        return Response(204, headers=allowed(self.rules, request.path, request.headers))
+        """Returns 204 with the CORS headers of the route."""
+        return Response(204, headers=preflight_headers(self.rules, request.path, request.headers))

@@ -1,4 +1,4 @@
-"""Serves the API's description, as it was made from the code when the image was built."""
+"""GET /openapi.json: returns the OpenAPI document, generated from the code."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from services.platform.functions.http import (
 )
 
 GET_API_DOCUMENT = Operation(
-    summary="Get this description of the API",
+    summary="Get this OpenAPI document",
     access=Access.ANYONE,
-    request_headers={"If-None-Match": "the ETag of the answer that you have"},
+    request_headers={"If-None-Match": "the ETag of an earlier response"},
     answers={
         200: Answer(
             "An OpenAPI 3.1 document", dict, headers={"ETag": "the version, for If-None-Match"}
         ),
-        304: Answer("What you have is still right"),
+        304: Answer("Not modified"),
     },
 )
 
 
 @dataclass(frozen=True)
-class ApiDocument:
-    """The document, whole."""
+class GetApiDocument:
+    """Returns the document. `content` is its JSON."""
 
     content: bytes
 
     @cached_property
     def etag(self) -> str:
+        """The entity tag, derived from the content."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:20]}"'
 
     def handle(self, request: Request) -> Response:
-        """Answers GET /openapi.json."""
+        """Returns the document, or 304."""
         headers = {"etag": self.etag, "cache-control": "public, max-age=300"}
         if matches_etag(request, self.etag):
             return Response(304, headers=headers)

@@ -1,1 +1,1 @@
-"""What happened, as typed values: parsed from queue messages, published to topics."""
+"""Events as typed values: parsed from queue messages, published to topics."""

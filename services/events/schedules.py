@@ -1,4 +1,4 @@
-"""The message that a schedule of EventBridge sends: that it is time, and nothing else.
+"""Messages of EventBridge schedules.
 
 https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-events.html
 """
@@ -12,11 +12,11 @@ SOURCE, DETAIL_TYPE = "aws.events", "Scheduled Event"
 
 
 def check_scheduled(body: str) -> None:
-    """Raises PermanentError when `body` is no message of a schedule."""
+    """Raises PermanentError when `body` is not a message of a schedule."""
     document = open_envelope(body)
     got = document.get("source"), document.get("detail-type")
     if got != (SOURCE, DETAIL_TYPE):
         raise PermanentError(
-            f"expected a message of a schedule (source {SOURCE}, detail-type {DETAIL_TYPE}), "
-            f"got {body[:80]!r}"
+            "expected a message of a schedule, with source "
+            f"{SOURCE} and detail-type {DETAIL_TYPE}, got {body[:80]!r}"
         )

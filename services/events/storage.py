@@ -1,4 +1,4 @@
-"""S3's event notifications.
+"""S3 event notifications.
 
 Message structure: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -13,8 +13,8 @@ from urllib.parse import unquote_plus
 from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
 
-# S3 gives sequencers as hexadecimal texts of varying length; the shorter is padded on the right
-# with zeros before two are compared as texts. This is longer than any that S3 gives.
+# S3's sequencers are hexadecimal texts of different lengths. To compare two as texts, the shorter
+# is padded with zeros on the right. This is longer than S3's sequencers.
 _SEQUENCER_DIGITS = 40
 
 
@@ -25,8 +25,8 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class ObjectEvent:
-    """One change of one object. `key` is decoded; `sequencer` orders the events of one key and
-    compares as a text; `size` is in bytes, `etag` empty for a removal."""
+    """One change of one object. `key` is decoded; `sequencer` orders the events of one key, by
+    comparison as text; `size` is in bytes; `etag` is empty for a removal."""
 
     change: Change
     bucket: str
@@ -39,9 +39,9 @@ class ObjectEvent:
 
 
 def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
-    """The object events in a queue message; none for S3's test event.
+    """The object events in a queue message; none in S3's test event.
 
-    Raises PermanentError for a message that is no S3 notification.
+    Raises PermanentError for any other message.
     """
     document = open_envelope(body)
     if document.get("Event") == "s3:TestEvent":
@@ -49,7 +49,7 @@ def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
     records = document.get("Records")
     if not isinstance(records, list):
         raise PermanentError(
-            f"expected an S3 notification with Records, got an object with {sorted(document)}"
+            f"the message has no Records: expected an S3 notification, got keys {sorted(document)}"
         )
     return tuple(_event(record) for record in records)
 
@@ -61,7 +61,7 @@ def _event(record: Any) -> ObjectEvent:
         return ObjectEvent(
             change=_change(name),
             bucket=record["s3"]["bucket"]["name"],
-            # S3 encodes keys as form values: a space comes as +, a plus as %2B.
+            # S3 encodes keys as form values: a space is +, a plus is %2B.
             key=unquote_plus(described["key"], errors="strict"),
             size=int(described.get("size", 0)),
             etag=described.get("eTag", ""),
@@ -71,7 +71,7 @@ def _event(record: Any) -> ObjectEvent:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PermanentError(
-            f"expected an S3 event record, got {str(record)[:200]!r} ({error!r})"
+            f"invalid record: expected an S3 event record, got {str(record)[:200]!r} ({error!r})"
         ) from None
 
 
@@ -82,4 +82,4 @@ def _change(name: str) -> Change:
         return Change.CREATED
     if kind in ("ObjectRemoved", "LifecycleExpiration"):
         return Change.REMOVED
-    raise PermanentError(f"expected an ObjectCreated or ObjectRemoved event, got {name!r}")
+    raise PermanentError(f"event {name!r}: expected ObjectCreated or ObjectRemoved")

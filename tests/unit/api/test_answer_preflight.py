@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from services.api.answer_preflight import allowed, parse_rules
+from services.api.answer_preflight import parse_rules, preflight_headers
 from services.platform.errors import ConfigurationError
 
 PAGE = "https://darkroom.example"
@@ -28,21 +28,21 @@ RULES = parse_rules(
 )
 
 
-def ask(path: str, method: str, origin: str = PAGE) -> dict[str, str]:
+def preflight(path: str, method: str, origin: str = PAGE) -> dict[str, str]:
     headers = {"origin": origin, "access-control-request-method": method}
-    answer = allowed(RULES, path, headers)
+    answer = preflight_headers(RULES, path, headers)
     assert "origin" in answer.pop("vary")
     return answer
 
 
-def test_a_named_page_may_call_a_route_that_names_it() -> None:
-    assert ask("/images/7", "GET") == {
+def test_preflight_of_allowed_page_returns_cors_headers() -> None:
+    assert preflight("/images/7", "GET") == {
         "access-control-allow-origin": PAGE,
         "access-control-allow-methods": "GET",
         "access-control-allow-headers": "authorization",
         "access-control-max-age": "600",
     }
-    assert "access-control-allow-headers" not in ask("/users", "POST")
+    assert "access-control-allow-headers" not in preflight("/users", "POST")
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,14 @@ def test_a_named_page_may_call_a_route_that_names_it() -> None:
         ("/images/7", "GET", "null"),
     ],
 )
-def test_off_unless_named(path: str, method: str, origin: str) -> None:
-    assert ask(path, method, origin) == {}
+def test_preflight_of_other_page_or_route_returns_no_cors_headers(
+    path: str, method: str, origin: str
+) -> None:
+    assert preflight(path, method, origin) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[{}]", "[1]", "null"])
-def test_rules_of_another_form_are_refused(text: str) -> None:
+def test_parse_rules_with_invalid_text_raises_configuration_error(text: str) -> None:
     if text == "{}":
         assert parse_rules(text) == ()
         return

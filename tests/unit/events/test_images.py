@@ -27,7 +27,7 @@ EVENT = ImageEvent(
 
 
 class Recorder:
-    """Takes what is published: the arguments are what is tested, SNS itself is not."""
+    """An SNS client that records the arguments of publish."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
@@ -43,13 +43,13 @@ def published(event: ImageEvent) -> dict[str, Any]:
     return arguments
 
 
-def test_an_event_survives_the_way_raw_and_wrapped() -> None:
+def test_parse_returns_published_event_raw_and_wrapped() -> None:
     text = published(EVENT)["Message"]
     assert parse_image_event(text) == EVENT
     assert parse_image_event(json.dumps({"Type": "Notification", "Message": text})) == EVENT
 
 
-def test_it_is_a_cloud_event_with_its_type_as_an_attribute() -> None:
+def test_publish_sends_cloud_event_with_type_attribute() -> None:
     arguments = published(EVENT)
     document = json.loads(arguments["Message"])
     required = {"specversion", "id", "source", "type"}
@@ -58,13 +58,13 @@ def test_it_is_a_cloud_event_with_its_type_as_an_attribute() -> None:
     assert arguments["MessageAttributes"]["type"]["StringValue"] == document["type"]
 
 
-def test_fields_of_a_newer_producer_are_ignored() -> None:
+def test_parse_with_unknown_fields_ignores_them() -> None:
     document = json.loads(published(EVENT)["Message"])
     document["data"]["novelty"] = 1
     assert parse_image_event(json.dumps(document)) == EVENT
 
 
-def test_the_same_change_has_the_same_id_and_another_change_another() -> None:
+def test_event_id_depends_on_every_part() -> None:
     base = (ImageEventType.DEVELOPED, "o", "k", "1")
     others = [
         (ImageEventType.REJECTED, "o", "k", "1"),
@@ -77,20 +77,20 @@ def test_the_same_change_has_the_same_id_and_another_change_another() -> None:
 
 
 @pytest.mark.parametrize("missing", ["id", "type", "time", "data"])
-def test_an_incomplete_event_is_a_permanent_error(missing: str) -> None:
+def test_parse_with_missing_attribute_raises_permanent_error(missing: str) -> None:
     document = json.loads(published(EVENT)["Message"])
     del document[missing]
     with pytest.raises(PermanentError, match="expected an image event"):
         parse_image_event(json.dumps(document))
 
 
-def test_an_unknown_type_is_a_permanent_error() -> None:
+def test_parse_with_unknown_type_raises_permanent_error() -> None:
     document = json.loads(published(EVENT)["Message"]) | {"type": "image.eaten"}
     with pytest.raises(PermanentError, match=r"image\.eaten"):
         parse_image_event(json.dumps(document))
 
 
-def test_nothing_is_published_that_is_not_known() -> None:
+def test_publish_omits_fields_without_value() -> None:
     data = json.loads(published(dataclasses.replace(EVENT, reason=None))["Message"])["data"]
     assert "reason" not in data
     assert "recipient" not in data

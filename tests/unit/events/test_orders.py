@@ -1,4 +1,4 @@
-"""Events of orders: small, the same however often told, and read with suspicion."""
+"""Publishing and parsing of order events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAYMENT: dict[str, Any] = {"charge_id": "pay_1", "amount_minor": 1995, "currency
 
 
 class Topic:
-    """Keeps what is published, as SNS would deliver it."""
+    """An SNS client that records the arguments of publish."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
@@ -44,7 +44,7 @@ def published(event: OrderEvent) -> Topic:
     return topic
 
 
-def test_an_event_is_a_cloud_event() -> None:
+def test_publish_sends_cloud_event_with_type_attribute() -> None:
     topic = published(order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT))
     document = topic.document
     assert datetime.fromisoformat(document.pop("time")).tzinfo is not None
@@ -57,7 +57,6 @@ def test_an_event_is_a_cloud_event() -> None:
         "datacontenttype": "application/json",
         "data": {"order_id": ORDER_ID, **PAYMENT},
     }
-    # What subscriptions filter by.
     (arguments,) = topic.published
     assert arguments["TopicArn"] == "arn:topic"
     assert arguments["MessageAttributes"] == {
@@ -67,7 +66,7 @@ def test_an_event_is_a_cloud_event() -> None:
 
 @pytest.mark.parametrize("type_", OrderEventType)
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_what_is_published_is_read_again(type_: OrderEventType, wrapped: bool) -> None:
+def test_parse_returns_published_event(type_: OrderEventType, wrapped: bool) -> None:
     event = order_event(type_, ORDER_ID, **PAYMENT)
     (arguments,) = published(event).published
     text = arguments["Message"]
@@ -76,7 +75,7 @@ def test_what_is_published_is_read_again(type_: OrderEventType, wrapped: bool) -
     assert parse_order_event(text) == event
 
 
-def test_one_thing_has_one_id_whoever_tells_it() -> None:
+def test_event_id_depends_on_type_and_order_only() -> None:
     first = order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT)
     again = order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID)
     assert first.id == again.id
@@ -85,7 +84,7 @@ def test_one_thing_has_one_id_whoever_tells_it() -> None:
     assert order_event(OrderEventType.CREATED, "another").id not in others
 
 
-def test_what_a_newer_producer_adds_is_passed_over() -> None:
+def test_parse_with_unknown_fields_ignores_them() -> None:
     document = published(order_event(OrderEventType.CREATED, ORDER_ID)).document
     document["data"]["colour"] = "red"
     document["traceparent"] = "00-1"
@@ -120,19 +119,19 @@ DOCUMENT = published(order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PA
         {"data": {"order_id": ORDER_ID, "charge_id": {}}},
     ],
 )
-def test_what_is_no_event_of_an_order(changes: dict[str, Any]) -> None:
+def test_parse_with_invalid_value_raises_permanent_error(changes: dict[str, Any]) -> None:
     with pytest.raises(PermanentError, match="expected an order event"):
         parse_order_event(json.dumps(DOCUMENT | changes))
 
 
 @pytest.mark.parametrize("name", ["id", "type", "time", "data"])
-def test_an_event_without_one_of_its_parts(name: str) -> None:
+def test_parse_with_missing_attribute_raises_permanent_error(name: str) -> None:
     rest = {key: value for key, value in DOCUMENT.items() if key != name}
     with pytest.raises(PermanentError, match="expected an order event"):
         parse_order_event(json.dumps(rest))
 
 
 @pytest.mark.parametrize("body", ["", "x", "[]", "7", "null", '{"Type": "Notification"}'])
-def test_what_is_no_event_at_all(body: str) -> None:
+def test_parse_of_other_message_raises_permanent_error(body: str) -> None:
     with pytest.raises(PermanentError, match="expected"):
         parse_order_event(body)

@@ -5,7 +5,7 @@ import pytest
 from services.events.schedules import check_scheduled
 from services.platform.errors import PermanentError
 
-# As EventBridge sends it.
+# A message of EventBridge.
 MESSAGE = {
     "version": "0",
     "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -19,7 +19,7 @@ MESSAGE = {
 }
 
 
-def test_a_message_of_a_schedule_is_taken() -> None:
+def test_check_scheduled_accepts_message_of_schedule() -> None:
     check_scheduled(json.dumps(MESSAGE))
 
 
@@ -35,6 +35,6 @@ def test_a_message_of_a_schedule_is_taken() -> None:
         json.dumps({"warmer": True}),
     ],
 )
-def test_anything_else_is_refused(body: str) -> None:
+def test_check_scheduled_of_other_message_raises_permanent_error(body: str) -> None:
     with pytest.raises(PermanentError, match="expected a message"):
         check_scheduled(body)

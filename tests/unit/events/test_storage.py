@@ -30,7 +30,7 @@ def wrapped(text: str) -> str:
     return json.dumps({"Type": "Notification", "MessageId": "m", "Message": text})
 
 
-def test_many_records_in_one_message() -> None:
+def test_parse_returns_every_record() -> None:
     removed = record(eventName="ObjectRemoved:DeleteMarkerCreated")
     created, deleted = parse_object_events(body(record(), removed))
     assert created.change is Change.CREATED
@@ -49,22 +49,22 @@ def test_many_records_in_one_message() -> None:
         ("o/u/100%25.jpg", "o/u/100%.jpg"),
     ],
 )
-def test_keys_are_decoded(encoded: str, key: str) -> None:
+def test_parse_decodes_keys(encoded: str, key: str) -> None:
     (event,) = parse_object_events(body(record(object={"key": encoded})))
     assert event.key == key
 
 
-def test_the_test_event_is_skipped_also_inside_sns() -> None:
+def test_parse_of_test_event_returns_nothing() -> None:
     test_event = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
     assert parse_object_events(test_event) == ()
     assert parse_object_events(wrapped(test_event)) == ()
 
 
-def test_sns_wrapping_changes_nothing() -> None:
+def test_parse_of_sns_notification_returns_its_records() -> None:
     assert parse_object_events(wrapped(body(record()))) == parse_object_events(body(record()))
 
 
-def test_sequencers_of_different_length_compare_as_s3_says() -> None:
+def test_sequencers_of_different_length_compare_by_padding() -> None:
     """The shorter is padded on the right with zeros, then they compare as texts."""
 
     def sequencer(text: str) -> str:
@@ -90,6 +90,6 @@ def test_sequencers_of_different_length_compare_as_s3_says() -> None:
         wrapped("nonsense"),
     ],
 )
-def test_anything_else_is_a_permanent_error(text: str) -> None:
+def test_parse_of_other_message_raises_permanent_error(text: str) -> None:
     with pytest.raises(PermanentError, match="expected"):
         parse_object_events(text)
