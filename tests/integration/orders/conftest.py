@@ -1,4 +1,4 @@
-"""A database with the lab's schema, and what is needed to order in it and to pay."""
+"""A database with the schema, and factories and resources for orders and payments."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ from tests.support.postgres import FreshDatabase, fresh_database
 PRICE_MINOR = 250
 DELIVERY = Delivery("Anna Muster", "Hafenstr. 1", "20457", "Hamburg", "DE")
 IMAGE_ID = "0" * 31 + "1"
-# The way that an order goes to each status.
-WAYS = {
+# Status to the transitions that lead to it.
+PATHS = {
     OrderStatus.CREATED: (),
     OrderStatus.VALIDATED: (OrderStatus.VALIDATED,),
     OrderStatus.RESERVED: (OrderStatus.VALIDATED, OrderStatus.RESERVED),
     OrderStatus.PAID: (OrderStatus.VALIDATED, OrderStatus.RESERVED, OrderStatus.PAID),
 }
-WAYS |= {
-    OrderStatus.FULFILLED: (*WAYS[OrderStatus.PAID], OrderStatus.FULFILLED),
-    OrderStatus.SHIPPED: (*WAYS[OrderStatus.PAID], OrderStatus.FULFILLED, OrderStatus.SHIPPED),
+PATHS |= {
+    OrderStatus.FULFILLED: (*PATHS[OrderStatus.PAID], OrderStatus.FULFILLED),
+    OrderStatus.SHIPPED: (*PATHS[OrderStatus.PAID], OrderStatus.FULFILLED, OrderStatus.SHIPPED),
     OrderStatus.REJECTED: (OrderStatus.REJECTED,),
     OrderStatus.OUT_OF_STOCK: (OrderStatus.VALIDATED, OrderStatus.OUT_OF_STOCK),
-    OrderStatus.PAYMENT_DECLINED: (*WAYS[OrderStatus.RESERVED], OrderStatus.PAYMENT_DECLINED),
-    OrderStatus.CANCELLED: (*WAYS[OrderStatus.PAID], OrderStatus.CANCELLED),
-    OrderStatus.FAILED: (*WAYS[OrderStatus.PAID], OrderStatus.FAILED),
+    OrderStatus.PAYMENT_DECLINED: (*PATHS[OrderStatus.RESERVED], OrderStatus.PAYMENT_DECLINED),
+    OrderStatus.CANCELLED: (*PATHS[OrderStatus.PAID], OrderStatus.CANCELLED),
+    OrderStatus.FAILED: (*PATHS[OrderStatus.PAID], OrderStatus.FAILED),
 }
 
 
 @dataclass
-class Desk:
-    """Makes users, products and orders. A database connection for whoever asks for one."""
+class OrderFactory:
+    """Creates users, products and orders, and opens database connections."""
 
     fresh: FreshDatabase
     opened: list[Database] = field(default_factory=list)
 
     def orders(self) -> Orders:
-        """With a connection of its own: one for each thread."""
+        """An order store with a connection of its own; threads must not share one."""
         self.opened.append(self.fresh.database())
         return Orders(self.opened[-1])
 
@@ -76,8 +76,8 @@ class Desk:
             database.close()
 
     @functools.cached_property
-    def anybody(self) -> str:
-        """The user of orders of which it does not matter whose they are."""
+    def default_user(self) -> str:
+        """The user of orders whose customer does not matter."""
         return self.user()
 
     def product(self, orders: Orders, stock: int = 10, **changes: Any) -> str:
@@ -89,7 +89,7 @@ class Desk:
         return product_id
 
     def new(self, user_id: str, *lines: tuple[str, int], **changes: Any) -> NewOrder:
-        """What a customer orders: (product, quantity) a line."""
+        """A new order; each line is (product, quantity)."""
         values: dict[str, Any] = {
             "user_id": user_id,
             "recipient": "anna@darkroom.example",
@@ -102,14 +102,14 @@ class Desk:
     def order_at(
         self, orders: Orders, status: OrderStatus, *lines: tuple[str, int], user_id: str = ""
     ) -> Order:
-        """An order that has gone its way to `status`."""
-        order = orders.create(self.new(user_id or self.anybody, *lines))
-        for step in WAYS[status]:
+        """An order that was moved to `status`."""
+        order = orders.create(self.new(user_id or self.default_user, *lines))
+        for step in PATHS[status]:
             order = orders.advance(order.id, step)
         return order
 
     def held(self, orders: Orders, product_id: str) -> Mapping[str, int]:
-        """How many prints of the product the reservations say are in each state."""
+        """The number of prints of the product in each reservation state."""
         with orders.database.transaction() as cursor:
             cursor.execute(
                 "SELECT state, sum(quantity)::integer FROM reservations WHERE product_id = %s "
@@ -119,7 +119,7 @@ class Desk:
             return Counter(dict(cursor.fetchall()))
 
     def assert_balanced(self, orders: Orders, product_id: str, start: int) -> StockLevel:
-        """Nothing is lost, and what the stock says is what the orders hold. The stock."""
+        """Checks the stock against the reservations and the deliveries, and returns it."""
         level = Products(orders.database).stock_levels()[product_id]
         held = self.held(orders, product_id)
         assert level.on_hand + level.sold == start
@@ -129,30 +129,30 @@ class Desk:
 
 
 @pytest.fixture(scope="package")
-def desk(postgres: Postgres, cloud: Emulator) -> Desk:
+def factory(postgres: Postgres, cloud: Emulator) -> OrderFactory:
     fresh = fresh_database(postgres, LocalSession(cloud.endpoint))
     database = fresh.database()
     migrate_database.migrate(database)
     database.close()
-    return Desk(fresh)
+    return OrderFactory(fresh)
 
 
 @pytest.fixture(autouse=True)
-def _closed(desk: Desk) -> Iterator[None]:
+def _closed(factory: OrderFactory) -> Iterator[None]:
     yield
-    while desk.opened:
-        desk.opened.pop().close()
+    while factory.opened:
+        factory.opened.pop().close()
 
 
 @pytest.fixture
-def orders(desk: Desk) -> Orders:
-    return desk.orders()
+def orders(factory: OrderFactory) -> Orders:
+    return factory.orders()
 
 
 @dataclass
-class Town:
-    """The world around the orders: the topic that they are told of on, with somebody who listens,
-    the payment provider, the table of claims, and what the printer gets."""
+class OrderResources:
+    """The resources of orders: a topic with a subscribed queue, a fake payment provider, an
+    idempotency table and a prints bucket."""
 
     session: LocalSession
     topic_arn: str
@@ -173,12 +173,12 @@ class Town:
         store = IdempotencyStore(self.session.client("dynamodb"), self.table, 45.0, 3600.0)
         return Charging(gateway or self.provider, store)
 
-    def kept(self, order_id: str) -> int:
-        """How many charges of the order the provider has and has not given back."""
+    def unrefunded_charges(self, order_id: str) -> int:
+        """The number of the order's charges that are not refunded."""
         return sum(p.charges - p.refunds for p in self.provider.of(order_id))
 
-    def heard(self, *order_ids: str) -> list[OrderEvent]:
-        """What was told of the orders since the last time."""
+    def published(self, *order_ids: str) -> list[OrderEvent]:
+        """The events of the orders published since the last call."""
         sqs, events = self.session.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -190,7 +190,7 @@ class Town:
 
 
 @pytest.fixture(scope="package")
-def town(cloud: Emulator) -> Town:
+def resources(cloud: Emulator) -> OrderResources:
     session, name = LocalSession(cloud.endpoint), f"t{uuid.uuid4().hex[:8]}"
     topic_arn = session.client("sns").create_topic(Name=name)["TopicArn"]
     sqs = session.client("sqs")
@@ -206,4 +206,4 @@ def town(cloud: Emulator) -> Town:
         BillingMode="PAY_PER_REQUEST",
     )
     session.client("s3").create_bucket(Bucket=name)
-    return Town(session, topic_arn, queue_url, table=name, prints_bucket=name)
+    return OrderResources(session, topic_arn, queue_url, table=name, prints_bucket=name)

@@ -1,5 +1,7 @@
-"""What customers do with orders, up to a started workflow: on a real Postgres, with a real state
-machine and a real topic. The routes' checks of what comes are in tests/unit/orders."""
+"""The HTTP functions of orders and start-orders, with Postgres, a state machine and a topic.
+
+tests/unit/orders tests the validation of requests.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ from services.orders.store import Orders
 from services.platform.functions.access import Caller
 from services.platform.functions.http import HttpProblem, Request
 from services.platform.functions.sqs import Message
-from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk, Town
+from tests.integration.orders.conftest import (
+    IMAGE_ID,
+    PATHS,
+    PRICE_MINOR,
+    OrderFactory,
+    OrderResources,
+)
 from tests.support.at_once import at_once
 
 NO_ORDER = str(uuid.UUID(int=0))
@@ -64,8 +72,8 @@ def wanted(*lines: tuple[str, int], method: str = "sandbox-ok") -> api.OrderRequ
 
 
 @dataclass
-class Faulty:
-    """A client of AWS that is lost at the calls named in `failing`, before they arrive or after."""
+class FailingClient:
+    """An AWS client that raises an error "before" or "after" each call named in `failing`."""
 
     real: Any
     failing: dict[str, str] = field(default_factory=dict)
@@ -89,16 +97,18 @@ class Faulty:
 
 
 @dataclass
-class Stand:
-    """A counter, with its state machine and topic, and what they may do wrong."""
+class CreateOrderSetup:
+    """create-order and its starter, with clients that may fail."""
 
-    town: Town
+    resources: OrderResources
     machine: str
-    states: Faulty
-    sns: Faulty
+    states: FailingClient
+    sns: FailingClient
 
     def starter(self, orders: Orders) -> WorkflowStarter:
-        return WorkflowStarter(orders, self.states, self.sns, self.machine, self.town.topic_arn)
+        return WorkflowStarter(
+            orders, self.states, self.sns, self.machine, self.resources.topic_arn
+        )
 
     def order(
         self, orders: Orders, user_id: str, body: api.OrderRequest, key: str | None = None
@@ -115,7 +125,7 @@ class Stand:
     def executions(self, order_id: str) -> list[str]:
         """The inputs of the order's executions."""
         arn = self.machine.replace(":stateMachine:", ":execution:") + f":{order_id}"
-        states = self.town.session.client("stepfunctions")
+        states = self.resources.session.client("stepfunctions")
         try:
             return [states.describe_execution(executionArn=arn)["input"]]
         except states.exceptions.ExecutionDoesNotExist:
@@ -123,9 +133,9 @@ class Stand:
 
 
 @pytest.fixture(scope="module")
-def machine(town: Town) -> str:
+def machine(resources: OrderResources) -> str:
     definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
-    made = town.session.client("stepfunctions").create_state_machine(
+    made = resources.session.client("stepfunctions").create_state_machine(
         name=f"t{uuid.uuid4().hex[:8]}",
         definition=json.dumps(definition),
         roleArn="arn:aws:iam::000000000000:role/test",
@@ -134,12 +144,12 @@ def machine(town: Town) -> str:
 
 
 @pytest.fixture
-def stand(town: Town, machine: str, desk: Desk) -> Stand:
-    # Orders of other tests, which nobody meant to start, are nobody's business here.
-    with desk.orders().database.transaction() as cursor:
+def setup(resources: OrderResources, machine: str, factory: OrderFactory) -> CreateOrderSetup:
+    # Other tests leave unstarted orders behind.
+    with factory.orders().database.transaction() as cursor:
         cursor.execute("UPDATE orders SET started_at = now() WHERE started_at IS NULL")
-    states, sns = (town.session.client(service) for service in ("stepfunctions", "sns"))
-    return Stand(town, machine, Faulty(states), Faulty(sns))
+    states, sns = (resources.session.client(service) for service in ("stepfunctions", "sns"))
+    return CreateOrderSetup(resources, machine, FailingClient(states), FailingClient(sns))
 
 
 def refused(call: Callable[[], Any]) -> HttpProblem:
@@ -148,20 +158,22 @@ def refused(call: Callable[[], Any]) -> HttpProblem:
     return caught.value
 
 
-# -- ordering
+# -- create-order
 
 
-def test_an_order_is_started_and_told_of(desk: Desk, orders: Orders, stand: Stand) -> None:
-    user, product = desk.user(), desk.product(orders)
-    details = stand.order(orders, user, wanted((product, 2), (product, 1)))
+def test_create_order_starts_its_workflow_and_publishes_created(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
+) -> None:
+    user, product = factory.user(), factory.product(orders)
+    details = setup.order(orders, user, wanted((product, 2), (product, 1)))
     assert (details.status, details.total_minor, details.currency) == (
         "created", 3 * PRICE_MINOR, "EUR",
     )  # fmt: skip
     assert [step.status for step in details.history] == ["created"]
     assert details.delivery == ADDRESS
     assert [(line.number, line.quantity) for line in details.lines] == [(1, 2), (2, 1)]
-    assert stand.executions(details.id) == [json.dumps({"order_id": details.id})]
-    (event,) = stand.town.heard(details.id)
+    assert setup.executions(details.id) == [json.dumps({"order_id": details.id})]
+    (event,) = setup.resources.published(details.id)
     assert event.type is OrderEventType.CREATED
     made = orders.get(details.id)
     assert made is not None
@@ -169,47 +181,51 @@ def test_an_order_is_started_and_told_of(desk: Desk, orders: Orders, stand: Stan
     assert (made.recipient, made.user_id) == ("anna@darkroom.example", user)
 
 
-def test_a_repetition_starts_nothing_again(desk: Desk, orders: Orders, stand: Stand) -> None:
-    user, product = desk.user(), desk.product(orders)
-    first = stand.order(orders, user, wanted((product, 1)), "key")
-    orders.advance(first.id, OrderStatus.VALIDATED)
-    again = stand.order(orders, user, wanted((product, 1)), "key")
-    assert (again.id, again.status) == (first.id, "validated")
-    assert len(stand.states.asked) == 1
-    assert len(stand.town.heard(first.id)) == 1
-
-
-def test_a_key_that_was_used_for_another_order_is_refused(
-    desk: Desk, orders: Orders, stand: Stand
+def test_create_order_repeated_key_starts_nothing(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    user, product = desk.user(), desk.product(orders)
-    stand.order(orders, user, wanted((product, 1)), "key")
-    problem = refused(lambda: stand.order(orders, user, wanted((product, 2)), "key"))
+    user, product = factory.user(), factory.product(orders)
+    first = setup.order(orders, user, wanted((product, 1)), "key")
+    orders.advance(first.id, OrderStatus.VALIDATED)
+    again = setup.order(orders, user, wanted((product, 1)), "key")
+    assert (again.id, again.status) == (first.id, "validated")
+    assert len(setup.states.asked) == 1
+    assert len(setup.resources.published(first.id)) == 1
+
+
+def test_create_order_key_of_another_order_is_refused(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
+) -> None:
+    user, product = factory.user(), factory.product(orders)
+    setup.order(orders, user, wanted((product, 1)), "key")
+    problem = refused(lambda: setup.order(orders, user, wanted((product, 2)), "key"))
     assert problem.problem is api.KEY_REUSED
-    # Another customer's key is another key.
-    other = stand.order(orders, desk.user(), wanted((product, 2)), "key")
+    # Keys of different customers are independent.
+    other = setup.order(orders, factory.user(), wanted((product, 2)), "key")
     assert other.lines[0].quantity == 2
 
 
-def test_the_same_order_sent_twice_at_once_is_started_once(
-    desk: Desk, orders: Orders, stand: Stand
+def test_create_order_concurrent_repetitions_start_once(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    user, product = desk.user(), desk.product(orders)
+    user, product = factory.user(), factory.product(orders)
     for round_ in range(3):
         made = at_once(
             [
-                partial(stand.order, desk.orders(), user, wanted((product, 1)), f"key-{round_}")
+                partial(setup.order, factory.orders(), user, wanted((product, 1)), f"key-{round_}")
                 for _ in range(4)
             ]
         )
         assert len({details.id for details in made}) == 1
-        assert len(stand.executions(made[0].id)) == 1
-        assert len({event.id for event in stand.town.heard(made[0].id)}) == 1
+        assert len(setup.executions(made[0].id)) == 1
+        assert len({event.id for event in setup.resources.published(made[0].id)}) == 1
 
 
-def test_every_product_that_is_not_sold_is_named(desk: Desk, orders: Orders, stand: Stand) -> None:
-    body = wanted(("never-sold", 1), (desk.product(orders), 1), ("nor-this", 1))
-    problem = refused(lambda: stand.order(orders, desk.user(), body))
+def test_create_order_unknown_products_are_named(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
+) -> None:
+    body = wanted(("never-sold", 1), (factory.product(orders), 1), ("nor-this", 1))
+    problem = refused(lambda: setup.order(orders, factory.user(), body))
     assert problem.problem.status == 400
     assert [(e.field, e.got) for e in problem.errors] == [
         ("lines[0].product_id", '"never-sold"'),
@@ -217,53 +233,60 @@ def test_every_product_that_is_not_sold_is_named(desk: Desk, orders: Orders, sta
     ]
 
 
-def test_what_cannot_be_charged_at_once_is_told_before(
-    desk: Desk, orders: Orders, stand: Stand
+def test_create_order_not_chargeable_is_refused(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    user = desk.user()
-    euro, dollar = (desk.product(orders, currency=currency) for currency in ("EUR", "USD"))
-    dear = desk.product(orders, price_minor=99_999_999)
+    user = factory.user()
+    euro, dollar = (factory.product(orders, currency=currency) for currency in ("EUR", "USD"))
+    dear = factory.product(orders, price_minor=99_999_999)
     for body, got in (
         (wanted((euro, 1), (dollar, 1)), "EUR, USD"),
         (wanted((dear, 2)), "199999998"),
     ):
-        problem = refused(partial(stand.order, orders, user, body))
+        problem = refused(partial(setup.order, orders, user, body))
         assert problem.problem.status == 400
         assert [(e.field, e.got) for e in problem.errors] == [("lines", got)]
     assert orders.page(user, 10) == ()
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "schlüssel", "a\tb", "a\nb", "a\x7f"])
-def test_what_is_no_key(desk: Desk, orders: Orders, stand: Stand, key: str) -> None:
-    user, product = desk.user(), desk.product(orders)
-    problem = refused(lambda: stand.order(orders, user, wanted((product, 1)), key))
+def test_create_order_invalid_key_is_refused(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup, key: str
+) -> None:
+    user, product = factory.user(), factory.product(orders)
+    problem = refused(lambda: setup.order(orders, user, wanted((product, 1)), key))
     assert [e.field for e in problem.errors] == ["Idempotency-Key"]
     assert orders.page(user, 10) == ()
 
 
-# -- what is cut off
+# -- interrupted starts
 
 
 @pytest.mark.parametrize(("client", "call"), [("states", "start_execution"), ("sns", "publish")])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_order_whose_start_was_cut_off_is_started_by_its_repetition(
-    desk: Desk, orders: Orders, stand: Stand, client: str, call: str, when: str
+def test_create_order_interrupted_start_is_completed_by_a_repetition(
+    factory: OrderFactory,
+    orders: Orders,
+    setup: CreateOrderSetup,
+    client: str,
+    call: str,
+    when: str,
 ) -> None:
-    user, product = desk.user(), desk.product(orders)
-    getattr(stand, client).failing = {call: when}
+    user, product = factory.user(), factory.product(orders)
+    getattr(setup, client).failing = {call: when}
     with pytest.raises(EndpointConnectionError):  # the wrapper makes a 503 of it
-        stand.order(orders, user, wanted((product, 1)), "key")
+        setup.order(orders, user, wanted((product, 1)), "key")
     (made,) = orders.page(user, 10)
     assert made.started_at is None
-    getattr(stand, client).failing = {}
-    again = stand.order(orders, user, wanted((product, 1)), "key")
+    getattr(setup, client).failing = {}
+    again = setup.order(orders, user, wanted((product, 1)), "key")
     assert again.id == made.id
-    assert len(stand.executions(made.id)) == 1
-    assert len({event.id for event in stand.town.heard(made.id)}) == 1
+    assert len(setup.executions(made.id)) == 1
+    assert len({event.id for event in setup.resources.published(made.id)}) == 1
 
 
-def grown_old(orders: Orders, *order_ids: str) -> None:
-    """As if they were made long enough ago to be taken for cut off."""
+def make_old(orders: Orders, *order_ids: str) -> None:
+    """Makes the orders old enough to count as interrupted."""
     with orders.database.transaction() as cursor:
         cursor.execute(
             "UPDATE orders SET created_at = created_at - %s WHERE id = ANY(%s::uuid[])",
@@ -271,72 +294,77 @@ def grown_old(orders: Orders, *order_ids: str) -> None:
         )
 
 
-def test_the_next_who_orders_starts_what_was_cut_off(
-    desk: Desk, orders: Orders, stand: Stand
+def test_create_order_resumes_interrupted_orders(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    product = desk.product(orders)
-    cut_off = [desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id for _ in range(4)]
-    young = desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id
-    grown_old(orders, *cut_off)
-    stand.order(orders, desk.user(), wanted((product, 1)))
-    # A few at a time, so that nobody waits for all of them.
-    assert sum(len(stand.executions(order_id)) for order_id in cut_off) == 3
-    stand.order(orders, desk.user(), wanted((product, 1)))
-    for order_id in cut_off:
-        assert len(stand.executions(order_id)) == 1
-    assert stand.executions(young) == []
-    assert stand.starter(orders).resume_interrupted() == 0
+    product = factory.product(orders)
+    interrupted = [factory.order_at(orders, OrderStatus.CREATED, (product, 1)).id for _ in range(4)]
+    young = factory.order_at(orders, OrderStatus.CREATED, (product, 1)).id
+    make_old(orders, *interrupted)
+    setup.order(orders, factory.user(), wanted((product, 1)))
+    # A few at a time, so that no request waits for all of them.
+    assert sum(len(setup.executions(order_id)) for order_id in interrupted) == 3
+    setup.order(orders, factory.user(), wanted((product, 1)))
+    for order_id in interrupted:
+        assert len(setup.executions(order_id)) == 1
+    assert setup.executions(young) == []
+    assert setup.starter(orders).resume_interrupted() == 0
 
 
-def tick(seconds: float = 120) -> Message:
+def scheduled(seconds: float = 120) -> Message:
     body = json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": {}})
     return Message("m", body, 1, False, time.monotonic() + seconds)
 
 
-def test_sweeps_side_by_side_start_each_order_once(
-    desk: Desk, orders: Orders, stand: Stand
+def test_start_orders_concurrent_runs_start_each_order_once(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    product = desk.product(orders)
-    cut_off = [desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id for _ in range(5)]
-    young = desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id
-    grown_old(orders, *cut_off)
-    starters = [stand.starter(desk.orders()) for _ in range(4)]
-    at_once([partial(StartOrders(s.orders, s.start).handle, tick()) for s in starters])
-    heard = stand.town.heard(*cut_off)
-    for order_id in cut_off:
-        assert len(stand.executions(order_id)) == 1
-        # Told of more often, perhaps, but always as the same event.
+    product = factory.product(orders)
+    interrupted = [factory.order_at(orders, OrderStatus.CREATED, (product, 1)).id for _ in range(5)]
+    young = factory.order_at(orders, OrderStatus.CREATED, (product, 1)).id
+    make_old(orders, *interrupted)
+    starters = [setup.starter(factory.orders()) for _ in range(4)]
+    at_once([partial(StartOrders(s.orders, s.start).handle, scheduled()) for s in starters])
+    heard = setup.resources.published(*interrupted)
+    for order_id in interrupted:
+        assert len(setup.executions(order_id)) == 1
+        # Events may repeat, always with the same id.
         assert len({event.id for event in heard if event.order_id == order_id}) == 1
-    assert stand.executions(young) == []
+    assert setup.executions(young) == []
     assert [order.id for order in orders.unstarted(datetime.now(UTC))] == [young]
 
 
 @pytest.mark.parametrize(("client", "call"), [("states", "start_execution"), ("sns", "publish")])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_next_sweep_ends_what_one_could_not(
-    desk: Desk, orders: Orders, stand: Stand, client: str, call: str, when: str
+def test_start_orders_after_a_failure_completes_the_start(
+    factory: OrderFactory,
+    orders: Orders,
+    setup: CreateOrderSetup,
+    client: str,
+    call: str,
+    when: str,
 ) -> None:
-    cut_off = desk.order_at(orders, OrderStatus.CREATED, (desk.product(orders), 1)).id
-    grown_old(orders, cut_off)
-    sweep = StartOrders(orders, stand.starter(orders).start)
-    getattr(stand, client).failing = {call: when}
-    sweep.handle(tick())
-    assert [order.id for order in orders.unstarted(datetime.now(UTC))] == [cut_off]
-    getattr(stand, client).failing = {}
-    sweep.handle(tick())
+    interrupted = factory.order_at(orders, OrderStatus.CREATED, (factory.product(orders), 1)).id
+    make_old(orders, interrupted)
+    function = StartOrders(orders, setup.starter(orders).start)
+    getattr(setup, client).failing = {call: when}
+    function.handle(scheduled())
+    assert [order.id for order in orders.unstarted(datetime.now(UTC))] == [interrupted]
+    getattr(setup, client).failing = {}
+    function.handle(scheduled())
     assert orders.unstarted(datetime.now(UTC)) == ()
-    assert len(stand.executions(cut_off)) == 1
-    assert len({event.id for event in stand.town.heard(cut_off)}) == 1
+    assert len(setup.executions(interrupted)) == 1
+    assert len({event.id for event in setup.resources.published(interrupted)}) == 1
 
 
-def test_a_customer_does_not_hear_of_the_troubles_of_others(
-    desk: Desk, orders: Orders, stand: Stand
+def test_create_order_failed_resume_does_not_affect_the_customer(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    """Their own order is made and started; a 503 would have them order again."""
-    user, product = desk.user(), desk.product(orders)
-    other = desk.order_at(orders, OrderStatus.CREATED, (product, 1)).id
-    grown_old(orders, other)
-    real = stand.states.real
+    """The customer's own order is stored and started; a 503 would make them order again."""
+    user, product = factory.user(), factory.product(orders)
+    other = factory.order_at(orders, OrderStatus.CREATED, (product, 1)).id
+    make_old(orders, other)
+    real = setup.states.real
 
     class AwayForOthers:
         exceptions = real.exceptions
@@ -346,18 +374,18 @@ def test_a_customer_does_not_hear_of_the_troubles_of_others(
                 raise EndpointConnectionError(endpoint_url="http://away")
             return real.start_execution(**arguments)
 
-    stand.states = Faulty(AwayForOthers())
-    details = stand.order(orders, user, wanted((product, 1)))
-    assert len(stand.executions(details.id)) == 1
+    setup.states = FailingClient(AwayForOthers())
+    details = setup.order(orders, user, wanted((product, 1)))
+    assert len(setup.executions(details.id)) == 1
     assert other in {order.id for order in orders.unstarted(datetime.now(UTC), 100)}
-    assert len(stand.town.heard(details.id)) == 1
+    assert len(setup.resources.published(details.id)) == 1
 
 
-# -- looking
+# -- list-products, list-orders and get-order
 
 
-def test_products_are_shown_with_what_is_left(desk: Desk, orders: Orders) -> None:
-    some, none = desk.product(orders, 1), desk.product(orders, 0)
+def test_list_products_shows_availability(factory: OrderFactory, orders: Orders) -> None:
+    some, none = factory.product(orders, 1), factory.product(orders, 0)
     response = ListProducts(Products(orders.database)).handle(request(""))
     assert isinstance(response.body, api.Products)
     shown = {item.id: item.available for item in response.body.products}
@@ -372,9 +400,11 @@ def page(orders: Orders, user_id: str, **parameters: Any) -> api.OrderPage:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 6, 100])
-def test_all_pages_are_all_orders(desk: Desk, orders: Orders, limit: int) -> None:
-    user, product = desk.user(), desk.product(orders)
-    made = [orders.create(desk.new(user, (product, 1))).id for _ in range(5)]
+def test_list_orders_pages_contain_every_order_once(
+    factory: OrderFactory, orders: Orders, limit: int
+) -> None:
+    user, product = factory.user(), factory.product(orders)
+    made = [orders.create(factory.new(user, (product, 1))).id for _ in range(5)]
     seen: list[str] = []
     cursor: str | None = None
     while True:
@@ -384,8 +414,8 @@ def test_all_pages_are_all_orders(desk: Desk, orders: Orders, limit: int) -> Non
         if cursor is None:
             break
         assert len(found.orders) == limit
-        # It leads into nobody else's list.
-        assert page(orders, desk.anybody, cursor=cursor).orders != []
+        # A cursor of another customer's list shows nothing of it.
+        assert page(orders, factory.default_user, cursor=cursor).orders != []
     assert seen == made[::-1]
 
 
@@ -398,21 +428,25 @@ def test_all_pages_are_all_orders(desk: Desk, orders: Orders, limit: int) -> Non
         ["2026-01-01T00:00:00+00:00", 1],
         ["yesterday", NO_ORDER],
         ["2026-01-01T00:00:00", NO_ORDER],  # of which zone?
-        # Times that cannot be told in UTC.
+        # Times out of range in UTC.
         ["0001-01-01T00:00:00+10:00", NO_ORDER],
         ["9999-12-31T23:59:59-10:00", NO_ORDER],
     ],
 )
-def test_a_cursor_that_is_none_is_refused(desk: Desk, orders: Orders, parts: list[Any]) -> None:
-    problem = refused(lambda: page(orders, desk.anybody, cursor=encoded(parts)))
+def test_list_orders_invalid_cursor_is_refused(
+    factory: OrderFactory, orders: Orders, parts: list[Any]
+) -> None:
+    problem = refused(lambda: page(orders, factory.default_user, cursor=encoded(parts)))
     assert problem.problem.status == 400
     assert [e.field for e in problem.errors] == ["cursor"]
 
 
 @pytest.mark.parametrize("zone", ["Z", "+15:59", "-23:59", "+23:59", "+00:00:30.5"])
-def test_a_cursor_is_a_place_in_any_zone(desk: Desk, orders: Orders, zone: str) -> None:
-    user = desk.user()
-    order = orders.create(desk.new(user, (desk.product(orders), 1)))
+def test_list_orders_cursor_in_any_time_zone_is_accepted(
+    factory: OrderFactory, orders: Orders, zone: str
+) -> None:
+    user = factory.user()
+    order = orders.create(factory.new(user, (factory.product(orders), 1)))
     for day, seen in (("2020-01-01", []), ("2300-01-01", [order.id])):
         found = page(orders, user, cursor=encoded([f"{day}T00:00:00{zone}", NO_ORDER]))
         assert [item.id for item in found.orders] == seen
@@ -422,23 +456,27 @@ def encoded(parts: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def test_an_order_is_shown_to_whom_it_belongs(desk: Desk, orders: Orders) -> None:
-    user = desk.user()
-    order = desk.order_at(orders, OrderStatus.OUT_OF_STOCK, (desk.product(orders), 1), user_id=user)
+def test_get_order_of_another_customer_is_not_found(factory: OrderFactory, orders: Orders) -> None:
+    user = factory.user()
+    order = factory.order_at(
+        orders, OrderStatus.OUT_OF_STOCK, (factory.product(orders), 1), user_id=user
+    )
     mine = GetOrder(orders).handle(request(user, parameters=api.OrderParameters(id=order.id))).body
     assert isinstance(mine, api.OrderDetails)
     assert [step.status for step in mine.history] == ["created", "validated", "out_of_stock"]
-    for other, order_id in ((desk.user(), order.id), (user, NO_ORDER)):
+    for other, order_id in ((factory.user(), order.id), (user, NO_ORDER)):
         asked = request(other, parameters=api.OrderParameters(id=order_id))
         problem = refused(partial(GetOrder(orders).handle, asked))
         assert problem.problem is api.ORDER_NOT_FOUND
 
 
-# -- cancelling
+# -- cancel-order
 
 
-def cancel(orders: Orders, stand: Stand, user_id: str, order_id: str) -> api.OrderDetails:
-    cancellation = CancelOrder(orders, stand.sns, stand.town.topic_arn)
+def cancel(
+    orders: Orders, setup: CreateOrderSetup, user_id: str, order_id: str
+) -> api.OrderDetails:
+    cancellation = CancelOrder(orders, setup.sns, setup.resources.topic_arn)
     asked = request(user_id, parameters=api.OrderParameters(id=order_id))
     body = cancellation.handle(asked).body
     assert isinstance(body, api.OrderDetails)
@@ -446,45 +484,47 @@ def cancel(orders: Orders, stand: Stand, user_id: str, order_id: str) -> api.Ord
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_an_order_can_be_cancelled_until_its_prints_are_made(
-    desk: Desk, orders: Orders, stand: Stand, status: OrderStatus
+def test_cancel_order_before_fulfilment_succeeds(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup, status: OrderStatus
 ) -> None:
-    user, product = desk.user(), desk.product(orders, 5)
-    order = desk.order_at(orders, status, (product, 2), user_id=user)
+    user, product = factory.user(), factory.product(orders, 5)
+    order = factory.order_at(orders, status, (product, 2), user_id=user)
     before = orders.transitions(order.id)
     going_on = not status.ended and status is not OrderStatus.FULFILLED
     if going_on or status is OrderStatus.CANCELLED:
         for _ in range(2):
-            assert cancel(orders, stand, user, order.id).status == "cancelled"
-        told = [event.id for event in stand.town.heard(order.id)]
+            assert cancel(orders, setup, user, order.id).status == "cancelled"
+        told = [event.id for event in setup.resources.published(order.id)]
         assert len(told) == 2
         assert len(set(told)) == 1
         assert len(orders.transitions(order.id)) == len(before) + going_on
-        assert desk.assert_balanced(orders, product, 5).reserved == 0
+        assert factory.assert_balanced(orders, product, 5).reserved == 0
     else:
-        problem = refused(lambda: cancel(orders, stand, user, order.id))
+        problem = refused(lambda: cancel(orders, setup, user, order.id))
         assert problem.problem is api.NOT_CANCELLABLE
         assert status.value in problem.detail
-        assert stand.town.heard(order.id) == []
+        assert setup.resources.published(order.id) == []
         assert orders.transitions(order.id) == before
 
 
-def test_nobody_cancels_the_order_of_another(desk: Desk, orders: Orders, stand: Stand) -> None:
-    order = desk.order_at(orders, OrderStatus.PAID, (desk.product(orders), 1))
-    problem = refused(lambda: cancel(orders, stand, desk.user(), order.id))
-    assert problem.problem is api.ORDER_NOT_FOUND
-    assert [step.to for step in orders.transitions(order.id)] == ["created", *WAYS[order.status]]
-
-
-def test_a_cancellation_that_was_not_told_is_told_when_it_is_repeated(
-    desk: Desk, orders: Orders, stand: Stand
+def test_cancel_order_of_another_customer_is_not_found(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
 ) -> None:
-    user = desk.user()
-    order = desk.order_at(orders, OrderStatus.PAID, (desk.product(orders), 1), user_id=user)
-    stand.sns.failing = {"publish": "before"}
+    order = factory.order_at(orders, OrderStatus.PAID, (factory.product(orders), 1))
+    problem = refused(lambda: cancel(orders, setup, factory.user(), order.id))
+    assert problem.problem is api.ORDER_NOT_FOUND
+    assert [step.to for step in orders.transitions(order.id)] == ["created", *PATHS[order.status]]
+
+
+def test_cancel_order_repeated_publishes_a_lost_event(
+    factory: OrderFactory, orders: Orders, setup: CreateOrderSetup
+) -> None:
+    user = factory.user()
+    order = factory.order_at(orders, OrderStatus.PAID, (factory.product(orders), 1), user_id=user)
+    setup.sns.failing = {"publish": "before"}
     with pytest.raises(EndpointConnectionError):
-        cancel(orders, stand, user, order.id)
-    stand.sns.failing = {}
-    assert cancel(orders, stand, user, order.id).status == "cancelled"
-    (event,) = stand.town.heard(order.id)
+        cancel(orders, setup, user, order.id)
+    setup.sns.failing = {}
+    assert cancel(orders, setup, user, order.id).status == "cancelled"
+    (event,) = setup.resources.published(order.id)
     assert event.type is OrderEventType.CANCELLED

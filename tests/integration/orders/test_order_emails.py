@@ -1,4 +1,4 @@
-"""The functions that write about orders, on a real SES and DynamoDB: who is told, and how often."""
+"""The functions that send e-mails about orders, with the emulator's SES and DynamoDB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.orders.store import Orders
 from services.platform.errors import PermanentError
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
-from tests.integration.orders.conftest import Desk, Town
+from tests.integration.orders.conftest import OrderFactory, OrderResources
 from tests.support.at_once import at_once
 
 SENDER = "Darkroom <orders@darkroom.example>"
@@ -27,7 +27,7 @@ NO_ORDER = str(uuid.UUID(int=0))
 
 
 class Recorder:
-    """Gives the text of an event as the topic would carry it."""
+    """A fake SNS client that records published messages."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -46,22 +46,22 @@ def message(type_: OrderEventType, order_id: str, *, wrapped: bool = False) -> M
 
 
 @pytest.fixture
-def outbox(town: Town) -> Outbox:
-    store = IdempotencyStore(town.session.client("dynamodb"), town.table, 45.0, 3600.0)
-    town.session.client("ses").verify_email_identity(EmailAddress="orders@darkroom.example")
-    return Outbox(town.session.client("ses"), store, SENDER)
+def outbox(resources: OrderResources) -> Outbox:
+    store = IdempotencyStore(resources.session.client("dynamodb"), resources.table, 45.0, 3600.0)
+    resources.session.client("ses").verify_email_identity(EmailAddress="orders@darkroom.example")
+    return Outbox(resources.session.client("ses"), store, SENDER)
 
 
-def ordered(desk: Desk, orders: Orders) -> Order:
-    """Of somebody whom no other test writes to."""
+def ordered(factory: OrderFactory, orders: Orders) -> Order:
+    """An order with a recipient of its own."""
     recipient = f"{uuid.uuid4().hex}@darkroom.example"
-    new = desk.new(desk.anybody, (desk.product(orders), 2), recipient=recipient)
+    new = factory.new(factory.default_user, (factory.product(orders), 2), recipient=recipient)
     return orders.create(new)
 
 
-def mails(town: Town, recipient: str) -> list[dict[str, Any]]:
-    """What SES took for them."""
-    url = f"{town.session.endpoint}/_ministack/ses/messages"
+def mails(resources: OrderResources, recipient: str) -> list[dict[str, Any]]:
+    """The e-mails that SES accepted for the recipient."""
+    url = f"{resources.session.endpoint}/_ministack/ses/messages"
     with urllib.request.urlopen(url, timeout=10) as answer:
         sent = json.load(answer)
     return [
@@ -72,15 +72,15 @@ def mails(town: Town, recipient: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_emails_of_an_order_that_goes_well(
-    desk: Desk, orders: Orders, town: Town, outbox: Outbox
+def test_emails_of_a_shipped_order(
+    factory: OrderFactory, orders: Orders, resources: OrderResources, outbox: Outbox
 ) -> None:
-    order = ordered(desk, orders)
+    order = ordered(factory, orders)
     mailer = OrderMailer(orders, outbox)
     told = [OrderEventType.CREATED, OrderEventType.PAYMENT_RECEIVED, OrderEventType.SHIPPED]
     for type_ in told:
         mailer.handle(message(type_, order.id))
-    sent = mails(town, order.recipient)
+    sent = mails(resources, order.recipient)
     assert [mail["Subject"].replace(f" {order.id[:8]}", "") for mail in sent] == [
         "We have your order", "Your receipt for order", "Your prints are on their way: order",
     ]  # fmt: skip
@@ -88,40 +88,44 @@ def test_the_emails_of_an_order_that_goes_well(
 
 
 @pytest.mark.parametrize("type_", OrderEventType)
-def test_a_thing_is_told_once_however_often_its_event_comes(
-    desk: Desk, orders: Orders, town: Town, outbox: Outbox, type_: OrderEventType
+def test_email_repeated_event_is_sent_once(
+    factory: OrderFactory,
+    orders: Orders,
+    resources: OrderResources,
+    outbox: Outbox,
+    type_: OrderEventType,
 ) -> None:
-    order = ordered(desk, orders)
+    order = ordered(factory, orders)
     for wrapped in (False, True, False):
         OrderMailer(orders, outbox).handle(message(type_, order.id, wrapped=wrapped))
-    assert len(mails(town, order.recipient)) == 1
+    assert len(mails(resources, order.recipient)) == 1
 
 
-def test_copies_of_an_event_at_the_same_moment_are_told_once(
-    desk: Desk, orders: Orders, town: Town, outbox: Outbox
+def test_email_concurrent_events_are_sent_once(
+    factory: OrderFactory, orders: Orders, resources: OrderResources, outbox: Outbox
 ) -> None:
-    order = ordered(desk, orders)
+    order = ordered(factory, orders)
     copy = message(OrderEventType.CREATED, order.id)
-    mailers = [OrderMailer(desk.orders(), outbox) for _ in range(5)]
+    mailers = [OrderMailer(factory.orders(), outbox) for _ in range(5)]
     outcomes = at_once([partial(mailer.handle, copy) for mailer in mailers])
     assert None in outcomes
-    assert len(mails(town, order.recipient)) == 1
+    assert len(mails(resources, order.recipient)) == 1
 
 
-def test_it_tells_what_is_known_when_it_is_written(
-    desk: Desk, orders: Orders, town: Town, outbox: Outbox
+def test_email_shows_the_current_order(
+    factory: OrderFactory, orders: Orders, resources: OrderResources, outbox: Outbox
 ) -> None:
-    """The refund is noted before order.failed is published."""
-    order = ordered(desk, orders)
+    """The refund is recorded before order.failed is published."""
+    order = ordered(factory, orders)
     orders.advance(order.id, OrderStatus.FAILED)
     orders.settle(order.id, "re_1")
     OrderMailer(orders, outbox).handle(message(OrderEventType.FAILED, order.id))
-    (mail,) = mails(town, order.recipient)
+    (mail,) = mails(resources, order.recipient)
     assert "is on its way back to you" in mail["BodyText"]
 
 
 @pytest.mark.parametrize("order_id", [NO_ORDER, "x", "x\0"])
-def test_an_event_of_no_order_is_for_a_person_to_look_at(
+def test_email_event_of_unknown_order_is_a_permanent_error(
     orders: Orders, outbox: Outbox, order_id: str
 ) -> None:
     with pytest.raises(PermanentError, match="expected an order"):
@@ -129,6 +133,8 @@ def test_an_event_of_no_order_is_for_a_person_to_look_at(
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"Type": "Notification", "Message": "x"}'])
-def test_a_message_that_is_no_event(orders: Orders, outbox: Outbox, body: str) -> None:
+def test_email_malformed_message_is_a_permanent_error(
+    orders: Orders, outbox: Outbox, body: str
+) -> None:
     with pytest.raises(PermanentError, match="expected"):
         OrderMailer(orders, outbox).handle(Message("m", body, 1, False, time.monotonic() + 30))

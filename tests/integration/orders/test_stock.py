@@ -1,4 +1,4 @@
-"""Stock: whatever happens at once, nothing is sold twice, nothing is lost, nothing is kept.
+"""Stock under concurrent orders: nothing is sold twice, nothing is lost, nothing stays reserved.
 
 The property everywhere: available = start - sold - reserved, and the reservations say the same.
 """
@@ -27,24 +27,24 @@ from services.orders.model import (
 from services.orders.products import Products
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
-from tests.integration.orders.conftest import WAYS, Desk
+from tests.integration.orders.conftest import PATHS, OrderFactory
 from tests.support.at_once import at_once
 
 RESERVED, VALIDATED, PAID = OrderStatus.RESERVED, OrderStatus.VALIDATED, OrderStatus.PAID
 
 
-def validated(desk: Desk, orders: Orders, *lines: tuple[str, int]) -> Order:
-    return desk.order_at(orders, VALIDATED, *lines)
+def validated(factory: OrderFactory, orders: Orders, *lines: tuple[str, int]) -> Order:
+    return factory.order_at(orders, VALIDATED, *lines)
 
 
 def stock(on_hand: int, reserved: int, sold: int) -> StockLevel:
     return StockLevel(on_hand, reserved, sold)
 
 
-def test_paper_is_reserved_then_sold(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders, 10)
-    # Two lines of one product are wanted together.
-    order = validated(desk, orders, (product, 3), (product, 4))
+def test_stock_is_reserved_then_sold(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders, 10)
+    # The quantities of two lines of one product add up.
+    order = validated(factory, orders, (product, 3), (product, 4))
     assert Products(orders.database).stock_levels()[product] == stock(10, 0, 0)
     orders.advance(order.id, RESERVED)
     assert Products(orders.database).stock_levels()[product] == stock(10, 7, 0)
@@ -52,68 +52,70 @@ def test_paper_is_reserved_then_sold(desk: Desk, orders: Orders) -> None:
     assert seen.available == 3
     orders.advance(order.id, PAID)
     orders.advance(order.id, OrderStatus.FULFILLED)
-    assert desk.assert_balanced(orders, product, 10) == stock(3, 0, 7)
+    assert factory.assert_balanced(orders, product, 10) == stock(3, 0, 7)
     orders.advance(order.id, RESERVED)  # late, and twice
     orders.advance(order.id, OrderStatus.FULFILLED)
-    assert desk.assert_balanced(orders, product, 10) == stock(3, 0, 7)
+    assert factory.assert_balanced(orders, product, 10) == stock(3, 0, 7)
 
 
-def test_all_of_an_order_or_nothing(desk: Desk, orders: Orders) -> None:
-    plenty, scarce, unknown = (desk.product(orders, n) for n in (10, 2, 0))
-    order = validated(desk, orders, (plenty, 5), (scarce, 2), (scarce, 1), (unknown, 1))
+def test_reserve_one_missing_product_reserves_nothing(
+    factory: OrderFactory, orders: Orders
+) -> None:
+    plenty, scarce, unknown = (factory.product(orders, n) for n in (10, 2, 0))
+    order = validated(factory, orders, (plenty, 5), (scarce, 2), (scarce, 1), (unknown, 1))
     with pytest.raises(OutOfStock) as caught:
         orders.advance(order.id, RESERVED)
     assert caught.value.missing == {scarce: (3, 2), unknown: (1, 0)}
     for product, start in ((plenty, 10), (scarce, 2), (unknown, 0)):
-        assert desk.assert_balanced(orders, product, start) == stock(start, 0, 0)
+        assert factory.assert_balanced(orders, product, start) == stock(start, 0, 0)
     found = orders.get(order.id)
     assert found is not None
     assert found.status is VALIDATED
 
 
-def test_the_last_print_can_be_sold(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders, 2)
-    orders.advance(validated(desk, orders, (product, 2)).id, RESERVED)
+def test_reserve_last_print_succeeds(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders, 2)
+    orders.advance(validated(factory, orders, (product, 2)).id, RESERVED)
     with pytest.raises(OutOfStock):
-        orders.advance(validated(desk, orders, (product, 1)).id, RESERVED)
-    assert desk.assert_balanced(orders, product, 2) == stock(2, 2, 0)
+        orders.advance(validated(factory, orders, (product, 1)).id, RESERVED)
+    assert factory.assert_balanced(orders, product, 2) == stock(2, 2, 0)
 
 
-@pytest.mark.parametrize("status", [status for status in WAYS if status.is_unfulfilled_terminal])
-def test_an_end_without_prints_gives_the_paper_back_once(
-    desk: Desk, orders: Orders, status: OrderStatus
+@pytest.mark.parametrize("status", [status for status in PATHS if status.is_unfulfilled_terminal])
+def test_advance_to_an_end_without_prints_releases_stock_once(
+    factory: OrderFactory, orders: Orders, status: OrderStatus
 ) -> None:
-    product = desk.product(orders, 5)
-    order = desk.order_at(orders, status, (product, 3))
+    product = factory.product(orders, 5)
+    order = factory.order_at(orders, status, (product, 3))
     assert Products(orders.database).stock_levels()[product] == stock(5, 0, 0)
-    # Another holds as much; a second release must not take it from there.
-    orders.advance(validated(desk, orders, (product, 3)).id, RESERVED)
+    # A second release must not take the stock of another order.
+    orders.advance(validated(factory, orders, (product, 3)).id, RESERVED)
     for _ in range(2):
         orders.release_stock(order.id)
         orders.advance(order.id, status)
-    assert desk.assert_balanced(orders, product, 5) == stock(5, 3, 0)
+    assert factory.assert_balanced(orders, product, 5) == stock(5, 3, 0)
 
 
 @pytest.mark.parametrize(
-    "status", [status for status in WAYS if not status.is_unfulfilled_terminal]
+    "status", [status for status in PATHS if not status.is_unfulfilled_terminal]
 )
-def test_no_paper_is_taken_from_an_order_that_goes_on(
-    desk: Desk, orders: Orders, status: OrderStatus
+def test_release_stock_of_an_active_order_is_refused(
+    factory: OrderFactory, orders: Orders, status: OrderStatus
 ) -> None:
-    product = desk.product(orders, 5)
-    order = desk.order_at(orders, status, (product, 3))
-    before = desk.assert_balanced(orders, product, 5)
+    product = factory.product(orders, 5)
+    order = factory.order_at(orders, status, (product, 3))
+    before = factory.assert_balanced(orders, product, 5)
     with pytest.raises(OrderUnderWay):
         orders.release_stock(order.id)
-    assert desk.assert_balanced(orders, product, 5) == before
+    assert factory.assert_balanced(orders, product, 5) == before
     if status is PAID:
         orders.advance(order.id, OrderStatus.FULFILLED)
-        assert desk.assert_balanced(orders, product, 5) == stock(2, 0, 3)
+        assert factory.assert_balanced(orders, product, 5) == stock(2, 0, 3)
 
 
-def test_what_is_not_held_cannot_be_used_up(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders, 5)
-    order = desk.order_at(orders, PAID, (product, 3))
+def test_consume_unreserved_stock_is_refused(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders, 5)
+    order = factory.order_at(orders, PAID, (product, 3))
     with orders.database.transaction() as cursor:
         cursor.execute("UPDATE reservations SET state = 'released' WHERE order_id = %s", [order.id])
         cursor.execute("UPDATE stock SET reserved = 0 WHERE product_id = %s", [product])
@@ -126,8 +128,8 @@ def test_what_is_not_held_cannot_be_used_up(desk: Desk, orders: Orders) -> None:
     assert Products(orders.database).stock_levels()[product] == stock(5, 0, 0)
 
 
-def test_postgres_itself_refuses_to_oversell(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders, 5)
+def test_database_constraint_prevents_overselling(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders, 5)
     for column, value in (("reserved", 6), ("reserved", -1), ("sold", -1), ("on_hand", -1)):
         with pytest.raises(psycopg2.errors.CheckViolation), orders.database.transaction() as cursor:
             cursor.execute(
@@ -136,28 +138,28 @@ def test_postgres_itself_refuses_to_oversell(desk: Desk, orders: Orders) -> None
             )
 
 
-def test_a_delivery_adds_to_the_stock(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders, 2)
-    orders.advance(validated(desk, orders, (product, 2)).id, RESERVED)
+def test_offer_adds_the_delivery_to_the_stock(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders, 2)
+    orders.advance(validated(factory, orders, (product, 2)).id, RESERVED)
     (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
     Products(orders.database).offer(now, 3)
-    assert desk.assert_balanced(orders, product, 5) == stock(5, 2, 0)
+    assert factory.assert_balanced(orders, product, 5) == stock(5, 2, 0)
 
 
-# -- at once
+# -- concurrency
 
 
-def test_more_want_it_than_there_is(desk: Desk, orders: Orders) -> None:
-    """40 orders of one to three prints, eight at a time, for 25."""
-    product = desk.product(orders, 25)
+def test_reserve_concurrent_orders_never_oversell(factory: OrderFactory, orders: Orders) -> None:
+    """40 orders of one to three prints, eight at a time, for 25 prints."""
+    product = factory.product(orders, 25)
     sizes = [1 + n % 3 for n in range(40)]
-    waiting = [validated(desk, orders, (product, size)) for size in sizes]
+    waiting = [validated(factory, orders, (product, size)) for size in sizes]
     queue = list(zip(waiting, sizes, strict=True))
     random.Random(1).shuffle(queue)
     lock, sold = threading.Lock(), Counter[str]()
 
     def work() -> None:
-        own = desk.orders()
+        own = factory.orders()
         while True:
             with lock:
                 if not queue:
@@ -174,26 +176,26 @@ def test_more_want_it_than_there_is(desk: Desk, orders: Orders) -> None:
 
     outcomes = at_once([work] * 8)
     assert outcomes == [None] * 8
-    level = desk.assert_balanced(orders, product, 25)
+    level = factory.assert_balanced(orders, product, 25)
     assert level.reserved == sold["prints"]
-    # Nobody was refused what was there.
+    # No order was refused available stock.
     assert level.available < 3
     assert sold["refused"] > 0
 
 
-def test_orders_of_the_same_products_never_wait_for_each_other_in_a_circle(
-    desk: Desk, orders: Orders
+def test_reserve_concurrent_orders_of_same_products_never_deadlock(
+    factory: OrderFactory, orders: Orders
 ) -> None:
-    products = [desk.product(orders, 1000) for _ in range(4)]
+    products = [factory.product(orders, 1000) for _ in range(4)]
     chance = random.Random(2)
 
     def lines() -> list[tuple[str, int]]:
         return [(product, 1) for product in chance.sample(products, 4)]
 
-    waiting = [[validated(desk, orders, *lines()) for _ in range(8)] for _ in range(6)]
+    waiting = [[validated(factory, orders, *lines()) for _ in range(8)] for _ in range(6)]
 
     def work(mine: list[Order], last: OrderStatus) -> None:
-        own = desk.orders()
+        own = factory.orders()
         for order in mine:
             own.advance(order.id, RESERVED)
             own.advance(order.id, PAID)
@@ -209,21 +211,21 @@ def test_orders_of_the_same_products_never_wait_for_each_other_in_a_circle(
     )
     assert outcomes == [None] * 6
     for product in products:
-        assert desk.assert_balanced(orders, product, 1000) == stock(1000 - 24, 0, 24)
+        assert factory.assert_balanced(orders, product, 1000) == stock(1000 - 24, 0, 24)
 
 
 @pytest.mark.parametrize("start", [VALIDATED, RESERVED, PAID])
-def test_a_cancellation_and_the_workflow_race(
-    desk: Desk, orders: Orders, start: OrderStatus
+def test_advance_concurrent_cancellation_is_serialized(
+    factory: OrderFactory, orders: Orders, start: OrderStatus
 ) -> None:
-    """CheckInventory, ProcessPayment or FulfillOrder moves the order on while the customer cancels
-    it: one is first, and the books say which."""
+    """check-inventory, process-payment or fulfill-order moves the order while the customer cancels
+    it: one wins, and the stock matches the status."""
     onward = {VALIDATED: RESERVED, RESERVED: PAID, PAID: OrderStatus.FULFILLED}[start]
-    product, customer, workflow = desk.product(orders, 200), desk.orders(), desk.orders()
+    product, customer, workflow = factory.product(orders, 200), factory.orders(), factory.orders()
     ends: Counter[str] = Counter()
     sold = 0
     for _ in range(15):
-        order = desk.order_at(orders, start, (product, 1))
+        order = factory.order_at(orders, start, (product, 1))
         moved, cancelled = at_once(
             [
                 partial(workflow.advance, order.id, onward),
@@ -236,7 +238,7 @@ def test_a_cancellation_and_the_workflow_race(
         steps = [step.to for step in orders.transitions(order.id)]
         if found.status is OrderStatus.CANCELLED:
             assert isinstance(cancelled, Order)
-            # Moved before it, or refused after it.
+            # Moved before the cancellation, or refused after it.
             assert (onward in steps) == isinstance(moved, Order)
             assert isinstance(moved, Order | IllegalTransition)
             assert onward is not OrderStatus.FULFILLED or onward not in steps
@@ -245,18 +247,18 @@ def test_a_cancellation_and_the_workflow_race(
             assert isinstance(cancelled, IllegalTransition)
             sold += 1
         assert len(steps) == len(set(steps))
-        desk.assert_balanced(orders, product, 200)
-    assert desk.assert_balanced(orders, product, 200) == stock(200 - sold, 0, sold)
+        factory.assert_balanced(orders, product, 200)
+    assert factory.assert_balanced(orders, product, 200) == stock(200 - sold, 0, sold)
     if start is not PAID:
         assert ends == {OrderStatus.CANCELLED: 15}
 
 
-def test_a_release_that_comes_from_everywhere_counts_once(desk: Desk, orders: Orders) -> None:
-    """FailOrder, ReleaseStock and the customer, all at the same moment, of many orders."""
-    product = desk.product(orders, 50)
-    held = [desk.order_at(orders, RESERVED, (product, 2)) for _ in range(10)]
-    others = [desk.order_at(orders, RESERVED, (product, 2)) for _ in range(5)]
-    own = [desk.orders() for _ in range(4)]
+def test_release_concurrent_calls_count_once(factory: OrderFactory, orders: Orders) -> None:
+    """fail-order, release-stock and a cancellation at the same moment, for many orders."""
+    product = factory.product(orders, 50)
+    held = [factory.order_at(orders, RESERVED, (product, 2)) for _ in range(10)]
+    others = [factory.order_at(orders, RESERVED, (product, 2)) for _ in range(5)]
+    own = [factory.orders() for _ in range(4)]
     for order in held:
         outcomes = at_once(
             [
@@ -271,10 +273,10 @@ def test_a_release_that_comes_from_everywhere_counts_once(desk: Desk, orders: Or
             outcome is None or isinstance(outcome, Order | IllegalTransition | OrderUnderWay)
             for outcome in outcomes
         )
-    assert desk.assert_balanced(orders, product, 50) == stock(50, 2 * len(others), 0)
+    assert factory.assert_balanced(orders, product, 50) == stock(50, 2 * len(others), 0)
 
 
-# -- whatever is tried, in whatever order
+# -- any sequence of operations
 
 MOVES = st.lists(
     st.tuples(
@@ -292,11 +294,11 @@ MOVES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(moves=MOVES, start=st.integers(0, 6))
-def test_whatever_is_tried_the_books_balance(
-    desk: Desk, orders: Orders, moves: list[tuple[int, OrderStatus | str]], start: int
+def test_stock_any_sequence_of_operations_balances(
+    factory: OrderFactory, orders: Orders, moves: list[tuple[int, OrderStatus | str]], start: int
 ) -> None:
-    product, user = desk.product(orders, start), desk.user()
-    made = [orders.create(desk.new(user, (product, 1 + n))) for n in range(4)]
+    product, user = factory.product(orders, start), factory.user()
+    made = [orders.create(factory.new(user, (product, 1 + n))) for n in range(4)]
     for number, move in moves:
         order_id = made[number].id
         try:
@@ -309,7 +311,7 @@ def test_whatever_is_tried_the_books_balance(
         level = Products(orders.database).stock_levels()[product]
         assert level.on_hand + level.sold == start
         assert level.available >= 0
-    desk.assert_balanced(orders, product, start)
+    factory.assert_balanced(orders, product, start)
     ended = [orders.get(order.id) for order in made]
     assert Products(orders.database).stock_levels()[product].sold == sum(
         order.lines[0].quantity

@@ -1,4 +1,4 @@
-"""Orders, their history and their pages, on a real Postgres."""
+"""The order store on Postgres: orders, their history and their pages."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from services.orders.model import (
 )
 from services.orders.products import Products
 from services.orders.store import Orders, Position
-from tests.integration.orders.conftest import IMAGE_ID, PRICE_MINOR, WAYS, Desk
+from tests.integration.orders.conftest import IMAGE_ID, PATHS, PRICE_MINOR, OrderFactory
 from tests.support.at_once import at_once
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
 
 
-# -- making
+# -- creation
 
 
-def test_an_order_is_kept_as_it_was_made(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    delivery = dataclasses.replace(desk.new(user).delivery, line2="c/o Ünal", city="Zürich")
+def test_create_stores_the_order(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    delivery = dataclasses.replace(factory.new(user).delivery, line2="c/o Ünal", city="Zürich")
     lines = (
         NewLine(product, IMAGE_ID, 3, (0.25, 1.0), Orientation.LANDSCAPE),
         NewLine(product, IMAGE_ID, 100),
     )
-    made = orders.create(desk.new(user, lines=lines, delivery=delivery))
+    made = orders.create(factory.new(user, lines=lines, delivery=delivery))
     assert orders.get(made.id) == made == orders.of_user(user, made.id)
     assert (made.status, made.total_minor, made.currency) == (
         OrderStatus.CREATED,
@@ -62,9 +62,9 @@ def test_an_order_is_kept_as_it_was_made(desk: Desk, orders: Orders) -> None:
     )  # fmt: skip
 
 
-def test_an_order_keeps_the_price_of_its_day(desk: Desk, orders: Orders) -> None:
-    product = desk.product(orders)
-    made = orders.create(desk.new(desk.user(), (product, 2)))
+def test_create_keeps_the_price_after_a_change(factory: OrderFactory, orders: Orders) -> None:
+    product = factory.product(orders)
+    made = orders.create(factory.new(factory.user(), (product, 2)))
     (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
     Products(orders.database).offer(dataclasses.replace(now, price_minor=999, name="Dearer"), 0)
     found = orders.get(made.id)
@@ -73,46 +73,46 @@ def test_an_order_keeps_the_price_of_its_day(desk: Desk, orders: Orders) -> None
     assert found.lines[0].product_name == "Test print"
 
 
-def test_what_is_not_sold_is_not_ordered(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    gone = desk.product(orders)
+def test_create_unknown_product_is_refused(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    gone = factory.product(orders)
     with orders.database.transaction() as cursor:
         cursor.execute("UPDATE products SET sold_now = false WHERE id = %s", [gone])
     with pytest.raises(UnknownProducts) as caught:
-        orders.create(desk.new(user, (product, 1), ("never-sold", 1), (gone, 1)))
+        orders.create(factory.new(user, (product, 1), ("never-sold", 1), (gone, 1)))
     assert caught.value.ids == {"never-sold", gone}
     assert orders.page(user, 10) == ()
     assert gone not in {item.id for item in Products(orders.database).on_sale()}
 
 
-def test_one_order_has_one_currency(desk: Desk, orders: Orders) -> None:
-    user = desk.user()
-    products = [desk.product(orders, currency=currency) for currency in ("EUR", "USD")]
+def test_create_mixed_currencies_are_refused(factory: OrderFactory, orders: Orders) -> None:
+    user = factory.user()
+    products = [factory.product(orders, currency=currency) for currency in ("EUR", "USD")]
     with pytest.raises(MixedCurrencies, match="EUR, USD"):
-        orders.create(desk.new(user, *((product, 1) for product in products)))
+        orders.create(factory.new(user, *((product, 1) for product in products)))
     assert orders.page(user, 10) == ()
 
 
-def test_an_order_costs_no_more_than_can_be_charged(desk: Desk, orders: Orders) -> None:
-    user = desk.user()
-    dear = desk.product(orders, price_minor=500_000, currency="VND")
+def test_create_total_too_high_is_refused(factory: OrderFactory, orders: Orders) -> None:
+    user = factory.user()
+    dear = factory.product(orders, price_minor=500_000, currency="VND")
     lines = tuple(NewLine(dear, IMAGE_ID, 100) for _ in range(50))
     with pytest.raises(TotalTooHigh, match="exceeds 99999999"):
-        orders.create(desk.new(user, lines=lines))  # more than Postgres's integer, too
+        orders.create(factory.new(user, lines=lines))  # more than Postgres's integer, too
     with pytest.raises(TotalTooHigh):
-        orders.create(desk.new(user, lines=lines[:2]))
-    assert orders.create(desk.new(user, lines=lines[:1])).total_minor == 50_000_000
+        orders.create(factory.new(user, lines=lines[:2]))
+    assert orders.create(factory.new(user, lines=lines[:1])).total_minor == 50_000_000
 
 
-# -- the customer's key
+# -- idempotency keys
 
 
-def test_the_same_key_gives_the_same_order(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    new = desk.new(user, (product, 1), idempotency_key="key")
+def test_create_repeated_key_returns_the_same_order(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    new = factory.new(user, (product, 1), idempotency_key="key")
     made = orders.create(new)
     orders.advance(made.id, OrderStatus.VALIDATED)
-    # Also when the customer has another address, and the print another price, since.
+    # Even after the customer's e-mail address and the price have changed.
     (now,) = [item for item in Products(orders.database).on_sale() if item.id == product]
     Products(orders.database).offer(dataclasses.replace(now, price_minor=1), 0)
     again = orders.create(dataclasses.replace(new, recipient="new@darkroom.example"))
@@ -126,9 +126,9 @@ def test_the_same_key_gives_the_same_order(desk: Desk, orders: Orders) -> None:
     assert len(orders.page(user, 10)) == 1
 
 
-def test_a_key_is_for_one_order_only(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    new = desk.new(user, (product, 1), idempotency_key="key")
+def test_create_key_of_another_order_is_refused(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    new = factory.new(user, (product, 1), idempotency_key="key")
     orders.create(new)
     (line,) = new.lines
     others: list[dict[str, Any]] = [
@@ -147,53 +147,57 @@ def test_a_key_is_for_one_order_only(desk: Desk, orders: Orders) -> None:
     assert len(orders.page(user, 10)) == 1
 
 
-def test_keys_of_two_customers_have_nothing_to_do_with_each_other(
-    desk: Desk, orders: Orders
+def test_create_keys_of_two_customers_are_independent(
+    factory: OrderFactory, orders: Orders
 ) -> None:
-    product = desk.product(orders)
-    anna, berta = desk.user(), desk.user()
+    product = factory.product(orders)
+    anna, berta = factory.user(), factory.user()
     made = [
-        orders.create(desk.new(user, (product, quantity), idempotency_key="key"))
+        orders.create(factory.new(user, (product, quantity), idempotency_key="key"))
         for user, quantity in ((anna, 1), (berta, 2))
     ]
     assert [order.user_id for order in made] == [anna, berta]
     assert orders.of_user(berta, made[0].id) is None
-    # Without a key every order is a new one.
-    assert len({orders.create(desk.new(anna, (product, 1))).id for _ in range(2)}) == 2
+    # Without a key every request creates an order.
+    assert len({orders.create(factory.new(anna, (product, 1))).id for _ in range(2)}) == 2
 
 
-def test_the_same_key_at_the_same_moment_gives_one_order(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
+def test_create_concurrent_repeated_key_creates_one_order(
+    factory: OrderFactory, orders: Orders
+) -> None:
+    user, product = factory.user(), factory.product(orders)
     for round_ in range(5):
-        new = desk.new(user, (product, 1), idempotency_key=f"key-{round_}")
-        made = at_once([partial(desk.orders().create, new) for _ in range(6)])
+        new = factory.new(user, (product, 1), idempotency_key=f"key-{round_}")
+        made = at_once([partial(factory.orders().create, new) for _ in range(6)])
         assert len({order.id for order in made}) == 1, made
         assert len(orders.transitions(made[0].id)) == 1
     assert len(orders.page(user, 100)) == 5
 
 
-def test_of_two_orders_with_one_key_at_the_same_moment_one_is_refused(
-    desk: Desk, orders: Orders
+def test_create_concurrent_orders_with_one_key_refuses_one(
+    factory: OrderFactory, orders: Orders
 ) -> None:
-    user, product = desk.user(), desk.product(orders)
+    user, product = factory.user(), factory.product(orders)
     for round_ in range(5):
-        news = [desk.new(user, (product, n), idempotency_key=f"key-{round_}") for n in (1, 2, 1, 2)]
-        outcomes = at_once([partial(desk.orders().create, new) for new in news])
+        news = [
+            factory.new(user, (product, n), idempotency_key=f"key-{round_}") for n in (1, 2, 1, 2)
+        ]
+        outcomes = at_once([partial(factory.orders().create, new) for new in news])
         refused = [isinstance(outcome, KeyReused) for outcome in outcomes]
         assert refused in ([False, True] * 2, [True, False] * 2), outcomes
     assert len(orders.page(user, 100)) == 5
 
 
-# -- moving
+# -- transitions
 
 
-@pytest.mark.parametrize("start", WAYS)
-def test_every_way_that_there_is_and_no_other(
-    desk: Desk, orders: Orders, start: OrderStatus
+@pytest.mark.parametrize("start", PATHS)
+def test_advance_allows_exactly_the_legal_transitions(
+    factory: OrderFactory, orders: Orders, start: OrderStatus
 ) -> None:
-    product = desk.product(orders, 20)
+    product = factory.product(orders, 20)
     for to in OrderStatus:
-        order = desk.order_at(orders, start, (product, 1))
+        order = factory.order_at(orders, start, (product, 1))
         before = orders.transitions(order.id)
         been = {step.to for step in before}
         if to in TRANSITIONS[start]:
@@ -219,8 +223,8 @@ def test_every_way_that_there_is_and_no_other(
             assert orders.transitions(order.id) == before
 
 
-def test_the_history_is_only_ever_added_to(desk: Desk, orders: Orders) -> None:
-    order = desk.order_at(orders, OrderStatus.PAID, (desk.product(orders), 1))
+def test_history_is_append_only(factory: OrderFactory, orders: Orders) -> None:
+    order = factory.order_at(orders, OrderStatus.PAID, (factory.product(orders), 1))
     before = orders.transitions(order.id)
     for statement in (
         "UPDATE order_transitions SET cause = 'another' WHERE order_id = %s",
@@ -232,7 +236,7 @@ def test_the_history_is_only_ever_added_to(desk: Desk, orders: Orders) -> None:
             orders.database.transaction() as cursor,
         ):
             cursor.execute(statement, [order.id] if "%s" in statement else None)
-    # Nor can a status be entered twice, or a step be put before another.
+    # A status cannot be entered twice, and entries keep their order.
     for number, status in ((9, "paid"), (2, "shipped")):
         with (
             pytest.raises(psycopg2.errors.UniqueViolation),
@@ -247,7 +251,7 @@ def test_the_history_is_only_ever_added_to(desk: Desk, orders: Orders) -> None:
 
 
 @pytest.mark.parametrize("order_id", [NO_ORDER, "", "x", "x" * 5000, "{" + NO_ORDER + "}", "\0"])
-def test_an_order_that_is_none(orders: Orders, order_id: str) -> None:
+def test_store_unknown_order_is_not_found(orders: Orders, order_id: str) -> None:
     assert orders.get(order_id) is None
     assert orders.of_user(NO_ORDER, order_id) is None
     assert orders.transitions(order_id) == ()
@@ -260,11 +264,11 @@ def test_an_order_that_is_none(orders: Orders, order_id: str) -> None:
             move()
 
 
-@pytest.mark.parametrize("status", WAYS)
-def test_only_what_ended_badly_is_settled_and_once(
-    desk: Desk, orders: Orders, status: OrderStatus
+@pytest.mark.parametrize("status", PATHS)
+def test_settle_only_orders_without_prints_and_once(
+    factory: OrderFactory, orders: Orders, status: OrderStatus
 ) -> None:
-    order = desk.order_at(orders, status, (desk.product(orders), 1))
+    order = factory.order_at(orders, status, (factory.product(orders), 1))
     settled = orders.settle(order.id, "refund-1")
     if not status.is_unfulfilled_terminal:
         assert (settled.settled_at, settled.refund_id) == (None, None)
@@ -274,16 +278,16 @@ def test_only_what_ended_badly_is_settled_and_once(
     assert (again.refund_id, again.settled_at) == ("refund-1", settled.settled_at)
 
 
-def test_a_refund_that_is_known_later_is_noted(desk: Desk, orders: Orders) -> None:
-    order = desk.order_at(orders, OrderStatus.CANCELLED, (desk.product(orders), 1))
+def test_settle_later_refund_is_recorded(factory: OrderFactory, orders: Orders) -> None:
+    order = factory.order_at(orders, OrderStatus.CANCELLED, (factory.product(orders), 1))
     first = orders.settle(order.id, None)
     later = orders.settle(order.id, "refund-1")
     assert (first.refund_id, later.refund_id) == (None, "refund-1")
     assert first.settled_at == later.settled_at
 
 
-def test_starting_is_noted_once(desk: Desk, orders: Orders) -> None:
-    order = desk.order_at(orders, OrderStatus.CREATED, (desk.product(orders), 1))
+def test_mark_started_repeated_keeps_the_time(factory: OrderFactory, orders: Orders) -> None:
+    order = factory.order_at(orders, OrderStatus.CREATED, (factory.product(orders), 1))
     now = datetime.now(UTC)
     assert order.id in {item.id for item in orders.unstarted(now + timedelta(seconds=9), 1000)}
     assert order.id not in {item.id for item in orders.unstarted(order.created_at, 1000)}
@@ -296,9 +300,11 @@ def test_starting_is_noted_once(desk: Desk, orders: Orders) -> None:
     assert order.id not in {item.id for item in orders.unstarted(now + timedelta(seconds=9), 1000)}
 
 
-@pytest.mark.parametrize("status", WAYS)
-def test_who_has_to_be_looked_after(desk: Desk, orders: Orders, status: OrderStatus) -> None:
-    order = desk.order_at(orders, status, (desk.product(orders), 1))
+@pytest.mark.parametrize("status", PATHS)
+def test_open_and_unsettled_orders_by_status(
+    factory: OrderFactory, orders: Orders, status: OrderStatus
+) -> None:
+    order = factory.order_at(orders, status, (factory.product(orders), 1))
     later = datetime.now(UTC) + timedelta(seconds=9)
     open_ = {item.id for item in orders.open(later, 1000)}
     unsettled = {item.id for item in orders.unsettled(later, 1000)}
@@ -312,10 +318,10 @@ def test_who_has_to_be_looked_after(desk: Desk, orders: Orders, status: OrderSta
 # -- pages
 
 
-def test_pages_lose_nothing_and_repeat_nothing(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    made = [orders.create(desk.new(user, (product, 1))).id for _ in range(7)]
-    orders.create(desk.new(desk.user(), (product, 1)))  # another's
+def test_page_contains_every_order_once(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    made = [orders.create(factory.new(user, (product, 1))).id for _ in range(7)]
+    orders.create(factory.new(factory.user(), (product, 1)))  # another's
     seen: list[str] = []
     before = None
     for _ in range(10):
@@ -324,14 +330,14 @@ def test_pages_lose_nothing_and_repeat_nothing(desk: Desk, orders: Orders) -> No
             break
         seen += [order.id for order in page]
         before = Position(page[-1].created_at, page[-1].id)
-        # One that is made meanwhile is on no later page.
-        orders.create(desk.new(user, (product, 1)))
+        # An order created meanwhile is not on a later page.
+        orders.create(factory.new(user, (product, 1)))
     assert seen == list(reversed(made))
 
 
-def test_orders_of_one_moment_are_paged_as_well(desk: Desk, orders: Orders) -> None:
-    user, product = desk.user(), desk.product(orders)
-    made = [orders.create(desk.new(user, (product, 1))).id for _ in range(5)]
+def test_page_orders_of_the_same_time_are_complete(factory: OrderFactory, orders: Orders) -> None:
+    user, product = factory.user(), factory.product(orders)
+    made = [orders.create(factory.new(user, (product, 1))).id for _ in range(5)]
     with orders.database.transaction() as cursor:
         cursor.execute("UPDATE orders SET created_at = now() WHERE user_id = %s", [user])
     seen: list[str] = []

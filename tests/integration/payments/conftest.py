@@ -1,4 +1,4 @@
-"""The two providers, as the processes they are, and a lab's resources."""
+"""The two payment providers as running processes, and a lab's resources."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.loopback import Received, Reply, Served, serving
 
 WEBHOOK_SECRET = "whsec_of_the_lab"
 SANDBOX_KEY = "key-of-the-lab"
-# How late the sandbox answers when it is late, and how long a client waits that finds it so.
+# The delay of a late response of the sandbox, and the timeout of a client that hits it.
 SLOW_SECONDS, TIMEOUT_SECONDS = 1.2, 0.5
-PATIENCE_SECONDS = 10.0
+CLIENT_TIMEOUT_SECONDS = 10.0
 
 
 class Inbox:
-    """Takes webhooks; `refuse` so many of them first."""
+    """Receives webhooks; refuses the first `refuse` of them."""
 
     def __init__(self) -> None:
         self.refuse = 0
@@ -62,7 +62,7 @@ def inbox(inbox_server: tuple[Served, Inbox]) -> Inbox:
 def sandbox(
     tmp_path_factory: pytest.TempPathFactory, inbox_server: tuple[Served, Inbox]
 ) -> Iterator[PaymentProvider]:
-    """One sandbox for all tests, which tell their orders apart."""
+    """One sandbox for all tests; each uses orders of its own."""
     with payment_sandbox.running(
         tmp_path_factory.mktemp("sandbox"),
         api_key=SANDBOX_KEY,
@@ -77,7 +77,7 @@ def sandbox(
 def stripe(
     tmp_path_factory: pytest.TempPathFactory, inbox_server: tuple[Served, Inbox]
 ) -> Iterator[LocalStripe]:
-    """One localstripe for all tests, which tell their orders apart."""
+    """One localstripe for all tests; each uses orders of its own."""
     with localstripe.running(tmp_path_factory.mktemp("localstripe") / "log") as running:
         running.send_webhooks_to(inbox_server[0].url, WEBHOOK_SECRET)
         yield running
@@ -85,17 +85,17 @@ def stripe(
 
 @pytest.fixture
 def stripe_gateway(stripe: LocalStripe) -> StripeGateway:
-    return StripeGateway(localstripe.API_KEY, PATIENCE_SECONDS, stripe.url)
+    return StripeGateway(localstripe.API_KEY, CLIENT_TIMEOUT_SECONDS, stripe.url)
 
 
 @pytest.fixture
 def sandbox_gateway(sandbox: PaymentProvider) -> SandboxGateway:
-    return SandboxGateway(sandbox.url, SANDBOX_KEY, PATIENCE_SECONDS)
+    return SandboxGateway(sandbox.url, SANDBOX_KEY, CLIENT_TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="session")
 def resources(cloud: emulators.Emulator) -> Provisioned:
-    """One lab's resources for all tests, which tell their orders apart."""
+    """One lab's resources for all tests; each uses orders of its own."""
     session = LocalSession(cloud.endpoint)
     made = provision(
         session,

@@ -1,5 +1,5 @@
-"""Charging on a real table with real providers: whatever workers do at once, and whatever is lost
-or late, money is taken once, and all are told the same."""
+"""Charging with the emulator's table and running providers: concurrent workers and lost or late
+responses charge an order once, and every worker gets the same result."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from tests.integration.payments.conftest import SANDBOX_KEY, TIMEOUT_SECONDS
 from tests.support.charging_machine import ChargingMachine
 from tests.support.exactly_once import Simulation
 from tests.support.localstripe import API_KEY, DECLINED, LocalStripe
-from tests.support.loopback import Interceptor, serving
+from tests.support.loopback import Wire, serving
 
 AMOUNT = 1995
 WORKERS = 6
-# Shorter than a late answer: an owner outlives its lease while it waits for one.
+# Shorter than a late response: an owner outlives its lease while it waits.
 LEASE_SECONDS, LATE_SECONDS = 0.6, 1.2
-ENOUGH_SECONDS = 30
+RESULT_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider with a line to it on which things get lost."""
+    """A provider, and the faults of the connection to it."""
 
     gateway: PaymentGateway
-    wire: Interceptor
+    wire: Wire
     good: str
     declined: str
     balance: Callable[[str], tuple[int, int]]
-    """Charges and refunds in the provider's own book."""
+    """Order id to its numbers of charges and refunds at the provider."""
 
 
 @pytest.fixture(params=["sandbox", "stripe"])
@@ -54,7 +54,7 @@ def provider(
 ) -> Iterator[Provider]:
     with ExitStack() as stack:
         if request.param == "sandbox":
-            wire = Interceptor(sandbox.url, LATE_SECONDS)
+            wire = Wire(sandbox.url, LATE_SECONDS)
             line = stack.enter_context(serving(wire.respond))
 
             def of_sandbox(order: str) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def provider(
                 wire, Method.OK.value, Method.DECLINED.value, of_sandbox,
             )  # fmt: skip
         else:
-            wire = Interceptor(stripe.url, LATE_SECONDS)
+            wire = Wire(stripe.url, LATE_SECONDS)
             line = stack.enter_context(serving(wire.respond))
 
             def of_stripe(order: str) -> tuple[int, int]:
@@ -99,15 +99,15 @@ def order() -> str:
 
 
 def settled(ask: Callable[[], Any]) -> Any:
-    """What asking comes to, as a queue does that delivers again."""
-    give_up_at = time.monotonic() + ENOUGH_SECONDS
+    """The final result of `ask`, repeated as a queue redelivers."""
+    give_up_at = time.monotonic() + RESULT_TIMEOUT_SECONDS
     while True:
         try:
             return ask()
         except (PaymentDeclined, PaymentVoided) as error:
             return type(error).__name__
         except TransientError:
-            assert time.monotonic() < give_up_at, "it never comes to an end"
+            assert time.monotonic() < give_up_at, "no final result in time"
             time.sleep(0.05)
 
 
@@ -129,7 +129,7 @@ FAULTS = pytest.mark.parametrize(
 
 
 @FAULTS
-def test_workers_at_once_charge_once(
+def test_charge_concurrent_workers_charge_once(
     provider: Provider, charging: Charging, order: str, ends: str, faults: list[str]
 ) -> None:
     provider.wire.ends, provider.wire.faults = ends, list(faults)
@@ -137,13 +137,13 @@ def test_workers_at_once_charge_once(
     assert isinstance(told[0], Charge)
     assert told == [told[0]] * WORKERS
     assert provider.wire.faults == []
-    # What is still on its way arrives.
+    # Late requests arrive.
     time.sleep(LATE_SECONDS / 2 if faults else 0)
     assert provider.balance(order) == (1, 0)
 
 
 @pytest.mark.parametrize("faults", [[], ["lost", "none", "late", "lost"]])
-def test_workers_at_once_are_declined_alike(
+def test_charge_concurrent_workers_get_the_same_decline(
     provider: Provider, charging: Charging, order: str, faults: list[str]
 ) -> None:
     provider.wire.faults = list(faults)
@@ -153,7 +153,7 @@ def test_workers_at_once_are_declined_alike(
 
 
 @FAULTS
-def test_whoever_calls_it_off_at_the_same_time_leaves_nothing_kept(
+def test_void_concurrent_with_charge_leaves_nothing_charged(
     provider: Provider, charging: Charging, order: str, ends: str, faults: list[str]
 ) -> None:
     provider.wire.ends, provider.wire.faults = ends, list(faults)
@@ -170,7 +170,9 @@ def test_whoever_calls_it_off_at_the_same_time_leaves_nothing_kept(
     assert provider.balance(order) == (int(charged), int(charged))
 
 
-def test_orders_at_once(provider: Provider, charging: Charging, order: str) -> None:
+def test_charge_concurrent_orders_are_independent(
+    provider: Provider, charging: Charging, order: str
+) -> None:
     orders = [f"{order}-{n}" for n in range(12)]
 
     def ask(one: str) -> Callable[[], Any]:
@@ -181,8 +183,8 @@ def test_orders_at_once(provider: Provider, charging: Charging, order: str) -> N
     assert [provider.balance(one) for one in orders] == [(1, 0)] * len(orders)
 
 
-def test_the_examples_of_the_property_test_on_a_real_table(resources: Provisioned) -> None:
-    """So that its in-memory table is not what makes it pass."""
+def test_charging_machine_on_the_emulators_table(resources: Provisioned) -> None:
+    """The property tests must not pass because of their in-memory table."""
     client, name = resources.session.client("dynamodb"), resources.lab.table("idempotency")
 
     class OnTheEmulator(ChargingMachine):
@@ -190,7 +192,7 @@ def test_the_examples_of_the_property_test_on_a_real_table(resources: Provisione
 
         def __init__(self) -> None:
             super().__init__()
-            # The table is not made anew for each example.
+            # All examples share one table.
             self.order_id = str(uuid.uuid4())
 
     run_state_machine_as_test(

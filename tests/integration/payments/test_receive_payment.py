@@ -1,5 +1,4 @@
-"""receive-payment, its real handler on the emulator: what the provider signed is told once, and
-nothing else is."""
+"""The handler of receive-payment on the emulator: each signed event is published once."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ class Context:
 
 
 class Receiver:
-    """The handler, and the queue that its events come to."""
+    """The handler, and a queue that receives its events."""
 
     def __init__(self, module: Any, resources: Provisioned) -> None:
         self.handler = module.handler
@@ -70,8 +69,8 @@ class Receiver:
         )
         return answer["statusCode"], json.loads(answer["body"])
 
-    def told(self, order: str, at_least: int = 1) -> list[OrderEvent]:
-        """What was told of an order, when so much was, and after a moment for more to come."""
+    def published(self, order: str, at_least: int = 1) -> list[OrderEvent]:
+        """The events of an order: at least `at_least`, and those that follow shortly after."""
         sqs = self.resources.session.client("sqs")
         found: list[OrderEvent] = []
         end_at, settled = time.monotonic() + 10, False
@@ -121,35 +120,31 @@ def notice(order: str, **changes: Any) -> bytes:
     return json.dumps(event | changes).encode()
 
 
-def test_a_payment_is_told_once_however_often_its_notice_comes(
-    receiver: Receiver, order: str
-) -> None:
+def test_repeated_event_publishes_one_payment(receiver: Receiver, order: str) -> None:
     body = notice(order)
     assert [receiver.take(body)[0] for _ in range(3)] == [200, 200, 200]
-    (event,) = receiver.told(order)
+    (event,) = receiver.published(order)
     assert (event.type, event.charge_id, event.amount_minor, event.currency) == (
         "payment.received", f"pay-{order}", 1995, "EUR",
     )  # fmt: skip
 
 
-def test_copies_at_once_are_told_once(receiver: Receiver, order: str) -> None:
-    """Those that come while another is being told are asked to come again."""
+def test_concurrent_events_publish_one_payment(receiver: Receiver, order: str) -> None:
+    """Events that arrive while another is being published get a 503."""
     body = notice(order)
     with ThreadPoolExecutor(8) as pool:
         statuses = [status for status, _ in pool.map(receiver.take, [body] * 8)]
     assert set(statuses) <= {200, 503}
     assert 200 in statuses
     assert receiver.take(body)[0] == 200
-    assert len(receiver.told(order)) == 1
+    assert len(receiver.published(order)) == 1
 
 
 @pytest.mark.parametrize("base64_encoded", [False, True])
-def test_the_gateway_may_encode_the_body(
-    receiver: Receiver, order: str, base64_encoded: bool
-) -> None:
+def test_base64_body_is_decoded(receiver: Receiver, order: str, base64_encoded: bool) -> None:
     body = notice(order, note="Grüße, 写真")
     assert receiver.take(body, base64_encoded=base64_encoded)[0] == 200
-    assert len(receiver.told(order)) == 1
+    assert len(receiver.published(order)) == 1
 
 
 @pytest.mark.parametrize("base64_encoded", [False, True])
@@ -167,7 +162,7 @@ def test_the_gateway_may_encode_the_body(
     ],
     ids=["none", "secret", "empty", "body", "base64", "old", "future", "header"],
 )
-def test_what_is_not_the_providers_is_refused_and_not_told(
+def test_unsigned_event_is_refused_and_not_published(
     receiver: Receiver,
     order: str,
     headers: Callable[[bytes], dict[str, str]],
@@ -177,8 +172,8 @@ def test_what_is_not_the_providers_is_refused_and_not_told(
     body = notice(order)
     status, problem = receiver.take(body, headers(body), base64_encoded=base64_encoded)
     assert (status, problem["type"]) == (400, "urn:darkroom:problem:notice-refused")
-    assert receiver.told(order, at_least=0) == []
-    # It is no notice that was taken: the real one still is.
+    assert receiver.published(order, at_least=0) == []
+    # The refused request does not count as received: the signed one still is.
     assert receiver.take(body)[0] == 200
     shown = json.dumps(problem) + "".join(capfd.readouterr())
     assert WEBHOOK_SECRET not in shown
@@ -187,30 +182,28 @@ def test_what_is_not_the_providers_is_refused_and_not_told(
 @pytest.mark.parametrize(
     "type_", ["payment.declined", "payment.refunded", "customer.created", "of the future"]
 )
-def test_what_tells_of_no_money_is_taken_and_not_told(
+def test_other_event_is_received_and_not_published(
     receiver: Receiver, order: str, type_: str
 ) -> None:
     assert receiver.take(notice(order, type=type_))[0] == 200
-    assert receiver.told(order, at_least=0) == []
+    assert receiver.published(order, at_least=0) == []
 
 
-def test_a_signed_text_that_is_no_notice_is_refused(receiver: Receiver, order: str) -> None:
+def test_signed_malformed_body_is_refused(receiver: Receiver, order: str) -> None:
     for body in (b"", b"no JSON", b"[]", notice(order, payment=None)):
         assert receiver.take(body)[0] == 400
 
 
-def test_the_same_notice_of_another_payment_is_no_copy(receiver: Receiver, order: str) -> None:
-    """The provider never does that: not told, and not taken quietly either."""
+def test_event_id_of_another_payment_is_refused(receiver: Receiver, order: str) -> None:
+    """Providers never do that; it is neither published nor silently dropped."""
     other = {"id": "pay-0", "order_id": order, "amount_minor": 1, "currency": "EUR"}
     assert receiver.take(notice(order))[0] == 200
     assert receiver.take(notice(order, payment=other))[0] == 500
-    assert len(receiver.told(order)) == 1
+    assert len(receiver.published(order)) == 1
 
 
 @pytest.mark.parametrize("service", ["sns", "dynamodb", "secretsmanager"])
-def test_while_a_service_is_away_the_provider_is_asked_to_come_again(
-    receiver: Receiver, order: str, service: str
-) -> None:
+def test_outage_answers_503(receiver: Receiver, order: str, service: str) -> None:
     body = notice(order)
     tries: list[None] = []
 
@@ -222,17 +215,17 @@ def test_while_a_service_is_away_the_provider_is_asked_to_come_again(
     events.register("before-send", lost)
     assert receiver.take(body)[0] == 503
     events.unregister("before-send", lost)
-    # What lasts for longer is the provider's to try again.
+    # The provider repeats the webhook.
     assert len(tries) == clients.ATTEMPTS
-    assert receiver.told(order, at_least=0) == []
+    assert receiver.published(order, at_least=0) == []
     assert receiver.take(body)[0] == 200
-    assert len(receiver.told(order)) == 1
+    assert len(receiver.published(order)) == 1
 
 
-def test_the_sandboxs_own_webhooks_are_taken(
+def test_sandbox_webhooks_are_received(
     receiver: Receiver, sandbox: PaymentProvider, inbox: Inbox, order: str
 ) -> None:
-    """As it signs and sends them: twice, on request."""
+    """As the sandbox signs and sends them, each twice."""
     gateway = SandboxGateway(sandbox.url, SANDBOX_KEY, 10)
     payment = gateway.open(order, 1995, "EUR", Method.DOUBLE.value, "key-" + order)
     gateway.confirm(payment, "key")
@@ -241,5 +234,5 @@ def test_the_sandboxs_own_webhooks_are_taken(
         assert time.monotonic() < give_up_at
         time.sleep(0.02)
     assert [receiver.take(one.body, dict(one.headers))[0] for one in found] == [200, 200]
-    (event,) = receiver.told(order)
+    (event,) = receiver.published(order)
     assert (event.charge_id, event.amount_minor) == (payment, 1995)

@@ -1,4 +1,4 @@
-"""The sandbox's gateway against the sandbox's process: everything a method asks for happens."""
+"""The sandbox gateway against the running sandbox: the outcome of every payment method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.webhooks import WebhookEvent, WebhookEventType, WebhookReader
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from tests.integration.payments.conftest import (
-    PATIENCE_SECONDS,
+    CLIENT_TIMEOUT_SECONDS,
     SANDBOX_KEY,
     TIMEOUT_SECONDS,
     WEBHOOK_SECRET,
@@ -43,8 +43,10 @@ def statuses(sandbox: PaymentProvider, order: str) -> list[str]:
     return [payment["status"] for payment in sandbox.payments(order)]
 
 
-def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> list[WebhookEvent]:
-    """What the webhooks of an order say, when so many have come and no more come after them."""
+def published(
+    inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0
+) -> list[WebhookEvent]:
+    """The events of an order's webhooks: waits for `count`, then `settle_seconds` for more."""
     give_up_at = time.monotonic() + 10
     while True:
         found = [r for r in list(inbox.taken) if order.encode() in r.body]
@@ -58,7 +60,7 @@ def told(inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0) -> l
     return [webhook.read(r.headers, r.body, time.time()) for r in found]
 
 
-def test_the_way_of_a_payment(
+def test_payment_is_opened_confirmed_and_refunded(
     sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
 ) -> None:
     payment = opened(sandbox_gateway, order)
@@ -71,13 +73,13 @@ def test_the_way_of_a_payment(
     assert len(refunds) == 1
     assert statuses(sandbox, order) == ["charged"]
     assert [(one.type, one.payment_id, one.amount_minor, one.currency)
-            for one in told(inbox, order, 2)] == [
+            for one in published(inbox, order, 2)] == [
         (WebhookEventType.RECEIVED, payment, AMOUNT, "EUR"),
         (WebhookEventType.REFUNDED, payment, AMOUNT, "EUR"),
     ]  # fmt: skip
 
 
-def test_declined(
+def test_declined_payment_stays_declined(
     sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
 ) -> None:
     payment = opened(sandbox_gateway, order, Method.DECLINED)
@@ -86,11 +88,13 @@ def test_declined(
             sandbox_gateway.confirm(payment, "key")
     assert sandbox_gateway.cancel(payment) is None
     assert statuses(sandbox, order) == ["declined"]
-    (notice,) = told(inbox, order, 1)
+    (notice,) = published(inbox, order, 1)
     assert notice.type is WebhookEventType.DECLINED
 
 
-def test_called_off(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str) -> None:
+def test_cancelled_payment_is_never_charged(
+    sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str
+) -> None:
     payment = opened(sandbox_gateway, order)
     assert [sandbox_gateway.cancel(payment) for _ in range(2)] == [None, None]
     with pytest.raises(PaymentVoided):
@@ -100,7 +104,9 @@ def test_called_off(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, o
     assert statuses(sandbox, order) == ["cancelled"]
 
 
-def test_refusals(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str) -> None:
+def test_invalid_requests_are_refused(
+    sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, order: str
+) -> None:
     with pytest.raises(PaymentDeclined, match="unknown_payment_method"):
         sandbox_gateway.open(order, AMOUNT, "EUR", "pm_card_visa", "key")
     with pytest.raises(PermanentError):
@@ -109,7 +115,7 @@ def test_refusals(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, ord
     with pytest.raises(PermanentError, match="key_reused"):
         sandbox_gateway.open(order, AMOUNT + 1, "EUR", "sandbox-ok", f"payment#{order}")
     with pytest.raises(ConfigurationError):
-        opened(SandboxGateway(sandbox.url, "another key", PATIENCE_SECONDS), order)
+        opened(SandboxGateway(sandbox.url, "another key", CLIENT_TIMEOUT_SECONDS), order)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ def test_refusals(sandbox: PaymentProvider, sandbox_gateway: SandboxGateway, ord
         (Method.UNAVAILABLE, "open", False),
     ],
 )
-def test_no_answer(
+def test_timeout_methods_leave_the_outcome_to_a_repetition(
     sandbox: PaymentProvider,
     sandbox_gateway: SandboxGateway,
     order: str,
@@ -139,7 +145,7 @@ def test_no_answer(
     else:
         with pytest.raises(TransientError):
             hasty.confirm(payment, "key")
-    # It can always be called off, and what became of it is told.
+    # It can always be cancelled, which returns an existing charge.
     charged = statuses(sandbox, order) == ["charged"]
     assert sandbox_gateway.cancel(payment) == (Charge(payment, AMOUNT, "EUR") if charged else None)
 
@@ -147,20 +153,20 @@ def test_no_answer(
 @pytest.mark.parametrize(
     ("method", "copies"), [(Method.OK, 1), (Method.DOUBLE, 2), (Method.WEBHOOK_LOST, 0)]
 )
-def test_webhooks_come_once_twice_or_never(
+def test_webhooks_arrive_once_twice_or_never(
     sandbox_gateway: SandboxGateway, inbox: Inbox, order: str, method: Method, copies: int
 ) -> None:
     sandbox_gateway.confirm(opened(sandbox_gateway, order, method), "key")
-    found = told(inbox, order, copies, settle_seconds=0.3)
+    found = published(inbox, order, copies, settle_seconds=0.3)
     assert len(found) == copies
-    # The same notice, for whoever keeps a record of what was taken.
+    # Both deliveries have the same event id.
     assert len({one.id for one in found}) <= 1
 
 
-def test_a_webhook_may_come_before_the_answer(
+def test_webhook_may_arrive_before_the_response(
     sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
 ) -> None:
-    """For several at once, none of which waits for another."""
+    """For several concurrent payments, none of which waits for another."""
     orders = [f"{order}-{n}" for n in range(8)]
 
     def pay(one: str) -> int:
@@ -171,18 +177,18 @@ def test_a_webhook_may_come_before_the_answer(
         assert list(pool.map(pay, orders)) == [1] * 8
 
 
-def test_a_webhook_is_sent_until_it_is_taken(
+def test_webhook_is_repeated_until_accepted(
     sandbox_gateway: SandboxGateway, inbox: Inbox, order: str
 ) -> None:
     inbox.refuse = 1
     sandbox_gateway.confirm(opened(sandbox_gateway, order), "key")
-    (notice,) = told(inbox, order, 1)
+    (notice,) = published(inbox, order, 1)
     assert notice.order_id == order
     assert inbox.refuse == 0
 
 
 @pytest.mark.parametrize("method", [Method.OK, Method.TIMEOUT])
-def test_many_confirmations_at_once_are_one_charge(
+def test_concurrent_confirmations_charge_once(
     sandbox: PaymentProvider,
     sandbox_gateway: SandboxGateway,
     inbox: Inbox,
@@ -196,10 +202,10 @@ def test_many_confirmations_at_once_are_one_charge(
         assert len(set(pool.map(pay, range(8)))) == 1
     (payment,) = sandbox.payments(order)
     assert (payment["status"], payment["confirmations"]) == ("charged", 8)
-    assert len(told(inbox, order, 1, settle_seconds=0.2)) == 1
+    assert len(published(inbox, order, 1, settle_seconds=0.2)) == 1
 
 
-def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
+def test_payments_survive_a_kill(tmp_path: Path, order: str) -> None:
     def begin(port: int) -> PaymentProvider:
         return payment_sandbox.start(
             port,
@@ -210,7 +216,7 @@ def test_the_book_outlives_a_kill(tmp_path: Path, order: str) -> None:
         )
 
     provider = begin(free_port())
-    gateway = SandboxGateway(provider.url, SANDBOX_KEY, PATIENCE_SECONDS)
+    gateway = SandboxGateway(provider.url, SANDBOX_KEY, CLIENT_TIMEOUT_SECONDS)
     charge = gateway.confirm(opened(gateway, order), "key")
     provider.process.send_signal(signal.SIGKILL)
     provider.process.wait(10)

@@ -1,4 +1,4 @@
-"""Stripe's gateway, its SDK and the webhooks, against a running localstripe."""
+"""The Stripe gateway and its webhooks against a running localstripe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.payments.webhooks import (
     WebhookReader,
 )
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
-from tests.integration.payments.conftest import PATIENCE_SECONDS, WEBHOOK_SECRET, Inbox
+from tests.integration.payments.conftest import CLIENT_TIMEOUT_SECONDS, WEBHOOK_SECRET, Inbox
 from tests.support.localstripe import API_KEY, BANK, DECLINED, LocalStripe
 from tests.support.loopback import Served, Wire, serving
 
@@ -35,7 +35,7 @@ def opened(gateway: StripeGateway, stripe: LocalStripe, order: str, *number: str
     return gateway.open(order, AMOUNT, "EUR", stripe.card(*number), f"payment#{order}")
 
 
-def test_a_payment_takes_no_money_until_it_is_confirmed(
+def test_open_charges_nothing(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
@@ -47,7 +47,7 @@ def test_a_payment_takes_no_money_until_it_is_confirmed(
     assert stripe.charged(order) == 1
 
 
-def test_a_payment_is_charged_once_however_often_it_is_confirmed(
+def test_confirm_repeated_charges_once(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
@@ -59,11 +59,11 @@ def test_a_payment_is_charged_once_however_often_it_is_confirmed(
 @pytest.mark.parametrize(
     ("number", "reason"), [(DECLINED, "card_declined"), (BANK, "authentication_required")]
 )
-def test_a_decline_is_for_good(
+def test_confirm_declined_is_final(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str, number: str, reason: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order, number)
-    # The second time as if the first had died before it could tell.
+    # The second call as after a crash of the first.
     for _ in range(2):
         with pytest.raises(PaymentDeclined) as declined:
             stripe_gateway.confirm(payment, "key")
@@ -72,7 +72,7 @@ def test_a_decline_is_for_good(
 
 
 @pytest.mark.parametrize("method", ["pm_unknown", "pm_0"])
-def test_a_method_that_there_is_not_is_declined(
+def test_open_unknown_method_raises_declined(
     stripe_gateway: StripeGateway, order: str, method: str
 ) -> None:
     with pytest.raises(PaymentDeclined) as declined:
@@ -80,7 +80,7 @@ def test_a_method_that_there_is_not_is_declined(
     assert declined.value.reason == "unknown_payment_method"
 
 
-def test_a_payment_that_was_called_off_is_never_charged(
+def test_confirm_cancelled_payment_raises_voided(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
@@ -90,7 +90,7 @@ def test_a_payment_that_was_called_off_is_never_charged(
     assert stripe.charged(order) == 0
 
 
-def test_it_may_be_too_late_to_call_off(
+def test_cancel_charged_payment_returns_the_charge(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
@@ -99,10 +99,10 @@ def test_it_may_be_too_late_to_call_off(
     assert stripe.charged(order) == 1
 
 
-def test_a_charge_is_given_back_once(
+def test_refund_repeated_is_made_once(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
-    """localstripe knows no idempotency keys: like Stripe's, once it has forgotten them."""
+    """localstripe ignores idempotency keys, as Stripe does after a day."""
     charge = stripe_gateway.confirm(opened(stripe_gateway, stripe, order), "key")
     first, second = (stripe_gateway.refund(charge, "refund") for _ in range(2))
     assert first == second
@@ -110,7 +110,7 @@ def test_a_charge_is_given_back_once(
     assert (refund.id, refund.amount) == (first.refund_id, AMOUNT)
 
 
-def test_refusals_of_the_real_thing(
+def test_invalid_requests_are_refused(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     with pytest.raises(PermanentError, match="refused to open"):
@@ -122,7 +122,7 @@ def test_refusals_of_the_real_thing(
     assert "no key" not in str(told.value)
 
 
-# --- lost and late answers ------------------------------------------------------------------------
+# --- lost and late responses ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ def wire(stripe: LocalStripe) -> Wire:
     return Wire(stripe.url, late_seconds=2 * HASTE_SECONDS)
 
 
-def waiting_for(fault: str, line: Served) -> StripeGateway:
-    """A client that hears at once of what is lost, and does not wait for what is late."""
-    seconds = HASTE_SECONDS if fault == "late" else PATIENCE_SECONDS
+def impatient_gateway(fault: str, line: Served) -> StripeGateway:
+    """A gateway whose timeout is shorter than a late response."""
+    seconds = HASTE_SECONDS if fault == "late" else CLIENT_TIMEOUT_SECONDS
     return StripeGateway(API_KEY, seconds, line.url)
 
 
@@ -143,30 +143,30 @@ def line(wire: Wire) -> Iterator[Served]:
 
 
 @pytest.mark.parametrize(("fault", "charged"), [("lost", 0), ("late", 1)])
-def test_a_charge_whose_answer_does_not_come(
+def test_confirm_without_response_charges_once(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str, charged: int
 ) -> None:
-    gateway = waiting_for(fault, line)
+    gateway = impatient_gateway(fault, line)
     payment = opened(gateway, stripe, order)
     wire.ends, wire.faults = "/confirm", [fault]
     with pytest.raises(TransientError):
         gateway.confirm(payment, "key")
     assert stripe.charged(order) == charged
-    # Asked again, it is told.
+    # A repetition returns the charge.
     assert gateway.confirm(payment, "key") == Charge(payment, AMOUNT, "EUR")
     assert stripe.charged(order) == 1
-    # And the SDK did not ask by itself.
+    # The SDK did not retry.
     assert [path for path in line.paths() if path.endswith("/confirm")] == [
         f"POST /v1/payment_intents/{payment}/confirm"
     ] * 2
 
 
 @pytest.mark.parametrize("fault", ["lost", "late"])
-def test_a_decline_whose_answers_do_not_come(
+def test_confirm_declined_without_response_is_final(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str
 ) -> None:
-    """Each of its requests in turn."""
-    gateway = waiting_for(fault, line)
+    """With a fault at each of its requests in turn."""
+    gateway = impatient_gateway(fault, line)
     payment = opened(gateway, stripe, order, DECLINED)
     for ends in ("/confirm", payment, "/cancel"):
         wire.ends, wire.faults = ends, [fault]
@@ -180,17 +180,17 @@ def test_a_decline_whose_answers_do_not_come(
 
 
 @pytest.mark.parametrize("fault", ["lost", "late"])
-def test_calling_off_and_giving_back_when_answers_do_not_come(
+def test_cancel_and_refund_without_response_happen_once(
     stripe: LocalStripe, wire: Wire, line: Served, order: str, fault: str
 ) -> None:
-    gateway = waiting_for(fault, line)
+    gateway = impatient_gateway(fault, line)
     payment = opened(gateway, stripe, order)
     wire.ends, wire.faults = "/cancel", [fault]
     with pytest.raises(TransientError):
         gateway.cancel(payment)
     assert gateway.cancel(payment) is None
     charge = gateway.confirm(opened(gateway, stripe, order), "key")
-    # While it looks for a refund, and while it makes one.
+    # At the search for a refund and at its creation.
     for faults in ([fault], ["none", fault]):
         wire.ends, wire.faults = "/refunds", faults
         with pytest.raises(TransientError):
@@ -204,7 +204,7 @@ def test_calling_off_and_giving_back_when_answers_do_not_come(
 
 
 def notices(inbox: Inbox, order: str, count: int) -> list[tuple[dict[str, str], bytes]]:
-    """The webhooks of an order, when so many have come."""
+    """Waits for `count` webhooks of an order and returns them."""
     give_up_at = time.monotonic() + 10
     while True:
         found = [(dict(r.headers), r.body) for r in inbox.taken if order.encode() in r.body]
@@ -214,7 +214,7 @@ def notices(inbox: Inbox, order: str, count: int) -> list[tuple[dict[str, str], 
         time.sleep(0.05)
 
 
-def test_webhooks_as_they_are_signed_are_taken(
+def test_webhooks_are_verified_and_parsed(
     stripe: LocalStripe, stripe_gateway: StripeGateway, inbox: Inbox, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
