@@ -19,11 +19,14 @@ help: ## List the targets
 
 setup: $(READY) ## Create .venv with the pinned development requirements
 
-$(READY): requirements/dev.txt pyproject.toml
+$(VENV)/.requirements: requirements/dev.txt
 	@echo "Setting up $(VENV) (once) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Darkroom needs Python 3.11 or newer, this is {sys.version.split()[0]}; name another: make setup PYTHON=python3.13")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Darkroom needs Python 3.11 or newer, found {sys.version.split()[0]}; choose another: make setup PYTHON=python3.13")'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(READY): $(VENV)/.requirements pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -64,10 +67,10 @@ coverage: $(READY) ## Measure unit and integration tests together; HTML in .dark
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
 
 docs: $(READY) ## Build the documentation site in .darkroom/site (strict, no network)
-	$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000 and rebuild it on changes
-	$(BIN)/mkdocs serve
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 format: $(READY) ## Format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix .
