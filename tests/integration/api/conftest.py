@@ -1,4 +1,4 @@
-"""Customers of a running lab's API."""
+"""Customers of a running lab's API, and their photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass(frozen=True)
 class Customer:
-    """Somebody with an account, signed in."""
+    """A signed-in account."""
 
     api: Api
     user_id: str
@@ -31,7 +31,7 @@ class Customer:
 
 @pytest.fixture(scope="module")
 def new_customer(lab: LabState) -> Iterator[Callable[..., Customer]]:
-    """Makes a customer (or an administrator) with a session of their own."""
+    """Creates a customer or an administrator with a session."""
     made: list[Api] = []
 
     def make(role: Role = Role.CUSTOMER) -> Customer:
@@ -55,7 +55,7 @@ def sessions(lab: LabState) -> SessionStore:
 
 
 def forget_attempts(lab: LabState) -> None:
-    """All tests come from one address; its limit is for its own test."""
+    """Resets the rate limit: all tests share one address."""
     dynamodb, table = lab.session.client("dynamodb"), lab.tables["sign-in-attempts"]
     for item in dynamodb.scan(TableName=table)["Items"]:
         dynamodb.delete_item(TableName=table, Key={"subject": item["subject"]})

@@ -1,4 +1,4 @@
-"""Who may do what: every route x everybody, as a table."""
+"""Authorization: a table of every route and every kind of caller."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts, 
 from tests.support.photos import jpeg, scene
 
 
-class Who(StrEnum):
-    NOBODY = "nobody"
+class CallerKind(StrEnum):
+    ANONYMOUS = "anonymous"
     OTHER = "another customer"
     ADMINISTRATOR = "administrator"
     EXPIRED = "expired token"
@@ -28,7 +28,8 @@ class Who(StrEnum):
     OWNER = "owner"  # last: what the owner deletes is gone
 
 
-# Route: the status for nobody, another, administrator, expired, tampered, owner.
+# Route to the statuses for: anonymous, another customer, administrator, expired session, tampered
+# token, owner.
 TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /openapi.json": (200, 200, 200, 200, 200, 200),
     "POST /users": (201, 201, 201, 201, 201, 201),
@@ -44,7 +45,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /orders": (401, 200, 200, 401, 401, 200),
     "GET /orders/{id}": (401, 404, 404, 401, 401, 200),
     "POST /orders/{id}/cancellation": (401, 404, 404, 401, 401, 200),
-    # The provider's alone, by its signature.
+    # Authorized by the provider's signature.
     "POST /payments/notices": (400, 400, 400, 400, 400, 400),
     "DELETE /images/{id}": (401, 404, 404, 401, 401, 204),
 }
@@ -61,8 +62,8 @@ DELIVERY = {
 
 
 @dataclass(frozen=True)
-class Cast:
-    """The people of the table, and the owner's image."""
+class Accounts:
+    """The callers of the table, and the owner's photo and order."""
 
     owner: Customer
     other: Customer
@@ -75,33 +76,40 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def cast(new_customer: Callable[..., Customer], tmp_path_factory: pytest.TempPathFactory) -> Cast:
+def cast(
+    new_customer: Callable[..., Customer], tmp_path_factory: pytest.TempPathFactory
+) -> Accounts:
     path = tmp_path_factory.mktemp("photo") / "mine.jpg"
     path.write_bytes(jpeg(scene(1300, 1900)))
     owner = new_customer()
     image = owner.api.developed(owner.api.upload(path))
-    # It waits for a payment provider that is never there, so that it can be cancelled.
+    # Its payment provider is unavailable, so it stays open and can be cancelled.
     order = owner.api.order([print_of(image["id"])], "sandbox-unavailable", DELIVERY)
-    return Cast(owner, new_customer(), new_customer(Role.ADMINISTRATOR), image["id"], order["id"])
+    return Accounts(
+        owner, new_customer(), new_customer(Role.ADMINISTRATOR), image["id"], order["id"]
+    )
 
 
 def print_of(image_id: str) -> dict[str, Any]:
     return {"product_id": "print-10x15-glossy", "image_id": image_id, "quantity": 1}
 
 
-def token_of(who: Who, cast: Cast, lab: LabState) -> str | None:
-    """A token of its own for every cell, so that no cell ends another's session."""
-    if who is Who.NOBODY:
+def token_of(who: CallerKind, accounts: Accounts, lab: LabState) -> str | None:
+    """A new token for every case, so that no case ends the session of another."""
+    if who is CallerKind.ANONYMOUS:
         return None
-    customer = {Who.OTHER: cast.other, Who.ADMINISTRATOR: cast.administrator}.get(who, cast.owner)
+    customer = {
+        CallerKind.OTHER: accounts.other,
+        CallerKind.ADMINISTRATOR: accounts.administrator,
+    }.get(who, accounts.owner)
     database = lab.database()
     user = Users(database).find(customer.email)
     database.close()
     assert user is not None
     token, session = sessions(lab).open(user)
-    if who is Who.TAMPERED:
+    if who is CallerKind.TAMPERED:
         return token[:-2] + ("AA" if token[-2:] != "AA" else "BB")
-    if who is Who.EXPIRED:
+    if who is CallerKind.EXPIRED:
         lab.session.client("dynamodb").update_item(
             TableName=lab.tables["sessions"],
             Key={"token_hash": {"S": session.id}},
@@ -111,49 +119,52 @@ def token_of(who: Who, cast: Cast, lab: LabState) -> str | None:
     return token
 
 
-def body_of(route: str, cast: Cast) -> dict[str, Any] | None:
-    return {
+def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
+    bodies: dict[str, dict[str, Any]] = {
         "POST /users": {
             "email": f"{uuid.uuid4().hex[:12]}@darkroom.example",
-            "name": "Somebody",
+            "name": "New Customer",
             "password": PASSWORD,
         },
-        "POST /sessions": {"email": cast.owner.email, "password": PASSWORD},
+        "POST /sessions": {"email": accounts.owner.email, "password": PASSWORD},
         "POST /orders": {
-            "lines": [print_of(cast.image_id)],
+            "lines": [print_of(accounts.image_id)],
             "payment_method": "sandbox-declined",
             "delivery": DELIVERY,
         },
         "POST /uploads": {"filename": "a.jpg", "content_type": "image/jpeg"},
-    }.get(route)
+    }
+    return bodies.get(route)
 
 
-def test_the_table_has_every_route() -> None:
+def test_authorization_table_covers_every_route() -> None:
     routes = {m.http.route_key for m in load_all(PROJECT / "images") if m.http is not None}
     assert set(TABLE) == {route for route in routes if not route.startswith("OPTIONS")}
 
 
-@pytest.mark.parametrize("who", Who)
+@pytest.mark.parametrize("who", CallerKind)
 @pytest.mark.parametrize("route", TABLE)
-def test_who_may(route: str, who: Who, cast: Cast, lab: LabState) -> None:
+def test_authorization_matches_the_table(
+    route: str, who: CallerKind, accounts: Accounts, lab: LabState
+) -> None:
     forget_attempts(lab)
     method, _, path = route.partition(" ")
-    token = token_of(who, cast, lab)
+    token = token_of(who, accounts, lab)
     answer = httpx.request(
         method,
-        lab.api + cast.path(path),
+        lab.api + accounts.path(path),
         headers={} if token is None else {"authorization": f"Bearer {token}"},
-        json=body_of(route, cast),
+        json=body_of(route, accounts),
         timeout=35,
     )
-    expected = TABLE[route][list(Who).index(who)]
+    expected = TABLE[route][list(CallerKind).index(who)]
     assert answer.status_code == expected, answer.text
-    if expected >= 400 and who is not Who.NOBODY:
+    if expected >= 400 and who is not CallerKind.ANONYMOUS:
         problem = answer.json()
         assert answer.headers["content-type"] == "application/problem+json"
         assert (problem["status"], bool(problem["detail"])) == (expected, True)
     if expected == 404:
-        # As if it did not exist: the same answer as for an image that does not.
+        # The same response as for a photo that does not exist.
         other = httpx.request(
             method,
             lab.api + path.replace("{id}", NO_ORDER if "orders" in path else NO_IMAGE),
@@ -166,6 +177,6 @@ def test_who_may(route: str, who: Who, cast: Cast, lab: LabState) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Basic YTpi", "Bearer a b", "Bearer " + "x" * 5000, "x"]
 )
-def test_what_is_no_token_opens_nothing(lab: LabState, header: str) -> None:
+def test_authorization_invalid_header_is_refused(lab: LabState, header: str) -> None:
     answer = httpx.get(f"{lab.api}/images", headers={"authorization": header}, timeout=35)
     assert answer.status_code == 401

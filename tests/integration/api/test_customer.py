@@ -1,4 +1,4 @@
-"""The whole way of a new customer, by HTTP alone."""
+"""A customer's use of the API, from sign-up to sign-out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from services.client.api import Api, ApiProblem
-from services.local.mailbox import sent_mails
+from services.local.mailbox import SentMail, sent_mails
 from services.local.state import LabState
 from services.platform.manifest import load
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
@@ -27,7 +27,7 @@ def refused(call: Callable[[], object]) -> ApiProblem:
     return caught.value
 
 
-def test_from_signing_up_to_signing_out(lab: LabState, photo: Path) -> None:
+def test_customer_from_sign_up_to_sign_out(lab: LabState, photo: Path) -> None:
     forget_attempts(lab)
     api = Api(lab.api)
     email = f"New.Customer.{time.time_ns()}@Darkroom.Example"
@@ -61,7 +61,7 @@ def test_from_signing_up_to_signing_out(lab: LabState, photo: Path) -> None:
 
     token = api.token
     api.sign_out()
-    # The gateway keeps an answer of the authorizer's for a while.
+    # The gateway caches the authorizer's response for a while.
     manifest = load(Path("images/authorize-request").resolve())
     assert manifest.authorizer is not None
     assert manifest.authorizer.cache_seconds == CACHE_SECONDS
@@ -82,7 +82,7 @@ def signed_in(api: Api) -> bool:
     return True
 
 
-def wait_for_mails(lab: LabState, recipient: str) -> list[object]:
+def wait_for_mails(lab: LabState, recipient: str) -> list[SentMail]:
     give_up_at = time.monotonic() + 20
     while True:
         mails = [
@@ -100,7 +100,7 @@ def await_gone(links: list[str]) -> None:
         time.sleep(0.2)
 
 
-def test_a_form_takes_only_what_it_was_signed_for(
+def test_upload_form_refuses_changed_fields(
     lab: LabState, new_customer: Callable[..., Customer]
 ) -> None:
     customer = new_customer()
@@ -114,7 +114,7 @@ def test_a_form_takes_only_what_it_was_signed_for(
         fields = form["fields"] | changes
         return httpx.post(form["url"], data=fields, files={"file": jpeg()}).status_code
 
-    assert post(key=f"somebody-else/{form['id']}/a.jpg") == 403
+    assert post(key=f"another-user/{form['id']}/a.jpg") == 403
     assert post(**{"x-amz-meta-notify": "victim@darkroom.example"}) == 403
     assert post(**{"Content-Type": "text/html"}) == 403
     assert post() in (200, 201, 204)
@@ -134,10 +134,10 @@ def test_a_form_takes_only_what_it_was_signed_for(
         ({"filename": "a.jpg", "content_type": "image/jpeg", "owner": "anna"}, "owner"),
     ],
 )
-def test_what_cannot_be_uploaded_is_told_before(
-    lab: LabState, somebody: Customer, body: dict[str, str], field: str
+def test_request_upload_invalid_is_refused(
+    lab: LabState, customer: Customer, body: dict[str, str], field: str
 ) -> None:
-    headers = {"authorization": f"Bearer {somebody.api.token}"}
+    headers = {"authorization": f"Bearer {customer.api.token}"}
     answer = httpx.post(f"{lab.api}/uploads", json=body, headers=headers)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
@@ -145,11 +145,11 @@ def test_what_cannot_be_uploaded_is_told_before(
 
 
 @pytest.fixture(scope="module")
-def somebody(new_customer: Callable[..., Customer]) -> Customer:
+def customer(new_customer: Callable[..., Customer]) -> Customer:
     return new_customer()
 
 
-def test_lists_are_paged_without_loss_or_repetition(
+def test_list_images_pages_contain_every_photo_once(
     lab: LabState, new_customer: Callable[..., Customer], tmp_path: Path
 ) -> None:
     customer = new_customer()
@@ -175,7 +175,7 @@ def test_lists_are_paged_without_loss_or_repetition(
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "cursor")
 
 
-def test_an_image_is_sent_again_only_when_it_changed(
+def test_get_image_unchanged_answers_304(
     lab: LabState, new_customer: Callable[..., Customer], photo: Path
 ) -> None:
     customer = new_customer()
@@ -186,7 +186,7 @@ def test_an_image_is_sent_again_only_when_it_changed(
     again = httpx.get(url, headers=headers | {"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == first.headers["etag"]
-    # The same photo under another name: another version of the record.
+    # The same photo under another name changes the record.
     photo = photo.rename(photo.with_name("copy.jpg"))
     customer.api.developed(customer.api.upload(photo))
     changed = httpx.get(url, headers=headers | {"if-none-match": first.headers["etag"]})
@@ -194,7 +194,7 @@ def test_an_image_is_sent_again_only_when_it_changed(
     assert changed.json()["filenames"] == ["copy.jpg", "harbour at dawn.jpg"]
 
 
-def test_a_deleted_photo_that_is_uploaded_again_is_back(
+def test_uploaded_again_after_deletion_is_restored(
     new_customer: Callable[..., Customer], photo: Path
 ) -> None:
     api = new_customer().api
@@ -205,7 +205,7 @@ def test_a_deleted_photo_that_is_uploaded_again_is_back(
     assert [i["id"] for i in api.images()] == [image["id"]]
 
 
-def test_pages_of_the_site_may_call_and_others_may_not(lab: LabState) -> None:
+def test_cors_allows_only_the_site(lab: LabState) -> None:
     site = "https://darkroom.example"
 
     def ask(path: str, method: str, origin: str) -> httpx.Headers:

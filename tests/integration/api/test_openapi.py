@@ -1,6 +1,9 @@
-"""The API does what its description says, whatever comes: schemathesis, bounded."""
+"""Generated requests: every response matches the OpenAPI document (schemathesis, bounded)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -29,13 +32,12 @@ CHECKS = [
     response_headers_conformance,
     negative_data_rejection,
 ]
-schema = schemathesis.openapi.from_dict(openapi.document())
-# Ends the session that the other operations need; its own test is the table of authorisation.
-schema = schema.exclude(operation_id="close-session")
+# close-session ends the session that the other operations need; test_authorization.py covers it.
+schema = schemathesis.openapi.from_dict(openapi.document()).exclude(operation_id="close-session")
 
 
 @pytest.fixture(scope="module")
-def administrator(new_customer) -> Customer:  # type: ignore[no-untyped-def]
+def administrator(new_customer: Callable[..., Customer]) -> Customer:
     return new_customer(Role.ADMINISTRATOR)
 
 
@@ -47,8 +49,8 @@ def administrator(new_customer) -> Customer:  # type: ignore[no-untyped-def]
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_as_described(
-    case: schemathesis.Case, lab: LabState, administrator: Customer
+def test_openapi_every_response_matches_the_document(
+    case: schemathesis.Case[Any], lab: LabState, administrator: Customer
 ) -> None:
     forget_attempts(lab)
     case.call_and_validate(
@@ -59,7 +61,7 @@ def test_every_answer_is_as_described(
     )
 
 
-def test_the_description_is_served(lab: LabState) -> None:
+def test_openapi_document_is_served(lab: LabState) -> None:
     answer = httpx.get(f"{lab.api}/openapi.json")
     assert answer.json() == openapi.document()
     again = httpx.get(f"{lab.api}/openapi.json", headers={"if-none-match": answer.headers["etag"]})

@@ -1,5 +1,4 @@
-"""`darkroom order`, `orders` and `products` with what people mistype: a reason and an exit code,
-never a traceback."""
+"""`darkroom order`, `orders` and `products` with wrong input: a reason and an exit code."""
 
 from __future__ import annotations
 
@@ -28,14 +27,14 @@ DONE, FAILED, USAGE, ENDED_OTHERWISE = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Terminal:
-    """A customer's, signed in, with one photo."""
+    """The command line of a signed-in customer with one photo."""
 
     api: str
     image_id: str
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *arguments: str, api: str | None = None) -> tuple[int, str, str]:
-        """The exit code, stdout and stderr of a command."""
+        """Runs a command and returns exit code, stdout and stderr."""
         self.capsys.readouterr()
         try:
             code = main([*arguments, "--api", self.api if api is None else api])
@@ -45,7 +44,7 @@ class Terminal:
         return int(code), out, err
 
     def refused(self, *arguments: str, api: str | None = None) -> tuple[int, str]:
-        """The exit code and what is said on one line, of a command that does nothing."""
+        """Runs a command that must fail; returns its exit code and its one-line message."""
         code, out, err = self.run(*arguments, api=api)
         assert out == ""
         assert err.startswith("darkroom: "), err
@@ -100,14 +99,14 @@ def terminal(
         f"zzz:{PRODUCT}",
     ],
 )
-def test_prints_that_cannot_be_ordered(terminal: Terminal, prints: str) -> None:
+def test_order_invalid_prints_are_refused(terminal: Terminal, prints: str) -> None:
     prints = prints.replace("IMAGE", terminal.image_id)
     if prints.endswith(f"{PRODUCT}:"):  # one print
         assert terminal.run("order", prints, "--pay", "sandbox-unavailable", "--no-wait")[0] == DONE
         return
-    code, said = terminal.refused("order", prints, "--no-wait")
+    code, message = terminal.refused("order", prints, "--no-wait")
     assert code == USAGE
-    assert "expected" in said.lower()
+    assert "expected" in message.lower()
 
 
 @pytest.mark.parametrize(
@@ -125,26 +124,28 @@ def test_prints_that_cannot_be_ordered(terminal: Terminal, prints: str) -> None:
         ("--key", "a\r\nx-evil: 1"),
     ],
 )
-def test_options_that_cannot_be(terminal: Terminal, options: tuple[str, str]) -> None:
-    code, said = terminal.refused("order", f"{terminal.image_id}:{PRODUCT}", "--no-wait", *options)
+def test_order_invalid_options_are_refused(terminal: Terminal, options: tuple[str, str]) -> None:
+    code, message = terminal.refused(
+        "order", f"{terminal.image_id}:{PRODUCT}", "--no-wait", *options
+    )
     assert code == USAGE
-    assert "expected" in said.lower()
+    assert "expected" in message.lower()
 
 
-def test_a_key_orders_once_from_a_terminal_as_well(terminal: Terminal) -> None:
+def test_order_repeated_key_orders_once(terminal: Terminal) -> None:
     key = uuid.uuid4().hex
     command = ("order", f"{terminal.image_id[:8]}:{PRODUCT}", "--pay", "sandbox-unavailable")
     options = ("--key", key, "--no-wait", "--json")
     ids = [json.loads(terminal.run(*command, *options)[1])["id"] for _ in range(2)]
     assert ids[0] == ids[1]
-    code, said = terminal.refused(
+    code, message = terminal.refused(
         "order", f"{terminal.image_id}:{PRODUCT}:2", "--key", key, "--no-wait"
     )
-    assert (code, "used for another order" in said) == (USAGE, True)
+    assert (code, "used for another order" in message) == (USAGE, True)
     assert terminal.run("orders", "cancel", ids[0])[0] == DONE
 
 
-def test_an_order_that_ends_without_prints_has_its_own_code(terminal: Terminal) -> None:
+def test_order_without_prints_has_its_own_exit_code(terminal: Terminal) -> None:
     code, out, err = terminal.run(
         "order", f"{terminal.image_id}:{PRODUCT}", "--pay", "sandbox-declined"
     )
@@ -161,8 +162,8 @@ def test_an_order_that_ends_without_prints_has_its_own_code(terminal: Terminal) 
         *(("show", order_id) for order_id in ("?limit=1", "a\nb", "é", "%", "x" * 70_000)),
     ],
 )
-def test_an_order_that_is_none(terminal: Terminal, action: str, order_id: str) -> None:
-    code, _said = terminal.refused("orders", action, order_id)
+def test_orders_unknown_id_is_refused(terminal: Terminal, action: str, order_id: str) -> None:
+    code, _message = terminal.refused("orders", action, order_id)
     assert code == USAGE
 
 
@@ -177,13 +178,15 @@ def test_an_order_that_is_none(terminal: Terminal, action: str, order_id: str) -
     ],
 )
 @pytest.mark.parametrize("command", ["orders", "products"])
-def test_an_api_that_is_none(terminal: Terminal, api: str, code: int, command: str) -> None:
+def test_api_address_invalid_is_refused(
+    terminal: Terminal, api: str, code: int, command: str
+) -> None:
     assert terminal.refused(command, "list", api=api)[0] == code
 
 
 @pytest.fixture
 def web_site() -> Iterator[str]:
-    """A server of something else, that answers every path with a page."""
+    """A server that is not Darkroom and answers every path with a page."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -204,15 +207,17 @@ def web_site() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("command", ["orders", "products"])
-def test_an_address_of_something_else(terminal: Terminal, web_site: str, command: str) -> None:
-    code, said = terminal.refused(command, "list", api=web_site)
+def test_api_address_of_another_server_is_refused(
+    terminal: Terminal, web_site: str, command: str
+) -> None:
+    code, message = terminal.refused(command, "list", api=web_site)
     assert code == USAGE
-    assert f"expected Darkroom's API at {web_site}" in said
+    assert f"expected Darkroom's API at {web_site}" in message
 
 
 @pytest.fixture
-def forgetful(terminal: Terminal) -> Iterator[str]:
-    """A way to the API on which the answer to the first order is lost."""
+def losing_relay(terminal: Terminal) -> Iterator[str]:
+    """A relay to the API that loses the response to the first order."""
     lost: list[str] = []
 
     class Way(BaseHTTPRequestHandler):
@@ -254,23 +259,23 @@ def forgetful(terminal: Terminal) -> Iterator[str]:
     assert lost, "no answer was lost"
 
 
-def test_an_order_whose_answer_was_lost_is_made_once(terminal: Terminal, forgetful: str) -> None:
+def test_order_lost_response_orders_once(terminal: Terminal, losing_relay: str) -> None:
     def orders() -> list[str]:
         return [order["id"] for order in json.loads(terminal.run("orders", "list", "--json")[1])]
 
     before = orders()
     code, out, _ = terminal.run(
         "order", f"{terminal.image_id}:{PRODUCT}", "--pay", "sandbox-unavailable", "--no-wait",
-        "--json", api=forgetful,
+        "--json", api=losing_relay,
     )  # fmt: skip
     assert code == DONE
     assert orders() == [json.loads(out)["id"], *before]
 
 
-def test_without_a_session(terminal: Terminal) -> None:
+def test_orders_without_session_are_refused(terminal: Terminal) -> None:
     tokens.keep(terminal.api, None, tokens.default_file())
-    code, said = terminal.refused("orders", "list")
-    assert (code, "Unauthorized" in said) == (USAGE, True)
+    code, message = terminal.refused("orders", "list")
+    assert (code, "Unauthorized" in message) == (USAGE, True)
     code, out, _ = terminal.run("products", "list")
     assert (code, PRODUCT in out) == (DONE, True)
 
@@ -291,7 +296,7 @@ def offer(terminal: Terminal, path: Path) -> tuple[int, str, str]:
 
 
 @pytest.mark.usefixtures("at_the_database")
-def test_products_are_offered_all_or_none(
+def test_products_offer_is_all_or_nothing(
     terminal: Terminal, lab: LabState, tmp_path: Path
 ) -> None:
     first, second = (f"t-{uuid.uuid4().hex[:12]}" for _ in range(2))
@@ -315,7 +320,7 @@ def test_products_are_offered_all_or_none(
 
 
 @pytest.mark.usefixtures("at_the_database")
-def test_a_file_that_is_not_there(terminal: Terminal, tmp_path: Path) -> None:
+def test_products_offer_missing_file_is_refused(terminal: Terminal, tmp_path: Path) -> None:
     code, out, err = offer(terminal, tmp_path / "nowhere.yaml")
     assert (code, out) == (FAILED, "")
     assert "expected a YAML list" in err

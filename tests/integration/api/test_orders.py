@@ -1,4 +1,4 @@
-"""The routes of orders, as customers and their programs use and misuse them."""
+"""The routes of orders: valid and invalid requests of customers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.integration.api.test_openapi import CHECKS
 from tests.support.photos import jpeg, scene
 
 PRODUCT = "print-10x15-glossy"
-# It waits for a provider that is never there: the order stays where it is until it is cancelled.
+# The payment provider is unavailable: the order stays open until it is cancelled.
 WAITING = "sandbox-unavailable"
 NO_ORDER = str(uuid.UUID(int=0))
 
@@ -62,31 +62,33 @@ def headers(customer: Customer) -> dict[str, str]:
     return {"authorization": f"Bearer {customer.api.token}"}
 
 
-# -- whose
+# -- access
 
 
-def test_nobody_prints_anothers_photo(
+def test_order_photo_of_another_customer_is_rejected(
     anna: Customer, berta: Customer, lab: LabState, image_id: str
 ) -> None:
     ended = berta.api.ended(order(berta.api, image_id, "sandbox-ok")["id"])
     assert ended["status"] == "rejected"
-    # As if it did not exist, and without a word of what is in it.
+    # The same response as for an unknown order.
     none = berta.api.ended(order(berta.api, "0" * 32, "sandbox-ok")["id"])
-    said = [
+    details = [
         o["history"][-1]["message"].replace(image_id, "").replace("0" * 32, "")
         for o in (ended, none)
     ]
-    assert said[0] == said[1]
+    assert details[0] == details[1]
 
 
-def test_nobody_sees_anothers_orders(anna: Customer, berta: Customer, image_id: str) -> None:
+def test_orders_of_another_customer_are_not_found(
+    anna: Customer, berta: Customer, image_id: str
+) -> None:
     annas = order(anna.api, image_id)["id"]
     assert annas in {found["id"] for found in anna.api.orders()}
     assert annas not in {found["id"] for found in berta.api.orders()}
     for call in (berta.api.order_of, berta.api.cancel_order):
         assert refused(lambda call=call: call(annas)).slug == "order-not-found"  # type: ignore[misc]
     assert anna.api.order_of(annas)["status"] != "cancelled"
-    # Nor does the cursor of one customer's lead to another's.
+    # A cursor of one customer shows nothing of another.
     for _ in range(2):
         order(anna.api, image_id)
     url = f"{anna.api.url}/orders"
@@ -97,21 +99,23 @@ def test_nobody_sees_anothers_orders(anna: Customer, berta: Customer, image_id: 
     assert annas not in {found["id"] for found in others["orders"]}
 
 
-# -- the customer's key
+# -- idempotency keys
 
 
-def test_a_key_that_comes_again(anna: Customer, berta: Customer, image_id: str) -> None:
+def test_order_repeated_key_returns_the_same_order(
+    anna: Customer, berta: Customer, image_id: str
+) -> None:
     key = uuid.uuid4().hex
     made = order(anna.api, image_id, key=key)
     assert order(anna.api, image_id, key=key)["id"] == made["id"]
-    # Another payload; and the same key of somebody else's.
+    # Another payload, and the same key of another customer.
     problem = refused(lambda: anna.api.order(lines(image_id, quantity=2), WAITING, DELIVERY, key))
     assert (problem.status, problem.slug) == (422, "idempotency-key-reused")
     others = order(berta.api, image_id, key=key)
     assert others["id"] != made["id"]
 
 
-def test_the_same_key_at_the_same_moment(anna: Customer, image_id: str) -> None:
+def test_order_concurrent_repeated_key_creates_one_order(anna: Customer, image_id: str) -> None:
     key = uuid.uuid4().hex
 
     def send(_: int) -> httpx.Response:
@@ -131,7 +135,7 @@ def test_the_same_key_at_the_same_moment(anna: Customer, image_id: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "ключ".encode(), b"\xff"])
-def test_what_is_no_key(anna: Customer, image_id: str, key: str | bytes) -> None:
+def test_order_invalid_key_is_refused(anna: Customer, image_id: str, key: str | bytes) -> None:
     before = len(list(anna.api.orders()))
     raw = key if isinstance(key, bytes) else key.encode()
     answer = httpx.post(
@@ -151,10 +155,10 @@ def test_what_is_no_key(anna: Customer, image_id: str, key: str | bytes) -> None
     assert len(list(anna.api.orders())) == before
 
 
-# -- what cannot be ordered together
+# -- refused orders
 
 
-def test_products_that_are_not_sold_are_named(anna: Customer, image_id: str) -> None:
+def test_order_unknown_products_are_named(anna: Customer, image_id: str) -> None:
     several = [*lines(image_id), *lines(image_id, product_id="never-sold"), *lines(image_id)]
     problem = refused(lambda: anna.api.order(several, WAITING, DELIVERY))
     assert problem.document["errors"] == [
@@ -166,7 +170,7 @@ def test_products_that_are_not_sold_are_named(anna: Customer, image_id: str) -> 
     ]
 
 
-def test_one_order_is_one_bill(anna: Customer, lab: LabState, image_id: str) -> None:
+def test_order_not_chargeable_is_refused(anna: Customer, lab: LabState, image_id: str) -> None:
     database = lab.database()
     dear, foreign = (f"t-{uuid.uuid4().hex[:12]}" for _ in range(2))
     facts = ("Test print", "matte", 100, 150)
@@ -186,10 +190,10 @@ def test_one_order_is_one_bill(anna: Customer, lab: LabState, image_id: str) -> 
         assert (problem.status, error["field"], error["got"]) == (400, "lines", got)
 
 
-# -- cancelling
+# -- cancellation
 
 
-def test_an_order_is_cancelled_once_and_not_after_it_was_printed(
+def test_cancellation_is_idempotent_and_refused_after_printing(
     anna: Customer, image_id: str
 ) -> None:
     made = order(anna.api, image_id)
@@ -210,7 +214,7 @@ def test_an_order_is_cancelled_once_and_not_after_it_was_printed(
 @pytest.mark.parametrize(
     "cursor", ["", "x", "=", "AAAA", "eyJhIjoxfQ", "WyJ4IiwieSJd", "x" * 301, "\0", "é"]
 )
-def test_a_cursor_that_is_none_of_ours(anna: Customer, cursor: str) -> None:
+def test_orders_invalid_cursor_is_refused(anna: Customer, cursor: str) -> None:
     answer = httpx.get(
         f"{anna.api.url}/orders", params={"cursor": cursor}, headers=headers(anna), timeout=35
     )
@@ -219,13 +223,11 @@ def test_a_cursor_that_is_none_of_ours(anna: Customer, cursor: str) -> None:
     assert error["field"] == "cursor"
 
 
-# -- as described
+# -- OpenAPI document
 
 
-def test_answers_about_an_order_that_there_is_are_as_described(
-    anna: Customer, image_id: str
-) -> None:
-    """What generated requests hardly ever reach: an order that is made, seen and cancelled."""
+def test_order_responses_match_the_openapi_document(anna: Customer, image_id: str) -> None:
+    """Generated requests hardly ever create, read and cancel one order."""
     schema = schemathesis.openapi.from_dict(openapi.document())
 
     def ask(method: str, path: str, status: int, **values: Any) -> Any:

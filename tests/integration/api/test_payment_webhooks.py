@@ -1,4 +1,4 @@
-"""The payment provider's notices: its signature over the raw body, and nothing else."""
+"""The payment provider's webhooks: authorized by the signature over the raw body."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def send(lab: LabState, body: bytes, signature: str | None) -> httpx.Response:
     return httpx.post(f"{lab.api}/payments/notices", content=body, headers=headers, timeout=35)
 
 
-def test_a_signed_notice_is_taken(lab: LabState, secret: str) -> None:
+def test_webhook_signed_is_received(lab: LabState, secret: str) -> None:
     body = notice()
     for _ in range(2):
         answer = send(lab, body, sign(secret, body, time.time()))
         assert (answer.status_code, answer.json()) == (200, {"received": True})
 
 
-def test_any_other_is_refused(lab: LabState, secret: str) -> None:
+def test_webhook_unsigned_is_refused(lab: LabState, secret: str) -> None:
     body, now = notice(), time.time()
     good = sign(secret, body, now)
     for wrong_body, signature in (
@@ -68,7 +68,7 @@ def test_any_other_is_refused(lab: LabState, secret: str) -> None:
         assert answer.json()["type"] == "urn:darkroom:problem:notice-refused"
 
 
-def test_a_notice_that_comes_again_is_told_of_once(lab: LabState, secret: str) -> None:
+def test_webhook_repeated_publishes_once(lab: LabState, secret: str) -> None:
     topic = "arn:aws:sns:us-east-1:000000000000:darkroom-order-events"
     sqs, sns = lab.session.client("sqs"), lab.session.client("sns")
     queue = sqs.create_queue(QueueName=f"listener-{uuid.uuid4().hex[:8]}")["QueueUrl"]

@@ -494,9 +494,9 @@ def test_cancel_order_before_fulfilment_succeeds(
     if going_on or status is OrderStatus.CANCELLED:
         for _ in range(2):
             assert cancel(orders, setup, user, order.id).status == "cancelled"
-        told = [event.id for event in setup.resources.published(order.id)]
-        assert len(told) == 2
-        assert len(set(told)) == 1
+        event_ids = [event.id for event in setup.resources.published(order.id)]
+        assert len(event_ids) == 2
+        assert len(set(event_ids)) == 1
         assert len(orders.transitions(order.id)) == len(before) + going_on
         assert factory.assert_balanced(orders, product, 5).reserved == 0
     else:

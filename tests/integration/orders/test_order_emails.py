@@ -77,8 +77,8 @@ def test_emails_of_a_shipped_order(
 ) -> None:
     order = ordered(factory, orders)
     mailer = OrderMailer(orders, outbox)
-    told = [OrderEventType.CREATED, OrderEventType.PAYMENT_RECEIVED, OrderEventType.SHIPPED]
-    for type_ in told:
+    types = [OrderEventType.CREATED, OrderEventType.PAYMENT_RECEIVED, OrderEventType.SHIPPED]
+    for type_ in types:
         mailer.handle(message(type_, order.id))
     sent = mails(resources, order.recipient)
     assert [mail["Subject"].replace(f" {order.id[:8]}", "") for mail in sent] == [

@@ -5,6 +5,7 @@ test_photo_tasks.py tests validate-order and fulfill-order.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -167,14 +168,14 @@ def test_check_inventory_concurrent_cancellation_releases_stock(
     product, customer, workflow = factory.product(orders, 9), factory.orders(), factory.orders()
     for _ in range(15):
         order = factory.order_at(orders, OrderStatus.VALIDATED, (product, 9))
-        told, cancelled = at_once(
+        result, cancelled = at_once(
             [
                 partial(check, workflow, order),
                 partial(customer.advance, order.id, OrderStatus.CANCELLED),
             ]
         )
         assert isinstance(cancelled, Order)
-        assert told == {"prints": 9} or isinstance(told, OrderEnded)
+        assert result == {"prints": 9} or isinstance(result, OrderEnded)
         assert now(orders, order).status is OrderStatus.CANCELLED
         assert factory.assert_balanced(orders, product, 9).reserved == 0
 
@@ -287,14 +288,14 @@ def test_process_payment_concurrent_cancellation_charges_nothing(
     product, customer, workflow = factory.product(orders, 9), factory.orders(), factory.orders()
     for _ in range(8):
         order = factory.order_at(orders, OrderStatus.RESERVED, (product, 9))
-        told, cancelled = at_once(
+        result, cancelled = at_once(
             [
                 partial(pay, workflow, resources, order),
                 partial(customer.advance, order.id, OrderStatus.CANCELLED),
             ]
         )
         assert isinstance(cancelled, Order)
-        assert isinstance(told, dict | OrderEnded)
+        assert isinstance(result, dict | OrderEnded)
         assert fail(orders, resources, order, {"Error": "OrderEnded"})["status"] == "cancelled"
         assert resources.unrefunded_charges(order.id) == 0
         assert sum(payment.charges for payment in resources.provider.of(order.id)) <= 1
@@ -319,12 +320,12 @@ def event_message(event: OrderEvent) -> Message:
 def record(
     orders: Orders, resources: OrderResources, order: Order, charge: Charge, **changes: Any
 ) -> None:
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "charge_id": charge.payment_id,
         "amount_minor": charge.amount_minor,
         "currency": charge.currency,
     }
-    event = order_event(OrderEventType.PAYMENT_RECEIVED, order.id, **told | changes)
+    event = order_event(OrderEventType.PAYMENT_RECEIVED, order.id, **data | changes)
     RecordPayment(orders, resources.charging).handle(event_message(event))
 
 
@@ -371,7 +372,10 @@ def test_record_payment_other_amount_raises_wrong_amount(
 def test_record_payment_unknown_order_is_a_permanent_error(
     orders: Orders, resources: OrderResources, order_id: Any
 ) -> None:
-    message = event_message(order_event(OrderEventType.PAYMENT_RECEIVED, order_id))
+    event = dataclasses.replace(
+        order_event(OrderEventType.PAYMENT_RECEIVED, "x"), order_id=order_id
+    )
+    message = event_message(event)
     with pytest.raises(PermanentError):
         RecordPayment(orders, resources.charging).handle(message)
 
@@ -392,7 +396,7 @@ class Closed:
     """The result of fail-order for an order at some status."""
 
     status: OrderStatus
-    told: OrderEventType | None
+    published: OrderEventType | None
     kept: int = 0
 
 
@@ -437,7 +441,7 @@ def test_fail_order_at_any_status_closes_the_order(
     assert resources.unrefunded_charges(order.id) == (closed.kept if charge_first else 0)
     assert (found.refund_id is not None) == refunded
     assert (found.settled_at is not None) == closed.status.is_unfulfilled_terminal
-    assert {event.type for event in resources.published(order.id)} == {closed.told} - {None}
+    assert {event.type for event in resources.published(order.id)} == {closed.published} - {None}
     level = factory.assert_balanced(orders, product, 5)
     assert (level.reserved, level.sold) == (0, 2 if closed.kept else 0)
     if charge_first and not closed.kept:

@@ -133,9 +133,9 @@ def test_charge_concurrent_workers_charge_once(
     provider: Provider, charging: Charging, order: str, ends: str, faults: list[str]
 ) -> None:
     provider.wire.ends, provider.wire.faults = ends, list(faults)
-    told = at_once([lambda: charging.charge(order, AMOUNT, "EUR", provider.good)] * WORKERS)
-    assert isinstance(told[0], Charge)
-    assert told == [told[0]] * WORKERS
+    results = at_once([lambda: charging.charge(order, AMOUNT, "EUR", provider.good)] * WORKERS)
+    assert isinstance(results[0], Charge)
+    assert results == [results[0]] * WORKERS
     assert provider.wire.faults == []
     # Late requests arrive.
     time.sleep(LATE_SECONDS / 2 if faults else 0)
@@ -147,8 +147,8 @@ def test_charge_concurrent_workers_get_the_same_decline(
     provider: Provider, charging: Charging, order: str, faults: list[str]
 ) -> None:
     provider.wire.faults = list(faults)
-    told = at_once([lambda: charging.charge(order, AMOUNT, "EUR", provider.declined)] * WORKERS)
-    assert told == ["PaymentDeclined"] * WORKERS
+    results = at_once([lambda: charging.charge(order, AMOUNT, "EUR", provider.declined)] * WORKERS)
+    assert results == ["PaymentDeclined"] * WORKERS
     assert provider.balance(order) == (0, 0)
 
 
@@ -161,8 +161,8 @@ def test_void_concurrent_with_charge_leaves_nothing_charged(
         order, AMOUNT, "EUR", provider.good
     )
     void: Callable[[], Any] = lambda: charging.void(order)  # noqa: E731
-    told = at_once([charge, void, charge, charge, void, charge])
-    charges, voids = [told[0], told[2], told[3], told[5]], [told[1], told[4]]
+    results = at_once([charge, void, charge, charge, void, charge])
+    charges, voids = [results[0], results[2], results[3], results[5]], [results[1], results[4]]
     assert charges == [charges[0]] * 4
     assert voids == [voids[0]] * 2
     charged = isinstance(charges[0], Charge)
@@ -178,8 +178,8 @@ def test_charge_concurrent_orders_are_independent(
     def ask(one: str) -> Callable[[], Any]:
         return lambda: charging.charge(one, AMOUNT, "EUR", provider.good)
 
-    told = at_once([ask(one) for one in orders for _ in range(2)])
-    assert len({charge.payment_id for charge in told}) == len(orders)
+    results = at_once([ask(one) for one in orders for _ in range(2)])
+    assert len({charge.payment_id for charge in results}) == len(orders)
     assert [provider.balance(one) for one in orders] == [(1, 0)] * len(orders)
 
 

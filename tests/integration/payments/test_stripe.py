@@ -51,8 +51,8 @@ def test_confirm_repeated_charges_once(
     stripe: LocalStripe, stripe_gateway: StripeGateway, order: str
 ) -> None:
     payment = opened(stripe_gateway, stripe, order)
-    told = {stripe_gateway.confirm(payment, key) for key in ("key", "key", "another key")}
-    assert told == {Charge(payment, AMOUNT, "EUR")}
+    results = {stripe_gateway.confirm(payment, key) for key in ("key", "key", "another key")}
+    assert results == {Charge(payment, AMOUNT, "EUR")}
     assert stripe.charged(order) == 1
 
 
@@ -117,9 +117,9 @@ def test_invalid_requests_are_refused(
         stripe_gateway.open(order, 0, "EUR", stripe.card(), "key")
     with pytest.raises(PermanentError):
         stripe_gateway.confirm("pi_unknown", "key")
-    with pytest.raises(ConfigurationError) as told:
+    with pytest.raises(ConfigurationError) as caught:
         StripeGateway("no key", 10, stripe.url).open(order, AMOUNT, "EUR", "pm_card_visa", "key")
-    assert "no key" not in str(told.value)
+    assert "no key" not in str(caught.value)
 
 
 # --- lost and late responses ----------------------------------------------------------------------

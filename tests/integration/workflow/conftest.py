@@ -1,4 +1,4 @@
-"""A lab for orders, in which what has to be repeated is repeated soon, and its books."""
+"""A running lab with short retry delays, and access to its payments, stock and e-mails."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ DELIVERY = {
     "city": "Hamburg",
     "country": "DE",
 }
-SOON = {
+SHORT_DELAYS = {
     "WORKER_BACKOFF_BASE_SECONDS": "1",
     "WORKER_VISIBILITY_SECONDS": "5",
     "PAYMENTS_TIMEOUT_SECONDS": "2",
-    # Two requests of them, and over before the message of a killed process is out of receives.
+    # Covers two requests, and ends before a killed worker's message exceeds its receive count.
     "PAYMENTS_LEASE_SECONDS": "5",
 }
-# At 300 dpi a small print of it needs no more pixels than it has, and a poster far more.
+# Enough pixels for a small print at 300 dpi, and too few for a poster.
 PHOTO_SIZE = (1200, 900)
 SMALL_MM, POSTER_MM = (30, 40), (300, 400)
 PRICE_MINOR = 250
@@ -46,7 +46,7 @@ PRICE_MINOR = 250
 
 @dataclass(frozen=True)
 class Payment:
-    """What the provider's book says of an order."""
+    """The payments of an order at the provider; `kept` is the charged amount without refunds."""
 
     charged: int
     kept: int
@@ -55,7 +55,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class OrderLab:
-    """A running lab, a signed-in customer, and their photo."""
+    """A running lab with a signed-in customer and a photo."""
 
     root: Path
     api_url: str
@@ -70,11 +70,11 @@ class OrderLab:
         return found
 
     def api(self) -> Api:
-        """A client of its own for each thread."""
+        """A new client; threads must not share one."""
         return Api(self.api_url, self.token)
 
     def product(self, stock: int, size_mm: tuple[int, int] = SMALL_MM) -> str:
-        """A new product with so many prints in stock; its id."""
+        """Creates a product with `stock` prints and returns its id."""
         product_id = f"t-{uuid.uuid4().hex[:12]}"
         with closing(self.state.database()) as database:
             Products(database).offer(
@@ -94,9 +94,9 @@ class OrderLab:
         }
 
     def payment(self, order_id: str) -> Payment:
-        """How often the order was charged, and how much of it is kept, by the provider's book."""
-        with closing(sqlite3.connect(LabFiles(self.root).payments)) as book:
-            rows = book.execute(
+        """The order's payments at the provider."""
+        with closing(sqlite3.connect(LabFiles(self.root).payments)) as ledger:
+            rows = ledger.execute(
                 "SELECT status, amount_minor, refund_id FROM payments WHERE order_id = ?",
                 [order_id],
             ).fetchall()
@@ -105,7 +105,7 @@ class OrderLab:
         return Payment(len(charged), kept, len(rows))
 
     def mails(self, order_id: str) -> list[str]:
-        """The subjects of the e-mails about an order, without its number, in their order."""
+        """The subjects of the order's e-mails without its number, oldest first."""
         number = order_id[:8]
         return [
             mail.subject.replace(f" {number}", "")
@@ -114,7 +114,7 @@ class OrderLab:
         ]
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """A supervised process and all below it."""
+        """A supervised process and its descendants."""
         pids = [child.pid for child in self.state.children if child.name == name]
         found = []
         for pid in pids:
@@ -126,7 +126,7 @@ class OrderLab:
         return found
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a supervised process and all below it."""
+        """Kills a supervised process and its descendants with SIGKILL."""
         for process in self.processes(name):
             try:
                 process.kill()
@@ -137,7 +137,7 @@ class OrderLab:
 @pytest.fixture(scope="package")
 def order_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderLab]:
     root: Path = tmp_path_factory.mktemp("orders")
-    with patch.dict(os.environ, SOON):
+    with patch.dict(os.environ, SHORT_DELAYS):
         state = labs.up(root)
     with closing(Api(state.api)) as api:
         email = "orders@darkroom.example"

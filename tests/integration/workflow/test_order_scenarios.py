@@ -1,5 +1,8 @@
-"""Faults x end states. The cells are ordered side by side in one lab, so each order meets some of
-the others' faults as well; then every cell is looked at, and the books are balanced."""
+"""Orders in a running lab, each with a fault.
+
+All scenarios run concurrently in one lab, so each order also meets faults of the others. Each test
+then checks the end of one order: status, payment, stock and e-mails.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +41,18 @@ from tests.integration.workflow.conftest import (
 )
 from tests.support.photos import jpeg, scene
 
-CELL_SECONDS = 240
-# Longest until MiniStack fires start-orders' rule: a minute, and the pace at which it looks.
-SCHEDULE = timedelta(seconds=75)
+SCENARIO_TIMEOUT_SECONDS = 240
+# The longest time until MiniStack fires the rule of start-orders: a minute plus its poll interval.
+SCHEDULE_DELAY_MAX = timedelta(seconds=75)
 QUANTITY = 2
 STOCK = 10
 CONFIRMED = "We have your order"
 RECEIPT = "Your receipt for order"
 REJECTED = "We cannot print your order"
 SHIPPED = "Your prints are on their way: order"
-HAPPY = (CONFIRMED, RECEIPT, SHIPPED)
-# The function that works while an order has this status.
-WORKING = {
+SHIPPED_MAILS = (CONFIRMED, RECEIPT, SHIPPED)
+# Status to the function that runs while an order has it.
+FUNCTION_AT = {
     "created": "validate-order",
     "validated": "check-inventory",
     "reserved": "process-payment",
@@ -58,8 +61,8 @@ WORKING = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A fault, and how the order must end: status, what is charged and kept, e-mails."""
+class Scenario:
+    """An order with a fault, its legal end statuses, and its e-mails (None: any)."""
 
     name: str
     ends: tuple[str, ...]
@@ -68,7 +71,7 @@ class Cell:
     size_mm: tuple[int, int] = SMALL_MM
     stock: int = STOCK
     image_id: str = ""
-    # Called with the lab, the customer's API and the order at the first sight of each status.
+    # Called with the lab, the customer's API and the order once it has the status `fault_at`.
     fault: Callable[[OrderLab, Api, dict[str, Any]], None] | None = None
     fault_at: str = ""
 
@@ -80,9 +83,9 @@ class Result:
 
 
 def kill_workers(lab: OrderLab, _api: Api, order: dict[str, Any]) -> None:
-    """Three times in a row, so that the one after a restart is met as well."""
+    """Kills the worker three times in a row, so that its replacement dies too."""
     for _ in range(3):
-        lab.kill(WORKING[order["status"]])
+        lab.kill(FUNCTION_AT[order["status"]])
         time.sleep(0.25)
 
 
@@ -102,88 +105,103 @@ def cancel(_lab: OrderLab, api: Api, order: dict[str, Any]) -> None:
         assert problem.slug == "order-not-cancellable"  # noqa: PT017  a race that it may lose
 
 
-CELLS = (
-    Cell("nothing", ("shipped",), HAPPY),
-    Cell("out of stock", ("out_of_stock",), (CONFIRMED, "Out of stock: order"), stock=1),
-    Cell(
+SCENARIOS = (
+    Scenario("nothing", ("shipped",), SHIPPED_MAILS),
+    Scenario("out of stock", ("out_of_stock",), (CONFIRMED, "Out of stock: order"), stock=1),
+    Scenario(
         "declined",
         ("payment_declined",),
         (CONFIRMED, "Your payment was declined: order"),
         pay="sandbox-declined",
     ),
-    Cell(
+    Scenario(
         "too few pixels",
         ("rejected",),
         (CONFIRMED, REJECTED),
         size_mm=POSTER_MM,
     ),
-    Cell(
-        "somebody else's photo",
+    Scenario(
+        "photo of another customer",
         ("rejected",),
         (CONFIRMED, REJECTED),
         image_id="0" * 32,
     ),
-    Cell("provider times out, charged", ("shipped",), HAPPY, pay="sandbox-timeout"),
-    Cell("provider times out, uncharged", ("shipped",), HAPPY, pay="sandbox-timeout-uncharged"),
-    # Its webhook says that it is paid, its answers never do: whichever is believed, one end.
-    Cell("provider never answers", ("shipped", "failed"), None, pay="sandbox-timeout-always"),
-    Cell(
+    Scenario("provider times out, charged", ("shipped",), SHIPPED_MAILS, pay="sandbox-timeout"),
+    Scenario(
+        "provider times out, uncharged",
+        ("shipped",),
+        SHIPPED_MAILS,
+        pay="sandbox-timeout-uncharged",
+    ),
+    # Its webhook reports the payment, its responses never arrive: either end is consistent.
+    Scenario("provider never answers", ("shipped", "failed"), None, pay="sandbox-timeout-always"),
+    Scenario(
         "provider unavailable",
         ("failed",),
         (CONFIRMED, "Something went wrong with your order"),
         pay="sandbox-unavailable",
     ),
-    Cell("provider answers twice", ("shipped",), HAPPY, pay="sandbox-double"),
-    Cell("webhook before the answer", ("shipped",), HAPPY, pay="sandbox-webhook-first"),
-    Cell("webhook lost", ("shipped",), HAPPY, pay="sandbox-webhook-lost"),
-    Cell("provider killed", ("shipped",), HAPPY, fault=kill_provider, fault_at="reserved"),
-    *(
-        Cell(f"killed while {at}", ("shipped",), HAPPY, fault=kill_workers, fault_at=at)
-        for at in WORKING
+    Scenario("provider answers twice", ("shipped",), SHIPPED_MAILS, pay="sandbox-double"),
+    Scenario("webhook before the answer", ("shipped",), SHIPPED_MAILS, pay="sandbox-webhook-first"),
+    Scenario("webhook lost", ("shipped",), SHIPPED_MAILS, pay="sandbox-webhook-lost"),
+    Scenario(
+        "provider killed", ("shipped",), SHIPPED_MAILS, fault=kill_provider, fault_at="reserved"
     ),
     *(
-        Cell(f"Postgres away while {at}", ("shipped",), HAPPY, fault=restart_postgres, fault_at=at)
-        for at in WORKING
+        Scenario(f"killed while {at}", ("shipped",), SHIPPED_MAILS, fault=kill_workers, fault_at=at)
+        for at in FUNCTION_AT
     ),
-    # Cancelled, or too late for that: the customer's request and the workflow race.
     *(
-        Cell(f"cancelled while {at}", ("cancelled", "shipped"), None, fault=cancel, fault_at=at)
-        for at in WORKING
+        Scenario(
+            f"Postgres away while {at}",
+            ("shipped",),
+            SHIPPED_MAILS,
+            fault=restart_postgres,
+            fault_at=at,
+        )
+        for at in FUNCTION_AT
+    ),
+    # The cancellation races with the workflow, so both ends are legal.
+    *(
+        Scenario(f"cancelled while {at}", ("cancelled", "shipped"), None, fault=cancel, fault_at=at)
+        for at in FUNCTION_AT
     ),
 )
 
 
 @pytest.fixture(scope="module")
 def results(order_lab: OrderLab) -> dict[str, Result]:
-    """Every cell's order, at its end."""
+    """Scenario name to the order at its end."""
     ended: dict[str, Result] = {}
-    # In waves: a kill, a restart and a payment that times out each take one receive of a message
-    # in hand, and all of them together more than it has.
+    # In waves: a kill, a restart and a payment timeout each use up one receive of a message, and
+    # all of them together would exceed its maximum receive count.
     for faults in ({None}, {kill_workers, kill_provider, cancel}, {restart_postgres}):
-        wave = [cell for cell in CELLS if cell.fault in faults]
+        wave = [scenario for scenario in SCENARIOS if scenario.fault in faults]
         with ThreadPoolExecutor(len(wave)) as pool:
-            futures = {cell.name: pool.submit(go, order_lab, cell) for cell in wave}
+            futures = {
+                scenario.name: pool.submit(run_scenario, order_lab, scenario) for scenario in wave
+            }
         ended |= {name: future.result() for name, future in futures.items()}
     return ended
 
 
-def go(lab: OrderLab, cell: Cell) -> Result:
+def run_scenario(lab: OrderLab, scenario: Scenario) -> Result:
     api = lab.api()
     try:
-        product = lab.product(cell.stock, cell.size_mm)
-        line = lab.line(product, QUANTITY, cell.image_id)
-        key = f"cell-{cell.name}"
-        order = again(lambda: api.order([line], cell.pay, DELIVERY, key))
-        for seen in watched(api, order["id"]):
-            if cell.fault is not None and seen["status"] == cell.fault_at:
-                cell.fault(lab, api, seen)
-        return Result(again(lambda: api.order_of(order["id"])), product)
+        product = lab.product(scenario.stock, scenario.size_mm)
+        line = lab.line(product, QUANTITY, scenario.image_id)
+        key = f"scenario-{scenario.name}"
+        order = retried(lambda: api.order([line], scenario.pay, DELIVERY, key))
+        for seen in status_changes(api, order["id"]):
+            if scenario.fault is not None and seen["status"] == scenario.fault_at:
+                scenario.fault(lab, api, seen)
+        return Result(retried(lambda: api.order_of(order["id"])), product)
     finally:
         api.close()
 
 
-def again(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A customer tries again when the lab asks for it."""
+def retried(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Repeats the call on a transient error, as a customer does."""
     give_up_at = time.monotonic() + 60
     while True:
         try:
@@ -193,14 +211,14 @@ def again(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             time.sleep(0.2)
 
 
-def watched(api: Api, order_id: str) -> Iterator[dict[str, Any]]:
-    """The order whenever its status is another one, until it has ended."""
+def status_changes(api: Api, order_id: str) -> Iterator[dict[str, Any]]:
+    """Yields the order at each change of its status until it has ended."""
     ends = {"shipped", "rejected", "out_of_stock", "payment_declined", "cancelled", "failed"}
-    give_up_at = time.monotonic() + CELL_SECONDS
+    give_up_at = time.monotonic() + SCENARIO_TIMEOUT_SECONDS
     status = ""
     while status not in ends:
         assert time.monotonic() < give_up_at, f"order {order_id} is still {status}"
-        order = again(lambda: api.order_of(order_id))
+        order = retried(lambda: api.order_of(order_id))
         if order["status"] != status:
             status = order["status"]
             yield order
@@ -208,14 +226,16 @@ def watched(api: Api, order_id: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
-def test_every_fault_ends_well(order_lab: OrderLab, results: dict[str, Result], cell: Cell) -> None:
-    result = results[cell.name]
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_order_under_fault_ends_consistently(
+    order_lab: OrderLab, results: dict[str, Result], scenario: Scenario
+) -> None:
+    result = results[scenario.name]
     order = result.order
-    assert order["status"] in cell.ends, order["history"]
+    assert order["status"] in scenario.ends, order["history"]
     shipped = order["status"] == "shipped"
 
-    # Money and paper may follow an end by a moment.
+    # Refund and stock may follow the end status shortly after.
     wanted = (QUANTITY * PRICE_MINOR if shipped else 0, QUANTITY if shipped else 0, 0)
     give_up_at = time.monotonic() + 60
     while True:
@@ -226,14 +246,14 @@ def test_every_fault_ends_well(order_lab: OrderLab, results: dict[str, Result], 
     assert (payment.kept, stock.sold, stock.reserved) == wanted
     assert payment.charged <= 1
     assert payment.payments <= 1
-    assert stock.on_hand + stock.sold == cell.stock
+    assert stock.on_hand + stock.sold == scenario.stock
 
     statuses = [step["status"] for step in order["history"]]
     assert len(statuses) == len(set(statuses)), "a status was entered twice"
-    if cell.mails is not None:
-        # Each once; functions of their own send them, so a fault may change their order.
-        found = mails_of(order_lab, order["id"], len(cell.mails))
-        assert sorted(found) == sorted(cell.mails)
+    if scenario.mails is not None:
+        # Each once. Separate functions send them, so a fault may change their order.
+        found = mails_of(order_lab, order["id"], len(scenario.mails))
+        assert sorted(found) == sorted(scenario.mails)
 
 
 def mails_of(lab: OrderLab, order_id: str, count: int) -> list[str]:
@@ -243,7 +263,7 @@ def mails_of(lab: OrderLab, order_id: str, count: int) -> list[str]:
     return lab.mails(order_id)
 
 
-def test_four_e_mails_in_their_order_and_print_files_to_the_pixel(
+def test_order_happy_path_sends_emails_and_exact_print_files(
     order_lab: OrderLab, tmp_path: Path
 ) -> None:
     api = order_lab.api()
@@ -260,7 +280,7 @@ def test_four_e_mails_in_their_order_and_print_files_to_the_pixel(
     assert [step["status"] for step in order["history"]] == [
         "created", "validated", "reserved", "paid", "fulfilled", "shipped",
     ]  # fmt: skip
-    assert mails_of(order_lab, order["id"], 3) == list(HAPPY)
+    assert mails_of(order_lab, order["id"], 3) == list(SHIPPED_MAILS)
 
     state = order_lab.state
     s3, bucket = state.session.client("s3"), state.buckets["prints"]
@@ -275,13 +295,13 @@ def test_four_e_mails_in_their_order_and_print_files_to_the_pixel(
         with Image.open(io.BytesIO(content)) as seen:
             sizes.append(seen.size)
             assert seen.info["dpi"] == (300, 300)
-    # (mm + 2 x 3) x 300 / 25.4, the photo's way up.
+    # (mm + 2 x 3) x 300 / 25.4, in the photo's orientation.
     assert sizes == [(1252, 1843), (543, 780)]
     assert len(keys) == 3
     api.close()
 
 
-def test_the_same_order_sent_again_is_the_same_order(order_lab: OrderLab) -> None:
+def test_order_repeated_key_creates_one_order(order_lab: OrderLab) -> None:
     api = order_lab.api()
     product = order_lab.product(STOCK)
     lines = [order_lab.line(product)]
@@ -297,32 +317,34 @@ def test_the_same_order_sent_again_is_the_same_order(order_lab: OrderLab) -> Non
     api.close()
 
 
-def test_an_order_whose_start_was_cut_off_is_started_though_nobody_orders(
+def test_order_interrupted_start_is_resumed_by_the_schedule(
     order_lab: OrderLab,
 ) -> None:
-    """By the schedule, which is the emulator's own."""
+    """The emulator's schedule triggers start-orders."""
     product = order_lab.product(STOCK)
     with closing(order_lab.api()) as api, closing(order_lab.state.database()) as database:
         orders, user_id = Orders(database), api.session()["user"]["id"]
         line = NewLine(product, order_lab.image_id, QUANTITY)
-        # As a process leaves them that ends right after the commit.
-        cut_off, young = (
+        # As after a crash of create-order right after its commit.
+        interrupted, young = (
             orders.create(
                 NewOrder(user_id, order_lab.email, (line,), "sandbox-ok", Delivery(**DELIVERY))
             ).id
             for _ in range(2)
         )
         with database.transaction() as cursor:
-            for order_id, shift in ((cut_off, -INTERRUPTED_AFTER), (young, SCHEDULE)):
+            for order_id, shift in ((interrupted, -INTERRUPTED_AFTER), (young, SCHEDULE_DELAY_MAX)):
                 cursor.execute(
                     "UPDATE orders SET created_at = created_at + %s WHERE id = %s",
                     [shift, order_id],
                 )
-        order = api.ended(cut_off, seconds=SCHEDULE.total_seconds() + CELL_SECONDS)
+        order = api.ended(
+            interrupted, seconds=SCHEDULE_DELAY_MAX.total_seconds() + SCENARIO_TIMEOUT_SECONDS
+        )
         assert order["status"] == "shipped"
-        assert sorted(mails_of(order_lab, cut_off, 3)) == sorted(HAPPY)
-        assert order_lab.payment(cut_off) == Payment(1, QUANTITY * PRICE_MINOR, 1)
-        # Whoever made it may just be starting it.
+        assert sorted(mails_of(order_lab, interrupted, 3)) == sorted(SHIPPED_MAILS)
+        assert order_lab.payment(interrupted) == Payment(1, QUANTITY * PRICE_MINOR, 1)
+        # A younger order is left to its create-order.
         left = orders.get(young)
         assert left is not None
         assert (left.status, left.started_at) == (OrderStatus.CREATED, None)
@@ -330,7 +352,7 @@ def test_an_order_whose_start_was_cut_off_is_started_though_nobody_orders(
         orders.mark_started(young)
 
 
-def test_late_and_doubled_events_and_tasks_change_nothing(order_lab: OrderLab) -> None:
+def test_order_late_and_repeated_messages_change_nothing(order_lab: OrderLab) -> None:
     api = order_lab.api()
     product = order_lab.product(STOCK)
     order = api.ended(api.order([order_lab.line(product)], "sandbox-ok", DELIVERY)["id"])
@@ -348,7 +370,7 @@ def test_late_and_doubled_events_and_tasks_change_nothing(order_lab: OrderLab) -
                 sqs.send_message(QueueUrl=state.queues[function].url, MessageBody=enveloped(event))
     for step in ("ValidateOrder", "CheckInventory", "ProcessPayment", "FulfillOrder"):
         body = {
-            "token": "answered long ago",
+            "token": "already answered",
             "state": step,
             "heartbeat_seconds": 60,
             "input": {"order_id": order["id"]},
@@ -364,7 +386,7 @@ def test_late_and_doubled_events_and_tasks_change_nothing(order_lab: OrderLab) -
 
 
 def enveloped(event: OrderEvent) -> str:
-    """The event as SNS puts it into a queue."""
+    """The message body with which SNS delivers the event to a queue."""
     sent: list[str] = []
 
     class Sns:
@@ -376,7 +398,7 @@ def enveloped(event: OrderEvent) -> str:
 
 
 def await_empty(lab: OrderLab) -> None:
-    """Waits until nothing is in any queue."""
+    """Waits until all queues are empty."""
     state = lab.state
     sqs = state.session.client("sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -391,18 +413,18 @@ def await_empty(lab: OrderLab) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_orders_for_fifty_prints(order_lab: OrderLab) -> None:
+def test_orders_exceeding_stock_never_oversell(order_lab: OrderLab) -> None:
     product = order_lab.product(50)
 
     def order(number: int) -> str:
         api = order_lab.api()
         try:
-            made = again(
+            made = retried(
                 lambda: api.order(
                     [order_lab.line(product)], "sandbox-ok", DELIVERY, f"rush-{number}"
                 )
             )
-            return str(api.ended(made["id"], seconds=CELL_SECONDS)["status"])
+            return str(api.ended(made["id"], seconds=SCENARIO_TIMEOUT_SECONDS)["status"])
         finally:
             api.close()
 

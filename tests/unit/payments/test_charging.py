@@ -257,9 +257,9 @@ def test_charge_claim_that_cannot_be_abandoned_ends_with_its_lease(
             return real(**request) if len(writes) == 1 else fail()
 
         patch.setattr(order.simulation.table, "update_item", second_is_lost)
-        with pytest.raises(TransientError) as told:
+        with pytest.raises(TransientError) as caught:
             order.charge()
-    assert told.value is error
+    assert caught.value is error
     assert order.charge_record() == "claimed"
     order.simulation.now += LEASE_SECONDS + 1
     assert order.charge() == CHARGE

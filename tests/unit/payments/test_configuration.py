@@ -86,16 +86,16 @@ def test_payments_configuration_complete_is_read() -> None:
 def test_payments_configuration_invalid_value_is_named(
     environment: dict[str, str], mistake: str
 ) -> None:
-    with pytest.raises(ConfigurationError) as told:
+    with pytest.raises(ConfigurationError) as caught:
         read(PaymentsConfiguration, ENVIRONMENT | environment)
-    (only,) = told.value.mistakes
+    (only,) = caught.value.mistakes
     assert mistake in only
 
 
 def test_payments_configuration_reports_all_mistakes() -> None:
-    with pytest.raises(ConfigurationError) as told:
+    with pytest.raises(ConfigurationError) as caught:
         read(PaymentsConfiguration, {"PAYMENTS_PROVIDER": "x", "PAYMENTS_TIMEOUT_SECONDS": "-1"})
-    assert len(told.value.mistakes) == 3
+    assert len(caught.value.mistakes) == 3
 
 
 def test_read_secret_valid_is_returned() -> None:
@@ -115,9 +115,9 @@ def test_read_secret_valid_is_returned() -> None:
 )  # fmt: skip
 def test_read_secret_invalid_raises_without_showing_it(value: object) -> None:
     """Anyone could sign with an empty webhook secret."""
-    with pytest.raises(ConfigurationError, match="the secret must be") as told:
+    with pytest.raises(ConfigurationError, match="the secret must be") as caught:
         read_secret(holding(value), ARN)
-    shown = repr(told.value) + repr(told.value.__cause__)
+    shown = repr(caught.value) + repr(caught.value.__cause__)
     assert API_KEY not in shown
     assert WEBHOOK_SECRET not in shown
 

@@ -133,9 +133,9 @@ def test_response_after_the_timeout_raises_transient_error(call: Call) -> None:
 def test_wrong_api_key_raises_configuration_error_without_showing_it(
     call: Call, status: int
 ) -> None:
-    with pytest.raises(ConfigurationError, match="API key") as told:
+    with pytest.raises(ConfigurationError, match="API key") as caught:
         ask(call, Reply(status, {"code": "wrong_api_key"}))
-    assert "key-of-the-lab" not in str(told.value)
+    assert "key-of-the-lab" not in str(caught.value)
 
 
 @CALLS
