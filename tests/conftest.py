@@ -1,13 +1,13 @@
-"""What testcontainers reads when it is imported, so before any other test file."""
+"""Environment variables that testcontainers reads at its import."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-# The reaper is an image of its own, which not every machine can pull: we clean up ourselves.
+# The reaper is a separate image that not every machine can pull; the fixtures clean up instead.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 if Path("/.dockerenv").exists():
-    # testcontainers takes us to be inside one of the engine's own containers, where published
-    # ports do not answer on loopback. Here they do.
+    # testcontainers assumes that it runs inside a container of the engine, where published ports
+    # are not on loopback. Here they are.
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")

@@ -1,7 +1,7 @@
-"""A Docker engine, the images built, and LocalStack with MiniStack's DynamoDB beside it.
+"""A Docker engine, the built function images, and LocalStack with MiniStack's DynamoDB.
 
-Without an engine these tests are skipped, and say so; where CI=true they fail. Whatever they start
-carries the label OWNER_LABEL and is removed at the end, or by the next run if this one is killed.
+Without an engine these tests are skipped, or fail if CI=true. Their containers and networks carry
+the label OWNER_LABEL and are removed at the end, or by the next run if this one is killed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from services.build import images
-from tests.containers import support
+from tests.containers.cloud import Cloud
+from tests.containers.engine import Engine
+from tests.containers.lab import ContainerLab
 
 HERE = Path(__file__).parent
 
@@ -26,17 +28,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[support.Engine]:
-    """The engine, clean before and after."""
-    engine = support.Engine.required()
+def engine() -> Iterator[Engine]:
+    """The engine, without leftovers before and after."""
+    engine = Engine.required()
     engine.remove_abandoned()
     yield engine
     engine.remove_own()
 
 
 @pytest.fixture(scope="session")
-def built(engine: support.Engine) -> dict[str, images.Built]:
-    """Every function's image, built when something in it has changed."""
+def built(engine: Engine) -> dict[str, images.Built]:
+    """Function name to its image, rebuilt if its content changed."""
     done, failed = images.build((), base=images.BASE, wanted=images.host_platform(), force=False)
     over_budget = {image.function for image in done if not image.within_budget}
     if len(over_budget) < len(failed):
@@ -45,14 +47,14 @@ def built(engine: support.Engine) -> dict[str, images.Built]:
 
 
 @pytest.fixture(scope="session")
-def cloud(engine: support.Engine) -> Iterator[support.Cloud]:
-    """LocalStack and MiniStack in one network, for the whole session."""
-    with support.Cloud.started(engine) as cloud:
+def cloud(engine: Engine) -> Iterator[Cloud]:
+    """LocalStack and MiniStack in one network."""
+    with Cloud.started(engine) as cloud:
         yield cloud
 
 
 @pytest.fixture
-def lab(cloud: support.Cloud, built: dict[str, images.Built]) -> Iterator[support.ContainerLab]:
-    """Queues, buckets, tables and topics of this test alone. What it starts ends with it."""
+def lab(cloud: Cloud, built: dict[str, images.Built]) -> Iterator[ContainerLab]:
+    """A lab of this test alone, removed at its end."""
     with ExitStack() as cleanup:
-        yield support.ContainerLab(cloud, built, f"t{uuid.uuid4().hex[:8]}", cleanup)
+        yield ContainerLab(cloud, built, f"t{uuid.uuid4().hex[:8]}", cleanup)

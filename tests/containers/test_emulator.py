@@ -1,4 +1,4 @@
-"""Every image as a Lambda function, under the Runtime Interface Emulator."""
+"""Every function image under the Runtime Interface Emulator."""
 
 from __future__ import annotations
 
@@ -8,26 +8,21 @@ from services.build.images import BASE, Built
 from services.build.openapi import placeholder_environment
 from services.local.emulator import REGION
 from services.platform.manifest import Reference, Resource
-from tests.containers.support import (
-    MANIFESTS,
-    ContainerLab,
-    Emulated,
-    Engine,
-    emulated,
-    sqs_record,
-)
+from tests.containers.engine import Engine
+from tests.containers.function_containers import Emulated, emulated
+from tests.containers.lab import MANIFESTS, ContainerLab, sqs_record
 
 every_function = pytest.mark.parametrize("function", sorted(MANIFESTS))
 queue_functions = pytest.mark.parametrize(
     "function", sorted(name for name, m in MANIFESTS.items() if m.queue)
 )
-# Of several starts the cheapest says what the image costs; the others, what else the machine did.
+# The cheapest of several starts measures the image; the others include other load of the machine.
 STARTS = 3
 STARTS_ON_A_BUSY_MACHINE = 12
 
 
 @every_function
-def test_answers_a_warmer(engine: Engine, built: dict[str, Built], function: str) -> None:
+def test_function_answers_a_warmer(engine: Engine, built: dict[str, Built], function: str) -> None:
     manifest = MANIFESTS[function]
     with emulated(
         engine,
@@ -40,7 +35,7 @@ def test_answers_a_warmer(engine: Engine, built: dict[str, Built], function: str
 
 
 @queue_functions
-def test_reports_the_message_that_it_cannot_read(
+def test_function_malformed_message_is_reported_as_failed(
     engine: Engine, built: dict[str, Built], function: str
 ) -> None:
     manifest = MANIFESTS[function]
@@ -55,7 +50,7 @@ def test_reports_the_message_that_it_cannot_read(
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
 
 
-def test_a_photo_goes_through_the_functions(lab: ContainerLab) -> None:
+def test_functions_develop_and_announce_a_photo(lab: ContainerLab) -> None:
     key = lab.upload(1)
 
     process_image = lab.emulated("process-image")
@@ -77,14 +72,14 @@ def test_a_photo_goes_through_the_functions(lab: ContainerLab) -> None:
         if any(isinstance(value, Reference) for value in m.environment.values())
     ),
 )
-def test_reports_an_initialisation_error_with_every_mistake(
+def test_function_without_configuration_reports_every_mistake(
     engine: Engine, built: dict[str, Built], function: str
 ) -> None:
     manifest = MANIFESTS[function]
     missing = [
         name
         for name, value in manifest.environment.items()
-        # Without a secret the database is reached by an IAM token.
+        # Without a secret the function uses an IAM token.
         if isinstance(value, Reference) and value != Reference(Resource.SECRET, "database")
     ]
     environment = {
@@ -100,9 +95,7 @@ def test_reports_an_initialisation_error_with_every_mistake(
     assert [name for name in missing if name not in answer["errorMessage"]] == []
 
 
-def test_the_entrypoint_wants_one_argument_as_the_base_image_does(
-    engine: Engine, built: dict[str, Built]
-) -> None:
+def test_entrypoint_without_one_argument_fails(engine: Engine, built: dict[str, Built]) -> None:
     for image in built.values():
         started = engine.client.containers.run(
             image.id, ["one", "two"], detach=True, labels=engine.labels
@@ -115,13 +108,13 @@ def test_the_entrypoint_wants_one_argument_as_the_base_image_does(
 
 
 @every_function
-def test_the_image_is_within_its_budget(built: dict[str, Built], function: str) -> None:
+def test_image_size_is_within_its_budget(built: dict[str, Built], function: str) -> None:
     image = built[function]
     assert image.mib_over_base <= image.budget_mib
 
 
 def initialisation_cpu_ms(running: Emulated) -> float:
-    """CPU time from the first call to its answer."""
+    """CPU time from the first call to its response, in milliseconds."""
     before = running.cpu_ms
     running.invoke({"warmer": True})
     return running.cpu_ms - before
@@ -129,7 +122,7 @@ def initialisation_cpu_ms(running: Emulated) -> float:
 
 @pytest.fixture(scope="session")
 def base_init_ms(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """What the base itself takes to start a function that does nothing."""
+    """The initialisation time of an empty function on the base image, in milliseconds."""
     folder = tmp_path_factory.mktemp("nothing")
     folder.joinpath("handler.py").write_text("def handler(event, context):\n    return None\n")
     times = []
@@ -140,15 +133,15 @@ def base_init_ms(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> fl
 
 
 @every_function
-def test_initialisation_is_within_its_budget(
+def test_initialisation_time_is_within_its_budget(
     engine: Engine, built: dict[str, Built], base_init_ms: float, function: str
 ) -> None:
-    """In CPU time, which at one CPU (1769 MiB on Lambda) is the wall time of a machine that does
-    nothing else: initialisation waits for nobody. The base's own is not the function's."""
+    """In CPU time, which at one CPU (1769 MiB on Lambda) equals wall time, since initialisation
+    does not wait. The time of the base image is subtracted."""
     manifest = MANIFESTS[function]
     budget = manifest.budgets.init_ms
     cpu: list[int] = []
-    # The least of several starts counts: one within the budget is enough.
+    # The fastest of several starts counts.
     while not cpu or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
         with emulated(
             engine,
@@ -161,7 +154,7 @@ def test_initialisation_is_within_its_budget(
 
 
 @every_function
-def test_the_image_holds_what_the_function_needs_and_nothing_else(
+def test_image_contains_only_the_functions_modules(
     engine: Engine, built: dict[str, Built], function: str
 ) -> None:
     listed = engine.client.containers.run(
@@ -176,7 +169,7 @@ def test_the_image_holds_what_the_function_needs_and_nothing_else(
     for unwanted in ("./services/local", "./services/operations", "./services/cli", "./pip/"):
         assert not [name for name in files if name.startswith(unwanted)]
     assert not [name for name in files if "/tests/" in name]
-    # Every module is compiled, so that a cold start compiles nothing.
+    # Every module is compiled in advance, so that a cold start compiles nothing.
     for name in (n for n in files if n.startswith("./services/") and n.endswith(".py")):
         folder, _, module = name.rpartition("/")
         compiled = f"{folder}/__pycache__/{module.removesuffix('.py')}.cpython-313.pyc"
@@ -184,7 +177,7 @@ def test_the_image_holds_what_the_function_needs_and_nothing_else(
 
 
 @every_function
-def test_labels_say_what_the_image_is(
+def test_image_labels_describe_the_image(
     engine: Engine, built: dict[str, Built], function: str
 ) -> None:
     config = engine.client.images.get(built[function].id).attrs["Config"]

@@ -1,4 +1,4 @@
-"""API functions' images as HTTP sources, each in its own container, the authorizer in another."""
+"""Images of HTTP functions as servers, with the authorizer in a container of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 from services.accounts.model import Role, User
 from services.accounts.sessions import SessionStore
-from tests.containers.support import ContainerLab
+from tests.containers.lab import ContainerLab
 
 
 def get(url: str, token: str | None) -> tuple[int, dict[str, object]]:
@@ -22,7 +22,7 @@ def get(url: str, token: str | None) -> tuple[int, dict[str, object]]:
             return error.code, json.load(error)
 
 
-def test_a_route_asks_the_authorizer_in_another_container(lab: ContainerLab) -> None:
+def test_route_uses_the_authorizer_of_another_container(lab: ContainerLab) -> None:
     lab.served("authorize-request")
     url = lab.served("get-session", WORKER_AUTHORIZER_URL="http://authorize-request:8080")
     store = SessionStore(lab.cloud.client("dynamodb"), lab.made.table("sessions"))
@@ -38,7 +38,7 @@ def test_a_route_asks_the_authorizer_in_another_container(lab: ContainerLab) -> 
     assert get(f"{url}/images", token)[0] == 404
 
 
-def test_the_description_of_the_api_is_in_its_image(lab: ContainerLab) -> None:
+def test_api_document_is_served_by_its_image(lab: ContainerLab) -> None:
     url = lab.served("get-api-document")
     status, document = get(f"{url}/openapi.json", None)
     assert (status, document["openapi"]) == (200, "3.1.0")

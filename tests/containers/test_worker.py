@@ -1,4 +1,4 @@
-"""Every image as a worker, in a container with the function's CPU and memory, on LocalStack."""
+"""Function images as workers, with the function's CPU and memory, on LocalStack."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ from services.build.images import Built
 from services.build.openapi import placeholder_environment
 from services.events.images import ImageEvent, ImageEventType, parse_image_event, publish
 from services.platform.aws import dead_letter
-from services.platform.idempotency import IdempotencyStore
-from tests.containers.support import (
-    MANIFESTS,
-    OWNER,
-    RECIPIENT,
-    ContainerLab,
-    Engine,
-    emulated,
-    eventually,
-)
+from services.platform.idempotency import Claim, IdempotencyStore
+from tests.containers.engine import Engine, eventually
+from tests.containers.function_containers import emulated
+from tests.containers.lab import MANIFESTS, OWNER, RECIPIENT, ContainerLab
 
 
-def test_one_image_serves_as_function_and_as_worker(
+def test_image_runs_as_function_and_as_worker(
     engine: Engine, built: dict[str, Built], lab: ContainerLab
 ) -> None:
     image = built["process-image"]
@@ -37,7 +31,7 @@ def test_one_image_serves_as_function_and_as_worker(
     eventually(lambda: worker.health == "healthy", "the healthcheck passes", seconds=40)
 
 
-def test_photos_are_developed_and_their_owner_told(lab: ContainerLab) -> None:
+def test_worker_develops_photos_and_sends_emails(lab: ContainerLab) -> None:
     lab.worker("process-image")
     lab.worker("send-image-email")
     keys = [lab.upload(seed) for seed in range(20, 25)]
@@ -48,7 +42,7 @@ def test_photos_are_developed_and_their_owner_told(lab: ContainerLab) -> None:
     assert lab.dead("process-image") == lab.dead("send-image-email") == 0
 
 
-def test_a_poison_message_becomes_a_dead_letter_with_its_reason(lab: ContainerLab) -> None:
+def test_worker_poison_message_becomes_a_dead_letter_with_its_reason(lab: ContainerLab) -> None:
     lab.worker("process-image")
     lab.send("process-image", '{"not": "an S3 notification"}')
     key = lab.upload(30)
@@ -63,9 +57,10 @@ def test_a_poison_message_becomes_a_dead_letter_with_its_reason(lab: ContainerLa
     eventually(lambda: lab.depth("process-image") == 0, "the queue is empty")
 
 
-def test_only_what_failed_of_a_batch_comes_back(lab: ContainerLab) -> None:
-    """One good, one poison and one that somebody else is just working on, in one batch."""
+def test_worker_partial_batch_failure_returns_only_the_failed(lab: ContainerLab) -> None:
+    """A valid, a malformed and a claimed message in one batch."""
     held = lab_idempotency(lab).claim("mail#event-42", {"recipient": RECIPIENT})
+    assert isinstance(held, Claim)
     lab.send("send-image-email", rejection(41), rejection(42), "no JSON")
     worker = lab.worker("send-image-email")
 
@@ -80,14 +75,14 @@ def test_only_what_failed_of_a_batch_comes_back(lab: ContainerLab) -> None:
     assert worker.events("report")[0]["records"] >= 1
 
 
-def test_docker_stop_drains(lab: ContainerLab) -> None:
+def test_worker_docker_stop_drains(lab: ContainerLab) -> None:
     keys = [lab.upload(seed, 4000, 3000) for seed in range(50, 58)]
     worker = lab.worker("process-image")
     eventually(lambda: worker.events("report"), "the first photo is done")
     assert worker.stop() == 0
     done = lab.developed(keys)
     assert 0 < len(done) < len(keys), "the stop came in the midst of the work"
-    # What it had finished is acknowledged; what it had not is there for the next one at once.
+    # Finished messages are acknowledged; the others are visible at once.
     eventually(
         lambda: lab.depth("process-image") == len(keys) - len(done), "the rest is in the queue"
     )
@@ -97,7 +92,7 @@ def test_docker_stop_drains(lab: ContainerLab) -> None:
     assert_announced_once_each(lab, keys)
 
 
-def test_nothing_is_lost_when_a_container_is_killed(lab: ContainerLab) -> None:
+def test_worker_killed_container_loses_nothing(lab: ContainerLab) -> None:
     keys = [lab.upload(seed, 4000, 3000) for seed in range(60, 66)]
     worker = lab.worker("process-image")
     eventually(lambda: worker.events("report"), "the first photo is done")
@@ -111,7 +106,7 @@ def test_nothing_is_lost_when_a_container_is_killed(lab: ContainerLab) -> None:
 
 
 def rejection(number: int) -> str:
-    """The message that tells of a photo which could not be developed."""
+    """The message of an event that rejects a photo."""
     return _Recorder().body_of(
         ImageEvent(
             id=f"event-{number}",
@@ -129,7 +124,7 @@ def rejection(number: int) -> str:
 
 
 class _Recorder:
-    """Stands for SNS where only the message is wanted."""
+    """A fake SNS client that records messages."""
 
     def body_of(self, event: ImageEvent) -> str:
         publish(self, "", event)
@@ -140,7 +135,7 @@ class _Recorder:
 
 
 def mails_about(lab: ContainerLab, numbers: range | list[int]) -> list[int]:
-    """How many e-mails went out about each photo."""
+    """The number of e-mails about each photo."""
     mails = lab.mails()
     return [sum(f"photo-{number}.jpg" in mail for mail in mails) for number in numbers]
 
@@ -151,8 +146,8 @@ def lab_idempotency(lab: ContainerLab) -> IdempotencyStore:
 
 
 def assert_announced_once_each(lab: ContainerLab, keys: list[str]) -> None:
-    """One event for each photo; a delivery that was repeated bears the same id."""
-    events = {}
+    """Checks that each photo has one event id; repeated deliveries share it."""
+    events: dict[str, set[str]] = {}
     while lab.depth("send-image-email"):
         event = parse_image_event(lab.take("send-image-email")["body"])
         events.setdefault(event.source_key, set()).add(event.id)

@@ -1,5 +1,4 @@
-"""The order's state machine on LocalStack, with the tasks' images as workers and Postgres in a
-container: the same text as everywhere."""
+"""The order's state machine on LocalStack, with task images as workers and Postgres beside it."""
 
 from __future__ import annotations
 
@@ -25,17 +24,10 @@ from services.orders.store import Orders
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Reference, Resource
-from tests.containers.support import (
-    MANIFESTS,
-    ROOT,
-    Cloud,
-    ContainerLab,
-    answers,
-    emulated,
-    eventually,
-    photo,
-    running,
-)
+from tests.containers.cloud import Cloud
+from tests.containers.engine import answers, eventually, running
+from tests.containers.function_containers import emulated
+from tests.containers.lab import MANIFESTS, ROOT, ContainerLab, photo
 
 POSTGRES = "postgres:17"
 PASSWORD = "not-a-secret"
@@ -47,6 +39,8 @@ PRODUCT = Product("test-print", "Test print", "matte", 30, 40, 250, "EUR")
 
 @dataclass(frozen=True)
 class OrderLab:
+    """A container lab with a database, a payment provider and the workers of the workflow."""
+
     lab: ContainerLab
     orders: Orders
     user_id: str
@@ -54,8 +48,8 @@ class OrderLab:
     provider_url: str
     api_key: str
 
-    def go(self, payment_method: str, product: Product = PRODUCT, quantity: int = 1) -> str:
-        """Makes an order and starts its workflow; its id."""
+    def start(self, payment_method: str, product: Product = PRODUCT, quantity: int = 1) -> str:
+        """Creates an order, starts its workflow and returns its id."""
         order = self.orders.create(
             NewOrder(
                 self.user_id,
@@ -76,7 +70,7 @@ class OrderLab:
         return order.id
 
     def ended(self, order_id: str) -> OrderStatus:
-        """The order's status when its execution has ended."""
+        """Waits for the end of the execution and returns the order's status."""
         states = self.lab.cloud.client("stepfunctions")
         machine = self.lab.made.workflow("order")
 
@@ -91,7 +85,7 @@ class OrderLab:
         return order.status
 
     def charged(self, order_id: str) -> list[str]:
-        """The state of each payment of the order, in the provider's book."""
+        """The status of each of the order's payments at the provider."""
         request = urllib.request.Request(
             f"{self.provider_url}/payments?order_id={order_id}",
             headers={"authorization": f"Bearer {self.api_key}"},
@@ -145,7 +139,7 @@ def order_lab(cloud: Cloud, built: dict[str, Built]) -> Iterator[OrderLab]:
             user = Users(reached).create("anna@darkroom.example", "Anna", "no hash")
             lab.worker("process-image")
             for function in (*TASKS, *NOTIFY):
-                # Asked by name: containers of one network find each other so.
+                # Containers of one network resolve each other by name.
                 url = {"PAYMENTS_URL": f"http://payment-provider:{PROVIDER_PORT}"}
                 lab.worker(function, **url)
             yield OrderLab(
@@ -156,7 +150,7 @@ def order_lab(cloud: Cloud, built: dict[str, Built]) -> Iterator[OrderLab]:
 def start_provider(
     cloud: Cloud, built: dict[str, Built], payments: provision.Payments, cleanup: ExitStack
 ) -> str:
-    """The sandbox provider, in a container that borrows an image's Python."""
+    """Runs the sandbox provider in a container of a function image."""
     container = (
         DockerContainer(built["process-payment"].image)
         .with_kwargs(
@@ -185,7 +179,7 @@ def start_provider(
 
 
 def migrate(lab: ContainerLab) -> None:
-    """By the function's own image, as before a deployment."""
+    """Runs the image of migrate-database, as a deployment does."""
     name = "migrate-database"
     with emulated(
         lab.cloud.engine,
@@ -199,13 +193,13 @@ def migrate(lab: ContainerLab) -> None:
             answer = function.invoke({})
             return answer if "revision" in answer else None
 
-        # Postgres may just be starting.
+        # Postgres may still be starting.
         answer = eventually(migrated, "the database is migrated", pause_seconds=1)
     assert answer["applied"]
 
 
 def develop(lab: ContainerLab, user_id: str) -> str:
-    """Uploads a photo of the user's and waits for it; the image's id."""
+    """Uploads a photo, waits until it is developed, and returns its id."""
     key = f"{user_id}/{uuid.uuid4().hex}/photo.jpg"
     lab.cloud.client("s3").put_object(
         Bucket=lab.made.bucket("originals"), Key=key, Body=photo(1, 1200, 900)
@@ -219,15 +213,15 @@ def develop(lab: ContainerLab, user_id: str) -> str:
     return str(eventually(developed, "the photo is developed"))
 
 
-def test_the_workflow_runs_to_each_of_its_ends(order_lab: OrderLab) -> None:
+def test_workflow_reaches_each_of_its_ends(order_lab: OrderLab) -> None:
     began = time.monotonic()
     poster = Product("test-poster", "Test poster", "matte", 300, 400, 2500, "EUR")
     Products(order_lab.orders.database).offer(poster, 5)
     started = {
-        OrderStatus.FULFILLED: order_lab.go("sandbox-ok"),
-        OrderStatus.OUT_OF_STOCK: order_lab.go("sandbox-ok", quantity=50),
-        OrderStatus.PAYMENT_DECLINED: order_lab.go("sandbox-declined"),
-        OrderStatus.REJECTED: order_lab.go("sandbox-ok", poster),
+        OrderStatus.FULFILLED: order_lab.start("sandbox-ok"),
+        OrderStatus.OUT_OF_STOCK: order_lab.start("sandbox-ok", quantity=50),
+        OrderStatus.PAYMENT_DECLINED: order_lab.start("sandbox-declined"),
+        OrderStatus.REJECTED: order_lab.start("sandbox-ok", poster),
     }
     ended = {status: order_lab.ended(order_id) for status, order_id in started.items()}
     assert ended == {status: status for status in started}

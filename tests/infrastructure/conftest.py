@@ -12,7 +12,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from services.local.emulator import LOOPBACK
-from tests.containers.support import Engine, NoEngineError
+from tests.containers.engine import Engine, NoEngineError
 from tests.infrastructure import terraform
 from tests.infrastructure.ground import Ground, ground
 from tests.infrastructure.inventory import inventory

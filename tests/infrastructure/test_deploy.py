@@ -25,7 +25,7 @@ from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
 from services.local.state import PROJECT
 from services.local.supervisor import die_with_parent
-from tests.containers.support import Engine
+from tests.containers.engine import Engine
 from tests.infrastructure import terraform
 
 pytestmark = pytest.mark.slow

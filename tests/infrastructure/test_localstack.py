@@ -16,7 +16,8 @@ from testcontainers.core.container import DockerContainer
 
 from services.client.api import Api
 from services.local.emulator import LOOPBACK, free_port
-from tests.containers.support import EDGE_PORT, LOCALSTACK, Engine
+from tests.containers.cloud import EDGE_PORT, LOCALSTACK
+from tests.containers.engine import Engine
 from tests.infrastructure import shopping, terraform
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import Cloud, at_work, ground

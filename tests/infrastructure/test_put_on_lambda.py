@@ -16,7 +16,7 @@ import pytest
 
 from services.build import images
 from services.client.api import Api
-from tests.containers.support import Engine
+from tests.containers.engine import Engine
 from tests.infrastructure import shopping
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.ground import LOOPBACK, at_work

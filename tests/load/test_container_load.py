@@ -1,4 +1,4 @@
-"""The load test as people run it, in containers; and what it says when it cannot run."""
+"""The load test in containers, and its messages when it cannot run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "services.cli.main", "load-test"]
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Skips without an engine (fails in CI); afterwards nothing of ours is in it."""
+    """Skips without an engine (fails in CI); checks that the test leaves nothing in the engine."""
     try:
         images.require_engine()
     except ImageError as error:
@@ -69,7 +69,7 @@ def _run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("built")
-def test_every_photo_is_accounted_for() -> None:
+def test_container_run_accounts_for_every_photo() -> None:
     done = _run("--count", "40", "--rate", "4", "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "40 photos, nothing lost, nothing doubled." in done.stdout
@@ -86,7 +86,7 @@ def test_every_photo_is_accounted_for() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_nothing(number: signal.Signals) -> None:
+def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -105,7 +105,7 @@ def test_interrupted_it_leaves_nothing(number: signal.Signals) -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_localstack_dying_is_told() -> None:
+def test_container_run_reports_a_dead_localstack() -> None:
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
@@ -135,7 +135,7 @@ def test_localstack_dying_is_told() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_a_port_that_is_taken_is_told() -> None:
+def test_container_run_reports_a_taken_port() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -145,7 +145,7 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert f"port {port} is taken" in done.stderr
 
 
-def test_no_engine_is_told() -> None:
+def test_container_run_reports_a_missing_engine() -> None:
     done = _run(DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == 2
     assert "no Docker engine answers" in done.stderr

@@ -1,4 +1,4 @@
-"""The load test itself, small, on an embedded lab: nothing lost or doubled while workers die."""
+"""A small load test on an embedded lab: no photo is lost or doubled while workers die."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PHOTOS = 30
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A few small photos and one that is none, so that the run is short."""
+    """A few small photos and a file that is not a photo."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, colour in enumerate(("red", "green", "blue", "grey")):
@@ -25,7 +25,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_with_faults_balances(
+def test_embedded_run_with_faults_reconciles(
     photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -45,7 +45,7 @@ def test_a_run_with_faults_balances(
     assert report["books"]["notified"] == PHOTOS
     assert len(report["kills"]) >= 2, "too quick for the test to mean something"
     assert report["figures"]["latency"]["count"] == PHOTOS
-    # Others may work too: start-orders does once a minute.
+    # Other functions may run too, such as start-orders once a minute.
     assert {w["function"] for w in report["figures"]["workers"]} >= {
         "process-image",
         "send-image-email",

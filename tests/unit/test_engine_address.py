@@ -1,4 +1,4 @@
-"""The address of the engine's machine, read from the description of the default bridge."""
+"""The host address of the Docker engine, from the description of its default bridge."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-import docker
-from tests.containers.support import Engine
+from tests.containers.engine import Engine
 
 
 def engine(*config: dict[str, str]) -> Engine:
@@ -16,7 +15,7 @@ def engine(*config: dict[str, str]) -> Engine:
     attrs: dict[str, Any] = {"Name": "bridge", "IPAM": {"Config": list(config)}}
     bridge = SimpleNamespace(attrs=attrs)
     client = SimpleNamespace(networks=SimpleNamespace(get=lambda _name: bridge))
-    return Engine(cast(docker.DockerClient, client))
+    return Engine(cast(Any, client))
 
 
 def test_gateway_address_with_gateway_is_the_gateway() -> None:

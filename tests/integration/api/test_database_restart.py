@@ -1,4 +1,4 @@
-"""Postgres is restarted under load: 503s only, during the restart only, and no leaked connection."""
+"""Postgres is restarted under load: 503s only while it restarts, and no leaked connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Job sheets: everything of the order is on paper, on as many pages as it takes."""
+"""Job sheets: content, page breaks, bar codes and thumbnails."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sheet(*lines: JobLine, number: str = NUMBER, customer: str = "Zoe Miller") -
 
 
 def pages(pdf: bytes) -> list[bytes]:
-    """The content of each page, in order, of a file without compression."""
+    """The content stream of each page of an uncompressed file."""
     assert pdf.startswith(b"%PDF-")
     found = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL)
     contents = [content for content in found if b" Tm " in content]
@@ -56,7 +56,7 @@ def uncompressed(job: JobSheet, *fonts: Path) -> list[bytes]:
     return pages(make_job_sheet(job, fonts, compress=False))
 
 
-def test_everything_is_on_the_page() -> None:
+def test_job_sheet_shows_every_field() -> None:
     warned = replace(LINE, quantity=3, dpi=118.2, warning="Only 118.2 pixels an inch.")
     large = replace(LINE, width_mm=300, height_mm=400, paper="Matt 230 g", quantity=1)
     (page,) = uncompressed(sheet(LINE, warned, large))
@@ -68,13 +68,13 @@ def test_everything_is_on_the_page() -> None:
         "6 prints on 3 lines", "1 of 1",
     ):  # fmt: skip
         assert expected in found, expected
-    # The quantity of each line, then the sum of each kind.
+    # The quantity of each line, then the sum of each product.
     quantities = [text for text in found if re.fullmatch(r"\d+ \S+", text)]
     assert [int(text.split()[0]) for text in quantities] == [2, 3, 1, 5, 1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 12, 13, 14, 40, 200])
-def test_many_lines_are_spread_over_pages(count: int) -> None:
+def test_job_sheet_many_lines_span_pages(count: int) -> None:
     lines = [replace(LINE, file_name=f"photo-{i}.jpg") for i in range(count)]
     found = [texts(page) for page in uncompressed(sheet(*lines))]
     for i, page in enumerate(found):
@@ -83,12 +83,12 @@ def test_many_lines_are_spread_over_pages(count: int) -> None:
     names = [text for page in found for text in page if text.startswith("photo-")]
     assert names == [line.file_name for line in lines]
     assert count / 7 <= len(found) <= count / 6 + 1
-    # The sum is on the last page, together with what it is made of.
+    # The totals are on the last page, together with their lines.
     assert f"{2 * count} prints on {count} line{'s' * (count > 1)}" in found[-1]
     assert "10 x 15 cm, Lustre 260 g" in found[-1]
 
 
-def test_nothing_is_drawn_outside_the_margins() -> None:
+def test_job_sheet_stays_within_the_margins() -> None:
     lines = [
         replace(LINE, product="W" * 300, paper="W" * 300, file_name="W" * 300, warning="W " * 400)
     ] * 9
@@ -100,7 +100,7 @@ def test_nothing_is_drawn_outside_the_margins() -> None:
             assert 30 <= float(y) <= 800
 
 
-def test_each_thumbnail_is_in_the_file_once() -> None:
+def test_job_sheet_repeated_thumbnail_is_embedded_once() -> None:
     other = photos.jpeg(photos.scene(171, 256, seed=3))
     pdf = make_job_sheet(sheet(LINE, LINE, replace(LINE, thumbnail=other)), compress=False)
     assert pdf.count(b"/Subtype /Image") == 2
@@ -114,19 +114,19 @@ def test_each_thumbnail_is_in_the_file_once() -> None:
     ],
     ids=["none", "empty", "text", "png", "cut off"],
 )  # fmt: skip
-def test_a_thumbnail_that_cannot_be_read_is_an_empty_frame(thumbnail: bytes | None) -> None:
+def test_job_sheet_unreadable_thumbnail_is_an_empty_frame(thumbnail: bytes | None) -> None:
     pdf = make_job_sheet(sheet(replace(LINE, thumbnail=thumbnail)), compress=False)
     assert b"/Subtype /Image" not in pdf
     assert "no picture" in texts(pages(pdf)[0])
 
 
 @pytest.mark.parametrize("image", [photos.scene().convert("L"), photos.scene().convert("CMYK")])
-def test_thumbnails_may_be_grey_or_cmyk(image: object) -> None:
+def test_job_sheet_accepts_grey_and_cmyk_thumbnails(image: object) -> None:
     source = photos.jpeg(image)  # type: ignore[arg-type]
     assert b"/Subtype /Image" in make_job_sheet(sheet(replace(LINE, thumbnail=source)))
 
 
-def test_the_same_sheet_gives_the_same_bytes_in_every_process() -> None:
+def test_job_sheet_is_deterministic() -> None:
     job = sheet(LINE, replace(LINE, file_name="Ünïcödé 写真.jpg"), customer="Иван Łukasz")
     script = (
         "import sys, hashlib; from tests.unit.printing.test_job_sheet import *;"
@@ -146,12 +146,12 @@ def test_the_same_sheet_gives_the_same_bytes_in_every_process() -> None:
 
 
 @pytest.mark.parametrize("number", ["", " DR-1", "DR\n1", "Ö-1", "x" * 41])
-def test_a_number_that_no_bar_code_holds_is_a_mistake(number: str) -> None:
+def test_job_sheet_number_without_bar_code_is_refused(number: str) -> None:
     with pytest.raises(ValueError, match="expected an order number"):
         sheet(number=number)
 
 
-def test_an_order_without_prints_is_a_mistake() -> None:
+def test_job_sheet_without_lines_is_refused() -> None:
     with pytest.raises(ValueError, match="expected at least one line"):
         JobSheet(NUMBER, date(2026, 11, 24), "Zoe Miller", ())
     with pytest.raises(ValueError, match="expected a quantity of at least 1"):
@@ -164,8 +164,8 @@ Bar = tuple[float, float, float, float]
 
 
 def bars(page: bytes, wanted: Callable[[Bar], bool]) -> list[Bar]:
-    """The filled rectangles of a page: left, bottom, width, height. Codes have an origin of their
-    own, which is moved to by a matrix."""
+    """The filled rectangles of a page: left, bottom, width, height. A matrix sets the origin
+    of each code."""
     found: list[Bar] = []
     for matrix in re.finditer(rb"q\n1 0 0 1 ([\d.]+) ([\d.]+) cm(.*?)\nQ", page, re.DOTALL):
         dx, dy = float(matrix[1]), float(matrix[2])
@@ -175,7 +175,7 @@ def bars(page: bytes, wanted: Callable[[Bar], bool]) -> list[Bar]:
 
 
 @pytest.mark.parametrize("number", ["1", NUMBER, "x" * 40])
-def test_the_bar_code_is_a_code_128_that_a_scanner_can_read(number: str) -> None:
+def test_bar_code_is_a_valid_code_128(number: str) -> None:
     (page,) = uncompressed(sheet(number=number))
     found = sorted(bars(page, lambda bar: bar[3] > 25))
     module = min(width for _, _, width, _ in found)
@@ -194,7 +194,7 @@ def test_the_bar_code_is_a_code_128_that_a_scanner_can_read(number: str) -> None
 
 
 @pytest.mark.parametrize("number", ["1", NUMBER, "x" * 40])
-def test_the_qr_code_has_its_three_finders_on_every_page(number: str) -> None:
+def test_qr_code_has_three_finders_on_every_page(number: str) -> None:
     for page in uncompressed(sheet(*[LINE] * 14, number=number)):
         found = bars(page, lambda bar: bar[3] < 25 and bar[0] > 400)
         module = min(width for _, _, width, _ in found)
@@ -214,15 +214,15 @@ def test_the_qr_code_has_its_three_finders_on_every_page(number: str) -> None:
 
 @contextmanager
 def rendered(pdf: bytes) -> Iterator[list[pdfium.PdfPage]]:
-    """The pages as a viewer sees them: PDFium is Chromium's."""
+    """The pages rendered by PDFium, the engine of Chromium."""
     with closing(pdfium.PdfDocument(pdf)) as document:
         yield list(document)
 
 
 @pytest.mark.parametrize("dpi", [150, 200, 300])
 @pytest.mark.parametrize("number", ["1", NUMBER, "x" * 40, "a!b~c d"])
-def test_both_codes_can_be_read(number: str, dpi: int) -> None:
-    """Off the paper, at what a cheap scanner resolves."""
+def test_bar_code_and_qr_code_are_decoded(number: str, dpi: int) -> None:
+    """From the rendered page, at the resolution of a cheap scanner."""
     with rendered(make_job_sheet(sheet(*[LINE] * 8, number=number))) as found:
         first, second = (
             {
@@ -236,7 +236,7 @@ def test_both_codes_can_be_read(number: str, dpi: int) -> None:
     assert second == {qr}
 
 
-def test_the_text_can_be_copied_out() -> None:
+def test_text_can_be_extracted() -> None:
     customer = "Zoë Müller-Łuk, 山田太郎, 김철수"
     with rendered(make_job_sheet(sheet(*[LINE] * 8, customer=customer))) as found:
         texts = [page.get_textpage().get_text_bounded() for page in found]
@@ -248,8 +248,8 @@ def test_the_text_can_be_copied_out() -> None:
         assert expected in texts[page], expected
 
 
-def test_a_thumbnail_is_drawn_where_its_print_is() -> None:
-    """Red, green and blue, from the top."""
+def test_thumbnails_are_drawn_beside_their_lines() -> None:
+    """Red, green and blue thumbnails, from top to bottom."""
     colours = [(220, 0, 0), (0, 180, 0), (0, 0, 220)]
     lines = [
         replace(LINE, thumbnail=photos.jpeg(Image.new("RGB", (120, 80), colour)))

@@ -1,4 +1,4 @@
-"""Any text can be put on paper, and no line is longer than it may be."""
+"""Text layout: fonts, line breaks and maximum widths."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from services.printing.text import Line, Typefaces, _has
 
 REGULAR = Typefaces().regular
-# One that a caller may add.
+# A font that a caller may add.
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 
 
-def said(text: str) -> str:
+def shown(text: str) -> str:
     return "".join(run.text for run in REGULAR.shown(text))
 
 
@@ -47,8 +47,8 @@ def plain(lines: tuple[Line, ...]) -> list[str]:
         ("", ""),
     ],
 )
-def test_what_is_shown(text: str, expected: str) -> None:
-    assert said(text) == expected
+def test_text_is_normalized(text: str, expected: str) -> None:
+    assert shown(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_what_is_shown(text: str, expected: str) -> None:
         ("金철수", "HYSMyeongJo-Medium"),
     ],
 )
-def test_chinese_japanese_and_korean_are_left_to_the_viewer(text: str, font: str) -> None:
+def test_text_cjk_uses_a_font_of_the_viewer(text: str, font: str) -> None:
     runs = REGULAR.shown(f"A {text} B")
     assert "".join(run.text for run in runs) == f"A {text} B"
     assert {run.font for run in runs if run.text in text} == {font}
 
 
-def test_each_name_has_the_font_of_its_own_script() -> None:
+def test_text_each_name_uses_the_font_of_its_script() -> None:
     fonts = {run.text: run.font for run in REGULAR.shown("陈, 철, ロ")}
     assert [fonts[c] for c in "陈철ロ"] == ["STSong-Light", "HYSMyeongJo-Medium", "HeiseiKakuGo-W5"]
 
@@ -77,36 +77,36 @@ def _added_font() -> Path:
     pytest.skip(f"needs a font with more letters: {DEJAVU}")
 
 
-def test_a_font_that_is_added_shows_what_the_first_lacks() -> None:
+def test_text_added_font_covers_missing_characters() -> None:
     face = Typefaces((_added_font(),)).regular
     text = "zażółć Иван Γιώργος Nguyễn"
     runs = face.shown(text)
     assert "".join(run.text for run in runs) == text
     assert {run.font for run in runs if run.text in "zól "} == {"Vera"}
     assert {run.font for run in runs if run.text in "żИΓ"} != {"Vera"}
-    # It has the letters, but nothing here puts them in order and joins them.
+    # The font has the letters, but the layout neither reorders nor joins them.
     assert "".join(run.text for run in face.shown("محمد")) == "[4 Arabic letters]"
 
 
-def test_a_font_that_is_missing_is_named() -> None:
+def test_text_missing_font_is_named() -> None:
     with pytest.raises(Exception, match=r"missing\.ttf"):
         Typefaces((Path("missing.ttf"),)).regular.shown("x")
 
 
-def test_lines_break_at_spaces() -> None:
+def test_text_breaks_at_spaces() -> None:
     text = "the quick brown fox jumps over the lazy dog"
     lines = REGULAR.wrapped(text, 10, 80, 9)
     assert len(lines) > 2
     assert " ".join(plain(lines)) == text
 
 
-def test_a_word_longer_than_a_line_is_broken() -> None:
+def test_text_long_word_is_broken() -> None:
     text = "x" * 200
     lines = REGULAR.wrapped(text, 10, 80, 99)
     assert "".join(plain(lines)) == text
 
 
-def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
+def test_text_overflow_ends_in_an_ellipsis() -> None:
     lines = plain(REGULAR.wrapped("the quick brown fox jumps over the lazy dog", 10, 80, 2))
     assert len(lines) == 2
     assert lines[1].endswith("…")
@@ -116,11 +116,11 @@ def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(), max_size=120), st.integers(1, 4), st.floats(30, 300))
-def test_any_text_fits(text: str, lines_max: int, width: float) -> None:
+def test_text_any_input_fits(text: str, lines_max: int, width: float) -> None:
     lines = REGULAR.wrapped(text, 9, width, lines_max)
     assert len(lines) <= lines_max
     for line in lines:
         assert REGULAR.width(line, 9) <= width
         for run in line:
-            # Nothing that would come out as a black box.
+            # No character without a glyph.
             assert run.font != "Vera" or all(_has("Vera", c) for c in run.text)
