@@ -1,17 +1,18 @@
-"""Tells a customer by e-mail that an order has come in."""
+"""Sends the e-mail that confirms an order."""
 
 import os
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.order_emails import OrderMailer
+from services.mail.order_emails import OrderEmails
+from services.mail.send_order_confirmation import SendOrderConfirmation
 from services.orders.store import Orders
-from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.sqs import queue_function
 
-of_mail, of_database = read_all(os.environ, MailConfiguration, DatabaseConfiguration)
-mailer = OrderMailer(
-    Orders(Database(of_database)), make_outbox(of_mail, client("ses"), client("dynamodb"))
+mail_configuration, database_configuration = read_all(
+    os.environ, MailConfiguration, DatabaseConfiguration
 )
-handler = queue_function(mailer.handle)
+orders = Orders(Database(database_configuration))
+emails = OrderEmails(orders, make_outbox(mail_configuration))
+handler = queue_function(SendOrderConfirmation(emails).handle)

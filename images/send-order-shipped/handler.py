@@ -1,25 +1,19 @@
-"""Marks an order as shipped, and tells the customer by e-mail."""
+"""Marks an order as shipped, and sends the e-mail about it."""
 
 import os
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.order_emails import OrderMailer
+from services.mail.order_emails import OrderEmails
+from services.mail.send_order_shipped import SendOrderShipped
 from services.orders.ship_order import ShipOrder
 from services.orders.store import Orders
-from services.platform.aws.clients import client
 from services.platform.configuration import read_all
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.functions.sqs import Message, queue_function
+from services.platform.functions.sqs import queue_function
 
-of_mail, of_database = read_all(os.environ, MailConfiguration, DatabaseConfiguration)
-orders = Orders(Database(of_database))
-ship = ShipOrder(orders)
-mailer = OrderMailer(orders, make_outbox(of_mail, client("ses"), client("dynamodb")))
-
-
-def ship_and_tell(message: Message) -> None:
-    ship.handle(message)
-    mailer.handle(message)
-
-
-handler = queue_function(ship_and_tell)
+mail_configuration, database_configuration = read_all(
+    os.environ, MailConfiguration, DatabaseConfiguration
+)
+orders = Orders(Database(database_configuration))
+emails = OrderEmails(orders, make_outbox(mail_configuration))
+handler = queue_function(SendOrderShipped(ShipOrder(orders), emails).handle)

@@ -20,8 +20,9 @@ EMAIL_TAKEN = Problem(409, "email-taken", "E-mail address already in use")
 WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
 TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts to sign in")
 
-# ASCII only: SES accepts no other local parts, and every domain has an ASCII form.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+# ASCII only: SES accepts no other local parts, and every domain has an ASCII form. Without question
+# marks, no address contains an encoded-word (RFC 2047), which mail programs decode.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 Email = Annotated[
     str,

@@ -1,1 +1,1 @@
-"""E-mails to customers: composed from events, sent through SES, each once."""
+"""E-mails to customers: written from events, sent through SES, each at most once."""

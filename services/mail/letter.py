@@ -1,24 +1,28 @@
-"""How an e-mail of the lab looks: the same words as text and HTML, with a picture or a bill."""
+"""The form of every e-mail: the same words as text and as HTML, with a picture or a table."""
 
 from __future__ import annotations
 
 import email.policy
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.utils import formatdate
+from email.utils import formataddr, formatdate, parseaddr
 from html import escape
 
-# Lets support and tests find the event that an e-mail tells of.
+from services.mail.headers import check_address, check_head, encode_text, serialize
+
+# Identifies the event of an e-mail, for support and for tests.
 EVENT_ID_HEADER = "X-Darkroom-Event-Id"
-# Seven bits pass every mail server on the way, whatever the server takes.
+# Some mail servers accept only seven-bit content.
 _POLICY = email.policy.SMTP.clone(cte_type="7bit")
+_HEADERS = ("From", "To", "Subject", "Date", "Auto-Submitted", EVENT_ID_HEADER)
+_CONTENT_HEADERS = ("MIME-Version", "Content-Type")
 _PICTURE_ID = "thumbnail@darkroom"
 _TEXT_COLOUR, _MUTED_COLOUR, _PAPER, _DEFAULT_ACCENT = "#1c1b1a", "#6b6660", "#f5f2ee", "#8c5a3c"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG shown at the top, and what it shows for those who do not see it."""
+    """A JPEG at the top of the HTML part, and its alternative text."""
 
     jpeg: bytes
     alt: str
@@ -26,8 +30,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Letter:
-    """What an e-mail says. `rows` are a table of two columns, such as a bill; `footnote` is small,
-    and `accent` the colour of the edge, as in CSS."""
+    """The content of an e-mail. `rows` are a table of two columns, such as a bill; `footnote` is in
+    small type; `accent` is the CSS colour of the upper edge."""
 
     subject: str
     headline: str
@@ -38,29 +42,31 @@ class Letter:
     picture: Picture | None = None
 
 
-def write(letter: Letter, sender: str, recipient: str, event_id: str) -> EmailMessage:
-    """The e-mail. Headers are set through the email package, which refuses line breaks, so what a
-    customer named something cannot add a header."""
-    message = EmailMessage(_POLICY)
-    message["From"] = sender
-    message["To"] = recipient
-    message["Subject"] = letter.subject
-    message["Date"] = formatdate(usegmt=True)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
-    message[EVENT_ID_HEADER] = event_id
-    message.set_content(_text(letter))
-    message.add_alternative(_html(letter), subtype="html")
+def write(letter: Letter, sender: str, recipient: str, event_id: str) -> bytes:
+    """The serialized e-mail, in seven-bit ASCII.
+
+    `sender` is the configured From address, with or without a name. Raises PermanentError when
+    `recipient` is not one e-mail address, or when the head is not as expected.
+    """
+    body = EmailMessage(_POLICY)
+    body.set_content(_text(letter))
+    body.add_alternative(_html(letter), subtype="html")
     if letter.picture is not None:
-        html = message.get_payload()[1]  # type: ignore[index]
+        html = body.get_payload()[1]  # type: ignore[index]
         html.add_related(  # type: ignore[union-attr]
             letter.picture.jpeg, maintype="image", subtype="jpeg", cid=f"<{_PICTURE_ID}>"
         )
-    return message
-
-
-def one_line(text: str) -> str:
-    """`text` without control characters, so that it can stand in a header."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    values = (
+        formataddr(parseaddr(sender)),
+        check_address(recipient),
+        encode_text("Subject", letter.subject),
+        formatdate(usegmt=True),
+        "auto-generated",  # RFC 3834: requests no automatic replies
+        encode_text(EVENT_ID_HEADER, event_id),
+    )
+    raw = serialize(dict(zip(_HEADERS, values, strict=True))) + body.as_bytes()
+    check_head(raw, (*_HEADERS, *_CONTENT_HEADERS))
+    return raw
 
 
 def _text(letter: Letter) -> str:

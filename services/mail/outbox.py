@@ -1,67 +1,86 @@
-"""Sends an e-mail through SES, once for each event however often that is delivered.
+"""Sends e-mails through SES, each at most once for its event, however often that is delivered.
 
-SES has no idempotency of its own. The claim on the event is taken right before the call and
-completed right after it. A process that dies between the two leaves it unknown whether the e-mail
-went out; then it is not sent again, but kept as a dead letter with that reason, and a replay of
-that dead letter sends it.
+SES has no idempotency. The claim on the event is taken right before the call and completed right
+after it, and the call is made once, without the SDK's retries. If the outcome of the call is
+unknown (the process died, the response was lost, SES answered 5xx), the e-mail is not sent again:
+the message becomes a dead letter, and its replay by an operator sends the e-mail.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import EmailMessage
 from typing import Any
 
+from services.mail.letter import Letter, write
 from services.platform import log
 from services.platform.aws.clients import error_code
-from services.platform.errors import PermanentError
-from services.platform.idempotency import Completed, IdempotencyStore
+from services.platform.errors import PermanentError, TransientError
+from services.platform.idempotency import Claim, Completed, IdempotencyStore
 
-# SES's answers that no repetition changes:
+# Errors that no retry changes:
 # https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html#API_SendRawEmail_Errors
 _REFUSED = frozenset({"MessageRejected", "InvalidParameterValue", "MailFromDomainNotVerified"})
 
 
 class DeliveryUnknownError(PermanentError):
-    """An earlier attempt ended while it was sending: the e-mail may or may not have gone out."""
+    """An earlier attempt to send the e-mail has an unknown outcome."""
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """Sends from `sender`, each e-mail once."""
+    """Sends e-mails from `sender`. `ses` must be a client without retries."""
 
     ses: Any
     idempotency: IdempotencyStore
     sender: str
 
     def send(
-        self, event_id: str, recipient: str, mail: EmailMessage, *, replayed: bool = False
+        self, event_id: str, recipient: str, letter: Letter, *, replayed: bool = False
     ) -> None:
-        """Sends `mail`, unless the e-mail for this event was sent before. `replayed` tells that a
-        person sent the event back after looking into it. Raises DeliveryUnknownError."""
+        """Sends `letter`, unless the e-mail of this event was sent before.
+
+        `replayed`: an operator replayed the dead letter of this event, so an unknown outcome does
+        not prevent sending. Raises DeliveryUnknownError, PermanentError for an invalid recipient
+        and for an e-mail that SES refuses, TransientError while SES cannot be reached.
+        """
         logger = log.logger()
-        raw = mail.as_bytes()
+        raw = write(letter, self.sender, recipient, event_id)
         claim = self.idempotency.claim(f"mail#{event_id}", {"recipient": recipient})
         if isinstance(claim, Completed):
-            logger.info("mail-sent-before", ses_message_id=claim.result)
+            logger.info("email_already_sent", ses_message_id=claim.result)
             return
         if claim.takes_over and not replayed:
-            # Stays in doubt, however often this message comes; a replay takes over and sends.
+            # The outcome stays unknown for later deliveries; a replay takes over and sends.
             self.idempotency.abandon(claim)
-            raise DeliveryUnknownError(
-                f"an earlier attempt to send the e-mail for event {event_id} ended before it could "
-                "record the outcome; look for it in the mail log, and replay this dead letter if "
-                "it was not sent"
-            )
+            raise _unknown(event_id)
+        message_id = self._send_once(claim, event_id, recipient, raw)
+        self.idempotency.complete(claim, message_id)
+        logger.info("email_sent", ses_message_id=message_id)
+
+    def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
+        from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+
         try:
             answer = self.ses.send_raw_email(
                 Source=self.sender, Destinations=[recipient], RawMessage={"Data": raw}
             )
-        except self.ses.exceptions.ClientError as error:
-            # SES answered, so nothing was sent. No answer at all leaves the claim: see above.
+        except (ConnectTimeoutError, EndpointConnectionError) as error:
+            # No connection, so SES did not get the e-mail.
+            self.idempotency.release(claim)
+            raise TransientError(f"SES cannot be reached: {error}") from error
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+                self.idempotency.abandon(claim)
+                raise _unknown(event_id) from error
             self.idempotency.release(claim)
             if error_code(error) in _REFUSED:
                 raise PermanentError(f"SES refuses the e-mail: {error}") from error
             raise
-        self.idempotency.complete(claim, answer["MessageId"])
-        logger.info("mail-sent", ses_message_id=answer["MessageId"])
+        return str(answer["MessageId"])
+
+
+def _unknown(event_id: str) -> DeliveryUnknownError:
+    return DeliveryUnknownError(
+        f"an earlier attempt to send the e-mail for event {event_id} has an unknown outcome; look "
+        "for the e-mail in the mail log, and replay this dead letter if it was not sent"
+    )

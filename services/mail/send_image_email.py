@@ -1,4 +1,4 @@
-"""Sends the e-mail for an image event, once for each event: see services.mail.outbox."""
+"""Sends the e-mail for an image event: the photo was developed, or rejected."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, parse_image_event
-from services.mail.compose import compose
+from services.mail.headers import one_line
+from services.mail.letter import Letter, Picture
 from services.mail.outbox import Outbox
 from services.platform import log
 from services.platform.functions.sqs import Message
 
 
 @dataclass(frozen=True)
-class ImageMailer:
-    """The job of send-image-email, with what it needs."""
+class SendImageEmail:
+    """Handles image events."""
 
     s3: Any
     outbox: Outbox
     renditions_bucket: str
 
     def handle(self, message: Message) -> None:
-        """Tells the customer about one image event. Raises DeliveryUnknownError."""
+        """Sends the e-mail for one event, if the upload has a recipient. Raises
+        DeliveryUnknownError."""
         event = parse_image_event(message.body)
         log.bind(owner=event.owner, image_id=event.image_id, event_id=event.id)
         if event.type is ImageEventType.DELETED or event.recipient is None:
-            log.logger().info("mail-not-wanted", event_type=event.type.value)
+            log.logger().info("email_not_requested", event_type=event.type.value)
             return
-        mail = compose(event, self.outbox.sender, self._thumbnail(event))
-        self.outbox.send(event.id, event.recipient, mail, replayed=message.replayed)
+        letter = image_letter(event, self._thumbnail(event))
+        self.outbox.send(event.id, event.recipient, letter, replayed=message.replayed)
 
     def _thumbnail(self, event: ImageEvent) -> bytes | None:
         if event.thumbnail_key is None:
@@ -36,7 +38,31 @@ class ImageMailer:
         try:
             answer = self.s3.get_object(Bucket=self.renditions_bucket, Key=event.thumbnail_key)
         except self.s3.exceptions.NoSuchKey:
-            return None  # the photo was deleted since; the e-mail does without
+            return None  # the photo was deleted meanwhile
         with answer["Body"] as body:
             content: bytes = body.read()
         return content
+
+
+def image_letter(event: ImageEvent, thumbnail: bytes | None) -> Letter:
+    """The e-mail about the outcome of a development. `thumbnail` is a JPEG to show in it."""
+    name = one_line(event.filename)
+    picture = Picture(thumbnail, name) if thumbnail is not None else None
+    if event.type is ImageEventType.DEVELOPED:
+        return Letter(
+            subject=f"Developed: {name}",
+            headline="Your photo is ready.",
+            lines=(
+                f"{name} ({event.width} × {event.height} pixels) has been developed and is in "
+                "your catalogue.",
+            ),
+            accent=event.dominant_colour,
+            picture=picture,
+        )
+    return Letter(
+        subject=f"We could not develop {name}",
+        headline="We could not develop your photo.",
+        lines=(f"{name}: {one_line(event.message or '')}", "Nothing was charged."),
+        accent=event.dominant_colour,
+        picture=picture,
+    )

@@ -1,19 +1,32 @@
-"""send-image-email's job on a real SES and DynamoDB: each e-mail once."""
+"""send-image-email on a real SES and DynamoDB: each e-mail at most once."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.server
 import json
+import threading
 import time
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+)
 
 from services.events.images import ImageEvent, ImageEventType, publish
+from services.local.emulator import Emulator
+from services.mail.configuration import MailConfiguration, make_outbox
 from services.mail.outbox import DeliveryUnknownError, Outbox
-from services.mail.send_image_email import ImageMailer
+from services.mail.send_image_email import SendImageEmail
+from services.platform.aws import clients
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
@@ -23,7 +36,7 @@ SENDER = "Darkroom <photos@darkroom.example>"
 
 
 class Recorder:
-    """Gives the text of an event as the topic would carry it."""
+    """An SNS client that records the published message."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -40,7 +53,7 @@ def message(event: ImageEvent) -> Message:
 
 @pytest.fixture
 def event() -> ImageEvent:
-    """One event with an address that no other test writes to."""
+    """An event with a recipient of its own."""
     identifier = uuid.uuid4().hex
     return ImageEvent(
         id=identifier,
@@ -58,9 +71,9 @@ def event() -> ImageEvent:
 
 
 @pytest.fixture
-def mailer(provisioned: Provisioned) -> ImageMailer:
+def function(provisioned: Provisioned) -> SendImageEmail:
     session = provisioned.session
-    return ImageMailer(
+    return SendImageEmail(
         s3=session.client("s3"),
         outbox=Outbox(
             session.client("ses"),
@@ -73,35 +86,68 @@ def mailer(provisioned: Provisioned) -> ImageMailer:
     )
 
 
-def mails_to(provisioned: Provisioned, recipient: str | None) -> int:
+class Proxy:
+    """Forwards HTTP requests to `target` and closes the connection instead of responding."""
+
+    def __init__(self, target: str) -> None:
+        self.requests = 0
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                proxy.requests += 1
+                body = self.rfile.read(int(self.headers["content-length"]))
+                request = urllib.request.Request(target + self.path, body, dict(self.headers))
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    answer.read()
+                self.close_connection = True
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextlib.contextmanager
+def response_dropping_proxy(target: str) -> Iterator[Proxy]:
+    proxy = Proxy(target)
+    thread = threading.Thread(target=proxy.server.serve_forever)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.server.shutdown()
+        thread.join()
+        proxy.server.server_close()
+
+
+def emails_to(provisioned: Provisioned, recipient: str | None) -> int:
     url = f"{provisioned.session.endpoint}/_ministack/ses/messages"
     with urllib.request.urlopen(url, timeout=10) as answer:
         sent = json.load(answer)
     return json.dumps(sent).count(f'"To": ["{recipient}"]')
 
 
-def test_one_event_is_one_mail_however_often_it_comes(
-    provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
+def test_repeated_event_sends_one_email(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
     for _ in range(3):
-        mailer.handle(message(event))
-    assert mails_to(provisioned, event.recipient) == 1
+        function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
 
 
-def test_nobody_to_tell_is_no_error(
-    provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
+def test_event_without_recipient_sends_no_email(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
-    mailer.handle(message(dataclasses.replace(event, recipient=None)))
-    mailer.handle(message(dataclasses.replace(event, type=ImageEventType.DELETED)))
-    assert mails_to(provisioned, event.recipient) == 0
+    function.handle(message(dataclasses.replace(event, recipient=None)))
+    function.handle(message(dataclasses.replace(event, type=ImageEventType.DELETED)))
+    assert emails_to(provisioned, event.recipient) == 0
 
 
 class Interrupted(BaseException):
-    """The process dies in the middle of the call."""
+    """The process dies during the call."""
 
 
 class Interrupting:
-    """SES whose answer never reaches the caller, although the mail went out."""
+    """An SES client that sends the e-mail and then raises Interrupted."""
 
     def __init__(self, ses: Any) -> None:
         self._ses = ses
@@ -112,37 +158,127 @@ class Interrupting:
         raise Interrupted
 
 
-def test_a_death_while_sending_is_told_and_not_repeated_until_a_person_says_so(
-    provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
+def test_crash_while_sending_sends_again_only_after_replay(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
     dying = dataclasses.replace(
-        mailer, outbox=dataclasses.replace(mailer.outbox, ses=Interrupting(mailer.outbox.ses))
+        function, outbox=dataclasses.replace(function.outbox, ses=Interrupting(function.outbox.ses))
     )
     with pytest.raises(Interrupted):
         dying.handle(message(event))
     with pytest.raises(TransientError, match="claimed for another"):
-        mailer.handle(message(event))
+        function.handle(message(event))
     time.sleep(0.6)  # the lease ends
-    for _ in range(3):  # also if the dead letter was kept, but the message not acknowledged
+    for _ in range(3):
         with pytest.raises(DeliveryUnknownError, match="replay this dead letter"):
-            mailer.handle(message(event))
-    assert mails_to(provisioned, event.recipient) == 1
+            function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
     replay = dataclasses.replace(message(event), replayed=True)
-    mailer.handle(replay)
-    assert mails_to(provisioned, event.recipient) == 2
-    mailer.handle(replay)
-    mailer.handle(message(event))
-    assert mails_to(provisioned, event.recipient) == 2
+    function.handle(replay)
+    assert emails_to(provisioned, event.recipient) == 2
+    function.handle(replay)
+    function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 2
 
 
-def test_a_sender_that_ses_does_not_know_is_permanent_and_frees_the_claim(
-    provisioned: Provisioned, mailer: ImageMailer, event: ImageEvent
+def test_unverified_sender_raises_permanent_error_and_releases_the_claim(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
     wrong = dataclasses.replace(
-        mailer, outbox=dataclasses.replace(mailer.outbox, sender="nobody@unverified.example")
+        function, outbox=dataclasses.replace(function.outbox, sender="unknown@unverified.example")
     )
     for _ in range(2):
         with pytest.raises(PermanentError, match="SES refuses the e-mail"):
             wrong.handle(message(event))
-    mailer.handle(message(event))
-    assert mails_to(provisioned, event.recipient) == 1
+    function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
+
+
+class FailingSes:
+    """An SES client that raises `error` and sends nothing; counts the calls."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.calls = 0
+
+    def send_raw_email(self, **_: Any) -> None:
+        self.calls += 1
+        raise self.error
+
+
+def with_ses(function: SendImageEmail, ses: Any) -> SendImageEmail:
+    return dataclasses.replace(function, outbox=dataclasses.replace(function.outbox, ses=ses))
+
+
+def ses_error(status: int, code: str) -> ClientError:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "SendRawEmail")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "InternalFailure"), (503, "ServiceUnavailable"), (504, "")]
+)
+def test_server_error_of_ses_is_unknown_and_not_sent_again(
+    provisioned: Provisioned,
+    function: SendImageEmail,
+    event: ImageEvent,
+    status: int,
+    code: str,
+) -> None:
+    ses = FailingSes(ses_error(status, code))
+    with pytest.raises(DeliveryUnknownError, match="unknown outcome"):
+        with_ses(function, ses).handle(message(event))
+    for _ in range(2):
+        with pytest.raises(DeliveryUnknownError, match="unknown outcome"):
+            function.handle(message(event))
+    assert (ses.calls, emails_to(provisioned, event.recipient)) == (1, 0)
+    function.handle(dataclasses.replace(message(event), replayed=True))
+    assert emails_to(provisioned, event.recipient) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ses_error(400, "Throttling"), ClientError),
+        (EndpointConnectionError(endpoint_url="http://ses"), TransientError),
+        (ConnectTimeoutError(endpoint_url="http://ses"), TransientError),
+    ],
+)
+def test_email_that_ses_did_not_accept_is_sent_by_the_next_delivery(
+    provisioned: Provisioned,
+    function: SendImageEmail,
+    event: ImageEvent,
+    error: Exception,
+    raised: type[Exception],
+) -> None:
+    with pytest.raises(raised):
+        with_ses(function, FailingSes(error)).handle(message(event))
+    function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
+
+
+def test_lost_response_of_ses_is_not_retried_by_the_sdk(
+    provisioned: Provisioned,
+    function: SendImageEmail,
+    event: ImageEvent,
+    cloud: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The function's own SES client, behind a proxy that drops the response."""
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    with response_dropping_proxy(cloud.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SES", proxy.url)
+        clients.client.cache_clear()
+        clients._session.cache_clear()
+        configuration = MailConfiguration(function.outbox.idempotency.table, SENDER, 0.5, 3600)
+        outbox = make_outbox(configuration, dynamodb=function.outbox.idempotency.dynamodb)
+        with pytest.raises(ConnectionClosedError):
+            dataclasses.replace(function, outbox=outbox).handle(message(event))
+        assert proxy.requests == 1
+    clients.client.cache_clear()
+    clients._session.cache_clear()
+    time.sleep(0.6)  # the lease ends
+    with pytest.raises(DeliveryUnknownError):
+        function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1

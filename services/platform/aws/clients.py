@@ -20,14 +20,15 @@ ATTEMPTS = 3
 
 
 @functools.cache
-def client(service: str) -> Any:
-    """The one client of `service` ("s3", "dynamodb", ...) in this process."""
+def client(service: str, attempts: int = ATTEMPTS) -> Any:
+    """The one client of `service` ("s3", "dynamodb", ...) in this process. `attempts` counts the
+    first one: 1 for calls that must not be repeated."""
     return _session().create_client(
         service,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             # Links and forms are signed by botocore's oldest method unless told; new regions take
             # the newest only.
             signature_version="s3v4" if service == "s3" else None,

@@ -70,6 +70,7 @@ def test_email_when_valid_is_accepted(email: str) -> None:
         "ada\0@example.com",
         "ädä@example.com",
         "ada@exämple.com",
+        "=?utf-8?q?victim=40bank.example=2C?=@example.com",
         f"ada@{'a' * 64}.com",
         f"{'a' * 250}@b.co",
         7,

@@ -1,4 +1,4 @@
-"""The e-mails about an order: each says what happened, to the cent, and nothing of the inside."""
+"""The letters about orders: subjects, texts, amounts, and no internal values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 
 from services.events.orders import OrderEvent, OrderEventType, order_event
-from services.mail.letter import EVENT_ID_HEADER
-from services.mail.order_emails import compose
+from services.mail import (
+    send_order_confirmation,
+    send_order_problem,
+    send_order_shipped,
+    send_payment_receipt,
+)
+from services.mail.letter import EVENT_ID_HEADER, write
 from services.orders.model import (
     Delivery,
     Line,
@@ -68,7 +73,7 @@ HISTORY = (
         detail={"warnings": ["Line 1 (Print 10 x 15 cm): 120 dpi."], "payment_id": "pi_secret"},
     ),
 )
-# Each kind: its subject, what its text says, and what it must not say.
+# For each event: the subject, texts that the e-mail contains, and texts that it must not contain.
 LETTERS: dict[OrderEventType, tuple[str, list[str], list[str]]] = {
     OrderEventType.CREATED: (
         f"We have your order {NUMBER}",
@@ -120,7 +125,7 @@ LETTERS: dict[OrderEventType, tuple[str, list[str], list[str]]] = {
         ["You were not charged.", "Traceback"],
     ),
 }
-# The last step of the history, where the e-mail depends on it or could give it away.
+# The last transition, for letters that depend on it or could reveal it.
 LAST: dict[OrderEventType, Transition] = {
     OrderEventType.REJECTED: Transition(
         3, OrderStatus.CREATED, OrderStatus.REJECTED, AT, "Line 1: the photo is too small."
@@ -146,11 +151,23 @@ SECRETS = (ORDER.payment_method, ORDER.user_id, "re_secret", "pi_secret", LINE.i
 EVERY = pytest.mark.parametrize("type_", LETTERS)
 
 
+WRITERS = {
+    **send_order_confirmation.LETTERS,
+    **send_order_problem.LETTERS,
+    **send_order_shipped.LETTERS,
+    **send_payment_receipt.LETTERS,
+}
+
+
+def serialized(type_: OrderEventType, order: Order, history: Any) -> bytes:
+    return write(WRITERS[type_](order, history), SENDER, order.recipient, event(type_).id)
+
+
 def sent(type_: OrderEventType, order: Order = ORDER, history: Any = None) -> EmailMessage:
-    """The e-mail as a mail program reads it, after the way over the wire."""
+    """The e-mail as a mail program parses it."""
     if history is None:
         history = (*HISTORY, LAST[type_]) if type_ in LAST else HISTORY
-    raw = compose(event(type_), order, history, SENDER).as_bytes()
+    raw = serialized(type_, order, history)
     assert raw.isascii(), "an e-mail must pass seven-bit servers"
     assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 section 2.1.1"
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
@@ -171,7 +188,7 @@ def body(message: EmailMessage, kind: str) -> str:
 
 
 class _Words(HTMLParser):
-    """What is to be read in a page, and its elements."""
+    """Parses a page into its words and its elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,12 +209,12 @@ def read(html: str) -> _Words:
     return words
 
 
-def test_there_is_an_email_for_every_event() -> None:
-    assert set(LETTERS) == set(OrderEventType)
+def test_every_order_event_has_a_letter() -> None:
+    assert set(LETTERS) == set(WRITERS) == set(OrderEventType)
 
 
 @EVERY
-def test_what_it_says(type_: OrderEventType) -> None:
+def test_letter_has_expected_subject_and_text(type_: OrderEventType) -> None:
     subject, says, never = LETTERS[type_]
     message = sent(type_)
     assert (message["Subject"], message["From"], message["To"]) == (
@@ -211,19 +228,19 @@ def test_what_it_says(type_: OrderEventType) -> None:
     for words in never:
         assert words not in text
     assert text.rstrip().endswith(f"Darkroom · order {ORDER_ID}")
-    # In HTML it is the same, word for word.
+    # The HTML part has the same words.
     assert read(body(message, "html")).words == text.split()
 
 
 @EVERY
-def test_nothing_of_the_inside_is_told(type_: OrderEventType) -> None:
-    raw = compose(event(type_), ORDER, (*HISTORY, *LAST.values()), SENDER).as_string()
+def test_letter_contains_no_internal_values(type_: OrderEventType) -> None:
+    raw = sent(type_, history=(*HISTORY, *LAST.values())).as_string()
     for secret in (*SECRETS, "ch_secret", "CannotPrint"):
         assert secret not in raw
 
 
 def called(type_: OrderEventType, text: str) -> EmailMessage:
-    """The e-mail when everything that has a name is called `text`."""
+    """The e-mail for an order in which every name is `text`."""
     order = dataclasses.replace(
         ORDER,
         lines=(dataclasses.replace(LINE, product_name=text),),
@@ -234,7 +251,7 @@ def called(type_: OrderEventType, text: str) -> EmailMessage:
 
 
 @EVERY
-def test_what_somebody_is_called_is_no_markup(type_: OrderEventType) -> None:
+def test_names_with_markup_are_escaped(type_: OrderEventType) -> None:
     message = called(type_, "<img src=x onerror=alert(1)> & \"'")
     page = read(body(message, "html"))
     assert page.elements <= {"html", "body", "div", "h1", "p", "table", "tr", "td"}
@@ -242,7 +259,7 @@ def test_what_somebody_is_called_is_no_markup(type_: OrderEventType) -> None:
 
 
 @EVERY
-def test_no_name_can_add_a_header_or_a_line(type_: OrderEventType) -> None:
+def test_names_with_line_breaks_add_no_header_or_line(type_: OrderEventType) -> None:
     message = called(type_, "x\r\nBcc: eve@example.org\r\n\r\ny\u2028z\x1b[2J")
     assert message["Bcc"] is None
     lines = body(message, "plain").splitlines()
@@ -250,7 +267,7 @@ def test_no_name_can_add_a_header_or_a_line(type_: OrderEventType) -> None:
     assert [line for line in lines if not line.isprintable()] == []
 
 
-def test_the_longest_order_is_a_mail_as_well() -> None:
+def test_letter_of_longest_order_lists_every_line() -> None:
     lines = tuple(dataclasses.replace(LINE, number=n, product_name="n" * 100) for n in range(1, 51))
     text = body(sent(OrderEventType.CREATED, dataclasses.replace(ORDER, lines=lines)), "plain")
     assert text.count("12 × n") == 50
@@ -259,31 +276,31 @@ def test_the_longest_order_is_a_mail_as_well() -> None:
 @pytest.mark.parametrize(
     ("currency", "total"), [("JPY", "120,468 JPY"), ("KWD", "120.468 KWD"), ("usd", "1,204.68 USD")]
 )
-def test_money_is_in_the_orders_currency(currency: str, total: str) -> None:
+def test_amounts_are_in_the_currency_of_the_order(currency: str, total: str) -> None:
     order = dataclasses.replace(ORDER, currency=currency)
     assert f"We have received {total}." in body(
         sent(OrderEventType.PAYMENT_RECEIVED, order), "html"
     )
 
 
-def test_an_order_that_failed_before_it_was_charged() -> None:
+def test_letter_of_uncharged_failed_order_states_no_refund() -> None:
     text = body(sent(OrderEventType.FAILED, dataclasses.replace(ORDER, refund_id=None)), "plain")
     assert "You were not charged." in text
     assert "on its way back" not in text
 
 
-def test_prints_that_are_sharp_are_not_excused() -> None:
+def test_letter_of_sharp_prints_has_no_warning() -> None:
     assert "soft" not in body(sent(OrderEventType.SHIPPED, history=HISTORY[:1]), "plain")
 
 
-def test_an_address_without_a_second_line() -> None:
+def test_address_without_second_line_omits_it() -> None:
     order = dataclasses.replace(ORDER, delivery=dataclasses.replace(ORDER.delivery, line2=None))
     assert "Anna Muster, Hafenstr. 1, 20457 Hamburg, DE." in body(
         sent(OrderEventType.CREATED, order), "plain"
     )
 
 
-def test_an_address_beyond_ascii_arrives_as_it_was_written() -> None:
+def test_address_with_non_ascii_characters_is_unchanged() -> None:
     delivery = Delivery("李小龙 Ünal", "Øvre gate 7", "0150", "Łódź", "NO")
     text = body(
         sent(OrderEventType.SHIPPED, dataclasses.replace(ORDER, delivery=delivery)), "plain"

@@ -4,8 +4,8 @@ import email.policy
 from email.message import EmailMessage
 
 from services.events.images import ImageEvent, ImageEventType
-from services.mail.compose import compose
-from services.mail.letter import EVENT_ID_HEADER
+from services.mail.letter import EVENT_ID_HEADER, write
+from services.mail.send_image_email import image_letter
 
 SENDER = "Darkroom <photos@darkroom.example>"
 DEVELOPED = ImageEvent(
@@ -30,8 +30,8 @@ REJECTED = dataclasses.replace(
 
 
 def sent(event: ImageEvent, thumbnail: bytes | None = None) -> EmailMessage:
-    """The e-mail as a mail program reads it, after the way over the wire."""
-    raw = compose(event, SENDER, thumbnail).as_bytes()
+    """The e-mail as a mail program parses it."""
+    raw = write(image_letter(event, thumbnail), SENDER, event.recipient or "", event.id)
     assert raw.isascii(), "an e-mail must pass seven-bit servers"
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
@@ -46,7 +46,7 @@ def body(message: EmailMessage, kind: str) -> str:
     return content
 
 
-def test_a_developed_photo_is_told_in_text_and_html() -> None:
+def test_letter_of_developed_photo_has_text_and_html() -> None:
     message = sent(DEVELOPED)
     assert message["To"] == "ann@example.org"
     assert message["From"] == SENDER
@@ -59,14 +59,14 @@ def test_a_developed_photo_is_told_in_text_and_html() -> None:
     assert "<img" not in html
 
 
-def test_a_rejection_says_why() -> None:
+def test_letter_of_rejected_photo_states_the_reason() -> None:
     message = sent(REJECTED)
     assert "The file ends too early. Please upload it again." in body(message, "plain")
     assert "The file ends too early." in body(message, "html")
     assert str(message["Subject"]).startswith("We could not develop")
 
 
-def test_the_thumbnail_is_inside_the_mail() -> None:
+def test_letter_with_thumbnail_embeds_it() -> None:
     message = sent(DEVELOPED, thumbnail=b"\xff\xd8picture")
     assert 'src="cid:thumbnail@darkroom"' in body(message, "html")
     (picture,) = [p for p in message.walk() if p.get_content_type() == "image/jpeg"]
@@ -74,7 +74,7 @@ def test_the_thumbnail_is_inside_the_mail() -> None:
     assert picture.get_content() == b"\xff\xd8picture"
 
 
-def test_a_file_name_cannot_add_a_header() -> None:
+def test_filename_with_line_breaks_adds_no_header() -> None:
     event = dataclasses.replace(DEVELOPED, filename="a\r\nBcc: eve@example.org\r\n\r\n.jpg")
     message = sent(event)
     assert message["Bcc"] is None
