@@ -1,4 +1,4 @@
-"""A lab that Terraform made on an emulator, once for all tests: an apply takes its minutes."""
+"""A lab that Terraform created on an emulator, shared by most tests: an apply takes minutes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from xdist.scheduler import LoadScopeScheduling
 from services.local.emulator import LOOPBACK
 from tests.containers.engine import Engine, NoEngineError
 from tests.infrastructure import terraform
-from tests.infrastructure.ground import Ground, ground
+from tests.infrastructure.environment import LabEnvironment, lab_environment
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
 
-# In processes side by side (xdist) these may run beside all others, which share one lab and go by
-# their files' order: each makes a lab of its own.
-ON_THEIR_OWN = ("test_deploy.py", "test_localstack.py")
+# Files that create their own lab: xdist may run them in parallel to all others, which share one lab
+# and run in the order of their names.
+OWN_LAB = ("test_deploy.py", "test_localstack.py")
 
 
-class ByLab(LoadScopeScheduling):
+class ByLab(LoadScopeScheduling):  # type: ignore[misc]
+    """Runs tests that share a lab in one process."""
+
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].rpartition("/")[2]
-        return file if file in ON_THEIR_OWN else "applied"
+        return file if file in OWN_LAB else "applied"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByLab:
@@ -35,9 +37,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByLab:
 
 @dataclass(frozen=True)
 class Applied:
-    """The lab and the registry as Terraform made them; `before` is what was there before."""
+    """The lab and the registry after `apply`; `before` is the account's inventory before it."""
 
-    ground: Ground
+    environment: LabEnvironment
     lab: Terraform
     registry: Terraform
     output: dict[str, Any]
@@ -48,21 +50,21 @@ class Applied:
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     folder: Path = tmp_path_factory.mktemp("ministack")
     tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
-    # Rights are checked as on AWS; whoever is nobody else is the account's root, and may all.
-    with ground(folder, iam_enforced=True, address=gateway_address()) as standing:
-        aws = standing.cloud.environment
-        before = inventory(standing.cloud)
+    # The emulator enforces IAM; the tests themselves act as the root of the account.
+    with lab_environment(folder, iam_enforced=True, address=gateway_address()) as environment:
+        aws = environment.cloud.variables
+        before = inventory(environment.cloud)
         registry = terraform.root(
             tree, "registry", aws, {"target": "ministack", "force_delete": True}
         )
         registry.apply()
-        lab = terraform.root(tree, "lab", aws, standing.variables("ministack"))
+        lab = terraform.root(tree, "lab", aws, environment.variables("ministack"))
         lab.apply()
-        yield Applied(standing, lab, registry, lab.output(), before)
+        yield Applied(environment, lab, registry, lab.output(), before)
 
 
 def gateway_address() -> str:
-    """Where containers find this machine, when it has an engine of its own; loopback without."""
+    """The address at which containers reach this machine; loopback without a local engine."""
     try:
         address = Engine.connect().gateway_address
     except NoEngineError:
@@ -71,5 +73,5 @@ def gateway_address() -> str:
         try:
             probe.bind((address, 0))
         except OSError:
-            return LOOPBACK  # of a machine that the engine runs on beside this one
+            return LOOPBACK  # the engine runs on another machine
     return address

@@ -1,4 +1,4 @@
-"""What an account has of a lab, as the services describe it, so that two labs can be compared."""
+"""Describes the resources of a lab as the services report them, to compare two labs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from services.platform.aws.clients import error_code
-from tests.infrastructure.ground import Cloud
+from tests.infrastructure.environment import Cloud
 
-# Of an instance, not of what was asked for: times, ids, what is in it right now.
+# Attributes that differ between two equal labs: times, ids, contents.
 QUEUE_INSTANCE = {
     "CreatedTimestamp",
     "LastModifiedTimestamp",
@@ -19,7 +19,7 @@ QUEUE_INSTANCE = {
 TABLE_INSTANCE = {
     "CreationDateTime", "TableId", "TableStatus", "TableSizeBytes", "ItemCount",
     "LatestStreamArn", "LatestStreamLabel",
-    # Counters of an on-demand table's past.
+    # Statistics of an on-demand table.
     "ProvisionedThroughput", "WarmThroughput", "BillingModeSummary",
 }  # fmt: skip
 INDEX_INSTANCE = {
@@ -75,7 +75,8 @@ def topics(cloud: Cloud) -> dict[str, Any]:
     sns = cloud.client("sns")
     return {
         item["TopicArn"].rpartition(":")[2]: _attributes(
-            _said(sns.get_topic_attributes(TopicArn=item["TopicArn"])["Attributes"]), set()
+            _without_defaults(sns.get_topic_attributes(TopicArn=item["TopicArn"])["Attributes"]),
+            set(),
         )
         for page in sns.get_paginator("list_topics").paginate()
         for item in page["Topics"]
@@ -96,13 +97,13 @@ def subscriptions(cloud: Cloud) -> dict[str, Any]:
 
 
 def buckets(cloud: Cloud) -> dict[str, Any]:
-    """Of every bucket what a lab on one machine has of it, too: versions, notifications, CORS."""
+    """Versioning, notifications and CORS of every bucket: what the embedded lab sets as well."""
     s3 = cloud.client("s3")
     found = {}
     for item in s3.list_buckets()["Buckets"]:
         name = item["Name"]
-        told = s3.get_bucket_notification_configuration(Bucket=name)
-        told.pop("ResponseMetadata")
+        notifications = s3.get_bucket_notification_configuration(Bucket=name)
+        notifications.pop("ResponseMetadata")
         try:
             cors = s3.get_bucket_cors(Bucket=name)["CORSRules"]
         except s3.exceptions.ClientError as error:
@@ -113,7 +114,7 @@ def buckets(cloud: Cloud) -> dict[str, Any]:
             "versioning": s3.get_bucket_versioning(Bucket=name).get("Status"),
             "notifications": {
                 kind: sorted(_sorted(rules), key=lambda rule: str(rule["Id"]))
-                for kind, rules in told.items()
+                for kind, rules in notifications.items()
             },
             "cors": _sorted(cors),
         }
@@ -121,7 +122,7 @@ def buckets(cloud: Cloud) -> dict[str, Any]:
 
 
 def tables(cloud: Cloud) -> dict[str, Any]:
-    """Every table with its indexes and its expiry."""
+    """Every table with its indexes and its TTL."""
     dynamodb = cloud.client("dynamodb")
     found = {}
     for page in dynamodb.get_paginator("list_tables").paginate():
@@ -143,7 +144,7 @@ def tables(cloud: Cloud) -> dict[str, Any]:
 
 
 def workflows(cloud: Cloud) -> dict[str, Any]:
-    """Every state machine: its text, its type, its role."""
+    """Definition, type and role of every state machine."""
     states = cloud.client("stepfunctions")
     found = {}
     for page in states.get_paginator("list_state_machines").paginate():
@@ -165,9 +166,8 @@ def _attributes(attributes: dict[str, str], instance: set[str]) -> dict[str, Any
     }
 
 
-def _said(attributes: dict[str, str]) -> dict[str, str]:
-    """Without rates of 0 for logging deliveries, which Terraform says and the service takes for
-    granted."""
+def _without_defaults(attributes: dict[str, str]) -> dict[str, str]:
+    """Without sampling rates of 0, the default, which Terraform sets explicitly."""
     return {
         name: value
         for name, value in attributes.items()
@@ -180,5 +180,5 @@ def _by(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def _sorted(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lists that mean sets, in one order."""
+    """Sorts lists whose order has no meaning."""
     return [{k: sorted(v) if isinstance(v, list) else v for k, v in rule.items()} for rule in rules]

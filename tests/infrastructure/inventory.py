@@ -1,12 +1,12 @@
-"""Everything that an account has, of the kinds that Terraform makes here, by names."""
+"""Lists the names of all resources of an account, of the kinds that Terraform creates here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.infrastructure.ground import Cloud
+from tests.infrastructure.environment import Cloud
 
-# Service, operation, the list in its answer, and what names an item (None: the item itself).
+# Service, operation, key of the list in its response, key of an item's name (None: the item).
 LISTS = (
     ("sqs", "list_queues", "QueueUrls", None),
     ("s3", "list_buckets", "Buckets", "Name"),
@@ -23,7 +23,7 @@ LISTS = (
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
 )
-# What LocalStack's open edition does not have.
+# Not in the open edition of LocalStack.
 MORE_LISTS = (
     ("lambda", "list_functions", "Functions", "FunctionName"),
     ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
@@ -38,7 +38,7 @@ MORE_LISTS = (
 
 
 def inventory(cloud: Cloud, *, whole: bool = True) -> dict[str, list[str]]:
-    """Names by kind. `whole` asks for what only MiniStack has, too."""
+    """Names by kind. `whole` includes kinds that only MiniStack has."""
     return {
         f"{service} {operation}": sorted(_names(cloud, service, operation, key, name))
         for service, operation, key, name in LISTS + (MORE_LISTS if whole else ())

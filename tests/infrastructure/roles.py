@@ -1,5 +1,5 @@
-"""The functions' roles as Terraform made them: what each grants, a session of each, and each with
-single grants taken away."""
+"""The roles that Terraform created: their grants, a session of each, and the removal of single
+grants."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.infrastructure.ground import Cloud
+from tests.infrastructure.environment import Cloud
 
 POLICY = "function"
-# What Lambda does in the function's name before and beside its code; no emulator does it so.
-LAMBDAS_OWN = frozenset({"Log"})
-LAMBDAS_OWN_POLICIES = frozenset({"network", "tracing"})
-# MiniStack does not find what these are about (the machine that a token is of, the identity that an
-# e-mail is from), and holds them to be about nothing; on AWS they are about what Terraform names:
+# Statements that the Lambda service uses, not the function's code; no emulator uses them.
+SERVICE_SIDS = frozenset({"Log"})
+SERVICE_POLICIES = frozenset({"network", "tracing"})
+# MiniStack does not resolve the resource of these actions (the state machine of a task token, the
+# identity of a sender) and checks them against "*". On AWS they apply to what Terraform names:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
-ABOUT_NOTHING = ("states:SendTask", "ses:SendRawEmail")
-# It has rights of their own for these, which on AWS are the single ones':
+UNRESOLVED = ("states:SendTask", "ses:SendRawEmail")
+# MiniStack has separate actions for batches; on AWS the permission of the single call covers them:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 BATCHED = {
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
@@ -35,13 +35,13 @@ Document = dict[str, Any]
 
 @contextmanager
 def assumable(cloud: Cloud, role: str) -> Iterator[None]:
-    """For the length of a `with` block, the account's root may act as a role."""
+    """Lets the root of the account assume a role, for a `with` block."""
     iam = cloud.client("iam")
     found = iam.get_role(RoleName=role)["Role"]
     trust: Document = found["AssumeRolePolicyDocument"]
     root = found["Arn"].rpartition(":role/")[0] + ":root"
-    stand_in = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
-    widened = {**trust, "Statement": [*trust["Statement"], stand_in]}
+    by_root = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
+    widened = {**trust, "Statement": [*trust["Statement"], by_root]}
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(widened))
     try:
         yield
@@ -50,7 +50,7 @@ def assumable(cloud: Cloud, role: str) -> Iterator[None]:
 
 
 def session(cloud: Cloud, role_arn: str, name: str) -> dict[str, str]:
-    """The AWS variables of a session of a role."""
+    """The AWS environment variables of a session of a role."""
     got = cloud.client("sts").assume_role(
         RoleArn=role_arn, RoleSessionName=name, DurationSeconds=SESSION_SECONDS
     )["Credentials"]
@@ -75,23 +75,22 @@ class Grant:
 
 @dataclass(frozen=True)
 class Roles:
-    """Every function's role. Open it (`standing_in`) before it gives credentials."""
+    """The role of every function. `credentials` works within `assumable_by_root`."""
 
     cloud: Cloud
     output: Mapping[str, Any]
     _documents: dict[str, Document] = field(default_factory=dict)
-    _taken: dict[str, set[Grant]] = field(default_factory=dict)
+    _removed: dict[str, set[Grant]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @contextmanager
-    def standing_in(self) -> Iterator[None]:
-        """For the length of a `with` block, the account's root may take the place of Lambda and ECS
-        and act as each role. Its rights are those that Terraform gave it, said as MiniStack
-        understands them."""
+    def assumable_by_root(self) -> Iterator[None]:
+        """Lets the root of the account assume each role, in place of Lambda and ECS, for a `with`
+        block. The permissions stay those of Terraform, translated for MiniStack."""
         with ExitStack() as stack:
             for function in self.functions:
                 self._documents[function] = self.document(function)
-                self._taken[function] = set()
+                self._removed[function] = set()
                 stack.enter_context(assumable(self.cloud, self.name(function)))
                 stack.callback(self._put, function, self._documents[function])
                 self._apply(function)
@@ -106,11 +105,11 @@ class Roles:
         return arn.rpartition("/")[2]
 
     def document(self, function: str) -> Document:
-        """What the function itself may do, as it is now. Other policies would go unseen here."""
+        """The current policy of the function. Asserts that the role has no other policy."""
         name = self.name(function)
         names = set(self._iam.list_role_policies(RoleName=name)["PolicyNames"])
         attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-        assert names - LAMBDAS_OWN_POLICIES == {POLICY}, f"{name} has other policies: {names}"
+        assert names - SERVICE_POLICIES == {POLICY}, f"{name} has other policies: {names}"
         assert attached == [], f"{name} has other policies: {attached}"
         found: Document = self._iam.get_role_policy(RoleName=name, PolicyName=POLICY)[
             "PolicyDocument"
@@ -118,38 +117,38 @@ class Roles:
         return found
 
     def grants(self, function: str) -> list[Grant]:
-        """Everything that the function's own code was given."""
+        """Every grant of the function's own code."""
         return [
             Grant(function, statement["Sid"], action)
             for statement in self._documents[function]["Statement"]
-            if statement["Sid"] not in LAMBDAS_OWN
+            if statement["Sid"] not in SERVICE_SIDS
             for action in statement["Action"]
         ]
 
     def grant(self, function: str, action: str, sid: str | None = None) -> Grant:
-        """The function's one grant of `action`."""
+        """The function's only grant of `action`."""
         (found,) = (g for g in self.grants(function) if g.action == action and sid in (None, g.sid))
         return found
 
     def credentials(self, function: str) -> dict[str, str]:
-        """The AWS variables of a session of the function's role."""
+        """The AWS environment variables of a session of the function's role."""
         arn: str = self.output["functions"][function]["role_arn"]
         return session(self.cloud, arn, function)
 
     @contextmanager
     def without(self, *grants: Grant) -> Iterator[None]:
-        """The roles without some of their grants, for the length of a `with` block."""
-        self._take(dict.fromkeys(grants, True))
+        """Removes grants from their roles for a `with` block."""
+        self._change(dict.fromkeys(grants, True))
         try:
             yield
         finally:
-            self._take(dict.fromkeys(grants, False))
+            self._change(dict.fromkeys(grants, False))
 
-    def _take(self, changes: Mapping[Grant, bool]) -> None:
+    def _change(self, changes: Mapping[Grant, bool]) -> None:
         with self._lock:
-            for grant, taken in changes.items():
-                change = set.add if taken else set.discard
-                change(self._taken[grant.function], grant)
+            for grant, removed in changes.items():
+                change = set.add if removed else set.discard
+                change(self._removed[grant.function], grant)
             for function in {grant.function for grant in changes}:
                 self._apply(function)
 
@@ -159,10 +158,10 @@ class Roles:
             statement["Action"] = [
                 action
                 for action in statement["Action"]
-                if Grant(function, statement["Sid"], action) not in self._taken[function]
+                if Grant(function, statement["Sid"], action) not in self._removed[function]
             ]
             statement["Action"] += [BATCHED[a] for a in statement["Action"] if a in BATCHED]
-            if all(action.startswith(ABOUT_NOTHING) for action in statement["Action"]):
+            if all(action.startswith(UNRESOLVED) for action in statement["Action"]):
                 statement["Resource"] = ["*"]
         document["Statement"] = [s for s in document["Statement"] if s["Action"]]
         self._put(function, document)

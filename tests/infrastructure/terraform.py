@@ -1,4 +1,4 @@
-"""Runs Terraform on a copy of the project's configuration, with a state of the test's own."""
+"""Runs Terraform on a copy of the project's configuration, with a local state."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ NO_CHANGE, CHANGES = 0, 2
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
-# Provider 5.100.0 drops a connection on which an answer overtakes the end of its own writing (about
-# 4 of 1,200 requests to MiniStack), and sends the request again: what was made by then "already
-# exists". After a pause of 10 ms none of 6,000 was dropped; AWS is never as near.
-ANSWER_PAUSE_SECONDS = 0.01
+# Provider 5.100.0 drops a connection when the response arrives before the request is fully written
+# (about 4 of 1,200 requests to MiniStack), and retries: the resource then "already exists". With a
+# pause of 10 ms none of 6,000 requests was dropped; AWS always responds later than that.
+RESPONSE_DELAY_SECONDS = 0.01
 
 
 @contextmanager
-def unhurried(aws: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The SDK's variables, with endpoints that answer as slowly as a near region."""
+def delayed(aws: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The SDK's variables, with endpoints that delay each response by `RESPONSE_DELAY_SECONDS`."""
     slower = dict(aws)
     with ExitStack() as stack:
         for name, url in aws.items():
             if name.startswith("AWS_ENDPOINT_URL"):
-                relay = relayed(urlsplit(url).port or 80, pause_seconds=ANSWER_PAUSE_SECONDS)
+                relay = relayed(urlsplit(url).port or 80, pause_seconds=RESPONSE_DELAY_SECONDS)
                 slower[name] = f"http://{LOOPBACK}:{stack.enter_context(relay)}"
         yield slower
 
 
 @functools.cache
-def _plugins() -> str:
-    """The folder of providers that the Makefile finds, if any."""
+def plugin_folder() -> str:
+    """The folder of providers that the Makefile finds; empty without one."""
     done = subprocess.run(
         ["make", "--no-print-directory", "terraform-plugins"],
         cwd=PROJECT, capture_output=True, text=True, check=True, timeout=30,
@@ -55,7 +55,7 @@ def _plugins() -> str:
 
 @dataclass(frozen=True)
 class Terraform:
-    """A root module (`registry` or `lab`) in a copy of its own, which a test may change."""
+    """A root module in a copy of the configuration, which a test may change."""
 
     tree: Path
     root: str
@@ -73,11 +73,11 @@ class Terraform:
         self._run("destroy", "-auto-approve", *self._variables({}))
 
     def plan(self, *, refresh: bool = True, **more: Any) -> dict[str, Any]:
-        """The plan as Terraform describes it to machines; `refresh` looks at what is there first.
+        """The plan as JSON; `refresh` reads the existing resources first.
         https://developer.hashicorp.com/terraform/internals/json-format"""
         file = self.folder / "plan"
-        looks = f"-refresh={json.dumps(refresh)}"
-        self._run("plan", f"-out={file}", looks, *self._variables(more))
+        refreshing = f"-refresh={json.dumps(refresh)}"
+        self._run("plan", f"-out={file}", refreshing, *self._variables(more))
         document: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
         return document
 
@@ -86,11 +86,11 @@ class Terraform:
         return {name: item["value"] for name, item in found.items()}
 
     def state(self) -> str:
-        """The state's text, to look for what must not be in it."""
+        """The text of the state, to search it for secrets."""
         return self._run("state", "pull")
 
     def _variables(self, more: Mapping[str, Any]) -> list[str]:
-        """By a file each time: a command line is no place for an image list, nor for a secret."""
+        """Variables in a file: a command line is too short for them, and visible to others."""
         file = self.folder / "test.tfvars.json"
         file.write_text(json.dumps({**self.variables, **more}), encoding="utf-8")
         return ["-input=false", "-compact-warnings", f"-var-file={file}"]
@@ -99,7 +99,7 @@ class Terraform:
         self._run("init", "-input=false")
 
     def _run(self, *arguments: str) -> str:
-        with unhurried(self.aws) as aws:
+        with delayed(self.aws) as aws:
             done = subprocess.run(
                 ["terraform", f"-chdir={self.folder}", *arguments],
                 env=self._environment(aws),
@@ -110,14 +110,14 @@ class Terraform:
             )
         if done.returncode != 0:
             raise AssertionError(
-                f"terraform {arguments[0]} of {self.root} ended with {done.returncode}:\n"
+                f"terraform {arguments[0]} of {self.root} exited with {done.returncode}:\n"
                 f"{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
             )
         return done.stdout
 
     def _environment(self, aws: Mapping[str, str]) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TF_"))}
-        plugins = _plugins()
+        plugins = plugin_folder()
         return {
             **kept,
             **({"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}),
@@ -131,7 +131,7 @@ class Terraform:
 
 
 def copy(tree: Path) -> Path:
-    """A copy of what Terraform reads: its configuration and the functions' manifests."""
+    """Copies what Terraform reads: its configuration and the functions' manifests."""
     ignored = shutil.ignore_patterns(".terraform*", "*.auto.tfvars.json", "terraform.tfstate*")
     shutil.copytree(PROJECT / "terraform", tree / "terraform", ignore=ignored)
     for found in sorted((PROJECT / "images").glob("*/function.yaml")):
@@ -151,7 +151,7 @@ def root(tree: Path, name: str, aws: Mapping[str, str], variables: Mapping[str, 
 
 
 def changed(plan: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What a plan would do: address to actions, without what it leaves as it is."""
+    """The planned actions by address, without unchanged resources."""
     return {
         item["address"]: item["change"]["actions"]
         for item in plan.get("resource_changes", [])
@@ -160,6 +160,6 @@ def changed(plan: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def images(functions: list[str]) -> dict[str, str]:
-    """An image for each function, in the form that `make push` notes."""
+    """An image reference for each function, in the form that `make push` writes."""
     account = "000000000000.dkr.ecr.us-east-1.amazonaws.com/darkroom"
     return {name: f"{account}/{name}@sha256:{number:064x}" for number, name in enumerate(functions)}

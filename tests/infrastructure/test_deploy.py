@@ -1,4 +1,4 @@
-"""Releases of a small lab on MiniStack by the real Terraform: two functions that need nothing."""
+"""Releases of a lab with two functions on MiniStack, by the real Terraform."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from services.cli import deploy
 from services.local import emulator as emulators
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
+from services.local.processes import die_with_parent
 from services.local.state import PROJECT
-from services.local.supervisor import die_with_parent
 from tests.containers.engine import Engine
 from tests.infrastructure import terraform
 
@@ -39,23 +39,23 @@ DOES_NOT_START = "raise RuntimeError('this image does not start')\n"
 
 @dataclass(frozen=True)
 class Trial:
-    """A lab of `FUNCTIONS`, and the command on it."""
+    """A lab of `FUNCTIONS`, and the `darkroom` command for it."""
 
     tree: Path
     emulator: emulators.Emulator
     variables: Mapping[str, Any]
 
     def images(self, **digests: str) -> None:
-        """Writes the images as `make push` does."""
+        """Writes image digests as `make push` does."""
         file = self.tree / "terraform" / "lab" / "images.auto.tfvars.json"
         known = json.loads(file.read_text())["image_digests"] if file.exists() else {}
         named = {name.replace("_", "-"): image for name, image in digests.items()}
         file.write_text(json.dumps({"image_digests": known | named}))
 
     def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        """`darkroom ARGUMENTS trial --json` on this lab; what it printed."""
+        """Runs `darkroom ARGUMENTS trial --json` on this lab and returns its output."""
         command = [sys.executable, "-c", STARTER, str(self.tree), *arguments]
-        with terraform.unhurried(aws_environment(self.emulator.endpoint)) as aws:
+        with terraform.delayed(aws_environment(self.emulator.endpoint)) as aws:
             done = subprocess.run(
                 [*command, ENVIRONMENT, "--json"],
                 cwd=PROJECT, env=self._environment(aws), capture_output=True, text=True,
@@ -66,7 +66,7 @@ class Trial:
         return document
 
     def alias(self, function: str) -> dict[str, Any]:
-        """The alias `live`: its version, and its weights where it has some."""
+        """Version and weights of the alias `live`."""
         client = LocalSession(self.emulator.endpoint).client("lambda")
         found = client.get_alias(FunctionName=f"darkroom-{function}", Name="live")
         weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
@@ -74,7 +74,7 @@ class Trial:
 
     def _environment(self, aws: Mapping[str, str]) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TF_"))}
-        plugins = terraform._plugins()
+        plugins = terraform.plugin_folder()
         return {
             **kept,
             **aws,
@@ -85,7 +85,7 @@ class Trial:
         }
 
 
-# The command as people start it, on another tree.
+# The command, with the folders of another tree.
 STARTER = f"""
 import sys
 from pathlib import Path
@@ -99,7 +99,7 @@ sys.exit(main.main(sys.argv[2:]))
 
 @contextmanager
 def trial(folder: Path, *, engine: bool) -> Iterator[Trial]:
-    """A small lab that nothing was applied to yet."""
+    """A lab before its first apply."""
     tree = terraform.copy(folder / "tree")
     for images in (tree / "images").iterdir():
         if images.name not in FUNCTIONS:
@@ -113,7 +113,10 @@ def trial(folder: Path, *, engine: bool) -> Iterator[Trial]:
         "emulator_has_engine": engine,
         "protected": False,
         "reserved_concurrency_enabled": False,
-        "external_database": {"url": "postgresql://nobody@nowhere/none", "username": "nobody"},
+        "external_database": {
+            "url": "postgresql://u@unused.invalid/unused",
+            "username": "unused",
+        },
         "external_database_password": "unused",
     }
     environments = tree / "terraform" / "environments"
@@ -130,7 +133,7 @@ def trial(folder: Path, *, engine: bool) -> Iterator[Trial]:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Trial]:
-    """Without an engine: versions come and go, and are never called."""
+    """A lab without a Docker engine: versions are published but never invoked."""
     with trial(tmp_path, engine=False) as made:
         made.images(**{n.replace("-", "_"): d for n, d in terraform.images([*FUNCTIONS]).items()})
         yield made
@@ -140,7 +143,7 @@ def other(image: str, digit: str) -> str:
     return f"{image.partition('@')[0]}@sha256:{digit * 64}"
 
 
-def test_releases_and_the_way_back(lab: Trial) -> None:
+def test_release_moves_the_alias_and_rollback_moves_it_back(lab: Trial) -> None:
     first = lab.run("deploy")
     assert first["result"] == "released"
     assert {moved["function"] for moved in first["moved"]} == set(FUNCTIONS)
@@ -164,14 +167,14 @@ def test_releases_and_the_way_back(lab: Trial) -> None:
 
 @dataclass(frozen=True)
 class Registry:
-    """The emulator's ECR, which an engine on this machine pushes to."""
+    """The emulator's ECR, to which the engine pushes."""
 
     engine: Engine
     emulator: emulators.Emulator
     built: list[str]
 
     def push(self, function: str, handler: str) -> str:
-        """An image with this handler, by digest."""
+        """Builds and pushes an image with this handler; returns its reference by digest."""
         repository = f"{LOOPBACK}:{self.emulator.port}/darkroom/{function}"
         image, _ = self.engine.client.images.build(
             fileobj=context(handler), custom_context=True, rm=True, labels=self.engine.labels
@@ -187,14 +190,14 @@ class Registry:
 
 
 def remove(engine: Engine, images: list[str]) -> None:
-    """Removes what was built, after the emulator's containers ended with it."""
+    """Removes images, once the emulator's containers have exited."""
     for image in images:
         with suppress(ImageNotFound):
             engine.client.images.remove(image, force=True)
 
 
 def context(handler: str) -> io.BytesIO:
-    """A build context of two files."""
+    """A build context with a Dockerfile and a handler."""
     files = {"handler.py": handler, "Dockerfile": DOCKERFILE}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -210,7 +213,7 @@ DOCKERFILE = f'FROM {BASE}\nCOPY handler.py /var/task/\nCMD ["handler.handler"]\
 
 
 @pytest.mark.containers
-def test_an_image_that_does_not_start_never_takes_traffic(tmp_path: Path) -> None:
+def test_image_that_does_not_start_gets_no_traffic(tmp_path: Path) -> None:
     engine = Engine.required()
     with ExitStack() as stack:
         built: list[str] = []
@@ -247,7 +250,7 @@ def test_an_image_that_does_not_start_never_takes_traffic(tmp_path: Path) -> Non
 
 
 def call(lab: Trial, function: str) -> str:
-    """What the function behind `live` says."""
+    """The response of the function behind `live`."""
     answer = (
         LocalSession(lab.emulator.endpoint)
         .client("lambda")

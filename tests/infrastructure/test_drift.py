@@ -1,4 +1,4 @@
-"""What Terraform makes on one emulator is what a lab on one machine has on another."""
+"""Terraform and the embedded lab create equal resources, each on an emulator of its own."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from services.local.aws_session import LocalSession
 from services.local.provision import Database, Lab, Payments, provision
 from tests.infrastructure.conftest import Applied
 from tests.infrastructure.description import describe
-from tests.infrastructure.ground import API_KEY, WEBHOOK_SECRET, Cloud, loaded_topology, manifests
+from tests.infrastructure.environment import (
+    API_KEY,
+    WEBHOOK_SECRET,
+    Cloud,
+    loaded_topology,
+    manifests,
+)
 
 pytestmark = pytest.mark.slow
-# The same machine twice: only their ports differ.
+# In place of both endpoints, whose ports differ.
 HERE = "http://the-emulator"
 
 
@@ -26,14 +32,14 @@ HERE = "http://the-emulator"
 def provisioned(
     applied: Applied, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Lab]]:
-    """The address of a second emulator, and what `darkroom up` makes there of the same."""
-    ground, server = applied.ground, applied.ground.postgres
+    """A second emulator's endpoint, and the lab that the embedded provisioning created there."""
+    environment, server = applied.environment, applied.environment.postgres
     with emulators.running(Path(tmp_path_factory.mktemp("second")) / "emulator.log") as cloud:
         lab = provision(
             LocalSession(cloud.endpoint),
             loaded_topology(),
             manifests(),
-            database=Database(ground.database_url, server.username, server.password),
+            database=Database(environment.database_url, server.username, server.password),
             payments=Payments(API_KEY, WEBHOOK_SECRET),
         )
         yield cloud.endpoint, lab
@@ -41,10 +47,10 @@ def provisioned(
 
 @pytest.fixture(scope="module")
 def both(applied: Applied, provisioned: tuple[str, Lab]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Descriptions of both, without the emulators' own addresses."""
+    """Descriptions of both labs, without the endpoints of the emulators."""
     return tuple(
         json.loads(json.dumps(describe(cloud), default=str).replace(cloud.endpoint, HERE))
-        for cloud in (applied.ground.cloud, Cloud(provisioned[0]))
+        for cloud in (applied.environment.cloud, Cloud(provisioned[0]))
     )
 
 
@@ -52,26 +58,26 @@ def both(applied: Applied, provisioned: tuple[str, Lab]) -> tuple[dict[str, Any]
     "kind",
     ["queues", "rules", "topics", "subscriptions", "buckets", "tables", "workflows", "senders"],
 )
-def test_both_are_the_same(both: tuple[dict[str, Any], dict[str, Any]], kind: str) -> None:
+def test_resources_are_equal(both: tuple[dict[str, Any], dict[str, Any]], kind: str) -> None:
     terraform, local = both
     assert terraform[kind], f"no {kind} to compare"
     assert terraform[kind] == local[kind]
 
 
-def test_environments_are_the_same(applied: Applied, provisioned: tuple[str, Lab]) -> None:
+def test_function_environments_are_equal(applied: Applied, provisioned: tuple[str, Lab]) -> None:
     _, lab = provisioned
     for item in manifests():
         ours = dict(applied.output["functions"][item.name]["environment"])
         theirs = lab.environment(item)
         for name in ("PAYMENTS_URL", "DEAD_LETTER_QUEUE_URL", "MAX_RECEIVE_COUNT"):
-            # Of whoever runs the function.
+            # Set by the runner of the function: they differ by design.
             ours.pop(name, None)
             theirs.pop(name, None)
         assert comparable(ours) == comparable(theirs), item.name
 
 
 def comparable(environment: dict[str, str]) -> dict[str, Any]:
-    """Secrets' ARNs end in letters of chance; JSON has no one text."""
+    """Without the random suffix of secret ARNs; JSON parsed, since its text may differ."""
     return {
         name: json.loads(value)
         if name == "CORS_RULES"
@@ -82,8 +88,8 @@ def comparable(environment: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def test_a_difference_is_seen(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """The comparison is of use only if it looks at what matters."""
+def test_comparison_detects_a_difference(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Changes one attribute at a time and expects inequality."""
     terraform, _ = both
     changes: list[tuple[str, list[str], Any]] = [
         ("queues", ["darkroom-process-image", "VisibilityTimeout"], "30"),
@@ -99,6 +105,6 @@ def test_a_difference_is_seen(both: tuple[dict[str, Any], dict[str, Any]]) -> No
         at = changed
         for key in path[:-1]:
             at = at[key]
-        assert at[path[-1]] != value, "the change is none"
+        assert at[path[-1]] != value, "the value does not change"
         at[path[-1]] = value
         assert changed != terraform[kind]

@@ -1,8 +1,8 @@
-"""Least privilege, proven by running: MiniStack checks every signature and every right, and each
-function runs under a session of its own role, with what Terraform gave it and nothing else.
+"""Least privilege, tested at run time: MiniStack enforces signatures and IAM, and each function
+runs under a session of its own role with the permissions that Terraform granted.
 
-DARKROOM_MUTATIONS=all takes away every grant of every function, one at a time, in place of a sample
-that another day is another one; DARKROOM_MUTATIONS_SEED repeats a day's.
+DARKROOM_MUTATIONS=all removes every grant of every function, one at a time, in place of a sample
+that changes daily; DARKROOM_MUTATIONS_SEED repeats the sample of a day.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from services.platform.aws.clients import error_code
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Resource
-from tests.infrastructure import mutations, shopping
+from tests.infrastructure import customer, grant_removal
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.ground import at_work, manifests
+from tests.infrastructure.environment import manifests, running_functions
 from tests.infrastructure.roles import Grant, Roles, assumable, session
-from tests.infrastructure.ways import Stage, new_photo
+from tests.infrastructure.scenarios.run import RunningLab, new_photo
 from tests.support.photos import jpeg
 
 pytestmark = pytest.mark.slow
@@ -45,16 +45,15 @@ log = logging.getLogger(__name__)
 MUTATIONS, SEED = "DARKROOM_MUTATIONS", "DARKROOM_MUTATIONS_SEED"
 SAMPLE = 12
 MAIL_SECONDS = 60
-# What a message needs at most from a topic to a queue, or from a bucket, on loopback.
+# The longest delivery from a topic or a bucket to a queue on loopback.
 DELIVERY_SECONDS = 5
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 
-# What SNS gave a topic at first; its own one is aws_sns_topic_policy.
+# The default policy of a topic, which aws_sns_topic_policy replaces.
 REPLACED = {"aws_sns_topic"}
-# Doors: what they let through, callers need rights for all the same.
-DOORS = {"aws_vpc_endpoint"}
-# Actions that have no resource to name, or none that is known before; why, stands where they are
-# granted in terraform/modules.
+# Policies of endpoints: callers need permissions in addition.
+ENDPOINT_POLICIES = {"aws_vpc_endpoint"}
+# Actions without a resource that could be named; terraform/modules gives the reason at each grant.
 WITHOUT_RESOURCE = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -78,12 +77,12 @@ WITHOUT_RESOURCE = {
 }
 
 
-# -- what Terraform wrote
+# -- policies
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """A statement that allows something, and the resource that it is of."""
+    """An Allow statement, and the Terraform resource that contains it."""
 
     address: str
     kind: str
@@ -96,8 +95,8 @@ class Allowed:
 
 @pytest.fixture(scope="module")
 def allowed(applied: Applied) -> list[Allowed]:
-    """Of every policy of roles and of resources: as they are in the states, and as they would be on
-    AWS, where a plan knows that much."""
+    """The Allow statements of all role and resource policies: from the states, and from a plan for
+    AWS where it knows them."""
     on_aws = applied.lab.plan(
         target="aws",
         worker_network=None,
@@ -124,35 +123,35 @@ def allowed(applied: Applied) -> list[Allowed]:
     ]
 
 
-def test_every_resource_is_named_that_can_be(allowed: list[Allowed]) -> None:
+def test_policies_name_every_resource(allowed: list[Allowed]) -> None:
     assert {"aws_iam_role_policy", "aws_sqs_queue", "aws_sns_topic_policy"} <= {
         item.kind for item in allowed
     }
     for item in allowed:
         unnamed = any(r.split(":", 5)[-1].startswith("*") for r in item.listed("Resource"))
-        if unnamed and item.kind not in DOORS:
+        if unnamed and item.kind not in ENDPOINT_POLICIES:
             actions = set(item.listed("Action")) - WITHOUT_RESOURCE
-            assert not actions, f"{item.address} allows {sorted(actions)} on all"
+            assert not actions, f"{item.address} allows {sorted(actions)} on every resource"
 
 
-def test_every_action_and_every_principal_is_named(allowed: list[Allowed]) -> None:
+def test_policies_name_every_action_and_principal(allowed: list[Allowed]) -> None:
     for item in allowed:
         assert not {"NotAction", "NotResource", "NotPrincipal"} & set(item.statement), item.address
-        if item.kind in DOORS:
+        if item.kind in ENDPOINT_POLICIES:
             continue
         for action in item.listed("Action"):
             assert "*" not in action, f"{item.address} allows {action}"
         principal = item.statement.get("Principal", {})
-        assert principal != "*", f"{item.address} lets everybody in"
-        assert "*" not in principal.get("AWS", []), f"{item.address} lets everybody in"
+        assert principal != "*", f"{item.address} allows every principal"
+        assert "*" not in principal.get("AWS", []), f"{item.address} allows every principal"
 
 
-def test_doors_are_open_to_this_account_alone(allowed: list[Allowed]) -> None:
-    doors = [item for item in allowed if item.kind in DOORS]
-    assert doors
-    for door in doors:
-        condition = door.statement["Condition"]["StringEquals"]
-        assert re.fullmatch(r"\d{12}", condition["aws:PrincipalAccount"]), door.address
+def test_endpoint_policies_allow_this_account_only(allowed: list[Allowed]) -> None:
+    policies = [item for item in allowed if item.kind in ENDPOINT_POLICIES]
+    assert policies
+    for policy in policies:
+        condition = policy.statement["Condition"]["StringEquals"]
+        assert re.fullmatch(r"\d{12}", condition["aws:PrincipalAccount"]), policy.address
 
 
 # -- other senders
@@ -160,23 +159,23 @@ def test_doors_are_open_to_this_account_alone(allowed: list[Allowed]) -> None:
 
 @pytest.fixture(scope="module")
 def roles(applied: Applied) -> Iterator[Roles]:
-    found = Roles(applied.ground.cloud, applied.output)
-    with found.standing_in():
+    found = Roles(applied.environment.cloud, applied.output)
+    with found.assumable_by_root():
         yield found
 
 
 def client_of(applied: Applied, service: str, credentials: Mapping[str, str]) -> Any:
-    """A client that signs as somebody."""
+    """A client with the given credentials."""
     return boto3.session.Session(
         aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=credentials["AWS_SESSION_TOKEN"],
         region_name=REGION,
-    ).client(service, endpoint_url=applied.ground.cloud.endpoint)
+    ).client(service, endpoint_url=applied.environment.cloud.endpoint)
 
 
-def test_queues_take_nothing_from_functions(applied: Applied, roles: Roles) -> None:
-    """Neither of others nor of the one that works on them, which may write dead letters alone."""
+def test_queues_refuse_messages_of_functions(applied: Applied, roles: Roles) -> None:
+    """Even of their own function, which may send to its dead letter queue only."""
     queues = applied.output["queues"]
     for function in roles.functions:
         sqs = client_of(applied, "sqs", roles.credentials(function))
@@ -184,13 +183,13 @@ def test_queues_take_nothing_from_functions(applied: Applied, roles: Roles) -> N
             for url, own in ((queue["url"], False), (queue["dead_letter_url"], owner == function)):
                 if not own:
                     with pytest.raises(ClientError) as refused:
-                        sqs.send_message(QueueUrl=url, MessageBody="from somebody else")
+                        sqs.send_message(QueueUrl=url, MessageBody="from an unauthorized sender")
                     assert error_code(refused.value) in DENIED, f"{function} to {url}"
 
 
-def test_the_workflow_sends_to_its_own_functions_alone(applied: Applied) -> None:
-    """Asked for by the machine's role itself, since MiniStack's Step Functions goes unasked."""
-    cloud, (machine,) = applied.ground.cloud, applied.output["workflows"].values()
+def test_workflow_role_sends_to_queues_of_its_functions_only(applied: Applied) -> None:
+    """Calls SQS under the role, since MiniStack does not check calls of Step Functions."""
+    cloud, (machine,) = applied.environment.cloud, applied.output["workflows"].values()
     role = cloud.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
     with assumable(cloud, role.rpartition("/")[2]):
         sqs = client_of(applied, "sqs", session(cloud, role, "workflow"))
@@ -199,8 +198,8 @@ def test_the_workflow_sends_to_its_own_functions_alone(applied: Applied) -> None
                 continue
             queue = applied.output["queues"][item.name]
             own = any(s.reference.resource is Resource.WORKFLOW for s in item.queue.sources)
-            for url, let_in in ((queue["url"], own), (queue["dead_letter_url"], False)):
-                if let_in:
+            for url, allowed in ((queue["url"], own), (queue["dead_letter_url"], False)):
+                if allowed:
                     sqs.send_message(QueueUrl=url, MessageBody="a task")
                     cloud.client("sqs").purge_queue(QueueUrl=url)
                     continue
@@ -209,7 +208,7 @@ def test_the_workflow_sends_to_its_own_functions_alone(applied: Applied) -> None
                 assert error_code(refused.value) in DENIED, url
 
 
-def test_topics_take_nothing_from_others(applied: Applied, roles: Roles) -> None:
+def test_topics_refuse_messages_of_other_functions(applied: Applied, roles: Roles) -> None:
     for topic, arn in applied.output["topics"].items():
         publishers = {
             function
@@ -223,19 +222,19 @@ def test_topics_take_nothing_from_others(applied: Applied, roles: Roles) -> None
         for function in set(roles.functions) - publishers:
             sns = client_of(applied, "sns", roles.credentials(function))
             with pytest.raises(ClientError) as refused:
-                sns.publish(TopicArn=arn, Message="from somebody else")
+                sns.publish(TopicArn=arn, Message="from an unauthorized sender")
             assert error_code(refused.value) in DENIED, f"{function} to {topic}"
 
 
-def test_a_queue_takes_nothing_from_another_bucket(applied: Applied) -> None:
-    """S3 asks the queue when it is told to notify it."""
-    s3 = applied.ground.cloud.client("s3")
-    s3.create_bucket(Bucket="somebody-elses")
+def test_queues_refuse_notifications_of_another_bucket(applied: Applied) -> None:
+    """S3 checks the queue policy when the notification is configured."""
+    s3 = applied.environment.cloud.client("s3")
+    s3.create_bucket(Bucket="foreign")
     try:
         for queue in applied.output["queues"].values():
             with pytest.raises(ClientError) as refused:
                 s3.put_bucket_notification_configuration(
-                    Bucket="somebody-elses",
+                    Bucket="foreign",
                     NotificationConfiguration={
                         "QueueConfigurations": [
                             {"QueueArn": queue["arn"], "Events": ["s3:ObjectCreated:*"]}
@@ -244,20 +243,20 @@ def test_a_queue_takes_nothing_from_another_bucket(applied: Applied) -> None:
                 )
             assert error_code(refused.value) == "InvalidArgument", queue["arn"]
     finally:
-        s3.delete_bucket(Bucket="somebody-elses")
+        s3.delete_bucket(Bucket="foreign")
 
 
-def test_a_queue_takes_nothing_from_another_topic(applied: Applied) -> None:
-    """SNS asks the queue at each message, and tells nobody of a refusal."""
-    cloud = applied.ground.cloud
+def test_queue_refuses_messages_of_another_topic(applied: Applied) -> None:
+    """SNS checks the queue policy at each message, and reports no refusal."""
+    cloud = applied.environment.cloud
     sns, sqs = cloud.client("sns"), cloud.client("sqs")
     queue = applied.output["queues"]["send-image-email"]
     own = applied.output["topics"]["image-events"]
-    another = sns.create_topic(Name="somebody-elses")["TopicArn"]
+    another = sns.create_topic(Name="foreign")["TopicArn"]
     sns.subscribe(TopicArn=another, Protocol="sqs", Endpoint=queue["arn"])
     attributes = {"type": {"DataType": "String", "StringValue": "image.developed"}}
     try:
-        # The second tells that the first would have come as well.
+        # The arrival of the second shows that the first was refused, not late.
         for topic, text in ((another, "not to come"), (own, "to come")):
             sns.publish(TopicArn=topic, Message=text, MessageAttributes=attributes)
         found: list[dict[str, Any]] = []
@@ -273,16 +272,16 @@ def test_a_queue_takes_nothing_from_another_topic(applied: Applied) -> None:
         sns.delete_topic(TopicArn=another)
 
 
-# -- the ways
+# -- functions under their roles
 
 
 @pytest.fixture(scope="module")
-def stage(
+def running_lab(
     applied: Applied, roles: Roles, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    """The lab at work, each function under its own role; a customer, and a photo of theirs."""
+) -> Iterator[RunningLab]:
+    """A running lab, each function under its own role, with a customer and a photo."""
     folder = Path(tmp_path_factory.mktemp("photos"))
-    # Work that failed for want of a right is tried again soon.
+    # Retry work that failed without a permission soon.
     soon = {"WORKER_BACKOFF_BASE_SECONDS": "1", "WORKER_BACKOFF_CAP_SECONDS": "1"}
 
     def variables(function: str) -> dict[str, str]:
@@ -290,44 +289,46 @@ def stage(
         return {**roles.credentials(function), **(soon if is_worker else {})}
 
     with ExitStack() as stack:
-        stack.enter_context(at_work(applied.ground, applied.output, variables))
-        api = stack.enter_context(closing(Api(applied.ground.api)))
-        somebody = f"{time.time_ns()}@darkroom.example"
-        api.sign_up(somebody, "Anna Muster", shopping.PASSWORD)
-        api.sign_in(somebody, shopping.PASSWORD)
+        stack.enter_context(running_functions(applied.environment, applied.output, variables))
+        api = stack.enter_context(closing(Api(applied.environment.api)))
+        email = f"{time.time_ns()}@darkroom.example"
+        api.sign_up(email, "Anna Muster", customer.PASSWORD)
+        api.sign_in(email, customer.PASSWORD)
         database = applied.output["database"]
         reached = Database(
             read(
                 DatabaseConfiguration,
                 {"DATABASE_URL": database["url"], "DATABASE_SECRET_ARN": database["secret_arn"]},
             ),
-            applied.ground.cloud.client("secretsmanager"),
+            applied.environment.cloud.client("secretsmanager"),
         )
         stack.callback(reached.close)
         photo = api.developed(api.upload(new_photo(folder)))
-        yield Stage(applied.ground, applied.output, roles, reached, mutations.fresh, api, photo)
+        yield RunningLab(
+            applied.environment, applied.output, roles, reached, grant_removal.restart, api, photo
+        )
 
 
-def test_each_function_is_itself(applied: Applied, roles: Roles) -> None:
+def test_each_function_assumes_its_own_role(applied: Applied, roles: Roles) -> None:
     for function in roles.functions:
         sts = client_of(applied, "sts", roles.credentials(function))
         assert f":assumed-role/{roles.name(function)}/" in sts.get_caller_identity()["Arn"]
 
 
-def test_a_photo_is_developed_and_an_order_of_it_shipped(stage: Stage, tmp_path: Path) -> None:
-    before = len(sent_mails(stage.ground.mail))
-    image = shopping.develop(stage.api, tmp_path)
+def test_photo_is_developed_and_order_is_shipped(running_lab: RunningLab, tmp_path: Path) -> None:
+    before = len(sent_mails(running_lab.environment.mail))
+    image = customer.develop(running_lab.api, tmp_path)
     assert image["status"] == "developed"
-    order = shopping.order(stage.api, image)
-    assert [step["status"] for step in order["history"]] == shopping.SHIPPED
+    order = customer.order(running_lab.api, image)
+    assert [step["status"] for step in order["history"]] == customer.SHIPPED
     give_up_at = time.monotonic() + MAIL_SECONDS
-    while len(sent_mails(stage.ground.mail)) < before + shopping.MAILS:
+    while len(sent_mails(running_lab.environment.mail)) < before + customer.MAILS:
         assert time.monotonic() < give_up_at, "e-mails are missing"
         time.sleep(0.2)
 
 
-def test_a_form_that_was_tampered_with_is_refused(stage: Stage) -> None:
-    form = stage.api._call(
+def test_modified_upload_form_is_refused(running_lab: RunningLab) -> None:
+    form = running_lab.api._call(
         "POST",
         "/uploads",
         json={"filename": "a.jpg", "content_type": "image/jpeg", "keep_location": False},
@@ -337,7 +338,7 @@ def test_a_form_that_was_tampered_with_is_refused(stage: Stage) -> None:
 
     def posted(**changes: str) -> int:
         changed = {**fields, **changes}
-        assert not changes or changed != fields, "the change is none"
+        assert not changes or changed != fields, "the form does not change"
         files = {"file": ("a.jpg", photo, changed["Content-Type"])}
         return httpx.post(form["url"], data=changed, files=files, timeout=30).status_code
 
@@ -350,17 +351,17 @@ def test_a_form_that_was_tampered_with_is_refused(stage: Stage) -> None:
         (limits,) = [c for c in document["conditions"] if "content-length-range" in c]
         limits[2] *= 1000
 
-    def for_ever(document: dict[str, Any]) -> None:
+    def without_expiry(document: dict[str, Any]) -> None:
         document["expiration"] = "2099-01-01T00:00:00Z"
 
     signature = fields["x-amz-signature"]
     tampered = {
-        "key": {"key": f"somebody-else/{fields['key'].partition('/')[2]}"},
+        "key": {"key": f"another-owner/{fields['key'].partition('/')[2]}"},
         "type": {"Content-Type": "text/html"},
         "size": {"policy": policy(any_size)},
-        "policy": {"policy": policy(for_ever)},
+        "policy": {"policy": policy(without_expiry)},
         "signature": {"x-amz-signature": signature[::-1]},
-        "field": {"x-amz-meta-more": "of it"},
+        "field": {"x-amz-meta-more": "added"},
     }
     assert {what: posted(**changes) for what, changes in tampered.items()} == dict.fromkeys(
         tampered, 403
@@ -368,35 +369,39 @@ def test_a_form_that_was_tampered_with_is_refused(stage: Stage) -> None:
     assert posted() in (200, 201, 204)
 
 
-# -- grants taken away
+# -- grants removed
 
 
-def test_every_grant_is_missed_when_it_is_taken_away(stage: Stage, tmp_path: Path) -> None:
-    grants = [grant for grant in granted(stage.roles) if mutations.way_of(grant) is not None]
+def test_removal_of_each_grant_causes_a_failure(running_lab: RunningLab, tmp_path: Path) -> None:
+    grants = [
+        grant
+        for grant in granted(running_lab.roles)
+        if grant_removal.scenario_of(grant) is not None
+    ]
     seed = os.environ.get(SEED) or datetime.now(UTC).date().isoformat()
     if os.environ.get(MUTATIONS) != "all":
         grants = sorted(random.Random(seed).sample(grants, SAMPLE))
     unneeded = []
     for grant in grants:
         started = time.monotonic()
-        line = mutations.missed(stage, grant, tmp_path)
+        line = grant_removal.failure_without(running_lab, grant, tmp_path)
         seconds = time.monotonic() - started
-        log.info("%s after %.1f s: %s", "missed" if line else "NOT MISSED", seconds, grant)
+        log.info("%s after %.1f s: %s", "needed" if line else "NOT NEEDED", seconds, grant)
         if line is None:
             unneeded.append(str(grant))
     assert not unneeded, (
-        f"taken away, and nobody failed ({SEED}={seed}): no function needs these grants, or its "
-        f"way does not go where they are needed (tests/infrastructure/mutations.py): {unneeded}"
+        f"removed without a failure ({SEED}={seed}): no function needs these grants, or their "
+        f"scenario in tests/infrastructure/grant_removal.py does not use them: {unneeded}"
     )
 
 
-def test_no_grant_is_left_out_without_need(roles: Roles) -> None:
-    left_out = {
-        (grant.function, mutations.about(grant))
+def test_only_known_grants_have_no_scenario(roles: Roles) -> None:
+    without_scenario = {
+        (grant.function, grant_removal.about(grant))
         for grant in granted(roles)
-        if mutations.way_of(grant) is None
+        if grant_removal.scenario_of(grant) is None
     }
-    assert left_out == mutations.NOT_MISSED_HERE
+    assert without_scenario == grant_removal.NOT_TESTABLE_ON_MINISTACK
 
 
 def granted(roles: Roles) -> list[Grant]:

@@ -1,5 +1,5 @@
-"""The subset of the lab that LocalStack's open edition has; MiniStack serves DynamoDB for it, since
-LocalStack fetches its own from a host that not every machine reaches."""
+"""The part of the lab that the open edition of LocalStack supports. MiniStack serves DynamoDB,
+since LocalStack downloads its own from a host that not every machine reaches."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from services.client.api import Api
 from services.local.emulator import LOOPBACK, free_port
 from tests.containers.cloud import EDGE_PORT, LOCALSTACK
 from tests.containers.engine import Engine
-from tests.infrastructure import shopping, terraform
+from tests.infrastructure import customer, terraform
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.ground import Cloud, at_work, ground
+from tests.infrastructure.environment import Cloud, lab_environment, running_functions
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import changed
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
-# Of a LocalStack that runs already, in place of a container of ours.
+# The endpoint of a running LocalStack, in place of a container that the test starts.
 ENDPOINT = "DARKROOM_TEST_LOCALSTACK"
 SERVICES = "cloudwatch,events,iam,kms,logs,s3,secretsmanager,ses,sns,sqs,ssm,stepfunctions,sts"
 START_SECONDS = 90
@@ -52,15 +52,14 @@ def started(engine: Engine) -> Iterator[str]:
     container = DockerContainer(LOCALSTACK, docker_client_kw={}).with_bind_ports(EDGE_PORT, port)
     container.with_kwargs(labels=engine.labels)
     for name, value in {
-        # Queues are told by URL: by one that works on this side of the container, and of the form
-        # that the provider takes.
+        # Queue URLs must work outside of the container and have a form that the provider accepts.
         "LOCALSTACK_HOST": f"{LOOPBACK}:{port}",
         "SQS_ENDPOINT_STRATEGY": "off",
         "SERVICES": SERVICES,
         "EAGER_SERVICE_LOADING": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
-        # Links and forms are checked, as on AWS.
+        # Check signatures of presigned links and forms, as AWS does.
         "S3_SKIP_SIGNATURE_VALIDATION": "0",
     }.items():
         container.with_env(name, value)
@@ -85,40 +84,43 @@ def healthy(endpoint: str) -> bool:
 def subset(localstack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     folder: Path = tmp_path_factory.mktemp("localstack")
     tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
-    with ground(folder) as standing:
-        cloud = Cloud(localstack, {"dynamodb": standing.cloud.endpoint})
-        standing = standing.on(cloud)
+    with lab_environment(folder) as environment:
+        cloud = Cloud(localstack, {"dynamodb": environment.cloud.endpoint})
+        environment = environment.with_cloud(cloud)
         before = inventory(cloud, whole=False)
-        lab = terraform.root(tree, "lab", cloud.environment, standing.variables("localstack"))
+        lab = terraform.root(tree, "lab", cloud.variables, environment.variables("localstack"))
         lab.apply()
-        yield Applied(standing, lab, lab, lab.output(), before)
+        yield Applied(environment, lab, lab, lab.output(), before)
 
 
-def test_a_second_plan_changes_nothing(subset: Applied) -> None:
+def test_second_plan_has_no_changes(subset: Applied) -> None:
     assert changed(subset.lab.plan()) == {}
 
 
-def test_a_photo_is_developed_and_an_order_of_it_shipped(subset: Applied, tmp_path: Path) -> None:
-    with at_work(subset.ground, subset.output), closing(Api(subset.ground.api)) as api:
-        shopping.sign_in(api)
-        image = shopping.develop(api, tmp_path)
+def test_photo_is_developed_and_order_is_shipped(subset: Applied, tmp_path: Path) -> None:
+    with (
+        running_functions(subset.environment, subset.output),
+        closing(Api(subset.environment.api)) as api,
+    ):
+        customer.sign_in(api)
+        image = customer.develop(api, tmp_path)
         assert image["status"] == "developed"
-        order = shopping.order(api, image)
-        assert [step["status"] for step in order["history"]] == shopping.SHIPPED
+        order = customer.order(api, image)
+        assert [step["status"] for step in order["history"]] == customer.SHIPPED
         give_up_at = time.monotonic() + MAIL_SECONDS
-        while (sent := mails(subset.ground.cloud.endpoint)) < shopping.MAILS:
-            assert time.monotonic() < give_up_at, f"{sent} e-mails of {shopping.MAILS}"
+        while (sent := mails(subset.environment.cloud.endpoint)) < customer.MAILS:
+            assert time.monotonic() < give_up_at, f"{sent} e-mails of {customer.MAILS}"
             time.sleep(0.2)
-        assert sent == shopping.MAILS
+        assert sent == customer.MAILS
 
 
 def mails(endpoint: str) -> int:
-    """How many e-mails LocalStack was given."""
+    """The number of e-mails that LocalStack received."""
     with urllib.request.urlopen(f"{endpoint}/_aws/ses", timeout=10) as answer:
         return len(json.load(answer)["messages"])
 
 
-def test_destroy_leaves_nothing(subset: Applied) -> None:
-    assert inventory(subset.ground.cloud, whole=False) != subset.before
+def test_destroy_removes_every_resource(subset: Applied) -> None:
+    assert inventory(subset.environment.cloud, whole=False) != subset.before
     subset.lab.destroy()
-    assert inventory(subset.ground.cloud, whole=False) == subset.before
+    assert inventory(subset.environment.cloud, whole=False) == subset.before

@@ -1,4 +1,4 @@
-"""What a change plans: a function's code that function alone, an order of YAML nothing at all."""
+"""Plans of a change: new code affects its function alone; the order of YAML affects nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.ground import manifests
+from tests.infrastructure.environment import manifests
 from tests.infrastructure.terraform import changed
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def with_another_image(applied: Applied, function: str) -> dict[str, Any]:
     return applied.lab.plan(refresh=False, image_digests=images)
 
 
-def test_a_route_of_other_code_plans_its_image_its_version_and_its_alias(applied: Applied) -> None:
+def test_new_image_of_a_route_changes_its_function_and_alias_only(applied: Applied) -> None:
     plan = with_another_image(applied, "list-images")
     module = 'module.function["list-images"]'
     assert changed(plan) == {
@@ -40,12 +40,12 @@ def test_a_route_of_other_code_plans_its_image_its_version_and_its_alias(applied
 
 
 def differing(change: dict[str, Any]) -> set[str]:
-    """The attributes that have another value, of those that are known before the apply."""
+    """Attributes whose value differs, of those known before the apply."""
     before, after = change["before"], change["after"]
     return {name for name in after if before.get(name) != after[name]}
 
 
-def test_a_held_function_of_other_code_keeps_its_alias(applied: Applied) -> None:
+def test_new_image_of_a_held_function_keeps_its_alias(applied: Applied) -> None:
     live = applied.output["functions"]["list-images"]["live_version"]
     images = dict(applied.lab.variables["image_digests"])
     images["list-images"] = f"{images['list-images'].partition('@')[0]}@{ANOTHER_DIGEST}"
@@ -57,7 +57,7 @@ def test_a_held_function_of_other_code_keeps_its_alias(applied: Applied) -> None
     }
 
 
-def test_another_order_in_the_yaml_files_plans_nothing(applied: Applied) -> None:
+def test_reordered_yaml_files_plan_no_changes(applied: Applied) -> None:
     files = [
         *sorted((applied.lab.tree / "images").glob("*/function.yaml")),
         applied.lab.folder / "topology.yaml",
@@ -66,7 +66,7 @@ def test_another_order_in_the_yaml_files_plans_nothing(applied: Applied) -> None
     texts = {file: file.read_text(encoding="utf-8") for file in files}
     try:
         for file in files:
-            turn_round(file)
+            reverse_file(file)
         assert any(file.read_text(encoding="utf-8") != text for file, text in texts.items())
         assert changed(applied.lab.plan()) == {}
     finally:
@@ -74,8 +74,8 @@ def test_another_order_in_the_yaml_files_plans_nothing(applied: Applied) -> None
             file.write_text(text, encoding="utf-8")
 
 
-def turn_round(file: Path) -> None:
-    """Every mapping and every list in a YAML file, the last first."""
+def reverse_file(file: Path) -> None:
+    """Reverses every mapping and every list of a YAML file."""
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     file.write_text(yaml.safe_dump(reverse(document), sort_keys=False), encoding="utf-8")
 

@@ -1,5 +1,5 @@
-"""What a lab stands on while it is tested (an emulator, Postgres, a mailbox, a payment provider),
-and the project's own processes, run on what Terraform made."""
+"""The environment of a lab under test (emulator, Postgres, mailbox, payment provider), and the
+project's own processes on the resources that Terraform created."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from services.local import payment_sandbox, topology
 from services.local import postgres as servers
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, aws_environment, free_port
+from services.local.processes import die_with_parent
 from services.local.state import PROJECT
-from services.local.supervisor import die_with_parent
 from services.operations import products
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
@@ -33,21 +33,21 @@ from tests.support.relay import relayed
 TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
 START_SECONDS = 60
 STOP_SECONDS = 40
-API_KEY, WEBHOOK_SECRET = "the-provider-knows-me-by-this", "the-provider-signs-with-this"
-# An idle worker needs a poll's length to stop.
+API_KEY, WEBHOOK_SECRET = "api-key-of-the-tests", "webhook-secret-of-the-tests"
+# An idle worker stops after its current long poll.
 POLL_WAIT_SECONDS = 2
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """An emulator; `others` are the endpoints of services that another one serves."""
+    """An emulator; `others` are endpoints of services that another emulator serves."""
 
     endpoint: str
     others: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What an SDK, or Terraform, needs to find it."""
+    def variables(self) -> dict[str, str]:
+        """The environment variables by which SDKs and Terraform reach it."""
         elsewhere = {f"AWS_ENDPOINT_URL_{name.upper()}": at for name, at in self.others.items()}
         return {**aws_environment(self.endpoint), **elsewhere}
 
@@ -56,19 +56,19 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Everything that is there before Terraform comes."""
+class LabEnvironment:
+    """Everything that exists before Terraform is applied."""
 
     folder: Path
     cloud: Cloud
     postgres: servers.Postgres
     api_port: int
     provider_port: int
-    # The address at which functions reach this machine, wherever they run.
+    # The address at which functions reach this machine, in containers too.
     address: str
 
-    def on(self, cloud: Cloud) -> Ground:
-        """The same, with another emulator in the place of this one."""
+    def with_cloud(self, cloud: Cloud) -> LabEnvironment:
+        """The same environment with another emulator."""
         return replace(self, cloud=cloud)
 
     @property
@@ -84,30 +84,31 @@ class Ground:
         return f"http://{LOOPBACK}:{self.provider_port}"
 
     @property
-    def book(self) -> Path:
+    def ledger(self) -> Path:
         return self.folder / "payments.sqlite"
 
     @property
     def database_url(self) -> str:
         """Without a password."""
-        return self._seen(self.postgres.url)
+        return self._reachable(self.postgres.url)
 
     def variables(self, target: str) -> dict[str, Any]:
-        """The lab's variables: workers for all queues, and the database and provider from here."""
+        """Terraform variables of a lab whose queue functions all run as workers, with the database
+        and the payment provider of this environment."""
         return {
             "target": target,
             "protected": False,
             "image_digests": images([m.name for m in manifests()]),
             "compute": {m.name: "worker" for m in manifests() if m.queue is not None},
             "worker_network": self._network() if target == "ministack" else None,
-            "payments": {"provider": "sandbox", "url": self._seen(self.provider)},
+            "payments": {"provider": "sandbox", "url": self._reachable(self.provider)},
             "payments_secret": json.dumps({"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}),
             "payments_secret_version": 1,
             "external_database": {"url": self.database_url, "username": self.postgres.username},
             "external_database_password": self.postgres.password,
         }
 
-    def _seen(self, url: str) -> str:
+    def _reachable(self, url: str) -> str:
         return url.replace(f"{LOOPBACK}:", f"{self.address}:")
 
     def _network(self) -> dict[str, list[str]]:
@@ -130,11 +131,11 @@ def loaded_topology() -> topology.Topology:
 
 
 @contextmanager
-def ground(
+def lab_environment(
     folder: Path, *, iam_enforced: bool = False, address: str = LOOPBACK
-) -> Iterator[Ground]:
-    """An emulator with a mailbox, and Postgres, for the length of a `with` block. Where `address`
-    is that of a gateway, containers behind it reach them."""
+) -> Iterator[LabEnvironment]:
+    """An emulator with a mailbox, and Postgres, for a `with` block. With the address of a Docker
+    bridge, containers reach them too."""
     with ExitStack() as stack:
         smtp_port = free_port()
         mail = folder / "mail"
@@ -150,12 +151,14 @@ def ground(
         if address != LOOPBACK:
             for port in (cloud.port, server.port, provider_port):
                 stack.enter_context(relayed(port, address=address, port=port))
-        yield Ground(folder, Cloud(cloud.endpoint), server, api_port, provider_port, address)
+        yield LabEnvironment(
+            folder, Cloud(cloud.endpoint), server, api_port, provider_port, address
+        )
 
 
 @contextmanager
 def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    """A process of the project's for the length of a `with` block; it may drain before it ends."""
+    """A process of the project for a `with` block; it has time to drain."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "WORKER_"))}
     with log.open("ab") as output:
         started = subprocess.Popen(
@@ -176,21 +179,21 @@ def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -
 
 
 @contextmanager
-def at_work(
-    ground: Ground,
+def running_functions(
+    lab: LabEnvironment,
     output: Mapping[str, Any],
     credentials: Callable[[str], Mapping[str, str]] = lambda _function: {},
 ) -> Iterator[None]:
-    """The project's workers and its API on what Terraform made, by its outputs alone. A function
-    with a queue whose home is Lambda has its messages from there.
+    """Runs the workers and the gateway with the outputs of Terraform alone. A queue function with
+    `compute` = lambda is left to the emulator's Lambda.
 
-    `credentials` gives the AWS variables of a function, in place of the emulator's own.
+    `credentials` returns a function's AWS variables, in place of the emulator's own.
     """
     functions = output["functions"]
-    aws = ground.cloud.environment
-    _prepare_database(ground, output)
+    aws = lab.cloud.variables
+    _prepare_database(lab, output)
     with ExitStack() as stack:
-        stack.enter_context(_payment_provider(ground))
+        stack.enter_context(_payment_provider(lab))
         plan = []
         for item in manifests():
             environment = {**functions[item.name]["environment"], **credentials(item.name)}
@@ -208,29 +211,27 @@ def at_work(
                             "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
                             "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
                         },
-                        ground.folder / f"{item.name}.log",
+                        lab.folder / f"{item.name}.log",
                     )
                 )
             elif item.http is not None or item.authorizer is not None:
                 plan.append(
                     {"folder": str(item.folder), "environment": environment, "concurrency": 2}
                 )
-        written = ground.folder / "gateway.json"
-        written.write_text(
-            json.dumps({"host": LOOPBACK, "port": ground.api_port, "functions": plan})
-        )
+        written = lab.folder / "gateway.json"
+        written.write_text(json.dumps({"host": LOOPBACK, "port": lab.api_port, "functions": plan}))
         stack.enter_context(
             process(
                 [sys.executable, "-m", "services.gateway", str(written)],
                 aws,
-                ground.folder / "gateway.log",
+                lab.folder / "gateway.log",
             )
         )
-        _await(f"{ground.api}/_darkroom/health")
+        _await(f"{lab.api}/_darkroom/health")
         yield
 
 
-def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
+def _prepare_database(lab: LabEnvironment, output: Mapping[str, Any]) -> None:
     reached = Database(
         read(
             DatabaseConfiguration,
@@ -239,7 +240,7 @@ def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
                 "DATABASE_SECRET_ARN": output["database"]["secret_arn"],
             },
         ),
-        ground.cloud.client("secretsmanager"),
+        lab.cloud.client("secretsmanager"),
     )
     migrate(reached)
     products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")
@@ -247,14 +248,14 @@ def _prepare_database(ground: Ground, output: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _payment_provider(ground: Ground) -> Iterator[None]:
+def _payment_provider(lab: LabEnvironment) -> Iterator[None]:
     (webhook,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
     command = [sys.executable, "-m", "services.local.payment_sandbox"]
-    command += ["--port", str(ground.provider_port), "--ledger", str(ground.book)]
-    command += ["--webhook-url", ground.api + webhook]
+    command += ["--port", str(lab.provider_port), "--ledger", str(lab.ledger)]
+    command += ["--webhook-url", lab.api + webhook]
     keys = {payment_sandbox.API_KEY: API_KEY, payment_sandbox.WEBHOOK_SECRET: WEBHOOK_SECRET}
-    with process(command, keys, ground.folder / "payment-provider.log"):
-        _await(f"{ground.provider}/health")
+    with process(command, keys, lab.folder / "payment-provider.log"):
+        _await(f"{lab.provider}/health")
         yield
 
 

@@ -1,8 +1,8 @@
-"""A photo and an order through functions that Lambda runs from their images: MiniStack pulls them
-from its registry, starts them in Docker under the roles that Terraform made, and gives them their
-queues' messages. The lab was one of workers until then, and changes under Terraform's hand.
+"""Switches functions from workers to Lambda and sends a photo and an order through them. MiniStack
+pulls the function images from its registry, runs them in Docker under the roles that Terraform
+created, and delivers the messages of their queues.
 
-The last of the package's files but for the removal: it leaves the lab changed.
+Runs second to last, since it leaves the lab changed.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import pytest
 
 from services.build import images
 from services.client.api import Api
+from services.local.emulator import LOOPBACK
 from tests.containers.engine import Engine
-from tests.infrastructure import shopping
+from tests.infrastructure import customer
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.ground import LOOPBACK, at_work
-from tests.infrastructure.outcome import mails
+from tests.infrastructure.customer import mails
+from tests.infrastructure.environment import running_functions
 from tests.infrastructure.roles import Roles
 from tests.infrastructure.terraform import changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.containers]
 CUSTOMER = "lambda@darkroom.example"
-# Those of a photo's way and of an order's that goes well.
-PUT = (
+# The functions of a photo and of a successful order.
+ON_LAMBDA = (
     "process-image",
     "send-image-email",
     "validate-order",
@@ -44,8 +45,10 @@ PUT = (
 @pytest.fixture(scope="module")
 def engine(applied: Applied) -> Engine:
     found = Engine.required()
-    if applied.ground.address == LOOPBACK:
-        pytest.skip("the engine is of another machine: its containers do not find this one")
+    if applied.environment.address == LOOPBACK:
+        pytest.skip(
+            "the Docker engine runs on another machine, and its containers do not reach this one"
+        )
     return found
 
 
@@ -53,18 +56,20 @@ def engine(applied: Applied) -> Engine:
 def pushed(
     applied: Applied, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """The functions' images, by digest, in the registry that Terraform made."""
-    port = applied.ground.cloud.endpoint.rpartition(":")[2]
+    """The function images, by digest, in the registry that Terraform created."""
+    port = applied.environment.cloud.endpoint.rpartition(":")[2]
     registry = f"{LOOPBACK}:{port}"
     folder: Path = tmp_path_factory.mktemp("push")
     with pytest.MonkeyPatch.context() as patch:
-        # Neither the login nor the digests are this project's own.
+        # Keep the login and the digests out of the user's own files.
         patch.setenv("DOCKER_CONFIG", str(folder))
         patch.setattr(images, "DIGESTS_FILE", folder / "images.json")
-        _, failed = images.build(PUT, base=images.BASE, wanted=images.host_platform(), force=False)
+        _, failed = images.build(
+            ON_LAMBDA, base=images.BASE, wanted=images.host_platform(), force=False
+        )
         assert not failed
         done, failed = images.push(
-            PUT, registry=registry, allow_dirty=True, username="AWS", password="unused"
+            ON_LAMBDA, registry=registry, allow_dirty=True, username="AWS", password="unused"
         )
     assert not failed
     yield {image.function: image.reference for image in done}
@@ -76,47 +81,47 @@ def pushed(
 @pytest.fixture(scope="module")
 def changed_lab(applied: Applied, pushed: dict[str, str]) -> Applied:
     variables = dict(applied.lab.variables)
-    variables["compute"] = {n: c for n, c in variables["compute"].items() if n not in PUT}
+    variables["compute"] = {n: c for n, c in variables["compute"].items() if n not in ON_LAMBDA}
     variables["image_digests"] = variables["image_digests"] | pushed
     lab = replace(applied.lab, variables=variables)
     lab.apply()
     return replace(applied, lab=lab, output=lab.output())
 
 
-def test_terraform_finds_it_as_it_left_it(changed_lab: Applied) -> None:
+def test_second_plan_has_no_changes(changed_lab: Applied) -> None:
     assert changed(changed_lab.lab.plan()) == {}
     assert {f for f, o in changed_lab.output["functions"].items() if o["compute"] == "worker"} == (
-        set(changed_lab.output["queues"]) - set(PUT)
+        set(changed_lab.output["queues"]) - set(ON_LAMBDA)
     )
 
 
-def test_a_photo_is_developed_and_an_order_of_it_shipped(
+def test_photo_is_developed_and_order_is_shipped(
     changed_lab: Applied, engine: Engine, tmp_path: Path
 ) -> None:
-    ground, output = changed_lab.ground, changed_lab.output
-    roles = Roles(ground.cloud, output)
+    environment, output = changed_lab.environment, changed_lab.output
+    roles = Roles(environment.cloud, output)
     with ExitStack() as stack:
-        stack.enter_context(roles.standing_in())
-        stack.enter_context(at_work(ground, output, roles.credentials))
-        api = stack.enter_context(closing(Api(ground.api)))
-        shopping.sign_in(api, CUSTOMER)
-        image = shopping.develop(api, tmp_path)
+        stack.enter_context(roles.assumable_by_root())
+        stack.enter_context(running_functions(environment, output, roles.credentials))
+        api = stack.enter_context(closing(Api(environment.api)))
+        customer.sign_in(api, CUSTOMER)
+        image = customer.develop(api, tmp_path)
         assert image["status"] == "developed"
-        order = shopping.order(api, image)
-        assert [step["status"] for step in order["history"]] == shopping.SHIPPED
+        order = customer.order(api, image)
+        assert [step["status"] for step in order["history"]] == customer.SHIPPED
         number = order["id"][:8]
-        # Others, of the tests before, may still be on their way.
-        assert sorted(mail.subject for mail in mails(ground, shopping.MAILS, CUSTOMER)) == [
+        # E-mails of earlier tests may still arrive.
+        assert sorted(mail.subject for mail in mails(environment, customer.MAILS, CUSTOMER)) == [
             "Developed: harbour.jpg",
             f"We have your order {number}",
             f"Your prints are on their way: order {number}",
             f"Your receipt for order {number}",
         ]
 
-        # No other than a container of each can have done it.
+        # Each function ran in a container of its image.
         running = {
             c.image.id for c in engine.client.containers.list(filters={"label": "ministack=lambda"})
         }
-        for function in PUT:
+        for function in ON_LAMBDA:
             reference = changed_lab.lab.variables["image_digests"][function]
             assert engine.client.images.get(reference).id in running, function

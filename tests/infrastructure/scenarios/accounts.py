@@ -1,0 +1,64 @@
+"""Scenarios of customers and sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.accounts.model import Role
+from services.accounts.users import Users
+from services.client.api import Api
+from tests.infrastructure import customer
+from tests.infrastructure.scenarios.run import (
+    ScenarioRun,
+)
+
+
+def sign_up_and_out(run: ScenarioRun, _folder: Path) -> None:
+    """Signs up, signs in and signs out."""
+    with _new_customer(run) as api:
+        api.session()
+        api.sign_out()
+
+
+def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
+    with _new_customer(run) as api:
+        # A second session, as of another device.
+        api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
+        api.sign_out(everywhere=True)
+
+
+def renew_session(run: ScenarioRun, _folder: Path) -> None:
+    """Uses a session that is more than an hour old, which renews it."""
+    with _new_customer(run) as api:
+        token = hashlib.sha256(str(api.token).encode()).hexdigest()
+        run.lab.client("dynamodb").update_item(
+            TableName=run.lab.output["tables"]["sessions"],
+            Key={"token_hash": {"S": token}},
+            UpdateExpression="SET renewed_at = :long_ago",
+            ExpressionAttributeValues={":long_ago": {"N": "1"}},
+        )
+        api.session()
+
+
+def list_users(run: ScenarioRun, _folder: Path) -> None:
+    with _new_customer(run, Role.ADMINISTRATOR) as api:
+        list(api.users())
+
+
+@contextmanager
+def _new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
+    """A new customer, signed in."""
+    api = Api(run.api.url)
+    email = f"{uuid.uuid4().hex}@darkroom.example"
+    try:
+        api.sign_up(email, "Anna Muster", customer.PASSWORD)
+        if role is not None:
+            Users(run.lab.database).set_role(email, role)
+        api.sign_in(email, customer.PASSWORD)
+        yield api
+    finally:
+        api.close()
