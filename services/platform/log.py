@@ -1,9 +1,11 @@
-"""JSON log lines on stdout, through structlog, each with the function's name and request id."""
+"""JSON log lines on stdout, through structlog, each with the function's name and request id, and on
+Lambda its version."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -16,11 +18,20 @@ def configure(level: str | None = None) -> None:
 
     `level` is debug, info, warning or error; LOG_LEVEL in the environment when not given.
     """
+    # Set by Lambda; a release counts the failures of each version by this field.
+    version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+
+    def add_version(
+        _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return event if version is None else {**event, "version": version}
+
     chosen = (level or os.environ.get("LOG_LEVEL") or "info").lower()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            add_version,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),

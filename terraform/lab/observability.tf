@@ -7,7 +7,7 @@ module "observability" {
   operator_email = var.operator_email
   alarms_enabled = local.has.alarms
   functions = {
-    for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, timeout_seconds = local.manifests[name].timeout_seconds }
+    for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, version = function.version, timeout_seconds = local.manifests[name].timeout_seconds }
   }
   queues         = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
   log_groups     = merge({ for name, function in module.function : name => function.log_group_name }, { for name, worker in module.worker : name => worker.log_group_name })

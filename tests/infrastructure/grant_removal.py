@@ -43,7 +43,7 @@ OPERATIONS = {
 REFUSED = r"(AccessDenied\w*|AuthorizationError)"
 # Log events of work that failed: it is retried, becomes a dead letter, or is answered with 5xx.
 FAILED = re.compile(
-    r'"(message-failed|task-not-answered|dead-letter-not-sent|queue-away|request-failed'
+    r'"(message_failed|task_answer_failed|dead_letter_send_failed|queue_refused|request_failed'
     r'|interrupted_order_search_failed|order_start_failed)"'
     r'|"errorMessage"'
 )

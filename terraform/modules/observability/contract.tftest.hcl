@@ -15,8 +15,8 @@ mock_provider "aws" {
 
 variables {
   functions = {
-    process-image = { name = "darkroom-process-image", timeout_seconds = 60 }
-    get-image     = { name = "darkroom-get-image", timeout_seconds = 15 }
+    process-image = { name = "darkroom-process-image", timeout_seconds = 60, version = "7" }
+    get-image     = { name = "darkroom-get-image", timeout_seconds = 15, version = "3" }
   }
   queues = {
     process-image = { name = "darkroom-process-image", dead_letter_name = "darkroom-process-image-dead-letters" }
@@ -32,12 +32,12 @@ variables {
   operator_email = "operator@darkroom.example"
 }
 
-run "the_operator_is_told" {
+run "operator_is_notified_by_email" {
   command = apply
 
   assert {
     condition     = aws_sns_topic_subscription.operator[0].endpoint == "operator@darkroom.example" && aws_sns_topic_subscription.operator[0].protocol == "email"
-    error_message = "expected an e-mail"
+    error_message = "expected a subscription by e-mail"
   }
   assert {
     condition     = jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:darkroom-*" && length([for s in jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement : s if s.Effect == "Allow"]) == 1
@@ -45,85 +45,106 @@ run "the_operator_is_told" {
   }
   assert {
     condition = alltrue([
-      for alarm in concat(
-        values(aws_cloudwatch_metric_alarm.errors), values(aws_cloudwatch_metric_alarm.throttles), values(aws_cloudwatch_metric_alarm.duration),
-        values(aws_cloudwatch_metric_alarm.dead_letters), values(aws_cloudwatch_metric_alarm.age), values(aws_cloudwatch_metric_alarm.database),
-        values(aws_cloudwatch_metric_alarm.api_errors), values(aws_cloudwatch_metric_alarm.api_latency), aws_cloudwatch_metric_alarm.logged_errors,
-      ) : alarm.alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:darkroom-alarms"]) && alarm.ok_actions == alarm.alarm_actions
+      for name, alarm in aws_cloudwatch_metric_alarm.this : alarm.ok_actions == alarm.alarm_actions && alarm.alarm_actions == toset(
+        endswith(name, "-canary") ? [] : ["arn:aws:sns:eu-central-1:123456789012:darkroom-alarms"]
+      )
     ])
-    error_message = "expected every alarm to tell, and to tell when it is over"
+    error_message = "expected every alarm but those of releases to notify, and to notify when it ends"
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 2 * 3 + 2 + 2 + 2 + 1 + 4
+    error_message = "expected alarms of functions, canaries, queues, API, logs and database"
   }
 }
 
-run "a_logged_error_is_told_wherever_the_function_runs" {
+run "logged_errors_are_counted_on_lambda_and_workers" {
   command = apply
 
   assert {
     condition     = jsonencode({ for name, filter in aws_cloudwatch_log_metric_filter.logged_errors : name => filter.log_group_name }) == jsonencode({ process-image = "/ecs/darkroom-process-image", get-image = "/aws/lambda/darkroom-get-image" })
-    error_message = "expected every function's log to be watched"
+    error_message = "expected a filter on every function's log group"
   }
   assert {
     condition = alltrue([
       for filter in values(aws_cloudwatch_log_metric_filter.logged_errors) : (
-        filter.pattern == "{ $.level = \"error\" && $.event != \"dead-letter\" }"
-        && filter.metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.logged_errors[0].namespace
-        && filter.metric_transformation[0].name == aws_cloudwatch_metric_alarm.logged_errors[0].metric_name
+        filter.pattern == "{ $.level = \"error\" && $.event != \"dead_letter_sent\" }"
+        && filter.metric_transformation[0].namespace == aws_cloudwatch_metric_alarm.this["logged-errors"].namespace
+        && filter.metric_transformation[0].name == aws_cloudwatch_metric_alarm.this["logged-errors"].metric_name
       )
     ])
-    error_message = "expected errors, and not those that the dead letters' alarm tells of, to be what the alarm counts"
+    error_message = "expected the alarm to count logged errors without dead letters"
   }
 }
 
-run "one_dead_letter_is_one_too_many" {
+run "first_dead_letter_alarms" {
   command = apply
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.dead_letters["process-image"].dimensions.QueueName == "darkroom-process-image-dead-letters"
-      && aws_cloudwatch_metric_alarm.dead_letters["process-image"].metric_name == "ApproximateNumberOfMessagesVisible"
-      && aws_cloudwatch_metric_alarm.dead_letters["process-image"].comparison_operator == "GreaterThanThreshold"
-      && aws_cloudwatch_metric_alarm.dead_letters["process-image"].threshold == 0
+      aws_cloudwatch_metric_alarm.this["process-image-dead-letters"].dimensions.QueueName == "darkroom-process-image-dead-letters"
+      && aws_cloudwatch_metric_alarm.this["process-image-dead-letters"].metric_name == "ApproximateNumberOfMessagesVisible"
+      && aws_cloudwatch_metric_alarm.this["process-image-dead-letters"].comparison_operator == "GreaterThanThreshold"
+      && aws_cloudwatch_metric_alarm.this["process-image-dead-letters"].threshold == 0
     )
     error_message = "expected an alarm at the first dead letter"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.age["process-image"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.age["process-image"].dimensions.QueueName == "darkroom-process-image"
-    error_message = "expected an alarm for what waits too long"
+    condition     = aws_cloudwatch_metric_alarm.this["process-image-age"].metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.this["process-image-age"].dimensions.QueueName == "darkroom-process-image"
+    error_message = "expected an alarm on the age of the oldest message"
   }
 }
 
-run "functions_by_their_alias_and_timeout" {
+run "function_alarms_use_alias_and_timeout" {
   command = apply
 
   assert {
-    condition     = toset(flatten([for q in aws_cloudwatch_metric_alarm.errors["get-image"].metric_query : [for m in q.metric : m.dimensions.Resource]])) == toset(["darkroom-get-image:live"])
-    error_message = "expected the alias's errors, which a new version's are among"
+    condition     = toset(flatten([for q in aws_cloudwatch_metric_alarm.this["get-image-errors"].metric_query : [for m in q.metric : m.dimensions.Resource]])) == toset(["darkroom-get-image:live"])
+    error_message = "expected the errors of the alias, which include a new version's"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.duration["process-image"].threshold == 48000 && aws_cloudwatch_metric_alarm.duration["get-image"].threshold == 12000 && aws_cloudwatch_metric_alarm.duration["get-image"].extended_statistic == "p99"
+    condition     = aws_cloudwatch_metric_alarm.this["process-image-duration"].threshold == 48000 && aws_cloudwatch_metric_alarm.this["get-image-duration"].threshold == 12000 && aws_cloudwatch_metric_alarm.this["get-image-duration"].extended_statistic == "p99"
     error_message = "expected 80 % of each function's own timeout, in ms"
   }
 }
 
-run "the_database" {
+run "canary_counts_reported_failures_of_the_newest_version" {
   command = apply
 
   assert {
-    condition = { for key, alarm in aws_cloudwatch_metric_alarm.database : key => alarm.metric_name } == {
-      "0-connections" = "DatabaseConnections"
-      "0-cpu"         = "CPUUtilization"
-      "0-memory"      = "FreeableMemory"
-      "0-storage"     = "FreeStorageSpace"
-    }
-    error_message = "expected an instance's alarms"
+    condition = alltrue([
+      for filter in values(aws_cloudwatch_log_metric_filter.failures) :
+      filter.pattern == "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") }" && filter.metric_transformation[0].dimensions == tomap({ version = "$.version" })
+    ])
+    error_message = "expected failed messages and 5xx, which Lambda counts as successes, by version"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.database["0-storage"].threshold == 4 * 1024 * 1024 * 1024 && aws_cloudwatch_metric_alarm.database["0-storage"].comparison_operator == "LessThanThreshold"
-    error_message = "expected bytes"
+    condition = { for q in aws_cloudwatch_metric_alarm.this["process-image-canary"].metric_query : q.id => one(q.metric[*].dimensions) if q.id != "percent" } == {
+      part  = tomap({ version = "7" })
+      whole = tomap({ FunctionName = "darkroom-process-image", Resource = "darkroom-process-image:live", ExecutedVersion = "7" })
+    }
+    error_message = "expected failures and calls of the newest version, whatever its share of the calls"
   }
 }
 
-run "aurora" {
+run "database_instance_alarms" {
+  command = apply
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.metric_name if startswith(key, "database-") } == {
+      database-0-connections = "DatabaseConnections"
+      database-0-cpu         = "CPUUtilization"
+      database-0-memory      = "FreeableMemory"
+      database-0-storage     = "FreeStorageSpace"
+    }
+    error_message = "expected the alarms of an instance"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["database-0-storage"].threshold == 4 * 1024 * 1024 * 1024 && aws_cloudwatch_metric_alarm.this["database-0-storage"].comparison_operator == "LessThanThreshold"
+    error_message = "expected a threshold in bytes"
+  }
+}
+
+run "aurora_alarms" {
   command = apply
 
   variables {
@@ -131,24 +152,24 @@ run "aurora" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.database) == 8 && aws_cloudwatch_metric_alarm.database["1-capacity"].metric_name == "ACUUtilization" && !contains(keys(aws_cloudwatch_metric_alarm.database), "0-storage")
-    error_message = "expected each server's alarms, capacity in place of storage"
+    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if startswith(key, "database-")]) == 8 && aws_cloudwatch_metric_alarm.this["database-1-capacity"].metric_name == "ACUUtilization" && !contains(keys(aws_cloudwatch_metric_alarm.this), "database-0-storage")
+    error_message = "expected alarms for each server, with capacity in place of storage"
   }
 }
 
-run "a_deployment_knows_what_to_watch" {
+run "alarm_names_list_what_a_release_watches" {
   command = apply
 
   assert {
     condition = jsonencode(output.alarm_names) == jsonencode({
-      process-image = ["darkroom-process-image-age", "darkroom-process-image-dead-letters", "darkroom-process-image-duration", "darkroom-process-image-errors", "darkroom-process-image-throttles"]
-      get-image     = ["darkroom-api-5xx", "darkroom-api-latency", "darkroom-get-image-duration", "darkroom-get-image-errors", "darkroom-get-image-throttles"]
+      process-image = ["darkroom-process-image-age", "darkroom-process-image-canary", "darkroom-process-image-dead-letters", "darkroom-process-image-duration", "darkroom-process-image-errors", "darkroom-process-image-throttles"]
+      get-image     = ["darkroom-api-5xx", "darkroom-api-latency", "darkroom-get-image-canary", "darkroom-get-image-duration", "darkroom-get-image-errors", "darkroom-get-image-throttles"]
     })
-    error_message = "expected each function's own alarms, and the API's for those behind it"
+    error_message = "expected the alarms of each function, and the API's for routes"
   }
 }
 
-run "the_dashboard_shows_all_of_it" {
+run "dashboard_covers_all_services" {
   command = apply
 
   assert {
@@ -159,11 +180,11 @@ run "the_dashboard_shows_all_of_it" {
   }
   assert {
     condition     = length(distinct([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : "${w.x},${w.y}"])) == length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets)
-    error_message = "expected no two graphs in one place"
+    error_message = "expected a position of its own for each graph"
   }
 }
 
-run "without_alarms" {
+run "alarms_disabled_creates_none" {
   command = apply
 
   variables {
@@ -171,12 +192,12 @@ run "without_alarms" {
   }
 
   assert {
-    condition     = length(aws_sns_topic.alarms) == 0 && length(aws_cloudwatch_log_metric_filter.logged_errors) == 0 && length(aws_cloudwatch_metric_alarm.logged_errors) == 0 && length(aws_cloudwatch_metric_alarm.errors) == 0 && length(aws_cloudwatch_metric_alarm.database) == 0 && jsonencode(output.alarm_names) == jsonencode({ process-image = [], get-image = [] })
-    error_message = "expected nothing that watches"
+    condition     = length(aws_sns_topic.alarms) == 0 && length(aws_cloudwatch_log_metric_filter.logged_errors) == 0 && length(aws_cloudwatch_log_metric_filter.failures) == 0 && length(aws_cloudwatch_metric_alarm.this) == 0 && jsonencode(output.alarm_names) == jsonencode({ process-image = [], get-image = [] })
+    error_message = "expected no topic, filter or alarm"
   }
 }
 
-run "a_threshold_of_nothing" {
+run "threshold_of_zero_is_refused" {
   command = plan
 
   variables {

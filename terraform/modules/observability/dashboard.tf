@@ -1,4 +1,4 @@
-# One page: what customers meet first, what it is made of below.
+# The dashboard: the API first, then queues, functions, workflows and the database.
 
 locals {
   width  = 12
@@ -10,7 +10,7 @@ locals {
   graphs = concat(
     [for graph in [
       {
-        title   = "API: requests and answers"
+        title   = "API: requests and responses"
         stat    = "Sum"
         metrics = [for metric in ["Count", "4xx", "5xx"] : ["AWS/ApiGateway", metric, "ApiId", var.api_id]]
       },
@@ -46,7 +46,7 @@ locals {
         { metric = "Errors", stat = "Sum", title = "Functions: errors" },
         { metric = "Throttles", stat = "Sum", title = "Functions: throttles" },
         { metric = "Duration", stat = "p99", title = "Functions: duration, p99 (ms)" },
-        { metric = "ConcurrentExecutions", stat = "Maximum", title = "Functions: at once" },
+        { metric = "ConcurrentExecutions", stat = "Maximum", title = "Functions: concurrent executions" },
         ] : {
         title   = graph.title
         stat    = graph.stat
@@ -66,7 +66,7 @@ locals {
         { metric = "DatabaseConnections", stat = "Maximum", title = "Database: connections", serverless = null },
         { metric = "CPUUtilization", stat = "Average", title = "Database: CPU (%)", serverless = null },
         { metric = "ServerlessDatabaseCapacity", stat = "Average", title = "Database: capacity (ACU)", serverless = true },
-        { metric = "FreeStorageSpace", stat = "Minimum", title = "Database: storage left (bytes)", serverless = false },
+        { metric = "FreeStorageSpace", stat = "Minimum", title = "Database: free storage (bytes)", serverless = false },
         ] : {
         title   = graph.title
         stat    = graph.stat
@@ -80,7 +80,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   count = var.dashboard_enabled ? 1 : 0
 
   dashboard_name = var.prefix
-  # Each by itself, since their metrics have not one shape.
+  # Encoded one by one, since the types of their metrics differ.
   dashboard_body = format("{\"widgets\":[%s]}", join(",", [
     for i, graph in local.graphs : jsonencode({
       type   = "metric"

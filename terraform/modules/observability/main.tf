@@ -1,4 +1,4 @@
-# What the operator sees, and is told of. Metric names: AWS's own documentation, by namespace:
+# Alarms, the topic that they notify, and the dashboard. Metric names, by namespace:
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
@@ -9,22 +9,22 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  region  = data.aws_region.current.name
-  account = data.aws_caller_identity.current.account_id
-  told    = aws_sns_topic.alarms[*].arn
+  region     = data.aws_region.current.name
+  account    = data.aws_caller_identity.current.account_id
+  topic_arns = aws_sns_topic.alarms[*].arn
 
   functions = var.alarms_enabled ? var.functions : {}
   queues    = var.alarms_enabled ? var.queues : {}
   logs      = var.alarms_enabled ? var.log_groups : {}
-  # By its functions: whether an id is null is not known before the API is there.
+  # By its functions, since `api_id` is unknown before the API exists.
   apis    = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
   servers = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
 }
 
-# -- who is told
+# -- notification
 
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish to a topic under Amazon's key for SNS, and what alarms say (names and numbers) is not worth a key of ours.
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish to a topic under Amazon's key for SNS, and alarms contain names and numbers only.
   count = var.alarms_enabled ? 1 : 0
 
   name = "${var.prefix}-alarms"
@@ -61,7 +61,7 @@ resource "aws_sns_topic_policy" "alarms" {
   })
 }
 
-# Amazon writes to the address once; the link in there confirms.
+# AWS sends one e-mail to the address; its link confirms the subscription.
 resource "aws_sns_topic_subscription" "operator" {
   count = var.alarms_enabled && var.operator_email != null ? 1 : 0
 
@@ -70,286 +70,338 @@ resource "aws_sns_topic_subscription" "operator" {
   endpoint  = var.operator_email
 }
 
-# -- functions
+# -- log metrics
 
-# Of the alias: while a deployment sends a share of the calls to a new version, its errors count here.
-resource "aws_cloudwatch_metric_alarm" "errors" {
-  for_each = local.functions
-
-  alarm_name          = "${var.prefix}-${each.key}-errors"
-  alarm_description   = "${each.key} raises, crashes or times out in more than ${var.thresholds.error_percent} % of its calls. Its log has the tracebacks."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.thresholds.error_percent
-  evaluation_periods  = 3
-  datapoints_to_alarm = 2
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
-
-  metric_query {
-    id          = "percent"
-    expression  = "IF(invocations > 0, 100 * errors / invocations, 0)"
-    label       = "errors, % of calls"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = { errors = "Errors", invocations = "Invocations" }
-
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = "AWS/Lambda"
-        metric_name = metric_query.value
-        dimensions  = { FunctionName = each.value.name, Resource = "${each.value.name}:${each.value.alias_name}" }
-        period      = 60
-        stat        = "Sum"
-      }
-    }
-  }
+locals {
+  log_metric_namespace = "Darkroom"
+  logged_errors        = "${var.prefix}-logged-errors"
 }
 
-# What a function says is an error and deals with itself, so that no other alarm sees it: an order that
-# start-orders could not start, say. A dead letter has its own alarm.
+# Errors that a function logs and handles itself, so that no other metric counts them, for example an
+# order that start-orders could not start. Dead letters have an alarm of their own.
 resource "aws_cloudwatch_log_metric_filter" "logged_errors" {
   for_each = local.logs
 
-  name           = "${var.prefix}-logged-errors"
+  name           = local.logged_errors
   log_group_name = each.value
-  pattern        = "{ $.level = \"error\" && $.event != \"dead-letter\" }"
+  pattern        = "{ $.level = \"error\" && $.event != \"dead_letter_sent\" }"
 
   metric_transformation {
-    namespace = "Darkroom"
-    name      = "${var.prefix}-logged-errors"
+    namespace = local.log_metric_namespace
+    name      = local.logged_errors
     value     = "1"
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "logged_errors" {
-  count = length(local.logs) > 0 ? 1 : 0
+# Failures that a function reports instead of raising: failed messages of a batch and responses with
+# 5xx. AWS/Lambda counts them as successes. By version, so that a release sees those of the new one.
+resource "aws_cloudwatch_log_metric_filter" "failures" {
+  for_each = { for name in keys(local.functions) : name => local.logs[name] if contains(keys(local.logs), name) }
 
-  alarm_name          = "${var.prefix}-logged-errors"
-  alarm_description   = "A function has logged an error. To find it, ask all of the lab's log groups in Logs Insights: filter level = 'error' and event != 'dead-letter'."
-  namespace           = "Darkroom"
-  metric_name         = "${var.prefix}-logged-errors"
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
+  name           = "${var.prefix}-${each.key}-failures"
+  log_group_name = each.value
+  pattern        = "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") }"
+
+  metric_transformation {
+    namespace  = local.log_metric_namespace
+    name       = "${var.prefix}-${each.key}-failures"
+    value      = "1"
+    dimensions = { version = "$.version" }
+  }
 }
 
-resource "aws_cloudwatch_metric_alarm" "throttles" {
-  for_each = local.functions
+# -- alarms
 
-  alarm_name          = "${var.prefix}-${each.key}-throttles"
-  alarm_description   = "Calls of ${each.key} are refused: its concurrency, or the account's, is used up."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Throttles"
-  dimensions          = { FunctionName = each.value.name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
-  threshold           = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
+locals {
+  # An alarm has either `metric` with its `dimensions`, or `percent_of`: two metrics whose quotient in
+  # percent it compares. Keys are the alarms' names without the prefix.
+  alarm_defaults = {
+    namespace           = null
+    metric              = null
+    dimensions          = null
+    percent             = null
+    statistic           = null
+    percentile          = null
+    period              = 60
+    evaluation_periods  = 1
+    datapoints_to_alarm = null
+    comparison          = "GreaterThanThreshold"
+    missing_data        = "notBreaching"
+    low_samples         = null
+    notify              = true
+  }
+
+  function_alarms = merge({}, [
+    for name, function in local.functions : {
+      # Of the alias: it includes the errors of a new version that gets a share of the calls.
+      "${name}-errors" = {
+        description         = "${name} raises, crashes or times out in more than ${var.thresholds.error_percent} % of its calls. Its log has the tracebacks."
+        threshold           = var.thresholds.error_percent
+        evaluation_periods  = 3
+        datapoints_to_alarm = 2
+        percent = {
+          label = "errors, % of calls"
+          part  = { namespace = "AWS/Lambda", name = "Errors", dimensions = { FunctionName = function.name, Resource = "${function.name}:${function.alias_name}" } }
+          whole = { namespace = "AWS/Lambda", name = "Invocations", dimensions = { FunctionName = function.name, Resource = "${function.name}:${function.alias_name}" } }
+        }
+      }
+      "${name}-throttles" = {
+        description         = "Calls of ${name} are throttled: its concurrency limit or the account's is reached."
+        namespace           = "AWS/Lambda"
+        metric              = "Throttles"
+        dimensions          = { FunctionName = function.name }
+        statistic           = "Sum"
+        evaluation_periods  = 5
+        datapoints_to_alarm = 3
+        threshold           = 1
+        comparison          = "GreaterThanOrEqualToThreshold"
+      }
+      "${name}-duration" = {
+        description        = "One call in a hundred of ${name} takes more than ${var.thresholds.timeout_percent} % of its timeout of ${function.timeout_seconds} s."
+        namespace          = "AWS/Lambda"
+        metric             = "Duration"
+        dimensions         = { FunctionName = function.name }
+        percentile         = "p99"
+        period             = 300
+        evaluation_periods = 2
+        threshold          = function.timeout_seconds * 10 * var.thresholds.timeout_percent # ms
+        # A percentile of a few calls has no meaning.
+        low_samples = "ignore"
+      }
+    }
+  ]...)
+
+  # For releases only, so it notifies nobody: `errors`, `dead-letters` and `api-5xx` notify. Lambda
+  # counts calls by version while an alias has weights:
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#metrics-dimensions
+  canary_alarms = {
+    for name, function in local.functions : "${name}-canary" => {
+      description         = "Version ${function.version} of ${name} reports failed messages or 5xx in more than ${var.thresholds.error_percent} % of its calls. A release watches it."
+      threshold           = var.thresholds.error_percent
+      evaluation_periods  = 3
+      datapoints_to_alarm = 2
+      notify              = false
+      percent = {
+        label = "failures, % of calls"
+        part  = { namespace = local.log_metric_namespace, name = "${var.prefix}-${name}-failures", dimensions = { version = function.version } }
+        whole = { namespace = "AWS/Lambda", name = "Invocations", dimensions = { FunctionName = function.name, Resource = "${function.name}:${function.alias_name}", ExecutedVersion = function.version } }
+      }
+    } if contains(keys(local.logs), name)
+  }
+
+  queue_alarms = merge({}, [
+    for name, queue in local.queues : {
+      "${name}-dead-letters" = {
+        description = "Messages of ${name} failed for good. `darkroom dead-letters list` shows the reasons, `replay` sends them back."
+        namespace   = "AWS/SQS"
+        metric      = "ApproximateNumberOfMessagesVisible"
+        dimensions  = { QueueName = queue.dead_letter_name }
+        statistic   = "Maximum"
+        threshold   = 0
+        # SQS stops reporting for an inactive queue, which may still hold dead letters.
+        missing_data = "ignore"
+      }
+      "${name}-age" = {
+        description        = "A message of ${name} is older than ${var.thresholds.age_seconds} s: too little concurrency, or repeated failures."
+        namespace          = "AWS/SQS"
+        metric             = "ApproximateAgeOfOldestMessage"
+        dimensions         = { QueueName = queue.name }
+        statistic          = "Maximum"
+        evaluation_periods = 5
+        threshold          = var.thresholds.age_seconds
+      }
+    }
+  ]...)
+
+  api_alarms = merge({}, [
+    for name, id in local.apis : {
+      "${name}-5xx" = {
+        description         = "More than ${var.thresholds.api_error_percent} % of the API's responses are 5xx."
+        threshold           = var.thresholds.api_error_percent
+        evaluation_periods  = 3
+        datapoints_to_alarm = 2
+        percent = {
+          label = "5xx, % of requests"
+          part  = { namespace = "AWS/ApiGateway", name = "5xx", dimensions = { ApiId = id } }
+          whole = { namespace = "AWS/ApiGateway", name = "Count", dimensions = { ApiId = id } }
+        }
+      }
+      "${name}-latency" = {
+        description        = "One request in a hundred takes more than ${var.thresholds.api_latency_ms} ms."
+        namespace          = "AWS/ApiGateway"
+        metric             = "Latency"
+        dimensions         = { ApiId = id }
+        percentile         = "p99"
+        period             = 300
+        evaluation_periods = 2
+        threshold          = var.thresholds.api_latency_ms
+        low_samples        = "ignore"
+      }
+    }
+  ]...)
+
+  log_alarms = {
+    for name in length(local.logs) > 0 ? ["logged-errors"] : [] : name => {
+      description = "A function has logged an error. To find it, query all log groups of the lab in Logs Insights: filter level = 'error' and event != 'dead_letter_sent'."
+      namespace   = local.log_metric_namespace
+      metric      = local.logged_errors
+      statistic   = "Sum"
+      period      = 300
+      threshold   = 1
+      comparison  = "GreaterThanOrEqualToThreshold"
+    }
+  }
+
+  server_metrics = {
+    connections = { metric = "DatabaseConnections", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = var.thresholds.database_connections, problem = "has more than ${var.thresholds.database_connections} connections" }
+    cpu         = { metric = "CPUUtilization", statistic = "Average", comparison = "GreaterThanThreshold", threshold = var.thresholds.database_cpu_percent, problem = "uses more than ${var.thresholds.database_cpu_percent} % of its CPU" }
+    memory      = { metric = "FreeableMemory", statistic = "Minimum", comparison = "LessThanThreshold", threshold = var.thresholds.database_memory_mib * 1048576, problem = "has less than ${var.thresholds.database_memory_mib} MiB of free memory" }
+    # Not of Aurora, whose storage grows without a limit of ours.
+    storage = { metric = "FreeStorageSpace", statistic = "Minimum", comparison = "LessThanThreshold", threshold = var.thresholds.database_storage_gib * 1073741824, problem = "has less than ${var.thresholds.database_storage_gib} GiB of free storage" }
+    # Of Aurora Serverless only.
+    capacity = { metric = "ACUUtilization", statistic = "Average", comparison = "GreaterThanThreshold", threshold = 90, problem = "uses more than 90 % of its maximum capacity" }
+  }
+  database_alarms = {
+    for pair in setproduct(keys(local.servers), keys(local.server_metrics)) : "database-${join("-", pair)}" => {
+      description        = "${local.servers[pair[0]]} ${local.server_metrics[pair[1]].problem}."
+      namespace          = "AWS/RDS"
+      metric             = local.server_metrics[pair[1]].metric
+      dimensions         = { DBInstanceIdentifier = local.servers[pair[0]] }
+      statistic          = local.server_metrics[pair[1]].statistic
+      period             = 300
+      evaluation_periods = 3
+      threshold          = local.server_metrics[pair[1]].threshold
+      comparison         = local.server_metrics[pair[1]].comparison
+      missing_data       = "missing" # a server without metrics may be down
+    } if pair[1] != (try(var.database.serverless, false) ? "storage" : "capacity")
+  }
+
+  alarms = {
+    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.api_alarms, local.log_alarms, local.database_alarms) :
+    name => merge(local.alarm_defaults, alarm)
+  }
 }
 
-resource "aws_cloudwatch_metric_alarm" "duration" {
-  for_each = local.functions
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
 
-  alarm_name          = "${var.prefix}-${each.key}-duration"
-  alarm_description   = "One call in a hundred of ${each.key} takes more than ${var.thresholds.timeout_percent} % of its ${each.value.timeout_seconds} s."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Duration"
-  dimensions          = { FunctionName = each.value.name }
-  extended_statistic  = "p99"
-  period              = 300
-  evaluation_periods  = 2
-  threshold           = each.value.timeout_seconds * 10 * var.thresholds.timeout_percent # ms
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  # Some calls in five minutes say nothing of a hundredth.
-  evaluate_low_sample_count_percentiles = "ignore"
-  alarm_actions                         = local.told
-  ok_actions                            = local.told
+  alarm_name                            = "${var.prefix}-${each.key}"
+  alarm_description                     = each.value.description
+  namespace                             = each.value.namespace
+  metric_name                           = each.value.metric
+  dimensions                            = each.value.dimensions
+  statistic                             = each.value.statistic
+  extended_statistic                    = each.value.percentile
+  period                                = each.value.percent == null ? each.value.period : null
+  evaluation_periods                    = each.value.evaluation_periods
+  datapoints_to_alarm                   = each.value.datapoints_to_alarm
+  threshold                             = each.value.threshold
+  comparison_operator                   = each.value.comparison
+  treat_missing_data                    = each.value.missing_data
+  evaluate_low_sample_count_percentiles = each.value.low_samples
+  alarm_actions                         = each.value.notify ? local.topic_arns : []
+  ok_actions                            = each.value.notify ? local.topic_arns : []
   tags                                  = var.tags
-}
 
-# -- queues
+  dynamic "metric_query" {
+    for_each = each.value.percent == null ? [] : [each.value.percent]
 
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  for_each = local.queues
-
-  alarm_name          = "${var.prefix}-${each.key}-dead-letters"
-  alarm_description   = "Messages of ${each.key} failed for good. `darkroom dead-letters list` says why, `replay` sends them back."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = each.value.dead_letter_name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  # SQS stops counting for an idle queue; letters that lie there are still there.
-  treat_missing_data = "ignore"
-  alarm_actions      = local.told
-  ok_actions         = local.told
-  tags               = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "age" {
-  for_each = local.queues
-
-  alarm_name          = "${var.prefix}-${each.key}-age"
-  alarm_description   = "A message of ${each.key} waits for more than ${var.thresholds.age_seconds} s: too little concurrency, or failures that come back."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = each.value.name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 5
-  threshold           = var.thresholds.age_seconds
-  comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
-}
-
-# -- API
-
-resource "aws_cloudwatch_metric_alarm" "api_errors" {
-  for_each = local.apis
-
-  alarm_name          = "${var.prefix}-api-5xx"
-  alarm_description   = "More than ${var.thresholds.api_error_percent} % of the requests are answered with 5xx."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.thresholds.api_error_percent
-  evaluation_periods  = 3
-  datapoints_to_alarm = 2
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
-
-  metric_query {
-    id          = "percent"
-    expression  = "IF(requests > 0, 100 * errors / requests, 0)"
-    label       = "5xx, % of requests"
-    return_data = true
+    content {
+      id          = "percent"
+      expression  = "IF(FILL(whole, 0) > 0, 100 * FILL(part, 0) / whole, 0)"
+      label       = metric_query.value.label
+      return_data = true
+    }
   }
 
   dynamic "metric_query" {
-    for_each = { errors = "5xx", requests = "Count" }
+    for_each = { for id in ["part", "whole"] : id => each.value.percent[id] if each.value.percent != null }
 
     content {
       id = metric_query.key
 
       metric {
-        namespace   = "AWS/ApiGateway"
-        metric_name = metric_query.value
-        dimensions  = { ApiId = each.value }
-        period      = 60
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.name
+        dimensions  = metric_query.value.dimensions
+        period      = each.value.period
         stat        = "Sum"
       }
     }
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "api_latency" {
-  for_each = local.apis
+# Until version 0.2 each kind of alarm was a resource of its own. Their keys depend on the caller, so
+# `moved` cannot name them. Terraform forgets them instead, and creates the same alarms again:
+# CloudWatch overwrites an alarm of the same name.
+removed {
+  from = aws_cloudwatch_metric_alarm.errors
 
-  alarm_name                            = "${var.prefix}-api-latency"
-  alarm_description                     = "One request in a hundred takes more than ${var.thresholds.api_latency_ms} ms."
-  namespace                             = "AWS/ApiGateway"
-  metric_name                           = "Latency"
-  dimensions                            = { ApiId = each.value }
-  extended_statistic                    = "p99"
-  period                                = 300
-  evaluation_periods                    = 3
-  threshold                             = var.thresholds.api_latency_ms
-  comparison_operator                   = "GreaterThanThreshold"
-  treat_missing_data                    = "notBreaching"
-  evaluate_low_sample_count_percentiles = "ignore"
-  alarm_actions                         = local.told
-  ok_actions                            = local.told
-  tags                                  = var.tags
-}
-
-# -- database
-
-locals {
-  database_alarms = {
-    connections = {
-      metric     = "DatabaseConnections"
-      statistic  = "Maximum"
-      comparison = "GreaterThanThreshold"
-      threshold  = var.thresholds.database_connections
-      says       = "has more than ${var.thresholds.database_connections} connections"
-    }
-    cpu = {
-      metric     = "CPUUtilization"
-      statistic  = "Average"
-      comparison = "GreaterThanThreshold"
-      threshold  = var.thresholds.database_cpu_percent
-      says       = "works at more than ${var.thresholds.database_cpu_percent} % of its CPU"
-    }
-    memory = {
-      metric     = "FreeableMemory"
-      statistic  = "Minimum"
-      comparison = "LessThanThreshold"
-      threshold  = var.thresholds.database_memory_mib * 1048576
-      says       = "has less than ${var.thresholds.database_memory_mib} MiB of memory left"
-    }
-    # Aurora's storage grows by itself.
-    storage = {
-      metric     = "FreeStorageSpace"
-      statistic  = "Minimum"
-      comparison = "LessThanThreshold"
-      threshold  = var.thresholds.database_storage_gib * 1073741824
-      says       = "has less than ${var.thresholds.database_storage_gib} GiB of storage left"
-    }
-    capacity = {
-      metric     = "ACUUtilization"
-      statistic  = "Average"
-      comparison = "GreaterThanThreshold"
-      threshold  = 90
-      says       = "is at more than 90 % of its largest capacity"
-    }
-  }
-  of_server = {
-    for pair in setproduct(keys(local.servers), keys(local.database_alarms)) :
-    join("-", pair) => { server = local.servers[pair[0]], alarm = local.database_alarms[pair[1]] }
-    if pair[1] != (try(var.database.serverless, false) ? "storage" : "capacity")
+  lifecycle {
+    destroy = false
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "database" {
-  for_each = local.of_server
+removed {
+  from = aws_cloudwatch_metric_alarm.throttles
 
-  alarm_name          = "${var.prefix}-database-${each.key}"
-  alarm_description   = "${each.value.server} ${each.value.alarm.says}."
-  namespace           = "AWS/RDS"
-  metric_name         = each.value.alarm.metric
-  dimensions          = { DBInstanceIdentifier = each.value.server }
-  statistic           = each.value.alarm.statistic
-  period              = 300
-  evaluation_periods  = 3
-  threshold           = each.value.alarm.threshold
-  comparison_operator = each.value.alarm.comparison
-  treat_missing_data  = "missing" # a server that says nothing is not well
-  alarm_actions       = local.told
-  ok_actions          = local.told
-  tags                = var.tags
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.duration
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.dead_letters
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.age
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.api_errors
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.api_latency
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.logged_errors
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_cloudwatch_metric_alarm.database
+
+  lifecycle {
+    destroy = false
+  }
 }

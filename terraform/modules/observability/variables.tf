@@ -1,81 +1,82 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
 
 variable "functions" {
-  description = "Functions on Lambda: the name there, the alias that is called, and the timeout."
+  description = "Functions on Lambda: the name there, the alias that callers use, the newest version and the timeout."
   type = map(object({
     name            = string
     alias_name      = optional(string, "live")
+    version         = string
     timeout_seconds = number
   }))
   default = {}
 }
 
 variable "queues" {
-  description = "Queues by function, with their dead letter queues, by name."
+  description = "Names of the queue and the dead letter queue of each function."
   type        = map(object({ name = string, dead_letter_name = string }))
   default     = {}
 }
 
 variable "log_groups" {
-  description = "Log groups by function, wherever it runs."
+  description = "Log group of each function, on Lambda or as a worker."
   type        = map(string)
   default     = {}
 }
 
 variable "api_id" {
-  description = "The HTTP API; null for none. `http_functions` are behind it."
+  description = "Id of the HTTP API in front of `http_functions`; null without an API."
   type        = string
   default     = null
 }
 
 variable "http_functions" {
-  description = "Functions whose failures the API's alarms show: a deployment of one watches them."
+  description = "Functions behind the API: a release of one watches the API's alarms."
   type        = set(string)
   default     = []
 }
 
 variable "workflow_arns" {
-  description = "State machines by logical name, for the dashboard; their alarms are the module `workflow`'s."
+  description = "State machines by logical name, for the dashboard. The module `workflow` has their alarms."
   type        = map(string)
   default     = {}
 }
 
 variable "database" {
-  description = "Servers of Postgres, and whether they are Aurora Serverless; null for none of ours."
+  description = "Identifiers of the Postgres servers, and whether they are Aurora Serverless; null without a database of this lab."
   type        = object({ instance_identifiers = list(string), serverless = bool })
   default     = null
 }
 
 variable "operator_email" {
-  description = "Who is told; nobody without it."
+  description = "E-mail address that alarms notify; null for none."
   type        = string
   default     = null
 }
 
 variable "alarms_enabled" {
-  description = "Whether alarms and their topic are made."
+  description = "Whether alarms and their topic are created."
   type        = bool
   default     = true
 }
 
 variable "dashboard_enabled" {
-  description = "Whether the dashboard is made."
+  description = "Whether the dashboard is created."
   type        = bool
   default     = true
 }
 
 variable "thresholds" {
-  description = "From where on it is worth an e-mail."
+  description = "Values from which alarms notify."
   type = object({
     error_percent        = optional(number, 5)
     timeout_percent      = optional(number, 80)
