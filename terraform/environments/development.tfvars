@@ -1,19 +1,19 @@
-# A lab to try things in: it can be destroyed with all that is in it, and costs little while idle.
+# A lab for development: it can be destroyed with its data, and costs little while idle.
 
 environment = "development"
 region      = "eu-central-1"
 prefix      = "darkroom-dev"
 protected   = false
 
-# Bucket names are unique among everybody's: put something of yours here.
+# Bucket names must be globally unique: use a suffix of your own.
 bucket_suffix = "change-me"
 
-# A new account may call 10 functions at once, and nothing can be reserved from that.
+# A new account has a quota of 10 concurrent calls, too low to reserve from.
 reserved_concurrency_enabled = false
 log_retention_days           = 7
 point_in_time_recovery       = false
 
-# The smallest server there is, entered with its secret: RDS Proxy costs twice as much as the server.
+# The smallest server, without RDS Proxy, which costs twice as much as the server.
 database = {
   engine_mode           = "instance"
   instance              = { class = "db.t4g.micro" }
@@ -22,13 +22,13 @@ database = {
   endpoint_zones        = 1
 }
 
-# Stripe's test mode. Its keys are put into the secret <prefix>-payments by who has them.
+# Stripe's test mode. Put its keys into the secret <prefix>-payments.
 payments = { provider = "stripe" }
 
 sites = {
   web = ["http://localhost:3000"]
 }
-# An address or a domain that SES may send from.
+# An address of an SES identity.
 mail_senders = {
   sender = "Darkroom (development) <photos@darkroom.example>"
 }

@@ -1,11 +1,11 @@
-# The lab that customers use: what holds data cannot be destroyed, and one zone may fail.
+# The lab of customers: data is protected from deletion, and one zone may fail.
 
 environment = "production"
 region      = "eu-central-1"
 prefix      = "darkroom"
 protected   = true
 
-# Bucket names are unique among everybody's: put something of yours here.
+# Bucket names must be globally unique: use a suffix of your own.
 bucket_suffix = "change-me"
 
 log_retention_days = 90
@@ -27,11 +27,11 @@ mail_senders = {
 }
 operator_email = "operators@darkroom.example"
 
-# Signing in is what a customer waits for with the least patience: one environment is always there.
+# Every request waits for the authorizer: one environment is always initialised.
 provisioned_concurrency = {
   authorize-request = { minimum = 1, maximum = 10 }
 }
-# The others meet a cold start once in a while; these two are met by every visitor.
+# Every visitor calls these two, so a schedule keeps one environment initialised.
 warmers = {
   list-images      = "rate(5 minutes)"
   answer-preflight = "rate(5 minutes)"

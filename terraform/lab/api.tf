@@ -1,4 +1,4 @@
-# The customers' API: a route for each function that has one.
+# The HTTP API: one route for each HTTP function.
 
 module "api" {
   source = "../modules/api"

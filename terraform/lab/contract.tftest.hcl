@@ -1,20 +1,20 @@
-# What a lab can be asked, and what it refuses; against a provider that only pretends.
+# Variables of the lab, and values that it refuses; with a mock provider.
 
 mock_provider "aws" {
   source = "./mocks"
 }
 
 variables {
-  # Terraform's tests want ephemeral variables to be said.
-  external_database_password = "of no use here"
-  payments_secret            = "of no use here"
+  # Terraform's tests require values of ephemeral variables.
+  external_database_password = "unused"
+  payments_secret            = "unused"
 
   image_digests = {
     for found in fileset("../../images", "*/function.yaml") : dirname(found) => "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/${dirname(found)}@sha256:${sha256(found)}"
   }
 }
 
-run "a_worker_where_asked" {
+run "compute_worker_replaces_the_lambda_function" {
   command = plan
 
   variables {
@@ -23,11 +23,11 @@ run "a_worker_where_asked" {
 
   assert {
     condition     = keys(local.workers) == ["process-image"] && !contains(keys(module.function), "process-image")
-    error_message = "expected the function as a worker, and not as a Lambda function as well"
+    error_message = "expected the function as a worker only"
   }
 }
 
-run "a_route_is_no_worker" {
+run "route_as_worker_is_refused" {
   command = plan
 
   variables {
@@ -37,7 +37,7 @@ run "a_route_is_no_worker" {
   expect_failures = [var.compute]
 }
 
-run "a_rarer_schedule_where_asked" {
+run "schedule_replaces_the_manifests" {
   command = plan
 
   variables {
@@ -50,7 +50,7 @@ run "a_rarer_schedule_where_asked" {
   }
 }
 
-run "a_schedule_of_none_that_has_one" {
+run "schedule_of_a_function_without_one_is_refused" {
   command = plan
 
   variables {
@@ -60,7 +60,7 @@ run "a_schedule_of_none_that_has_one" {
   expect_failures = [var.schedules]
 }
 
-run "a_function_without_an_image_is_refused" {
+run "function_without_image_is_refused" {
   command = plan
 
   variables {
@@ -70,7 +70,7 @@ run "a_function_without_an_image_is_refused" {
   expect_failures = [var.image_digests]
 }
 
-run "an_emulator_wants_its_database_named" {
+run "emulator_without_external_database_is_refused" {
   command = plan
 
   variables {

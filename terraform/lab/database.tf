@@ -1,10 +1,10 @@
-# Postgres: made here, or named from outside.
+# Postgres: created here, or an existing one.
 
 locals {
-  # Functions that call the payment provider as well: their way out is the only one.
+  # Functions that also call the payment provider: only these get access to the internet.
   with_provider = toset([for name, m in local.manifests : name if contains(keys(try(m.environment, {})), "PAYMENTS_URL")])
   outbound      = var.payments.provider == "stripe"
-  # A token of the function's role instead of a password.
+  # Functions authenticate with an IAM token instead of a password.
   token = local.has.database && var.database.proxy_enabled
 
   database = local.has.database ? {
@@ -17,7 +17,7 @@ locals {
     user_arn   = null
   }
 
-  # Where a function with the database is; null for outside of any VPC.
+  # Network of each function with the database; null outside of a VPC.
   networks = {
     for name in local.with_database : name => (
       !local.has.database ? try(var.external_database.network, null)
@@ -55,13 +55,13 @@ resource "aws_secretsmanager_secret" "database" {
   count = local.has.database ? 0 : 1
 
   name                    = "${var.prefix}-database"
-  description             = "The login of the database from outside: {username, password}."
+  description             = "Login of the external database: {username, password}."
   recovery_window_in_days = var.protected ? 30 : 0
 
   lifecycle {
     precondition {
       condition     = var.external_database != null
-      error_message = "Nobody makes a database for target = ${var.target}: name one with external_database and external_database_password."
+      error_message = "target = ${var.target} has no database of its own: set external_database and external_database_password."
     }
   }
 }

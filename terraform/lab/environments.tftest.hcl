@@ -1,21 +1,20 @@
-# The whole lab for AWS, against a provider that only pretends; run with the variables of each
-# environment.
+# The whole lab for AWS with a mock provider, run with the variables of each environment.
 
 mock_provider "aws" {
   source = "./mocks"
 }
 
 variables {
-  # Terraform's tests want ephemeral variables to be said.
-  external_database_password = "of no use here"
-  payments_secret            = "of no use here"
+  # Terraform's tests require values of ephemeral variables.
+  external_database_password = "unused"
+  payments_secret            = "unused"
 
   image_digests = {
     for found in fileset("../../images", "*/function.yaml") : dirname(found) => "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/${dirname(found)}@sha256:${sha256(found)}"
   }
 }
 
-run "a_lab_for_aws" {
+run "whole_lab" {
   assert {
     condition     = keys(module.function) == [for found in sort(fileset("../../images", "*/function.yaml")) : dirname(found)]
     error_message = "expected a Lambda function for each manifest"
@@ -33,12 +32,12 @@ run "a_lab_for_aws" {
 
   assert {
     condition     = length(local.workers) == 0
-    error_message = "expected no worker that nobody asked for"
+    error_message = "expected no worker by default"
   }
 
   assert {
     condition     = length([for s in flatten(values(local.policy_statements)) : s if contains(s.resources, "*")]) == 0
-    error_message = "expected no grant on everything"
+    error_message = "expected no grant on all resources"
   }
 
   assert {
@@ -55,11 +54,11 @@ run "a_lab_for_aws" {
       for name in local.with_database :
       contains(keys(local.environments[name]), "DATABASE_SECRET_ARN") != contains(flatten(local.policy_statements[name][*].actions), "rds-db:connect")
     ])
-    error_message = "expected a token's right or a secret's address"
+    error_message = "expected either IAM tokens or a secret"
   }
 
   assert {
     condition     = alltrue([for name in local.with_database : local.networks[name] != null])
-    error_message = "expected functions with the database in its network"
+    error_message = "expected functions with the database in a network"
   }
 }

@@ -10,8 +10,8 @@ module "queue" {
   max_receive_count = each.value.max_receive_count
   tls_only          = local.has.tls
 
-  # By their names' rule, not from the resources: a bucket tells its queue, and the queue lets in its
-  # bucket; a workflow sends to its queue, and the queue lets in the workflow's role.
+  # ARNs built from names, since references would form a cycle: a bucket notifies its queue, whose policy
+  # names the bucket; a workflow sends to its queue, whose policy names the workflow's role.
   bucket_arns = {
     for name in keys(local.bucket_sources[each.key]) :
     name => "arn:${local.partition}:s3:::${join("-", compact([var.prefix, name, var.bucket_suffix]))}"

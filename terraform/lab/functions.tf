@@ -1,7 +1,7 @@
-# Every function's environment, rights and home.
+# Environment, permissions and compute of every function.
 
 locals {
-  # What a manifest can point at: by kind, then by logical name.
+  # Values of a manifest's references: by kind, then by logical name.
   values = {
     bucket   = module.storage.bucket_names
     table    = module.storage.table_names
@@ -14,11 +14,10 @@ locals {
     api      = { cors = jsonencode(local.cors_rules) }
   }
 
-  # Left out of the environments: without its secret, the database is entered with an IAM token; Stripe
-  # has its own address.
-  left_out = concat(local.token ? ["DATABASE_SECRET_ARN"] : [], var.payments.url == null ? ["PAYMENTS_URL"] : [])
-  # Said by whoever runs the lab, not by the manifests.
-  said = merge(
+  # Omitted variables: with IAM tokens, functions have no database secret; Stripe has a fixed address.
+  omitted = concat(local.token ? ["DATABASE_SECRET_ARN"] : [], var.payments.url == null ? ["PAYMENTS_URL"] : [])
+  # Set by variables of the lab, not by the manifests.
+  overrides = merge(
     { PAYMENTS_PROVIDER = var.payments.provider },
     var.payments.url == null ? {} : { PAYMENTS_URL = var.payments.url },
   )
@@ -27,9 +26,9 @@ locals {
     for name, m in local.manifests : name => merge(
       {
         for variable, value in try(m.environment, {}) : variable => (
-          contains(keys(local.said), variable) ? local.said[variable]
+          contains(keys(local.overrides), variable) ? local.overrides[variable]
           : can(keys(value)) ? local.values[keys(value)[0]][values(value)[0]] : tostring(value)
-        ) if !contains(local.left_out, variable)
+        ) if !contains(local.omitted, variable)
       },
       can(m.trigger.http.cors.site) ? {
         CORS_ORIGINS        = local.values.site[m.trigger.http.cors.site]
@@ -43,7 +42,7 @@ locals {
     )
   }
 
-  # Where the base image has Amazon's certificate authorities, which sign RDS Proxy's certificates.
+  # Path in the base image of Amazon's certificate authorities, which sign RDS Proxy's certificates.
   ca_bundle = "/etc/pki/tls/certs/ca-bundle.crt"
 }
 

@@ -1,4 +1,4 @@
-# Manifests' grants as policy statements: each action on what it is about, and nothing else.
+# Converts the manifests' grants to policy statements: each action on its resource only.
 
 locals {
   grants = {
@@ -6,7 +6,7 @@ locals {
       for grant in try(m.grants, []) : [
         for action in grant.actions : [
           for kind, resource in grant : {
-            # Listing is about the bucket, the rest about its objects; a query may be about an index.
+            # s3:ListBucket applies to the bucket, other actions to its objects; a query may use an index.
             key = join("/", compact([kind, resource,
               kind == "bucket" ? (startswith(action, "s3:ListBucket") ? "itself" : "objects") : "",
               kind == "table" && contains(["dynamodb:Query", "dynamodb:Scan"], action) ? "indexes" : "",
@@ -33,13 +33,13 @@ locals {
     { for name, arn in local.values.secret : "secret/${name}" => [arn] },
   )
 
-  # Of what every function with a queue does: it takes its messages, and keeps those that failed for
-  # good. Lambda asks for the queue's attributes, a worker for longer leases:
+  # Permissions of every queue function: receive messages and send dead letters. Lambda reads the queue's
+  # attributes, a worker extends visibility timeouts:
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   queue_statements = {
     for name in keys(local.queue_functions) : name => [
       {
-        sid = "TakeMessages"
+        sid = "ReceiveMessages"
         actions = [
           "sqs:ReceiveMessage", "sqs:DeleteMessage",
           contains(keys(local.workers), name) ? "sqs:ChangeMessageVisibility" : "sqs:GetQueueAttributes",
@@ -47,7 +47,7 @@ locals {
         resources = [module.queue[name].arn]
       },
       {
-        sid       = "KeepDeadLetters"
+        sid       = "SendDeadLetters"
         actions   = ["sqs:SendMessage"]
         resources = [module.queue[name].dead_letter_arn]
       },
@@ -64,9 +64,9 @@ locals {
         } if !(local.token && key == "secret/database")
       ],
       lookup(local.queue_statements, name, []),
-      # In place of the secret: the token that the role signs for itself.
+      # With IAM tokens, this replaces access to the secret.
       local.token && contains(local.with_database, name) ? [{
-        sid       = "EnterDatabase"
+        sid       = "ConnectDatabase"
         actions   = ["rds-db:connect"]
         resources = [local.database.user_arn]
       }] : [],

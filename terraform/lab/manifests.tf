@@ -1,5 +1,4 @@
-# What the function manifests and the topology say. Nothing of it is repeated here, and no order in
-# them matters: lists that are sets are sorted.
+# Reads the function manifests and the topology. Lists whose order has no meaning are sorted.
 
 locals {
   manifest_files = fileset("${path.module}/../../images", "*/function.yaml")
@@ -10,20 +9,20 @@ locals {
   routes          = { for name, m in local.manifests : name => m.trigger.http if can(m.trigger.http) }
   authorizers     = { for name, m in local.manifests : name => m.trigger.authorizer if can(m.trigger.authorizer) }
 
-  # Where each function runs.
+  # Compute of each function.
   workers = { for name, m in local.manifests : name => m if local.has.workers && lookup(var.compute, name, "lambda") == "worker" }
   lambdas = { for name, m in local.manifests : name => m if local.has.functions && lookup(var.compute, name, "lambda") == "lambda" }
 
   # Functions that use Postgres.
   with_database = toset([for name, m in local.manifests : name if anytrue([for v in values(try(m.environment, {})) : can(v.database)])])
 
-  # By queue, what feeds it.
+  # Event sources of each queue.
   bucket_sources   = { for name, q in local.queue_functions : name => { for s in q.sources : s.bucket => s if can(s.bucket) } }
   topic_sources    = { for name, q in local.queue_functions : name => { for s in q.sources : s.topic => s if can(s.topic) } }
   workflow_sources = { for name, q in local.queue_functions : name => { for s in q.sources : s.workflow => s if can(s.workflow) } }
   schedules        = { for name, q in local.queue_functions : name => lookup(var.schedules, name, one([for s in q.sources : s.schedule if can(s.schedule)])) }
 
-  # By workflow, the functions that its text sends to.
+  # Functions of each workflow: those whose queues its definition names.
   workflow_functions = {
     for name, file in local.topology.workflows : name => toset([
       for found in regexall("\\$\\{queue_([a-z0-9_]+)\\}", file("${path.module}/${file}")) : replace(found[0], "_", "-")
@@ -33,7 +32,7 @@ locals {
   sites        = { for name, origins in local.topology.sites : name => sort(lookup(var.sites, name, origins)) }
   mail_senders = { for name, sender in local.topology.mail : name => lookup(var.mail_senders, name, sender) }
 
-  # For `answer-preflight`: each route's rules for web pages.
+  # CORS rules of each route, for `answer-preflight`.
   cors_rules = [for name in sort(keys(local.routes)) : {
     method          = split(" ", local.routes[name].route)[0]
     path            = split(" ", local.routes[name].route)[1]

@@ -1,4 +1,4 @@
-# What operators see, and what wakes them.
+# Dashboard and alarms.
 
 module "observability" {
   source = "../modules/observability"

@@ -1,17 +1,17 @@
-# What the command, the tests and a deployment read: `terraform output -json`.
+# Read by the `darkroom` command, the tests and releases: `terraform output -json`.
 
 output "region" {
-  description = "Where the lab is."
+  description = "AWS region of the lab."
   value       = var.region
 }
 
 output "target" {
-  description = "What was applied to."
+  description = "Where the lab is applied."
   value       = var.target
 }
 
 output "api" {
-  description = "Where the API answers; null where there is none."
+  description = "URL of the API; null without an API."
   value       = one(module.api[*].url)
 }
 
@@ -31,7 +31,7 @@ output "topics" {
 }
 
 output "queues" {
-  description = "Queue of each function that has one."
+  description = "Queue and dead letter queue of each queue function."
   value = {
     for name, queue in module.queue : name => {
       url             = queue.url
@@ -48,12 +48,12 @@ output "workflows" {
 }
 
 output "alarms" {
-  description = "Alarms that tell of each function's failures, which a deployment watches; none where there are no alarms."
+  description = "Alarms that a release watches, by function; empty without alarms."
   value       = module.observability.alarm_names
 }
 
 output "dashboard" {
-  description = "The dashboard's name; null where there is none."
+  description = "Name of the dashboard; null without a dashboard."
   value       = module.observability.dashboard_name
 }
 
@@ -63,7 +63,7 @@ output "mail_senders" {
 }
 
 output "functions" {
-  description = "Every function: where it runs, its environment, its role, its versions."
+  description = "Compute, environment, role and versions of each function."
   value = {
     for name in keys(local.manifests) : name => {
       compute      = contains(keys(local.lambdas), name) ? "lambda" : contains(keys(local.workers), name) ? "worker" : "none"
@@ -78,6 +78,6 @@ output "functions" {
 }
 
 output "database" {
-  description = "Where Postgres is: its URL without a password, and its login's secret where it has one."
+  description = "Connection URL of Postgres without a password, the secret of its login, and whether functions use IAM tokens."
   value       = { url = local.database.url, secret_arn = local.database.secret_arn, token = local.token }
 }

@@ -1,17 +1,17 @@
-# What is live, and what was before: written by `darkroom deploy` and `darkroom rollback`, read here, so
-# that a plain apply keeps to it as well.
+# Versions of the last release: written by `darkroom deploy` and `darkroom rollback`, read here, so that a
+# plain apply respects them.
 #
 #   {"before": {function: version}, "held": {function: version}}
 #
-# `before` is what a rollback goes back to; a function in `held` was taken back and stays at its version
-# until another image comes.
+# `before`: versions that a rollback restores. `held`: versions of functions that were rolled back; they
+# stay until the function has another image.
 
 resource "aws_ssm_parameter" "release" {
-  #checkov:skip=CKV2_AWS_34:Names of functions and numbers of versions are no secret, and Terraform has to read them.
+  #checkov:skip=CKV2_AWS_34:Function names and version numbers are not secret, and Terraform must read them.
   count = local.has.functions ? 1 : 0
 
   name           = "/${var.prefix}/release"
-  description    = "Versions that functions were at before the last release, and those that are held."
+  description    = "Versions before the last release, and versions that are held."
   type           = "String"
   insecure_value = jsonencode({ before = {}, held = {} })
 
@@ -25,6 +25,6 @@ locals {
 }
 
 output "release" {
-  description = "The parameter that says what was live before the last release; null where no functions are."
+  description = "Parameter with the versions before the last release; null without functions."
   value       = one(aws_ssm_parameter.release[*].name)
 }

@@ -1,4 +1,4 @@
-# What the functions share: buckets, tables, topics, the sender, secrets.
+# Resources that functions share: buckets, tables, topics, the sender, secrets.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -40,11 +40,11 @@ resource "aws_sns_topic" "this" {
   for_each = local.topology.topics
 
   name = "${var.prefix}-${each.key}"
-  # Amazon's key for SNS: no key of ours to pay, and only this account's callers may use it.
+  # The AWS managed key costs nothing, and only callers of this account may use it.
   kms_master_key_id = "alias/aws/sns"
 }
 
-# In place of the policy that SNS gives a topic, which lets everybody in the account publish.
+# Replaces the default policy of a topic, which allows every principal of the account to publish.
 resource "aws_sns_topic_policy" "this" {
   for_each = aws_sns_topic.this
 
@@ -73,7 +73,7 @@ resource "aws_sns_topic_policy" "this" {
 }
 
 locals {
-  # By topic, the roles of the functions that may publish to it: on Lambda, and as a worker.
+  # Roles of the functions that may publish to each topic: on Lambda and as a worker.
   publishers = {
     for topic in keys(local.topology.topics) : topic => flatten([
       for name in sort(keys(local.manifests)) : [
@@ -85,7 +85,7 @@ locals {
   }
 }
 
-# SES identifies an address without its display name. Amazon writes to it; the link in there confirms.
+# The identity is the address without its display name. SES sends one e-mail to it; its link confirms.
 resource "aws_ses_email_identity" "sender" {
   for_each = local.mail_senders
 
@@ -94,7 +94,7 @@ resource "aws_ses_email_identity" "sender" {
 
 resource "aws_secretsmanager_secret" "payments" {
   name                    = "${var.prefix}-payments"
-  description             = "The account with the payment provider: {api_key, webhook_secret}."
+  description             = "Keys of the payment provider: {api_key, webhook_secret}."
   recovery_window_in_days = var.protected ? 30 : 0
 }
 

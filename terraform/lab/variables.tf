@@ -1,16 +1,16 @@
 variable "region" {
-  description = "Where the lab is."
+  description = "AWS region of the lab."
   type        = string
 }
 
 variable "environment" {
-  description = "What the lab is for: development, production, ...; a tag of everything."
+  description = "Name of the environment (development, production, ...), a tag of all resources."
   type        = string
   default     = "development"
 }
 
 variable "target" {
-  description = "What is applied to. It only leaves out what an emulator lacks (target.tf); an emulator is found by AWS_ENDPOINT_URL."
+  description = "Where the lab is applied. Other targets than aws omit what an emulator lacks (target.tf); AWS_ENDPOINT_URL names the emulator."
   type        = string
   default     = "aws"
 
@@ -21,36 +21,36 @@ variable "target" {
 }
 
 variable "emulator_has_engine" {
-  description = "Whether the emulator has a Docker engine to run image functions in."
+  description = "Whether the emulator has a Docker engine to run function images."
   type        = bool
   default     = false
 }
 
 variable "prefix" {
-  description = "What every name begins with; another one for a second lab in one account."
+  description = "The prefix of all resource names; a second lab in one account needs another one."
   type        = string
   default     = "darkroom"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.prefix))
-    error_message = "prefix must be 1 to 20 lower case letters, digits and dashes, since IAM's and S3's names end at 64 and 63; got ${var.prefix}."
+    error_message = "prefix must be 1 to 20 lower case letters, digits and dashes, since names of IAM and S3 are limited to 64 and 63 characters; got ${var.prefix}."
   }
 }
 
 variable "bucket_suffix" {
-  description = "What bucket names end with, since on AWS they are unique among everybody's."
+  description = "Suffix of bucket names, which must be globally unique on AWS."
   type        = string
   default     = ""
 }
 
 variable "tags" {
-  description = "Tags of everything, beside project and environment."
+  description = "Tags of all resources, in addition to project and environment."
   type        = map(string)
   default     = {}
 }
 
 variable "image_digests" {
-  description = "Image of each function, by digest; `make push` writes them to images.auto.tfvars.json."
+  description = "Function images by digest; `make push` writes them to images.auto.tfvars.json."
   type        = map(string)
   default     = {}
 
@@ -61,12 +61,12 @@ variable "image_digests" {
 
   validation {
     condition     = length(setsubtract(keys(merge(local.lambdas, local.workers)), keys(var.image_digests))) == 0
-    error_message = "No image of ${join(", ", sort(setsubtract(keys(merge(local.lambdas, local.workers)), keys(var.image_digests))))}: `make push REGISTRY=...` pushes them and notes their digests."
+    error_message = "Missing images of ${join(", ", sort(setsubtract(keys(merge(local.lambdas, local.workers)), keys(var.image_digests))))}: `make push REGISTRY=...` pushes them and writes their digests."
   }
 }
 
 variable "architecture" {
-  description = "Processor that the images are for: arm64 or x86_64."
+  description = "Processor architecture of the images: arm64 or x86_64."
   type        = string
   default     = "x86_64"
 
@@ -90,12 +90,12 @@ variable "compute" {
     condition = alltrue([
       for name, where in var.compute : where == "lambda" || try(contains(keys(yamldecode(file("${path.module}/../../images/${name}/function.yaml")).trigger), "queue"), false)
     ])
-    error_message = "compute = worker is only for functions that there are, and that have a queue."
+    error_message = "compute = worker needs an existing function with a queue."
   }
 }
 
 variable "workers" {
-  description = "How many tasks a worker has, by function name; see the module `worker`."
+  description = "Scaling of workers, by function name; see the module `worker`."
   type = map(object({
     spot_enabled     = optional(bool, false)
     concurrency      = optional(number, 1)
@@ -107,7 +107,7 @@ variable "workers" {
 }
 
 variable "schedules" {
-  description = "When functions with a schedule work, by function name, in place of their manifest's: {start-orders = \"rate(1 day)\"}."
+  description = "Schedules by function name, in place of the manifest's: {start-orders = \"rate(1 day)\"}."
   type        = map(string)
   default     = {}
 
@@ -117,24 +117,24 @@ variable "schedules" {
         for source in yamldecode(file("${path.module}/../../images/${name}/function.yaml")).trigger.queue.sources : can(source.schedule)
       ]), false)
     ])
-    error_message = "schedules is only for functions that there are, and that have a schedule."
+    error_message = "schedules needs existing functions with a schedule."
   }
 }
 
 variable "worker_network" {
-  description = "Where workers are whose function has no database; the database's network without it."
+  description = "Network of workers whose function has no database; null for the database's network."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
 
 variable "live_versions" {
-  description = "Versions that functions' aliases stay at, by function name; those not named go to the newest. A deployment sets them while it watches."
+  description = "Versions that aliases point to, by function name; others point to the newest. A release sets them while it watches alarms."
   type        = map(string)
   default     = {}
 }
 
 variable "canary_weight" {
-  description = "Share of the calls, 0 to 1, that newest versions get while `live_versions` hold the aliases."
+  description = "Share of the calls, 0 to 1, for newest versions while `live_versions` hold the aliases."
   type        = number
   default     = 0
 
@@ -145,7 +145,7 @@ variable "canary_weight" {
 }
 
 variable "reserved_concurrency_enabled" {
-  description = "Whether routes' concurrency is reserved. A new account (10 to 50 concurrent calls in all) has not enough to reserve from."
+  description = "Whether the concurrency of routes is reserved. The quota of a new account (10 to 50 concurrent calls) is too low for it."
   type        = bool
   default     = true
 }
@@ -167,31 +167,31 @@ variable "provisioned_concurrency" {
 }
 
 variable "warmers" {
-  description = "How often one environment is kept warm, by function name: rate(5 minutes)."
+  description = "Schedules of calls that keep one environment initialised, by function name: rate(5 minutes)."
   type        = map(string)
   default     = {}
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept, in days."
+  description = "Retention of all logs, in days."
   type        = number
   default     = 30
 }
 
 variable "throttling" {
-  description = "Requests a second of all callers together, and how many at once."
+  description = "Limit of requests a second over all callers, and of the burst."
   type        = object({ requests_per_second = number, burst = number })
   default     = { requests_per_second = 200, burst = 400 }
 }
 
 variable "domain" {
-  description = "A domain of the API's own; see the module `api`."
+  description = "A custom domain of the API; see the module `api`."
   type        = object({ name = string, certificate_arn = string, zone_id = optional(string) })
   default     = null
 }
 
 variable "operator_email" {
-  description = "Who is told of alarms; nobody without it. The address has to confirm once."
+  description = "E-mail address that alarms notify; null for none. The address must confirm once."
   type        = string
   default     = null
 }
@@ -220,20 +220,20 @@ variable "payments" {
 }
 
 variable "payments_secret" {
-  description = "What goes into the secret `payments` as JSON, {api_key, webhook_secret}; it reaches neither plan nor state. Left out, its owner fills the secret."
+  description = "Value of the secret `payments` as JSON, {api_key, webhook_secret}; not stored in plan or state. Null: set the secret yourself."
   type        = string
   default     = null
   ephemeral   = true
 }
 
 variable "payments_secret_version" {
-  description = "0: the owner fills the secret. Otherwise `payments_secret` is written whenever this number changes."
+  description = "0: set the secret yourself. Otherwise `payments_secret` is written whenever this number changes."
   type        = number
   default     = 0
 }
 
 variable "database" {
-  description = "The database that is made; see the module `database`."
+  description = "The database to create; see the module `database`."
   type = object({
     engine_mode    = optional(string, "instance")
     engine_version = optional(string, "17")
@@ -260,7 +260,7 @@ variable "database" {
 }
 
 variable "external_database" {
-  description = "A Postgres from outside, in place of one that is made: its URL without a password, its user, and the network that the functions reach it from."
+  description = "An existing Postgres in place of a new one: its URL without a password, its user, and the network from which functions reach it."
   type = object({
     url      = string
     username = string
@@ -270,7 +270,7 @@ variable "external_database" {
 }
 
 variable "external_database_password" {
-  description = "Its user's password; it reaches neither plan nor state."
+  description = "Password of the external database's user; not stored in plan or state."
   type        = string
   default     = null
   ephemeral   = true
@@ -283,7 +283,7 @@ variable "external_database_password_version" {
 }
 
 variable "protected" {
-  description = "Whether what holds data refuses to be destroyed: buckets with objects, tables, secrets, the database."
+  description = "Whether resources with data are protected from deletion: buckets with objects, tables, secrets, the database."
   type        = bool
   default     = true
 }

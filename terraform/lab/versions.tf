@@ -8,8 +8,7 @@ terraform {
     }
   }
 
-  # Which bucket and key: -backend-config=../environments/<environment>.s3.tfbackend. The lock is a
-  # file beside the state, written only if it is not there; no table is needed.
+  # Bucket and key: -backend-config=../environments/<environment>.s3.tfbackend. S3 locks the state with a
   backend "s3" {
     use_lockfile = true
     encrypt      = true

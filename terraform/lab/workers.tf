@@ -45,7 +45,7 @@ module "worker" {
 }
 
 locals {
-  # A worker is always in a network: its function's, or the one that is named for workers.
+  # A worker always needs a network: its function's, `worker_network`, or the database's.
   worker_networks = {
     for name in keys(local.workers) : name => coalesce(
       lookup(local.networks, name, null), var.worker_network, local.worker_network

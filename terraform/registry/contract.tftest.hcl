@@ -11,7 +11,7 @@ variables {
   region = "eu-central-1"
 }
 
-run "a_repository_a_function_that_cannot_be_overwritten" {
+run "each_function_has_an_immutable_repository" {
   command = plan
 
   assert {
@@ -28,7 +28,7 @@ run "a_repository_a_function_that_cannot_be_overwritten" {
   }
 }
 
-run "lambda_pulls_only_for_the_function_itself" {
+run "repository_allows_its_own_function_only" {
   command = plan
 
   assert {
@@ -36,11 +36,11 @@ run "lambda_pulls_only_for_the_function_itself" {
       jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement[0].Condition.ArnLike["aws:SourceArn"]
       == "arn:aws:lambda:eu-central-1:123456789012:function:darkroom*-process-image"
     )
-    error_message = "expected Lambda's pull to be bound to the function's name"
+    error_message = "expected pulls for the function's name only"
   }
 }
 
-run "something_stays_to_roll_back_to" {
+run "too_few_images_kept_is_refused" {
   command = plan
 
   variables {

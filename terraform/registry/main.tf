@@ -1,5 +1,5 @@
-# A repository for each function. One registry serves all environments of an account and region: what
-# was tried in development is what runs in production, by digest.
+# A repository for each function. All environments of an account and region share the registry, so that
+# production runs the same digests that development tested.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -20,7 +20,7 @@ resource "aws_ecr_repository" "this" {
     scan_on_push = true
   }
 
-  # Amazon's own key: images hold code, no customer's data, and Lambda needs no grant to pull.
+  # The AWS managed key: images contain no customer data, and Lambda needs no grant to pull.
   encryption_configuration {
     encryption_type = "AES256"
   }
@@ -34,7 +34,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
     rules = [
       {
         rulePriority = 1
-        description  = "What lost its tag is of no use."
+        description  = "Images without a tag are unused."
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 1 }
         action       = { type = "expire" }
       },
@@ -48,7 +48,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
   })
 }
 
-# Lambda reads the image itself, when it makes or wakes a function: only for functions of this
+# The Lambda service pulls the image when it creates or activates a function: only for functions of this
 # account and region, and each only its own image.
 resource "aws_ecr_repository_policy" "this" {
   for_each = aws_ecr_repository.this

@@ -1,5 +1,5 @@
 output "registry" {
-  description = "Where `make push` pushes: make push REGISTRY=<this>."
+  description = "The registry for `make push REGISTRY=...`."
   value       = split("/", values(aws_ecr_repository.this)[0].repository_url)[0]
 }
 

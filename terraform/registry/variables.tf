@@ -1,10 +1,10 @@
 variable "region" {
-  description = "Where the repositories are: the region of the functions, since Lambda pulls from its own."
+  description = "AWS region of the repositories and the functions, since Lambda pulls from its own region."
   type        = string
 }
 
 variable "target" {
-  description = "What is applied to. An emulator is found by AWS_ENDPOINT_URL."
+  description = "Where the registry is applied. AWS_ENDPOINT_URL names an emulator."
   type        = string
   default     = "aws"
 
@@ -15,13 +15,13 @@ variable "target" {
 }
 
 variable "repository_prefix" {
-  description = "What repositories are called before the function's name; `make push` pushes to darkroom/<function>."
+  description = "Prefix of repository names; `make push` pushes to darkroom/<function>."
   type        = string
   default     = "darkroom"
 }
 
 variable "function_prefix" {
-  description = "What the functions that may pull are called before their name, in every environment: darkroom-process-image, darkroom-staging-process-image."
+  description = "Common prefix of all functions that may pull, in every environment: darkroom-process-image, darkroom-staging-process-image."
   type        = string
   default     = "darkroom"
 }
@@ -38,13 +38,13 @@ variable "images_kept" {
 }
 
 variable "force_delete" {
-  description = "Whether destroy takes repositories along that hold images."
+  description = "Whether destroy deletes repositories that contain images."
   type        = bool
   default     = false
 }
 
 variable "tags" {
-  description = "Tags of everything, beside project and part."
+  description = "Tags of all resources, in addition to project and part."
   type        = map(string)
   default     = {}
 }

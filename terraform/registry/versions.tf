@@ -8,8 +8,8 @@ terraform {
     }
   }
 
-  # Which bucket: -backend-config=../environments/registry.s3.tfbackend. The lock is a file beside
-  # the state, written only if it is not there.
+  # Bucket: -backend-config=../environments/registry.s3.tfbackend. S3 locks the state with a file next to
+  # it.
   backend "s3" {
     use_lockfile = true
     encrypt      = true

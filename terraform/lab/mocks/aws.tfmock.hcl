@@ -1,4 +1,4 @@
-# What AWS would answer, where something is made of the answer.
+# Responses of AWS that the configuration uses.
 
 mock_data "aws_partition" {
   defaults = { partition = "aws", dns_suffix = "amazonaws.com" }

@@ -27,7 +27,7 @@ variables {
   }
 }
 
-run "a_route_for_each_function" {
+run "each_function_has_a_route" {
   command = apply
 
   assert {
@@ -36,7 +36,7 @@ run "a_route_for_each_function" {
   }
   assert {
     condition     = alltrue([for name, r in aws_apigatewayv2_route.this : r.target == "integrations/${aws_apigatewayv2_integration.this[name].id}"])
-    error_message = "expected each route to lead to its own function"
+    error_message = "expected each route to call its own function"
   }
   assert {
     condition     = alltrue([for name, i in aws_apigatewayv2_integration.this : i.integration_uri == var.routes[name].alias_invoke_arn && i.payload_format_version == "2.0" && i.integration_type == "AWS_PROXY"])
@@ -44,7 +44,7 @@ run "a_route_for_each_function" {
   }
 }
 
-run "only_what_says_so_is_open" {
+run "only_routes_without_authorization_are_open" {
   command = apply
 
   assert {
@@ -53,11 +53,11 @@ run "only_what_says_so_is_open" {
   }
   assert {
     condition     = aws_apigatewayv2_route.this["open-session"].authorization_type == "NONE" && aws_apigatewayv2_route.this["open-session"].authorizer_id == null
-    error_message = "expected signing in to be open"
+    error_message = "expected no authorizer for signing in"
   }
 }
 
-run "the_authorizer_answers_as_the_image_does" {
+run "authorizer_settings_follow_the_manifest" {
   command = apply
 
   assert {
@@ -67,11 +67,11 @@ run "the_authorizer_answers_as_the_image_does" {
       && one(aws_apigatewayv2_authorizer.session[0].identity_sources) == "$request.header.Authorization"
       && aws_apigatewayv2_authorizer.session[0].authorizer_result_ttl_in_seconds == 30
     )
-    error_message = "expected simple answers, kept by the Authorization header for the manifest's seconds"
+    error_message = "expected simple responses, cached by the Authorization header for the manifest's seconds"
   }
 }
 
-run "functions_let_in_their_own_route_only" {
+run "functions_allow_their_own_route_only" {
   command = apply
 
   assert {
@@ -92,16 +92,16 @@ run "functions_let_in_their_own_route_only" {
   }
 }
 
-run "cors_is_the_functions" {
+run "api_has_no_cors_configuration" {
   command = apply
 
   assert {
     condition     = length(aws_apigatewayv2_api.this.cors_configuration) == 0
-    error_message = "expected no CORS rules for all routes together: they would answer in place of answer-preflight"
+    error_message = "expected no CORS rules for all routes together: they would replace answer-preflight"
   }
 }
 
-run "the_stage_throttles_and_logs" {
+run "stage_throttles_and_logs" {
   command = apply
 
   assert {
@@ -114,11 +114,11 @@ run "the_stage_throttles_and_logs" {
   }
   assert {
     condition     = aws_cloudwatch_log_group.access.retention_in_days == 30
-    error_message = "expected an end of the log"
+    error_message = "expected a retention of the log"
   }
 }
 
-run "without_a_domain_its_own_address" {
+run "without_domain_the_default_endpoint_is_used" {
   command = apply
 
   assert {
@@ -127,7 +127,7 @@ run "without_a_domain_its_own_address" {
   }
 }
 
-run "a_domain_is_the_only_door" {
+run "domain_disables_the_default_endpoint" {
   command = apply
 
   variables {
@@ -136,7 +136,7 @@ run "a_domain_is_the_only_door" {
 
   assert {
     condition     = output.url == "https://api.darkroom.example" && aws_apigatewayv2_api.this.disable_execute_api_endpoint
-    error_message = "expected the domain, and the other address closed"
+    error_message = "expected the domain, with the default endpoint disabled"
   }
   assert {
     condition     = aws_apigatewayv2_domain_name.this[0].domain_name_configuration[0].security_policy == "TLS_1_2" && length(aws_route53_record.this) == 1
@@ -144,7 +144,7 @@ run "a_domain_is_the_only_door" {
   }
 }
 
-run "a_session_needs_an_authorizer" {
+run "session_route_without_authorizer_is_refused" {
   command = plan
 
   variables {
@@ -154,7 +154,7 @@ run "a_session_needs_an_authorizer" {
   expect_failures = [aws_apigatewayv2_route.this]
 }
 
-run "one_route_one_function" {
+run "duplicate_route_is_refused" {
   command = plan
 
   variables {

@@ -1,13 +1,14 @@
-# The HTTP API: a route for each function, and the authorizer in front of those that want a session.
+# The HTTP API: a route for each function, and an authorizer for routes that need a session.
 
 locals {
   api_name = "${var.prefix}-${var.name}"
 
-  # The log of an account's HTTP APIs share one resource policy, which this prefix does not fill up.
+  # All HTTP APIs of an account share one log resource policy of limited size; logs with this prefix need
+  # no entry in it.
   log_group = "/aws/vendedlogs/apis/${local.api_name}"
 
-  # What Lambda is told of a call: `<api>/<stage>/<METHOD>/<path>`, with `*` for a parameter. There is
-  # one stage, so its name is left open; no other API and no other route may call the function.
+  # Source ARNs that may invoke a function: `<api>/<stage>/<METHOD>/<path>`, with `*` for a parameter.
+  # Any stage, since there is one; no other API and no other route.
   permitted = {
     for name, r in var.routes : name => join("/", [
       replace(split(" ", r.route)[0], "ANY", "*"),
@@ -16,13 +17,13 @@ locals {
   }
 }
 
-# CORS is not the API's: it knows rules for all routes together only. Each function answers for its own
-# route, and `answer-preflight` for all of them (docs/decisions.md).
+# No `cors_configuration`: it would apply to all routes. Each function sends CORS headers of its own
+# route, and `answer-preflight` answers preflight requests (docs/decisions.md).
 resource "aws_apigatewayv2_api" "this" {
   name          = local.api_name
-  description   = "The customers' way in: a function for each route."
+  description   = "The HTTP API: one function for each route."
   protocol_type = "HTTP"
-  # With a name of its own the API has no second door, which a firewall or a certificate would miss.
+  # With a custom domain, no second address bypasses its certificate and firewall.
   disable_execute_api_endpoint = var.domain != null
   tags                         = var.tags
 }
@@ -36,12 +37,12 @@ resource "aws_apigatewayv2_authorizer" "session" {
   authorizer_uri                    = var.authorizer.alias_invoke_arn
   authorizer_payload_format_version = "2.0"
   enable_simple_responses           = true
-  # A request without this header is refused before anything is called.
+  # API Gateway refuses requests without this header before it calls the authorizer.
   identity_sources                 = ["$request.header.Authorization"]
   authorizer_result_ttl_in_seconds = var.authorizer.cache_seconds
 
   lifecycle {
-    # Of authorizers of the other type; MiniStack answers an empty one for this type, too.
+    # For the other type of authorizers; MiniStack returns an empty one for this type too.
     ignore_changes = [jwt_configuration]
   }
 }
@@ -70,7 +71,7 @@ resource "aws_apigatewayv2_integration" "this" {
 }
 
 resource "aws_apigatewayv2_route" "this" {
-  #checkov:skip=CKV_AWS_309:A route is open because its function.yaml says so (signing in, products, the provider's notices); the function itself refuses everything else.
+  #checkov:skip=CKV_AWS_309:A route is open because its function.yaml says so (signing in, products, payment webhooks); the function itself checks the request.
   for_each = var.routes
 
   api_id             = aws_apigatewayv2_api.this.id
@@ -82,7 +83,7 @@ resource "aws_apigatewayv2_route" "this" {
   lifecycle {
     precondition {
       condition     = each.value.authorization == "none" || var.authorizer != null
-      error_message = "${each.key}: ${each.value.route} wants a session, and there is no authorizer to find one."
+      error_message = "${each.key}: ${each.value.route} needs a session, but the API has no authorizer."
     }
   }
 }
@@ -118,7 +119,7 @@ resource "aws_apigatewayv2_stage" "default" {
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
-    # The request id is the one that the function logs as `api_request_id`. No header is logged.
+    # Functions log the same `api_request_id`. No header is logged.
     format = jsonencode({
       api_request_id      = "$context.requestId"
       time                = "$context.requestTimeEpoch"

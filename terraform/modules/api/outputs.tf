@@ -1,5 +1,5 @@
 output "url" {
-  description = "Where the API answers."
+  description = "URL of the API."
   value       = var.domain == null ? aws_apigatewayv2_api.this.api_endpoint : "https://${var.domain.name}"
 }
 
@@ -9,21 +9,21 @@ output "id" {
 }
 
 output "execution_arn" {
-  description = "What the ARNs of the API's calls begin with."
+  description = "Prefix of the ARNs of the API's calls."
   value       = aws_apigatewayv2_api.this.execution_arn
 }
 
 output "stage_name" {
-  description = "The one stage."
+  description = "Name of the only stage."
   value       = aws_apigatewayv2_stage.default.name
 }
 
 output "log_group_name" {
-  description = "The access log."
+  description = "Name of the access log group."
   value       = aws_cloudwatch_log_group.access.name
 }
 
 output "domain_target" {
-  description = "Where the domain's record has to point; null without a domain."
+  description = "Target of the domain's DNS record; null without a domain."
   value       = one(aws_apigatewayv2_domain_name.this[*].domain_name_configuration[0].target_domain_name)
 }

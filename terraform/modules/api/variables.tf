@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
@@ -46,7 +46,7 @@ variable "routes" {
 }
 
 variable "authorizer" {
-  description = "The function that finds out who calls, and how long its answer for a token is kept; null for an API without sessions."
+  description = "The function that authorizes requests, and how long its answer for a token is cached; null for an API without sessions."
   type = object({
     alias_invoke_arn = string
     function_name    = string
@@ -62,24 +62,24 @@ variable "authorizer" {
 }
 
 variable "throttling" {
-  description = "Requests a second of all callers together, and how many at once; the API answers 429 beyond."
+  description = "Limit of requests a second over all callers, and of the burst; the API answers 429 beyond it."
   type        = object({ requests_per_second = number, burst = number })
   default     = { requests_per_second = 200, burst = 400 }
 
   validation {
     condition     = var.throttling.requests_per_second > 0 && var.throttling.burst > 0
-    error_message = "throttling must let something through."
+    error_message = "throttling must be greater than 0."
   }
 }
 
 variable "detailed_metrics_enabled" {
-  description = "Whether CloudWatch counts by route; each route's metrics cost."
+  description = "Whether CloudWatch counts by route, which costs for each route."
   type        = bool
   default     = false
 }
 
 variable "domain" {
-  description = "A name of its own: its certificate (ACM, in this region) and, where Route 53 keeps it, its zone. Without a zone the record is its owner's: an alias or CNAME to the output `domain_target`."
+  description = "A custom domain: its certificate (ACM, in this region) and, with Route 53, its zone. Without a zone, create an alias or CNAME to the output `domain_target` yourself."
   type = object({
     name            = string
     certificate_arn = string
@@ -89,7 +89,7 @@ variable "domain" {
 }
 
 variable "log_retention_days" {
-  description = "How long the access log is kept, in days."
+  description = "Retention of the access log, in days."
   type        = number
   default     = 30
 }

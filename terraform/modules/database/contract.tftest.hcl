@@ -43,7 +43,7 @@ mock_provider "aws" {
   }
 }
 
-run "functions_enter_by_token_and_tls" {
+run "proxy_requires_token_and_tls" {
   command = apply
 
   assert {
@@ -64,12 +64,12 @@ run "functions_enter_by_token_and_tls" {
   }
 }
 
-run "the_password_is_amazons_affair" {
+run "rds_manages_the_password" {
   command = apply
 
   assert {
     condition     = aws_db_instance.this[0].manage_master_user_password && aws_db_instance.this[0].password == null
-    error_message = "expected a password that no state has"
+    error_message = "expected a password outside of the state"
   }
   assert {
     condition     = aws_secretsmanager_secret_rotation.master.secret_id == output.secret_arn && aws_secretsmanager_secret_rotation.master.rotation_rules[0].automatically_after_days == 7
@@ -77,7 +77,7 @@ run "the_password_is_amazons_affair" {
   }
 }
 
-run "nothing_is_lost_by_mistake" {
+run "data_is_protected_by_default" {
   command = apply
 
   assert {
@@ -92,7 +92,7 @@ run "nothing_is_lost_by_mistake" {
   }
 }
 
-run "a_lab_for_a_test_goes" {
+run "unprotected_database_can_be_destroyed" {
   command = apply
 
   variables {
@@ -101,16 +101,16 @@ run "a_lab_for_a_test_goes" {
 
   assert {
     condition     = aws_db_instance.this[0].skip_final_snapshot && aws_db_instance.this[0].delete_automated_backups && !aws_db_instance.this[0].deletion_protection
-    error_message = "expected nothing to stay behind"
+    error_message = "expected no final snapshot and no backups"
   }
 }
 
-run "nothing_is_public" {
+run "network_has_no_internet_access" {
   command = apply
 
   assert {
     condition     = !aws_db_instance.this[0].publicly_accessible && length(aws_internet_gateway.this) == 0 && length(aws_nat_gateway.this) == 0 && length(aws_route.outbound) == 0
-    error_message = "expected no way in or out"
+    error_message = "expected no public address and no internet gateway"
   }
   assert {
     condition     = keys(aws_subnet.private) == ["eu-central-1a", "eu-central-1b"] && length(distinct([for s in aws_subnet.private : s.cidr_block])) == 2
@@ -118,7 +118,7 @@ run "nothing_is_public" {
   }
   assert {
     condition     = length(aws_default_security_group.this.ingress) == 0 && length(aws_default_security_group.this.egress) == 0
-    error_message = "expected the VPC's default group to let nothing through"
+    error_message = "expected no rules in the default security group"
   }
   assert {
     condition     = alltrue([for e in aws_security_group.clients.egress : !contains(e.cidr_blocks == null ? [] : e.cidr_blocks, "0.0.0.0/0")])
@@ -126,20 +126,20 @@ run "nothing_is_public" {
   }
   assert {
     condition     = output.outbound_vpc == null
-    error_message = "expected no way out unless it is asked for"
+    error_message = "expected no NAT gateway by default"
   }
 }
 
-run "aws_is_reached_by_endpoints" {
+run "endpoints_reach_aws_services" {
   command = apply
 
   assert {
     condition     = toset([for e in aws_vpc_endpoint.gateway : e.service_name]) == toset(["com.amazonaws.eu-central-1.dynamodb", "com.amazonaws.eu-central-1.s3"])
-    error_message = "expected S3 and DynamoDB by route"
+    error_message = "expected gateway endpoints for S3 and DynamoDB"
   }
   assert {
     condition     = keys(aws_vpc_endpoint.interface) == ["email", "secretsmanager", "sns", "sqs", "states"] && alltrue([for e in aws_vpc_endpoint.interface : e.private_dns_enabled && length(e.subnet_ids) == 2])
-    error_message = "expected what functions call, by its usual name, in both zones"
+    error_message = "expected interface endpoints with private DNS in both zones"
   }
   assert {
     condition     = alltrue([for e in aws_vpc_endpoint.interface : jsondecode(e.policy).Statement[0].Condition.StringEquals["aws:PrincipalAccount"] == "123456789012"])
@@ -147,12 +147,12 @@ run "aws_is_reached_by_endpoints" {
   }
 }
 
-run "the_servers_door_is_the_proxys" {
+run "server_accepts_the_proxy_only" {
   command = apply
 
   assert {
     condition     = one(aws_security_group.server.ingress).from_port == 5432 && one(aws_security_group.server.ingress).to_port == 5432 && length(one(aws_security_group.server.ingress).cidr_blocks == null ? [] : one(aws_security_group.server.ingress).cidr_blocks) == 0
-    error_message = "expected Postgres to be open for security groups only, on one port"
+    error_message = "expected ingress from security groups only, on one port"
   }
   assert {
     condition     = one([for p in aws_db_parameter_group.this[0].parameter : p.value if p.name == "rds.force_ssl"]) == "1"
@@ -160,7 +160,7 @@ run "the_servers_door_is_the_proxys" {
   }
 }
 
-run "aurora" {
+run "aurora_serverless" {
   command = apply
 
   variables {
@@ -175,15 +175,15 @@ run "aurora" {
   }
   assert {
     condition     = aws_rds_cluster.this[0].serverlessv2_scaling_configuration[0].min_capacity == 0.5 && aws_rds_cluster.this[0].serverlessv2_scaling_configuration[0].max_capacity == 8
-    error_message = "expected the capacity asked for"
+    error_message = "expected the requested capacity"
   }
   assert {
     condition     = aws_rds_cluster.this[0].manage_master_user_password && aws_rds_cluster.this[0].storage_encrypted && aws_rds_cluster.this[0].deletion_protection
-    error_message = "expected what an instance has"
+    error_message = "expected the settings of an instance"
   }
   assert {
     condition     = aws_db_proxy_target.this[0].db_cluster_identifier == "darkroom-database" && aws_db_proxy_target.this[0].db_instance_identifier == null && aws_rds_cluster_parameter_group.this[0].family == "aurora-postgresql17"
-    error_message = "expected the proxy to lead to the cluster"
+    error_message = "expected the cluster as target of the proxy"
   }
 }
 
@@ -198,7 +198,7 @@ run "aurora_does_not_pause_behind_a_proxy" {
   expect_failures = [aws_rds_cluster.this]
 }
 
-run "the_small_variant" {
+run "without_proxy_and_in_one_endpoint_zone" {
   command = apply
 
   variables {
@@ -221,7 +221,7 @@ run "the_small_variant" {
   }
 }
 
-run "a_way_out_for_those_that_pay" {
+run "outbound_subnets_use_a_nat_gateway" {
   command = apply
 
   variables {
@@ -234,11 +234,11 @@ run "a_way_out_for_those_that_pay" {
   }
   assert {
     condition     = length(output.outbound_vpc.subnet_ids) == 2 && length(setintersection(output.outbound_vpc.subnet_ids, output.vpc.subnet_ids)) == 0
-    error_message = "expected subnets of their own"
+    error_message = "expected separate subnets"
   }
 }
 
-run "two_zones_at_least" {
+run "single_zone_is_refused" {
   command = plan
 
   variables {

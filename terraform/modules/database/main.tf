@@ -1,5 +1,5 @@
-# Postgres: one instance, or Aurora Serverless v2; in front of it RDS Proxy, which functions enter with
-# a token of their own role.
+# Postgres: one instance or Aurora Serverless v2, optionally behind RDS Proxy, to which functions
+# authenticate with IAM tokens of their roles.
 
 locals {
   port       = 5432
@@ -9,8 +9,8 @@ locals {
   server_endpoint   = local.serverless ? one(aws_rds_cluster.this[*].endpoint) : one(aws_db_instance.this[*].address)
   master_secret_arn = local.serverless ? one(aws_rds_cluster.this[*].master_user_secret[0].secret_arn) : one(aws_db_instance.this[*].master_user_secret[0].secret_arn)
 
-  # Functions' own authorities vouch for RDS Proxy's certificates, but not for a server's, which are
-  # signed by Amazon RDS itself: those are encrypted to without being verified.
+  # The base image trusts the authorities of RDS Proxy's certificates, but not those of the server's,
+  # which Amazon RDS signs: without a proxy the connection is encrypted but not verified.
   # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html
   endpoint = var.proxy_enabled ? aws_db_proxy.this[0].endpoint : local.server_endpoint
   sslmode  = var.proxy_enabled ? "verify-full" : "require"
@@ -45,9 +45,9 @@ locals {
   client_groups = concat([aws_security_group.clients.id], aws_security_group.outbound[*].id)
 
   parameters = {
-    # No connection without TLS, whoever makes it.
+    # Refuse connections without TLS.
     "rds.force_ssl" = "1"
-    # What is slow, but not what it was about: statements have customers' data in them.
+    # Log slow statements without their parameters, which contain customers' data.
     "log_min_duration_statement"          = "1000"
     "log_parameter_max_length"            = "0"
     "log_parameter_max_length_on_error"   = "0"
@@ -76,7 +76,7 @@ resource "aws_db_parameter_group" "this" {
   }
 
   lifecycle {
-    # A new major version: the instance leaves the old group only afterwards.
+    # For a new major version: the instance uses the old group until it is upgraded.
     create_before_destroy = true
   }
 }
@@ -164,7 +164,7 @@ resource "aws_rds_cluster" "this" {
   cluster_identifier          = local.base
   engine                      = "aurora-postgresql"
   engine_version              = var.engine_version
-  engine_mode                 = "provisioned" # what Serverless v2 is called; "serverless" is v1
+  engine_mode                 = "provisioned" # the mode of Serverless v2; "serverless" is v1
   database_name               = var.database_name
   master_username             = var.username
   manage_master_user_password = true
@@ -195,9 +195,9 @@ resource "aws_rds_cluster" "this" {
 
   lifecycle {
     precondition {
-      # A proxy keeps connections, and with connections Aurora does not pause.
+      # Aurora does not pause while a proxy keeps connections open.
       condition     = var.serverless.minimum_acu > 0 || !var.proxy_enabled
-      error_message = "minimum_acu = 0 (pausing) is only without a proxy, whose connections keep Aurora awake."
+      error_message = "minimum_acu = 0 (pausing) needs proxy_enabled = false, since a proxy's connections keep Aurora awake."
     }
   }
 }
@@ -222,8 +222,8 @@ resource "aws_rds_cluster_instance" "this" {
 
 # -- the login
 
-# Amazon RDS makes the password, keeps it in Secrets Manager and changes it: it is in no state. Here only
-# how often.
+# RDS creates the password, stores it in Secrets Manager and rotates it, so it is not in the state. Only
+# the interval is set here.
 resource "aws_secretsmanager_secret_rotation" "master" {
   #checkov:skip=CKV_AWS_304:Each week unless `rotation_days` says otherwise; checkov does not follow the variable.
   secret_id          = local.master_secret_arn
@@ -266,7 +266,7 @@ resource "aws_iam_role" "proxy" {
   count = var.proxy_enabled ? 1 : 0
 
   name        = "${local.base}-proxy"
-  description = "What RDS Proxy may do: read the server's login."
+  description = "Permissions of RDS Proxy: read the server's login."
   tags        = var.tags
 
   assume_role_policy = jsonencode({
@@ -314,18 +314,18 @@ resource "aws_db_proxy" "this" {
   role_arn               = aws_iam_role.proxy[0].arn
   vpc_subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
   vpc_security_group_ids = [aws_security_group.proxy[0].id]
-  # Of a function that froze with its connection; it makes a new one without its caller noticing.
+  # Connections of frozen execution environments. They reconnect on the next call.
   idle_client_timeout = 1800
   tags                = var.tags
 
   auth {
-    description = "Functions bring a token of their role; the proxy itself uses the server's login."
+    description = "Functions authenticate with a token of their role; the proxy uses the server's login."
     auth_scheme = "SECRETS"
     iam_auth    = "REQUIRED"
     secret_arn  = local.master_secret_arn
   }
 
-  # The proxy reads the secret when it is made.
+  # The proxy reads the secret when it is created.
   depends_on = [aws_iam_role_policy.proxy]
 }
 
@@ -335,9 +335,9 @@ resource "aws_db_proxy_default_target_group" "this" {
   db_proxy_name = aws_db_proxy.this[0].name
 
   connection_pool_config {
-    max_connections_percent      = 90 # the rest is for an operator, and for RDS itself
+    max_connections_percent      = 90 # the rest is for operators and RDS itself
     max_idle_connections_percent = 50
-    # Less than a function's own timeout of a connection (5 s), so that it hears of a full pool.
+    # Shorter than a function's connection timeout (5 s), so that the function gets the proxy's error.
     connection_borrow_timeout = 4
   }
 }
@@ -350,6 +350,6 @@ resource "aws_db_proxy_target" "this" {
   db_instance_identifier = local.serverless ? null : aws_db_instance.this[0].identifier
   db_cluster_identifier  = local.serverless ? aws_rds_cluster.this[0].cluster_identifier : null
 
-  # A cluster is a target when it has an instance.
+  # A cluster can be a target once it has an instance.
   depends_on = [aws_rds_cluster_instance.this]
 }

@@ -1,10 +1,10 @@
-# A network without a way out: functions reach Postgres, and AWS's services by endpoints. What has to
-# reach a payment provider on the internet gets a way out of its own, for itself only.
+# A VPC without internet access: functions reach Postgres, and AWS services through endpoints. Only
+# functions that call a payment provider get subnets with a NAT gateway.
 
 data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394:The first two or three are taken, by name; a new zone comes after them and moves nothing.
   state = "available"
-  # Not Local Zones, where there is no RDS.
+  # Without Local Zones, which have no RDS.
   filter {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
@@ -22,7 +22,7 @@ locals {
   base      = "${var.prefix}-${var.name}"
   zones     = slice(data.aws_availability_zones.available.names, 0, var.availability_zones)
 
-  # Halves of the block: private subnets in the lower, those with a way out in the upper.
+  # Private subnets use the lower half of the block, subnets with internet access the upper half.
   private_blocks  = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, i) }
   outbound_blocks = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, 8 + i) }
   public_block    = cidrsubnet(var.cidr_block, 4, 12)
@@ -34,11 +34,11 @@ resource "aws_vpc" "this" {
   #checkov:skip=CKV2_AWS_11:Flow logs cost by the gigabyte and hold what API, function and database logs say better; an operator who needs them turns them on for the account.
   cidr_block           = var.cidr_block
   enable_dns_support   = true
-  enable_dns_hostnames = true # the endpoints' names are private ones
+  enable_dns_hostnames = true # required by private DNS names of endpoints
   tags                 = merge(var.tags, { Name = local.base })
 }
 
-# Whatever is put into the VPC without a security group gets this one, which lets nothing through.
+# Resources without a security group get this one, which allows no traffic.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = "${local.base}-default" })
@@ -67,7 +67,7 @@ resource "aws_route_table_association" "private" {
 
 # -- endpoints
 
-# Free of charge, by route: S3 and DynamoDB.
+# S3 and DynamoDB through routes, free of charge.
 resource "aws_vpc_endpoint" "gateway" {
   for_each = toset(["dynamodb", "s3"])
 
@@ -89,7 +89,7 @@ resource "aws_vpc_endpoint" "interface" {
   security_group_ids  = [aws_security_group.endpoints.id]
   tags                = merge(var.tags, { Name = "${local.base}-${each.key}" })
 
-  # Through this door only callers of this account, whatever credentials somebody brings along.
+  # Only for credentials of this account, so that data cannot be sent to another one.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -117,7 +117,7 @@ resource "aws_security_group" "endpoints" {
   }
 }
 
-# -- who may use the database
+# -- clients of the database
 
 resource "aws_security_group" "clients" {
   #checkov:skip=CKV2_AWS_5:The functions of the lab are in it; it is an output.
@@ -151,7 +151,7 @@ resource "aws_security_group" "clients" {
   }
 }
 
-# -- a way out, for those that need one
+# -- internet access
 
 resource "aws_subnet" "outbound" {
   for_each = var.outbound_enabled ? local.outbound_blocks : {}
@@ -186,8 +186,7 @@ resource "aws_eip" "nat" {
   tags   = merge(var.tags, { Name = "${local.base}-nat" })
 }
 
-# One, not one a zone: a payment that cannot go out for the length of a zone's failure is tried again
-# by its queue.
+# One, not one a zone: during a zone's failure the queue retries payments.
 resource "aws_nat_gateway" "this" {
   count = var.outbound_enabled ? 1 : 0
 
@@ -260,7 +259,7 @@ resource "aws_security_group" "outbound" {
   }
 
   egress {
-    # A payment provider has no fixed addresses.
+    # The payment provider has no fixed addresses.
     description = "TLS to anywhere"
     protocol    = "tcp"
     from_port   = 443

@@ -1,30 +1,30 @@
 output "url" {
-  description = "Where functions connect to, without a password."
+  description = "Connection URL for functions, without a password."
   value       = "postgresql://${var.username}@${local.endpoint}:${local.port}/${var.database_name}?sslmode=${local.sslmode}"
 }
 
 output "secret_arn" {
-  description = "The server's login, which RDS makes and rotates. Functions need it only where there is no proxy."
+  description = "Secret with the server's login, which RDS creates and rotates. Functions read it only without a proxy."
   value       = local.master_secret_arn
 }
 
 output "user_arn" {
-  description = "What a role must be allowed (rds-db:connect) to enter the proxy; null without one."
+  description = "Resource of `rds-db:connect` for roles that connect to the proxy; null without a proxy."
   value       = var.proxy_enabled ? "arn:${local.partition}:rds-db:${local.region}:${local.account}:dbuser:${local.proxy_id}/${var.username}" : null
 }
 
 output "proxy_endpoint" {
-  description = "RDS Proxy's address; null without one."
+  description = "RDS Proxy's address; null without a proxy."
   value       = one(aws_db_proxy.this[*].endpoint)
 }
 
 output "proxy_resource_id" {
-  description = "RDS Proxy's id in `rds-db` ARNs; null without one."
+  description = "RDS Proxy's id in `rds-db` ARNs; null without a proxy."
   value       = local.proxy_id
 }
 
 output "vpc" {
-  description = "Where functions that use the database are."
+  description = "Subnets and security groups of functions that use the database."
   value = {
     subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
     security_group_ids = [aws_security_group.clients.id]
@@ -32,7 +32,7 @@ output "vpc" {
 }
 
 output "outbound_vpc" {
-  description = "Where functions are that call a payment provider, too; null without a way out."
+  description = "Subnets and security groups of functions that also call a payment provider; null without outbound access."
   value = var.outbound_enabled ? {
     subnet_ids         = [for subnet in aws_subnet.outbound : subnet.id]
     security_group_ids = [aws_security_group.outbound[0].id]
@@ -40,16 +40,16 @@ output "outbound_vpc" {
 }
 
 output "vpc_id" {
-  description = "The VPC."
+  description = "Id of the VPC."
   value       = aws_vpc.this.id
 }
 
 output "instance_identifiers" {
-  description = "The servers, for their metrics."
+  description = "Identifiers of the servers, for metrics."
   value       = local.serverless ? aws_rds_cluster_instance.this[*].identifier : aws_db_instance.this[*].identifier
 }
 
 output "cluster_identifier" {
-  description = "The Aurora cluster, for its metrics; null for one instance."
+  description = "Identifier of the Aurora cluster, for metrics; null for an instance."
   value       = one(aws_rds_cluster.this[*].cluster_identifier)
 }

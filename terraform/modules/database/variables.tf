@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
@@ -30,13 +30,13 @@ variable "engine_mode" {
 }
 
 variable "engine_version" {
-  description = "Postgres' major version, or major and minor; the newest minor otherwise."
+  description = "Postgres version: major, or major and minor. With the major alone, RDS installs minor versions."
   type        = string
   default     = "17"
 }
 
 variable "instance" {
-  description = "Of engine_mode = instance. Storage grows by itself up to the maximum."
+  description = "Settings of engine_mode = instance. Storage grows automatically up to the maximum."
   type = object({
     class               = optional(string, "db.t4g.micro")
     storage_gib         = optional(number, 20)
@@ -47,7 +47,7 @@ variable "instance" {
 }
 
 variable "serverless" {
-  description = "Of engine_mode = serverless, in Aurora capacity units (2 GiB of memory each). A minimum of 0 lets it pause, which costs whoever comes next some 15 s."
+  description = "Settings of engine_mode = serverless, in Aurora capacity units (2 GiB of memory each). With a minimum of 0 it pauses, and the next connection takes about 15 s."
   type = object({
     minimum_acu         = optional(number, 0.5)
     maximum_acu         = optional(number, 4)
@@ -58,18 +58,18 @@ variable "serverless" {
 
   validation {
     condition     = var.serverless.minimum_acu <= var.serverless.maximum_acu && var.serverless.instances >= 1
-    error_message = "serverless wants minimum_acu <= maximum_acu, and one instance or more."
+    error_message = "serverless needs minimum_acu <= maximum_acu and at least 1 instance."
   }
 }
 
 variable "database_name" {
-  description = "The database in the server."
+  description = "Name of the database."
   type        = string
   default     = "darkroom"
 }
 
 variable "username" {
-  description = "The server's user; its password is RDS's affair."
+  description = "The server's user; RDS manages its password."
   type        = string
   default     = "darkroom"
 }
@@ -86,42 +86,42 @@ variable "rotation_days" {
 }
 
 variable "backup_retention_days" {
-  description = "How far back the database can be restored to any second, in days."
+  description = "Days for which the database can be restored to any second."
   type        = number
   default     = 7
 
   validation {
     condition     = var.backup_retention_days >= 1 && var.backup_retention_days <= 35
-    error_message = "backup_retention_days must be 1..35, RDS's limit; a lab without backups loses customers' orders."
+    error_message = "backup_retention_days must be 1..35, RDS's limit. 0 would disable backups."
   }
 }
 
 variable "backup_window" {
-  description = "When the daily snapshot is taken, UTC."
+  description = "Time of the daily snapshot, UTC."
   type        = string
   default     = "02:00-03:00"
 }
 
 variable "maintenance_window" {
-  description = "When minor versions are installed, UTC."
+  description = "Time in which minor versions are installed, UTC."
   type        = string
   default     = "sun:03:30-sun:04:30"
 }
 
 variable "deletion_protection" {
-  description = "Whether the server refuses to be deleted, and leaves a last snapshot behind."
+  description = "Whether the server is protected from deletion and leaves a final snapshot."
   type        = bool
   default     = true
 }
 
 variable "kms_key_arn" {
-  description = "Key for storage; RDS's own without it."
+  description = "KMS key of the storage; null for RDS's own key."
   type        = string
   default     = null
 }
 
 variable "proxy_enabled" {
-  description = "Whether RDS Proxy is in front: functions enter with tokens instead of a password, connections are shared and survive a failover. Without it functions read the server's secret."
+  description = "Whether RDS Proxy is used: functions authenticate with IAM tokens, connections are pooled and survive a failover. Without it, functions read the server's secret."
   type        = bool
   default     = true
 }
@@ -129,7 +129,7 @@ variable "proxy_enabled" {
 # -- the network
 
 variable "cidr_block" {
-  description = "The VPC's addresses, a /16 to /20."
+  description = "The VPC's address block, /16 to /20."
   type        = string
   default     = "10.64.0.0/16"
 
@@ -140,7 +140,7 @@ variable "cidr_block" {
 }
 
 variable "availability_zones" {
-  description = "How many zones there are subnets in; RDS wants two."
+  description = "Number of availability zones with subnets; RDS needs at least 2."
   type        = number
   default     = 2
 
@@ -151,13 +151,13 @@ variable "availability_zones" {
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that functions in the VPC call, beside S3 and DynamoDB. Each costs by zone and hour. Workers in the VPC need ecr.api, ecr.dkr, logs and sqs."
+  description = "AWS services with an interface endpoint, for functions in the VPC; S3 and DynamoDB have gateway endpoints. Each costs by zone and hour. Workers in the VPC need ecr.api, ecr.dkr, logs and sqs."
   type        = set(string)
   default     = ["email", "secretsmanager", "sns", "sqs", "states"]
 }
 
 variable "endpoint_zones" {
-  description = "How many zones the interface endpoints are in, all when null. With one, the others go there: half the price, and one zone's failure is everybody's."
+  description = "Number of zones with interface endpoints; null for all. One zone costs half, and its failure affects all zones."
   type        = number
   default     = null
 
@@ -168,7 +168,7 @@ variable "endpoint_zones" {
 }
 
 variable "outbound_enabled" {
-  description = "Whether there is a way out to the internet (a NAT gateway) for functions that are given `outbound_vpc`: those that call a payment provider. No other function is in its subnets, and nothing of AWS goes through it."
+  description = "Whether a NAT gateway gives the subnets of `outbound_vpc` access to the internet, for functions that call a payment provider."
   type        = bool
   default     = false
 }

@@ -42,7 +42,7 @@ variables {
   ]
 }
 
-run "a_function_of_its_manifest" {
+run "function_follows_its_manifest" {
   assert {
     condition     = aws_lambda_function.this.function_name == "darkroom-process-image" && aws_lambda_function.this.memory_size == 1769 && aws_lambda_function.this.timeout == 60
     error_message = "expected name, memory and timeout of the manifest"
@@ -57,7 +57,7 @@ run "a_function_of_its_manifest" {
   }
   assert {
     condition     = aws_cloudwatch_log_group.this.retention_in_days == 30
-    error_message = "expected a log that ends"
+    error_message = "expected a retention of the log"
   }
   assert {
     condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
@@ -65,10 +65,10 @@ run "a_function_of_its_manifest" {
   }
 }
 
-run "the_queue_is_taken_from_by_the_alias_message_by_message" {
+run "queue_calls_the_alias_with_partial_failures" {
   assert {
     condition     = aws_lambda_event_source_mapping.queue[0].function_response_types == toset(["ReportBatchItemFailures"]) && aws_lambda_event_source_mapping.queue[0].scaling_config[0].maximum_concurrency == 20
-    error_message = "expected partial failures, and no more than may run"
+    error_message = "expected partial failures and the maximum concurrency"
   }
   assert {
     condition     = endswith(aws_lambda_event_source_mapping.queue[0].function_name, ":live")
@@ -76,7 +76,7 @@ run "the_queue_is_taken_from_by_the_alias_message_by_message" {
   }
 }
 
-run "exactly_the_grants" {
+run "policy_contains_the_grants_only" {
   assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid] == ["BucketOriginalsObjects", "Log"]
     error_message = "expected the grants and the log, and nothing else"
@@ -87,11 +87,11 @@ run "exactly_the_grants" {
   }
   assert {
     condition     = length(aws_iam_role_policy.network) == 0
-    error_message = "expected no right to network interfaces outside a VPC"
+    error_message = "expected no permissions for network interfaces outside of a VPC"
   }
 }
 
-run "a_canary_gets_its_share_and_no_more" {
+run "canary_gets_its_share" {
   variables {
     live_version  = "6"
     canary_weight = 0.1
@@ -103,7 +103,7 @@ run "a_canary_gets_its_share_and_no_more" {
   }
 }
 
-run "initialised_environments_are_not_shared" {
+run "provisioned_concurrency_disables_weights" {
   variables {
     live_version            = "6"
     canary_weight           = 0.1
@@ -120,7 +120,7 @@ run "initialised_environments_are_not_shared" {
   }
 }
 
-run "a_held_version_that_is_the_newest_has_no_canary" {
+run "held_newest_version_has_no_canary" {
   variables {
     live_version  = "7"
     canary_weight = 0.1
@@ -128,11 +128,11 @@ run "a_held_version_that_is_the_newest_has_no_canary" {
 
   assert {
     condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
-    error_message = "expected no version to share with itself"
+    error_message = "expected no weights"
   }
 }
 
-run "held_without_a_canary" {
+run "held_version_without_canary_weight_has_no_canary" {
   variables {
     live_version = "6"
   }
@@ -143,7 +143,7 @@ run "held_without_a_canary" {
   }
 }
 
-run "a_route_reserves_its_concurrency" {
+run "route_reserves_its_concurrency" {
   variables {
     queue = null
     manifest = {
@@ -158,18 +158,18 @@ run "a_route_reserves_its_concurrency" {
   }
 }
 
-run "in_a_vpc_the_network_is_of_lambda_alone" {
+run "code_in_a_vpc_may_not_use_network_permissions" {
   variables {
     vpc = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   }
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.network[0].policy).Statement[1].Effect == "Deny" && jsondecode(aws_iam_role_policy.network[0].policy).Statement[1].Condition.ArnEquals["lambda:SourceFunctionArn"] == ["arn:aws:lambda:eu-central-1:123456789012:function:darkroom-process-image"]
-    error_message = "expected the function's own code to be refused the network's interfaces"
+    error_message = "expected a denial for the function's own code"
   }
 }
 
-run "a_fixed_number_of_warm_environments" {
+run "provisioned_concurrency_with_a_fixed_number" {
   variables {
     provisioned_concurrency = { minimum = 2 }
   }
@@ -180,7 +180,7 @@ run "a_fixed_number_of_warm_environments" {
   }
 }
 
-run "warm_environments_by_use_and_clock" {
+run "provisioned_concurrency_scales_by_use_and_schedule" {
   variables {
     provisioned_concurrency = {
       minimum   = 1
@@ -195,33 +195,33 @@ run "warm_environments_by_use_and_clock" {
   }
 }
 
-run "a_warmer_where_asked" {
+run "warmer_calls_the_alias" {
   variables {
     warmer_schedule = "rate(5 minutes)"
   }
 
   assert {
     condition     = jsondecode(aws_cloudwatch_event_target.warmer[0].input) == { warmer = true } && aws_lambda_permission.warmer[0].qualifier == "live"
-    error_message = "expected the alias to be called with what every function answers at once"
+    error_message = "expected calls of the alias with the warm-up event"
   }
 }
 
-run "failed_events_are_kept_where_asked" {
+run "failed_events_go_to_the_dead_letter_queue" {
   variables {
     dead_letter = { arn = "arn:aws:sqs:eu-central-1:123456789012:darkroom-failed-events" }
   }
 
   assert {
     condition     = aws_lambda_function_event_invoke_config.live[0].destination_config[0].on_failure[0].destination == "arn:aws:sqs:eu-central-1:123456789012:darkroom-failed-events"
-    error_message = "expected a place for failed events"
+    error_message = "expected a destination of failed events"
   }
   assert {
-    condition     = contains([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid], "KeepFailedEvents")
-    error_message = "expected the right to put them there"
+    condition     = contains([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid], "SendFailedEvents")
+    error_message = "expected the permission to send them"
   }
 }
 
-run "a_tag_is_no_image" {
+run "image_by_tag_is_refused" {
   command = plan
 
   variables {
@@ -231,7 +231,7 @@ run "a_tag_is_no_image" {
   expect_failures = [var.image_uri]
 }
 
-run "a_large_batch_needs_a_window" {
+run "large_batch_without_window_is_refused" {
   command = plan
 
   variables {

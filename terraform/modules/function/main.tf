@@ -1,4 +1,4 @@
-# One function: its image as a Lambda function, behind the alias `live`.
+# One function: its image as a Lambda function with the alias `live`.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -7,20 +7,20 @@ data "aws_caller_identity" "current" {}
 locals {
   function_name = "${var.prefix}-${var.name}"
   partition     = data.aws_partition.current.partition
-  # Put together, since the role is made before the function.
+  # Built from its name, since the role is created before the function.
   function_arn = "arn:${local.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
   trigger = { for kind, of in try(var.manifest.trigger, {}) : kind => of }
   queue   = try(local.trigger.queue, null)
-  # Of a route or of the authorizer; a queue's is its mapping's.
+  # For routes and the authorizer; queues limit concurrency in their event source mapping.
   reserved = var.reserved_concurrency_enabled ? try(local.trigger.http.maximum_concurrency, local.trigger.authorizer.maximum_concurrency, null) : null
 
-  # Every function answers it at once and does nothing else (services/platform/functions/sqs.py).
+  # Every function answers this event immediately (services/platform/functions/sqs.py).
   warm_up = jsonencode({ warmer = true })
-  # The alias stays where it is, and the newest version is tried.
+  # A release in progress: the alias stays, and the newest version gets a share of the calls.
   canary = var.live_version != null && var.canary_weight > 0
   # Lambda refuses weights on an alias with provisioned concurrency ("Alias with weights can not be used
-  # with Provisioned Concurrency"): there the warm-up is all that tries it.
+  # with Provisioned Concurrency"): there only the warm-up tests the new version.
   split = local.canary && var.provisioned_concurrency == null
 }
 
@@ -32,7 +32,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
 resource "aws_iam_role" "this" {
   name        = local.function_name
-  description = "What the function ${var.name} may do."
+  description = "Permissions of the function ${var.name}."
   tags        = var.tags
 
   assume_role_policy = jsonencode({
@@ -64,7 +64,7 @@ resource "aws_iam_role_policy" "this" {
         Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
       }],
       var.dead_letter == null ? [] : [{
-        Sid      = "KeepFailedEvents"
+        Sid      = "SendFailedEvents"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
         Resource = [var.dead_letter.arn]
@@ -84,7 +84,7 @@ resource "aws_iam_role_policy" "tracing" {
       Sid    = "Trace"
       Effect = "Allow"
       Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-      # X-Ray's writes have no resource to name:
+      # These actions of X-Ray have no resource:
       # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
       Resource = ["*"]
     }]
@@ -92,7 +92,7 @@ resource "aws_iam_role_policy" "tracing" {
 }
 
 resource "aws_iam_role_policy" "network" {
-  #checkov:skip=CKV_AWS_290:Lambda takes no narrower right; the second statement keeps it from the function itself.
+  #checkov:skip=CKV_AWS_290:Lambda requires all resources; the second statement denies the permission to the code.
   count = var.vpc == null ? 0 : 1
 
   name = "network"
@@ -101,19 +101,19 @@ resource "aws_iam_role_policy" "network" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "LambdaMakesInterfaces"
+        Sid    = "LambdaCreatesInterfaces"
         Effect = "Allow"
         Action = [
           "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
           "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
         ]
-        # Lambda takes no narrower right, and looks for this one when the function is made:
+        # Lambda requires these permissions on all resources when the function is created:
         # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
         Resource = ["*"]
       },
       {
-        # The right is Lambda's, not the code's: calls out of the function itself are refused.
-        Sid       = "TheFunctionDoesNot"
+        # Only the Lambda service may use the permission, not the code of the function.
+        Sid       = "DenyFunctionCode"
         Effect    = "Deny"
         Action    = ["ec2:*"]
         Resource  = ["*"]
@@ -161,7 +161,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Before its first call, or Lambda makes a log group without retention by itself.
+  # The log group must exist before the first call, or Lambda creates one without retention.
   depends_on = [
     aws_cloudwatch_log_group.this,
     aws_iam_role_policy.this,
@@ -170,10 +170,10 @@ resource "aws_lambda_function" "this" {
   ]
 }
 
-# A version that cannot be initialised, or does not answer, ends the apply here: `live` stays at the
-# version before, and no caller and no message ever meets the new one.
+# The apply fails here when the new version cannot be initialised or does not answer. `live` stays at the
+# previous version, so the new one gets no traffic.
 resource "aws_lambda_invocation" "warm_up" {
-  # A version that gets no calls is not asked: to go back from one that does not start must not start it.
+  # Only for a version that will get calls: a rollback must not start the version that fails.
   count = var.warm_up_enabled && (var.live_version == null || local.canary) ? 1 : 0
 
   function_name = aws_lambda_function.this.function_name
@@ -183,7 +183,7 @@ resource "aws_lambda_invocation" "warm_up" {
 
 resource "aws_lambda_alias" "live" {
   name             = "live"
-  description      = "What is called: by the API, the queue and the schedules."
+  description      = "The version that the API, the queue and the schedules call."
   function_name    = aws_lambda_function.this.function_name
   function_version = coalesce(var.live_version, aws_lambda_function.this.version)
 
@@ -198,7 +198,7 @@ resource "aws_lambda_alias" "live" {
   depends_on = [aws_lambda_invocation.warm_up]
 }
 
-# Calls of the alias that nobody waits for (the warmer's) are not repeated: the next one comes anyway.
+# Asynchronous calls of the warmer are not retried, since the next one follows soon.
 resource "aws_lambda_function_event_invoke_config" "live" {
   count = var.warmer_schedule != null || var.dead_letter != null ? 1 : 0
 

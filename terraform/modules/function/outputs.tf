@@ -1,5 +1,5 @@
 output "name" {
-  description = "The function's name at Lambda."
+  description = "Name of the Lambda function."
   value       = aws_lambda_function.this.function_name
 }
 
@@ -9,7 +9,7 @@ output "arn" {
 }
 
 output "alias_arn" {
-  description = "ARN of the alias `live`: what is to be called."
+  description = "ARN of the alias `live`, which callers use."
   value       = aws_lambda_alias.live.arn
 }
 
@@ -19,7 +19,7 @@ output "alias_name" {
 }
 
 output "alias_invoke_arn" {
-  description = "The alias for API Gateway."
+  description = "Invocation ARN of the alias for API Gateway."
   value       = aws_lambda_alias.live.invoke_arn
 }
 
@@ -29,7 +29,7 @@ output "version" {
 }
 
 output "live_version" {
-  description = "The version that the alias is at."
+  description = "The version that the alias points to."
   value       = aws_lambda_alias.live.function_version
 }
 

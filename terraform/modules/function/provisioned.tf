@@ -1,4 +1,4 @@
-# Environments that are initialised before anybody calls: a fixed number, or by use and clock.
+# Provisioned concurrency: a fixed number, or scaled by use and by schedules.
 
 locals {
   provisioned_minimum = try(var.provisioned_concurrency.minimum, 0)

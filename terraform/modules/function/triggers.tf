@@ -1,4 +1,4 @@
-# What calls the function by itself: its queue, and the warmer.
+# Event sources of the function: its queue and the warmer.
 
 resource "aws_lambda_event_source_mapping" "queue" {
   count = var.queue == null || local.queue == null ? 0 : 1
@@ -10,8 +10,8 @@ resource "aws_lambda_event_source_mapping" "queue" {
   function_response_types            = ["ReportBatchItemFailures"]
   tags                               = var.tags
 
-  # Lambda takes no more from the queue than may run: nothing is received to be throttled, which would
-  # use up its receives.
+  # Lambda receives only as many messages as may run. A reserved concurrency would throttle calls after the
+  # receive and use up receives.
   scaling_config {
     maximum_concurrency = local.queue.maximum_concurrency
   }
@@ -19,7 +19,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
   lifecycle {
     precondition {
       condition     = local.queue.batch_size <= 10 || local.queue.batch_window_seconds >= 1
-      error_message = "${var.name}: Lambda wants a batch window of 1 second or more for batches of more than 10 messages."
+      error_message = "${var.name}: Lambda needs a batch window of 1 second or more for batches of more than 10 messages."
     }
   }
 }

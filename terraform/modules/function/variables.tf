@@ -1,17 +1,17 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
 
 variable "name" {
-  description = "The function's name; it is called <prefix>-<name>."
+  description = "The function's name; on Lambda it is <prefix>-<name>."
   type        = string
 }
 
@@ -21,7 +21,7 @@ variable "manifest" {
 }
 
 variable "image_uri" {
-  description = "The image, by digest: what runs is what was tested, whatever a tag says later."
+  description = "The function image, by digest, since a tag may move."
   type        = string
 
   validation {
@@ -31,7 +31,7 @@ variable "image_uri" {
 }
 
 variable "architecture" {
-  description = "Processor that the image is for: arm64 or x86_64."
+  description = "Processor architecture of the image: arm64 or x86_64."
   type        = string
   default     = "x86_64"
 
@@ -42,13 +42,13 @@ variable "architecture" {
 }
 
 variable "environment" {
-  description = "The environment, with every reference of the manifest resolved."
+  description = "Environment variables, with all references of the manifest resolved."
   type        = map(string)
   default     = {}
 }
 
 variable "policy_statements" {
-  description = "What the function may do, beside writing its log."
+  description = "Permissions of the function, in addition to its log."
   type = list(object({
     sid       = string
     actions   = list(string)
@@ -58,31 +58,31 @@ variable "policy_statements" {
 }
 
 variable "queue" {
-  description = "The function's queue, which Lambda takes messages from; null for a function without one."
+  description = "The function's queue, which Lambda polls; null for a function without a queue."
   type        = object({ arn = string })
   default     = null
 }
 
 variable "dead_letter" {
-  description = "Queue for events of asynchronous calls that failed for good; null for none."
+  description = "Queue for events of asynchronous calls after their last retry; null for none."
   type        = object({ arn = string })
   default     = null
 }
 
 variable "reserved_concurrency_enabled" {
-  description = "Whether `maximum_concurrency` of a route is reserved. A new account has not enough to reserve from."
+  description = "Whether the `maximum_concurrency` of a route is reserved. The quota of a new account is too low for it."
   type        = bool
   default     = true
 }
 
 variable "live_version" {
-  description = "Version that the alias `live` stays at; null for the newest."
+  description = "Version that the alias `live` points to; null for the newest."
   type        = string
   default     = null
 }
 
 variable "canary_weight" {
-  description = "Share of the calls of `live`, 0 to 1, that goes to the newest version while `live_version` holds the alias; none of them with provisioned concurrency."
+  description = "Share of the calls of `live`, 0 to 1, for the newest version while `live_version` holds the alias. Has no effect with provisioned concurrency."
   type        = number
   default     = 0
 
@@ -93,21 +93,21 @@ variable "canary_weight" {
 }
 
 variable "warm_up_enabled" {
-  description = "Whether a new version must answer a warm-up before `live` moves to it."
+  description = "Whether a new version must answer a warm-up call before `live` moves to it."
   type        = bool
   default     = true
 }
 
 variable "warmer_schedule" {
-  description = "How often one environment is kept warm, as rate(...) or cron(...); null for never."
+  description = "Schedule of a call that keeps one environment initialised, as rate(...) or cron(...); null for none."
   type        = string
   default     = null
 }
 
 variable "provisioned_concurrency" {
   description = <<-EOT
-    Environments that are always initialised; null for none. With a `maximum` above the `minimum` as
-    many as are used (target tracking at `utilization`); `schedules` change both by the clock.
+    Environments that are always initialised; null for none. A `maximum` above the `minimum` scales
+    them by use (target tracking at `utilization`); `schedules` change both limits by time.
   EOT
   type = object({
     minimum     = number
@@ -124,19 +124,19 @@ variable "provisioned_concurrency" {
 }
 
 variable "vpc" {
-  description = "Where the function is in a VPC; null for outside of any."
+  description = "Subnets and security groups of the function; null outside of a VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
 
 variable "log_retention_days" {
-  description = "How long the function's log is kept, in days."
+  description = "Retention of the function's log, in days."
   type        = number
   default     = 30
 }
 
 variable "tracing_enabled" {
-  description = "Whether every call is sampled for X-Ray."
+  description = "Whether X-Ray traces every call."
   type        = bool
   default     = true
 }

@@ -171,7 +171,7 @@ locals {
     }
   ]...)
 
-  # For releases only, so it notifies nobody: `errors`, `dead-letters` and `api-5xx` notify. Lambda
+  # For releases only, so without notification: `errors`, `dead-letters` and `api-5xx` notify. Lambda
   # counts calls by version while an alias has weights:
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#metrics-dimensions
   canary_alarms = {

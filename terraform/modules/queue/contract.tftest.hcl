@@ -20,7 +20,7 @@ variables {
   bucket_arns       = { originals = "arn:aws:s3:::darkroom-originals" }
 }
 
-run "a_queue_and_its_dead_letters" {
+run "queue_has_a_dead_letter_queue" {
   command = plan
 
   assert {
@@ -41,24 +41,24 @@ run "a_queue_and_its_dead_letters" {
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"]
-    error_message = "expected the dead letter queue to take from its own queue only"
+    error_message = "expected dead letters from its own queue only"
   }
 }
 
-run "only_the_named_bucket_is_let_in" {
+run "policy_allows_the_named_bucket_only" {
   command = plan
 
   assert {
     condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["BucketOriginals", "TlsOnly"]
-    error_message = "expected one way in, and only by TLS"
+    error_message = "expected one sender, and only with TLS"
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.this.policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = "arn:aws:s3:::darkroom-originals" }, StringEquals = { "aws:SourceAccount" = "123456789012" } }
-    error_message = "expected the bucket to be of this account"
+    error_message = "expected a bucket of this account"
   }
 }
 
-run "topics_and_workflows_in_the_order_of_their_names" {
+run "policy_statements_are_sorted_by_name" {
   command = plan
 
   variables {
@@ -71,19 +71,19 @@ run "topics_and_workflows_in_the_order_of_their_names" {
 
   assert {
     condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["TopicAEvents", "TopicBEvents", "WorkflowOrder"]
-    error_message = "expected the statements in one order"
+    error_message = "expected sorted statements"
   }
   assert {
     condition     = jsondecode(aws_sns_topic_subscription.this["a-events"].filter_policy) == { type = ["a", "z"] } && aws_sns_topic_subscription.this["b-events"].filter_policy == null
-    error_message = "expected a filter where there is one, its values in one order"
+    error_message = "expected a filter with sorted values where the manifest has one"
   }
   assert {
     condition     = length(local.dead_letter_statements) == 0
-    error_message = "expected no policy where nothing is to be said"
+    error_message = "expected no policy without statements"
   }
 }
 
-run "nothing_is_scheduled_unless_asked" {
+run "without_schedule_no_rule_is_created" {
   command = plan
 
   assert {
@@ -92,7 +92,7 @@ run "nothing_is_scheduled_unless_asked" {
   }
 }
 
-run "a_schedule_sends_to_the_queue_and_no_other_rule_does" {
+run "policy_allows_the_own_schedule_only" {
   variables {
     name        = "start-orders"
     bucket_arns = {}
@@ -109,15 +109,15 @@ run "a_schedule_sends_to_the_queue_and_no_other_rule_does" {
   }
   assert {
     condition     = [for s in jsondecode(aws_sqs_queue.this.policy).Statement : s.Sid] == ["Schedule", "TlsOnly"]
-    error_message = "expected one way in, and only by TLS"
+    error_message = "expected one sender, and only with TLS"
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.this.policy).Statement[0].Principal == { Service = "events.amazonaws.com" } && jsondecode(aws_sqs_queue.this.policy).Statement[0].Condition == { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-central-1:123456789012:rule/darkroom-start-orders" } }
-    error_message = "expected the queue's own rule to be let in alone"
+    error_message = "expected the queue's own rule as only sender"
   }
 }
 
-run "no_schedule" {
+run "invalid_schedule_is_refused" {
   command = plan
 
   variables {
@@ -127,7 +127,7 @@ run "no_schedule" {
   expect_failures = [var.schedule]
 }
 
-run "limits_of_the_services" {
+run "values_beyond_service_limits_are_refused" {
   command = plan
 
   variables {

@@ -1,5 +1,5 @@
-# A function's queue and its dead letter queue. What it makes is what services/local/provision
-# makes for a lab on one machine; a test compares the two.
+# A function's queue and its dead letter queue. services/local/provision creates the same for the
+# embedded lab; a test compares the two.
 
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
@@ -10,16 +10,16 @@ locals {
   dead_letter_name = "${local.queue_name}-dead-letters"
   account          = data.aws_caller_identity.current.account_id
 
-  # Each queue's policy names the other; so the ARNs are put together, not read.
+  # Each queue's policy names the other, so the ARNs are built from names.
   arns = {
     for name in [local.queue_name, local.dead_letter_name] :
     name => "arn:${data.aws_partition.current.partition}:sqs:${data.aws_region.current.name}:${local.account}:${name}"
   }
 
-  dead_letter_retention_seconds = 14 * 24 * 3600 # the longest there is: a dead letter can wait for a holiday to end
+  dead_letter_retention_seconds = 14 * 24 * 3600 # the maximum
   retention_seconds             = 4 * 24 * 3600
 
-  # In the order of their names, whatever order a manifest has.
+  # Sorted by name, since the order in a manifest has no meaning.
   senders = concat(
     [for name in sort(keys(var.bucket_arns)) : {
       Sid       = "Bucket${join("", [for word in split("-", name) : title(word)])}"
@@ -29,7 +29,7 @@ locals {
       Resource  = local.arns[local.queue_name]
       Condition = {
         ArnEquals = { "aws:SourceArn" = var.bucket_arns[name] }
-        # A bucket's ARN names no account, and a name that was given up can become somebody else's.
+        # A bucket's ARN contains no account, and another account may take a deleted bucket's name.
         StringEquals = { "aws:SourceAccount" = local.account }
       }
     }],
@@ -41,8 +41,8 @@ locals {
       Resource  = local.arns[local.queue_name]
       Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arns[name] } }
     }],
-    # By a condition, since a principal has to be there before the policy that names it, and the role
-    # may send to a queue only when that is there.
+    # A condition, since a role must exist before a policy names it as principal, and the role's own
+    # policy needs the queue first.
     [for name in sort(keys(var.sender_role_arns)) : {
       Sid       = "Workflow${join("", [for word in split("-", name) : title(word)])}"
       Effect    = "Allow"
@@ -78,9 +78,8 @@ locals {
 resource "aws_sqs_queue" "dead_letters" {
   name                      = local.dead_letter_name
   message_retention_seconds = local.dead_letter_retention_seconds
-  max_message_size          = 262144 # the most that SNS and Step Functions hand over
-  # SQS's own key: customer's keys would cost a call of KMS for what is in S3 and Postgres anyway, and
-  # S3 and SNS would need to be let into the key.
+  max_message_size          = 262144 # the limit of SNS and Step Functions
+  # SQS's own key: a customer managed key would add calls to KMS and need grants for S3 and SNS.
   sqs_managed_sse_enabled = true
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"

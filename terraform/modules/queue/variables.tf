@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
@@ -16,7 +16,7 @@ variable "name" {
 }
 
 variable "timeout_seconds" {
-  description = "The function's timeout. The queue's visibility timeout is six of them, as Lambda wants it."
+  description = "The function's timeout. The visibility timeout is six times as long, as Lambda recommends."
   type        = number
 
   validation {
@@ -36,42 +36,42 @@ variable "max_receive_count" {
 }
 
 variable "bucket_arns" {
-  description = "Buckets whose events come into the queue, by a name for each."
+  description = "ARNs of buckets that send events to the queue, by logical name."
   type        = map(string)
   default     = {}
 }
 
 variable "topic_arns" {
-  description = "Topics whose messages come into the queue, by a name for each."
+  description = "ARNs of topics that the queue subscribes to, by logical name."
   type        = map(string)
   default     = {}
 }
 
 variable "sender_role_arns" {
-  description = "Roles of workflows that send to the queue, by a name for each."
+  description = "ARNs of workflow roles that send to the queue, by logical name."
   type        = map(string)
   default     = {}
 }
 
 variable "filters" {
-  description = "Filter policy of each topic's subscription, by topic name: attribute to the values that are let through. A topic without one sends all."
+  description = "Filter policy of each subscription, by topic: message attribute to accepted values. Without one, all messages arrive."
   type        = map(map(list(string)))
   default     = {}
 }
 
 variable "schedule" {
-  description = "When EventBridge sends a message by itself: `rate(...)`, or `cron(...)` in UTC; null for never."
+  description = "Schedule on which EventBridge sends a message: `rate(...)`, or `cron(...)` in UTC; null for none."
   type        = string
   default     = null
 
   validation {
     condition     = var.schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.schedule))
-    error_message = "schedule must be such as rate(1 minute) or cron(0 12 * * ? *), got ${coalesce(var.schedule, "null")}."
+    error_message = "schedule must be like rate(1 minute) or cron(0 12 * * ? *), got ${coalesce(var.schedule, "null")}."
   }
 }
 
 variable "tls_only" {
-  description = "Refuse calls without TLS."
+  description = "Whether calls without TLS are refused."
   type        = bool
   default     = true
 }

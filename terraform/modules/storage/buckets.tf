@@ -1,4 +1,4 @@
-# Buckets that nobody but the functions and their signed links reach.
+# Private buckets, reached by functions and presigned links only.
 
 resource "aws_s3_bucket" "this" {
   for_each = var.buckets
@@ -18,7 +18,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
   restrict_public_buckets = true
 }
 
-# Access by policy alone: no object's own list can open it.
+# Disable object ACLs.
 resource "aws_s3_bucket_ownership_controls" "this" {
   for_each = aws_s3_bucket.this
 
@@ -29,8 +29,8 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
-# S3's own key. With a customer's key every put and get of a photo would be a call of KMS as well, and
-# a signed upload form would have to carry it.
+# S3's own key. A customer managed key would add a call to KMS for each put and get, and would have to be
+# part of presigned upload forms.
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   for_each = aws_s3_bucket.this
 
@@ -88,7 +88,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # S3 wants the versioning settled before rules about versions.
+  # Rules about versions need versioning first.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
@@ -123,7 +123,7 @@ resource "aws_s3_bucket_policy" "tls_only" {
     }]
   })
 
-  # Otherwise S3 may find the policy in conflict with the block that is just being made.
+  # Concurrent changes of both fail with a conflict.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 

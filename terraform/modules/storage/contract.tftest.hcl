@@ -17,14 +17,14 @@ variables {
   }
 }
 
-run "buckets_are_closed" {
+run "buckets_are_private_and_encrypted" {
   command = plan
 
   assert {
     condition = alltrue([for b in aws_s3_bucket_public_access_block.this :
       b.block_public_acls && b.block_public_policy && b.ignore_public_acls && b.restrict_public_buckets
     ]) && length(aws_s3_bucket_public_access_block.this) == 2
-    error_message = "expected every bucket to refuse the public, in all four ways"
+    error_message = "expected all four public access blocks on every bucket"
   }
   assert {
     condition     = alltrue([for b in aws_s3_bucket_server_side_encryption_configuration.this : one(one(b.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"])
@@ -36,11 +36,11 @@ run "buckets_are_closed" {
   }
   assert {
     condition     = alltrue([for b in aws_s3_bucket_ownership_controls.this : b.rule[0].object_ownership == "BucketOwnerEnforced"])
-    error_message = "expected no object to have access rules of its own"
+    error_message = "expected object ACLs to be disabled"
   }
 }
 
-run "names_versions_uploads" {
+run "bucket_names_versions_and_cors" {
   command = plan
 
   assert {
@@ -49,7 +49,7 @@ run "names_versions_uploads" {
   }
   assert {
     condition     = keys(aws_s3_bucket_versioning.this) == ["originals"]
-    error_message = "expected versions only where they are wanted"
+    error_message = "expected versioning only where the topology asks for it"
   }
   assert {
     condition     = keys(aws_s3_bucket_cors_configuration.this) == ["originals"] && one(aws_s3_bucket_cors_configuration.this["originals"].cors_rule).allowed_methods == toset(["POST"])
@@ -57,11 +57,11 @@ run "names_versions_uploads" {
   }
   assert {
     condition     = length(aws_s3_bucket_lifecycle_configuration.this["originals"].rule) == 2 && length(aws_s3_bucket_lifecycle_configuration.this["renditions"].rule) == 1
-    error_message = "expected old versions to leave, and abandoned uploads everywhere"
+    error_message = "expected old versions and abandoned uploads to expire"
   }
 }
 
-run "tables" {
+run "tables_are_protected_with_ttl" {
   command = plan
 
   assert {
@@ -76,11 +76,11 @@ run "tables" {
   }
   assert {
     condition     = one(aws_dynamodb_table.this["images"].ttl).attribute_name == "expires_at" && length(aws_dynamodb_table.this["plain"].ttl) == 0
-    error_message = "expected an expiry where there is one"
+    error_message = "expected a TTL where the topology has one"
   }
 }
 
-run "one_bucket_tells_all_its_queues" {
+run "bucket_notifies_all_its_queues" {
   command = plan
 
   variables {
@@ -94,6 +94,6 @@ run "one_bucket_tells_all_its_queues" {
 
   assert {
     condition     = [for q in aws_s3_bucket_notification.this["originals"].queue : q.id] == ["a-function", "b-function"]
-    error_message = "expected one configuration with both queues, in one order"
+    error_message = "expected one configuration with both queues, sorted"
   }
 }

@@ -1,4 +1,4 @@
-# Tables that are paid by the request, under DynamoDB's own key.
+# On-demand tables, encrypted with DynamoDB's own key.
 
 resource "aws_dynamodb_table" "this" {
   for_each = var.tables

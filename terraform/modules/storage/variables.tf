@@ -1,23 +1,23 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
 
 variable "bucket_suffix" {
-  description = "What bucket names end with, since on AWS they are unique among everybody's: darkroom-originals-<suffix>."
+  description = "Suffix of bucket names, which must be globally unique on AWS: darkroom-originals-<suffix>."
   type        = string
   default     = ""
 }
 
 variable "buckets" {
-  description = "Buckets by logical name. `upload_origins`: the web pages that may upload by a signed form."
+  description = "Buckets by logical name. `upload_origins`: origins of web pages that may upload with a presigned form."
   type = map(object({
     versioned      = optional(bool, false)
     upload_origins = optional(list(string), [])
@@ -25,13 +25,13 @@ variable "buckets" {
 }
 
 variable "notifications" {
-  description = "Queues that are told of a bucket's changes: by bucket, then by a name for each."
+  description = "Queues that receive a bucket's events: by bucket, then by logical name."
   type        = map(map(object({ queue_arn = string, events = list(string) })))
   default     = {}
 }
 
 variable "tables" {
-  description = "Tables by logical name; every key attribute is a text, `ttl` the attribute of the expiry."
+  description = "Tables by logical name. All key attributes are strings; `ttl` is the attribute with the expiry."
   type = map(object({
     hash_key  = string
     range_key = optional(string)
@@ -41,19 +41,19 @@ variable "tables" {
 }
 
 variable "noncurrent_days" {
-  description = "How long a versioned bucket keeps what was overwritten or deleted, in days."
+  description = "Retention of overwritten or deleted objects in a versioned bucket, in days."
   type        = number
   default     = 30
 }
 
 variable "force_destroy" {
-  description = "Whether destroy takes buckets along that hold objects. Never in production."
+  description = "Whether destroy deletes buckets that contain objects. Keep it false in production."
   type        = bool
   default     = false
 }
 
 variable "deletion_protection" {
-  description = "Whether tables refuse to be deleted."
+  description = "Whether tables are protected from deletion."
   type        = bool
   default     = true
 }
@@ -65,7 +65,7 @@ variable "point_in_time_recovery" {
 }
 
 variable "tls_only" {
-  description = "Refuse calls without TLS."
+  description = "Whether calls without TLS are refused."
   type        = bool
   default     = true
 }

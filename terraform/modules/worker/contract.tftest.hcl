@@ -32,12 +32,12 @@ variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   policy_statements = [
-    { sid = "TakeMessages", actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] },
+    { sid = "ReceiveMessages", actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] },
   ]
   manifest = { memory_mib = 1769, timeout_seconds = 60 }
 }
 
-run "the_image_works_on_its_queue" {
+run "image_runs_as_worker_of_its_queue" {
   command = apply
 
   assert {
@@ -56,7 +56,7 @@ run "the_image_works_on_its_queue" {
   }
 }
 
-run "a_task_as_large_as_the_function" {
+run "task_has_the_size_of_the_function" {
   command = apply
 
   assert {
@@ -65,7 +65,7 @@ run "a_task_as_large_as_the_function" {
   }
 }
 
-run "four_environments_a_task" {
+run "task_with_four_environments" {
   command = apply
 
   variables {
@@ -79,7 +79,7 @@ run "four_environments_a_task" {
   }
 }
 
-run "a_small_function" {
+run "small_function_gets_the_smallest_task" {
   command = apply
 
   variables {
@@ -92,7 +92,7 @@ run "a_small_function" {
   }
 }
 
-run "no_task_is_that_large" {
+run "too_large_task_is_refused" {
   command = plan
 
   variables {
@@ -102,16 +102,16 @@ run "no_task_is_that_large" {
   expect_failures = [aws_ecs_task_definition.this]
 }
 
-run "it_drains_before_ecs_kills" {
+run "stop_timeout_covers_the_function_timeout" {
   command = apply
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].stopTimeout == 75
-    error_message = "expected the function's timeout and some"
+    error_message = "expected the function's timeout and a reserve"
   }
 }
 
-run "fargate_waits_two_minutes_at_most" {
+run "stop_timeout_is_limited_to_two_minutes" {
   command = apply
 
   variables {
@@ -120,11 +120,11 @@ run "fargate_waits_two_minutes_at_most" {
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].stopTimeout == 120 && contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[1].environment, { name = "WORKER_DRAIN_SECONDS", value = "115" })
-    error_message = "expected Fargate's limit, and the drain within"
+    error_message = "expected Fargate's limit, and a shorter drain"
   }
 }
 
-run "a_drain_that_ecs_would_cut" {
+run "drain_longer_than_stop_timeout_is_refused" {
   command = plan
 
   variables {
@@ -134,11 +134,11 @@ run "a_drain_that_ecs_would_cut" {
   expect_failures = [aws_ecs_task_definition.this]
 }
 
-run "least_rights" {
+run "roles_contain_the_grants_only" {
   command = apply
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.task.policy).Statement == [{ Sid = "TakeMessages", Effect = "Allow", Action = ["sqs:ReceiveMessage"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] }]
+    condition     = jsondecode(aws_iam_role_policy.task.policy).Statement == [{ Sid = "ReceiveMessages", Effect = "Allow", Action = ["sqs:ReceiveMessage"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] }]
     error_message = "expected the function's grants and nothing else"
   }
   assert {
@@ -147,11 +147,11 @@ run "least_rights" {
   }
   assert {
     condition     = aws_iam_role.task.name == "darkroom-process-image-worker" && jsondecode(aws_iam_role.task.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
-    error_message = "expected a name beside the function's own, for this account's tasks"
+    error_message = "expected another name than on Lambda, for tasks of this account"
   }
 }
 
-run "it_writes_to_tmp_only_and_is_nobody" {
+run "worker_runs_unprivileged_and_writes_to_tmp_only" {
   command = apply
 
   assert {
@@ -162,24 +162,24 @@ run "it_writes_to_tmp_only_and_is_nobody" {
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].user == "10001:10001" && alltrue([for c in jsondecode(aws_ecs_task_definition.this.container_definitions) : c.linuxParameters.capabilities.drop == ["ALL"]])
-    error_message = "expected a user without rights"
+    error_message = "expected an unprivileged user"
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].dependsOn == [{ containerName = "prepare", condition = "SUCCESS" }]
-    error_message = "expected /tmp to be opened before"
+    error_message = "expected `prepare` to run first"
   }
 }
 
-run "a_bad_image_is_taken_back" {
+run "unhealthy_image_is_rolled_back" {
   command = apply
 
   assert {
     condition     = aws_ecs_service.this.deployment_circuit_breaker[0].enable && aws_ecs_service.this.deployment_circuit_breaker[0].rollback && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].healthCheck.command == ["CMD", "/darkroom-entrypoint.sh", "worker", "health"]
-    error_message = "expected the circuit breaker, and the worker's own word for its health"
+    error_message = "expected the circuit breaker and the worker's health check"
   }
 }
 
-run "tasks_by_backlog_to_zero_and_back" {
+run "tasks_scale_by_backlog_from_and_to_zero" {
   command = apply
 
   variables {
@@ -203,17 +203,17 @@ run "tasks_by_backlog_to_zero_and_back" {
   }
   assert {
     condition     = one(aws_appautoscaling_policy.idle[0].step_scaling_policy_configuration[0].step_adjustment).scaling_adjustment == 0 && aws_cloudwatch_metric_alarm.scaling["idle"].evaluation_periods == 10
-    error_message = "expected nothing to run after ten idle minutes"
+    error_message = "expected 0 tasks after ten idle minutes"
   }
   assert {
     condition = toset([for q in aws_cloudwatch_metric_alarm.scaling["backlog"].metric_query : one(q.metric[*].metric_name)]) == toset([
       null, "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible",
     ])
-    error_message = "expected what waits and what is worked on to count"
+    error_message = "expected waiting and in-flight messages to count"
   }
 }
 
-run "many_tasks_in_twenty_steps" {
+run "scaling_has_at_most_twenty_steps" {
   command = apply
 
   variables {
@@ -223,11 +223,11 @@ run "many_tasks_in_twenty_steps" {
 
   assert {
     condition     = length(aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment) == 20 && max([for s in aws_appautoscaling_policy.backlog[0].step_scaling_policy_configuration[0].step_adjustment : s.scaling_adjustment]...) == 100 && aws_appautoscaling_target.this[0].min_capacity == 2
-    error_message = "expected no more steps than there may be, up to the maximum"
+    error_message = "expected 20 steps up to the maximum"
   }
 }
 
-run "spot" {
+run "spot_uses_its_capacity_provider" {
   command = apply
 
   variables {
@@ -240,7 +240,7 @@ run "spot" {
   }
 }
 
-run "without_scaling" {
+run "disabled_scaling_creates_a_service_only" {
   command = apply
 
   variables {
@@ -249,6 +249,6 @@ run "without_scaling" {
 
   assert {
     condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.scaling) == 0 && aws_ecs_service.this.desired_count == 0
-    error_message = "expected a service alone"
+    error_message = "expected a service without scaling"
   }
 }

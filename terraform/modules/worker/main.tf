@@ -1,5 +1,5 @@
-# One function as an ECS service on Fargate: the same image, which takes its messages from the queue by
-# itself instead of from Lambda.
+# One function as an ECS service on Fargate: the same image as on Lambda, started as a worker that polls
+# the queue itself.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -11,13 +11,13 @@ locals {
   region       = data.aws_region.current.name
   account      = data.aws_caller_identity.current.account_id
 
-  # Room for the running invocations to end; Fargate gives two minutes, Spot as well. What takes longer
-  # is cut, and its message comes back.
+  # Time for running invocations to end. Fargate and Spot allow at most two minutes; messages of longer
+  # invocations return to the queue.
   stop_seconds  = min(120, var.manifest.timeout_seconds + 15)
   drain_seconds = coalesce(var.drain_seconds, local.stop_seconds - 5)
 
-  # What the function has on Lambda, for each environment, and the worker beside them. Lambda gives a
-  # CPU for 1769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+  # Memory and CPU of the function on Lambda for each environment, plus the worker. Lambda gives one CPU
+  # for 1769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
   worker_mib = 256
   wanted_mib = var.concurrency * var.manifest.memory_mib + local.worker_mib
   wanted_cpu = ceil(var.concurrency * var.manifest.memory_mib * 1024 / 1769)
@@ -32,7 +32,7 @@ locals {
     { cpu = 8192, mib = range(16384, 61441, 4096) },
     { cpu = 16384, mib = range(32768, 122881, 8192) },
   ]
-  # A tenth less of CPU is no reason to pay for twice as much of it.
+  # Accept 10 % less CPU rather than pay for the next size, which is twice as large.
   fitting = flatten([
     for size in local.sizes : [
       for mib in size.mib : { cpu = size.cpu, mib = mib }
@@ -41,10 +41,10 @@ locals {
   ])
   size = try(local.fitting[0], { cpu = 0, mib = 0 })
 
-  # repository@digest, at ECR: registry/repository@digest.
+  # Image URIs are repository@digest or registry/repository@digest.
   repository = regex("^(?:[^/]+/)?([^@]+)@", var.image_uri)[0]
 
-  # For a folder that a user of its own can write to; see the container `prepare`.
+  # A writable folder; the container `prepare` sets its mode.
   scratch = { sourceVolume = "scratch", containerPath = "/tmp", readOnly = false }
 
   logging = {
@@ -53,7 +53,7 @@ locals {
       awslogs-group         = aws_cloudwatch_log_group.this.name
       awslogs-region        = local.region
       awslogs-stream-prefix = "worker"
-      # A slow log does not hold up the work.
+      # Slow logging must not block the function.
       mode            = "non-blocking"
       max-buffer-size = "4m"
     }
@@ -73,10 +73,10 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# -- rights
+# -- permissions
 
 locals {
-  # Only tasks of this account.
+  # Only tasks of this account may assume the roles.
   trust = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -91,11 +91,10 @@ locals {
   })
 }
 
-# Not the name of the function's role on Lambda: where a function changes its place, one may be made
-# before the other is gone.
+# Another name than the role on Lambda, since both may exist while a function moves.
 resource "aws_iam_role" "task" {
   name               = "${local.service_name}-worker"
-  description        = "What the function ${var.name} may do, as a worker."
+  description        = "Permissions of the function ${var.name} as a worker."
   assume_role_policy = local.trust
   tags               = var.tags
 }
@@ -116,7 +115,7 @@ resource "aws_iam_role_policy" "task" {
 
 resource "aws_iam_role" "execution" {
   name               = "${local.service_name}-execution"
-  description        = "What ECS may do to start the worker ${var.name}."
+  description        = "Permissions of ECS to start the worker ${var.name}."
   assume_role_policy = local.trust
   tags               = var.tags
 }
@@ -137,7 +136,7 @@ resource "aws_iam_role_policy" "execution" {
         Sid    = "LogIn"
         Effect = "Allow"
         Action = ["ecr:GetAuthorizationToken"]
-        # A login is for the whole registry; what may be pulled is said above.
+        # The action has no resource; `PullImage` restricts the repositories.
         Resource = ["*"]
       },
       {
@@ -173,8 +172,8 @@ resource "aws_ecs_task_definition" "this" {
 
   container_definitions = jsonencode([
     {
-      # Fargate's folders are root's, and it has no tmpfs: this one is opened for the worker's user, and
-      # then root is gone.
+      # Volumes of Fargate belong to root, and there is no tmpfs: this container opens the volume for the
+      # user of the worker, and exits.
       # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
       name                   = "prepare"
       image                  = var.image_uri
@@ -200,7 +199,7 @@ resource "aws_ecs_task_definition" "this" {
       stopTimeout            = local.stop_seconds
       linuxParameters        = { capabilities = { drop = ["ALL"] } }
       logConfiguration       = local.logging
-      # The image's own HEALTHCHECK, which ECS does not read.
+      # As HEALTHCHECK in the image, which ECS ignores.
       healthCheck = {
         command     = ["CMD", "/darkroom-entrypoint.sh", "worker", "health"]
         interval    = 15
@@ -218,13 +217,13 @@ resource "aws_ecs_task_definition" "this" {
     }
     precondition {
       condition     = local.drain_seconds < local.stop_seconds
-      error_message = "${var.name}: drain_seconds must be less than the ${local.stop_seconds} s after which ECS kills, got ${local.drain_seconds}."
+      error_message = "${var.name}: drain_seconds must be less than the stop timeout of ${local.stop_seconds} s, got ${local.drain_seconds}."
     }
   }
 }
 
 resource "aws_ecs_service" "this" {
-  #checkov:skip=CKV_AWS_332:LATEST is the newest platform; to name its number would be to stay behind.
+  #checkov:skip=CKV_AWS_332:LATEST is the newest platform version; a fixed number would become outdated.
   name                               = local.service_name
   cluster                            = var.cluster_arn
   task_definition                    = aws_ecs_task_definition.this.arn
@@ -249,14 +248,14 @@ resource "aws_ecs_service" "this" {
     assign_public_ip = var.assign_public_ip
   }
 
-  # An image that does not come up is taken back by ECS itself; the old tasks work on meanwhile.
+  # ECS rolls back an image whose tasks do not become healthy; the old tasks keep running meanwhile.
   deployment_circuit_breaker {
     enable   = true
     rollback = true
   }
 
   lifecycle {
-    # Scaling changes the first; the second is a default that differs between AWS and emulators.
+    # Auto scaling changes the first; the default of the second differs between AWS and emulators.
     ignore_changes = [desired_count, availability_zone_rebalancing]
   }
 

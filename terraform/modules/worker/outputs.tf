@@ -4,12 +4,12 @@ output "service_name" {
 }
 
 output "task_role_arn" {
-  description = "ARN of the role that the function works under."
+  description = "ARN of the role of the function's code."
   value       = aws_iam_role.task.arn
 }
 
 output "task_role_name" {
-  description = "Name of that role."
+  description = "Name of the role of the function's code."
   value       = aws_iam_role.task.name
 }
 

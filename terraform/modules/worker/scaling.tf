@@ -1,4 +1,4 @@
-# As many tasks as the backlog needs, to zero and back.
+# Scales the number of tasks by the backlog, from and to zero.
 #
 # The backlog counts what waits and what is worked on, so that a task is not taken away from its
 # messages. Each step of the alarm's policy is the number of tasks for so much backlog: a fixed map, not
@@ -80,13 +80,13 @@ resource "aws_appautoscaling_policy" "idle" {
 locals {
   alarms = var.autoscaling_enabled ? {
     backlog = {
-      says       = "Sets how many tasks work on the queue."
+      says       = "Sets the number of tasks."
       comparison = "GreaterThanOrEqualToThreshold"
       minutes    = 1
       action     = aws_appautoscaling_policy.backlog[0].arn
     }
     idle = {
-      says       = "Takes the tasks away when there is nothing to do."
+      says       = "Removes the tasks when the queue is empty."
       comparison = "LessThanThreshold"
       minutes    = var.idle_minutes
       action     = aws_appautoscaling_policy.idle[0].arn
@@ -98,7 +98,7 @@ resource "aws_cloudwatch_metric_alarm" "scaling" {
   for_each = local.alarms
 
   alarm_name          = "${local.service_name}-${each.key}"
-  alarm_description   = "${each.value.says} Being in alarm is its work, not a failure."
+  alarm_description   = "${each.value.says} ALARM is normal here, not a failure."
   comparison_operator = each.value.comparison
   threshold           = 1
   evaluation_periods  = each.value.minutes

@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
@@ -21,7 +21,7 @@ variable "manifest" {
 }
 
 variable "image_uri" {
-  description = "The image, by digest: the same that Lambda would run."
+  description = "The function image, by digest; the same as on Lambda."
   type        = string
 
   validation {
@@ -31,7 +31,7 @@ variable "image_uri" {
 }
 
 variable "architecture" {
-  description = "Processor that the image is for: arm64 or x86_64."
+  description = "Processor architecture of the image: arm64 or x86_64."
   type        = string
   default     = "x86_64"
 
@@ -42,13 +42,13 @@ variable "architecture" {
 }
 
 variable "environment" {
-  description = "The environment, with every reference of the manifest resolved. What the worker itself needs is added."
+  description = "Environment variables, with all references of the manifest resolved. The module adds the worker's own."
   type        = map(string)
   default     = {}
 }
 
 variable "policy_statements" {
-  description = "What the function may do, its queue's messages among it: the same as on Lambda."
+  description = "Permissions of the function, including its queue: the same as on Lambda."
   type = list(object({
     sid       = string
     actions   = list(string)
@@ -57,7 +57,7 @@ variable "policy_statements" {
 
   validation {
     condition     = length(var.policy_statements) > 0
-    error_message = "A worker needs to be allowed to take its messages at least."
+    error_message = "policy_statements must at least allow to receive the queue's messages."
   }
 }
 
@@ -72,29 +72,29 @@ variable "cluster_arn" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets that reach SQS, ECR, CloudWatch Logs and what the function uses."
+  description = "Subnets with access to SQS, ECR, CloudWatch Logs and the services that the function uses."
   type        = list(string)
 }
 
 variable "security_group_ids" {
-  description = "Security groups of the tasks; nothing needs to get in."
+  description = "Security groups of the tasks, which need no inbound rule."
   type        = list(string)
 }
 
 variable "assign_public_ip" {
-  description = "For public subnets, where tasks reach AWS without endpoints or NAT."
+  description = "Whether tasks get a public address, which in public subnets replaces endpoints and NAT."
   type        = bool
   default     = false
 }
 
 variable "spot_enabled" {
-  description = "Whether tasks are of Fargate Spot, at some 70 % less. It may take them away with two minutes' notice, which the worker drains in."
+  description = "Whether tasks run on Fargate Spot, about 70 % cheaper. Spot may stop them with two minutes' notice, in which the worker drains."
   type        = bool
   default     = false
 }
 
 variable "concurrency" {
-  description = "Environments a task; each works on one batch at a time."
+  description = "Execution environments of a task; each handles one batch at a time."
   type        = number
   default     = 1
 
@@ -105,13 +105,13 @@ variable "concurrency" {
 }
 
 variable "minimum_tasks" {
-  description = "Tasks without any backlog."
+  description = "Number of tasks without a backlog."
   type        = number
   default     = 0
 }
 
 variable "maximum_tasks" {
-  description = "Tasks at most."
+  description = "Maximum number of tasks."
   type        = number
   default     = 10
 
@@ -122,7 +122,7 @@ variable "maximum_tasks" {
 }
 
 variable "backlog_per_task" {
-  description = "Messages, waiting or worked on, that one task is for."
+  description = "Messages, waiting or in flight, for each task."
   type        = number
   default     = 50
 
@@ -133,31 +133,31 @@ variable "backlog_per_task" {
 }
 
 variable "idle_minutes" {
-  description = "Minutes without any message until the tasks go."
+  description = "Minutes without a message until tasks are scaled in."
   type        = number
   default     = 10
 }
 
 variable "autoscaling_enabled" {
-  description = "Whether tasks come and go with the backlog; otherwise there are `minimum_tasks`."
+  description = "Whether the number of tasks follows the backlog; otherwise it is `minimum_tasks`."
   type        = bool
   default     = true
 }
 
 variable "drain_seconds" {
-  description = "Time for running invocations after SIGTERM; null for as long as ECS waits."
+  description = "Seconds for running invocations after SIGTERM; null for ECS's stop timeout less 5 s."
   type        = number
   default     = null
 }
 
 variable "wait_for_steady_state" {
-  description = "Whether an apply waits until the new tasks run, and fails when ECS took them back."
+  description = "Whether an apply waits until the new tasks run, and fails when ECS rolled them back."
   type        = bool
   default     = false
 }
 
 variable "log_retention_days" {
-  description = "How long the log is kept, in days."
+  description = "Retention of the log, in days."
   type        = number
   default     = 30
 }

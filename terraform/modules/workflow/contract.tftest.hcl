@@ -28,36 +28,36 @@ variables {
   }
 }
 
-run "the_text_has_every_queue_and_stays_json" {
+run "definition_contains_queue_urls" {
   assert {
     condition     = jsondecode(aws_sfn_state_machine.this.definition).States.CheckInventory.Parameters.QueueUrl == "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-check-inventory"
     error_message = "expected the queue's URL in its state"
   }
   assert {
     condition     = jsondecode(aws_sfn_state_machine.this.definition).States.CheckInventory.Parameters.MessageBody["token.$"] == "$$.Task.Token"
-    error_message = "expected the state machine's own references to be left alone"
+    error_message = "expected references of the state machine to stay unchanged"
   }
 }
 
-run "the_role_sends_to_its_queues_and_is_of_this_machine" {
+run "role_sends_to_named_queues_only" {
   assert {
     condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[0].Resource == [for name in sort(keys(var.queues)) : var.queues[name].arn]
     error_message = "expected the role to send to the named queues, and to no other"
   }
   assert {
     condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:darkroom-order-workflow"
-    error_message = "expected no other machine to take the role"
+    error_message = "expected no other state machine to assume the role"
   }
 }
 
-run "logs_have_no_tokens" {
+run "logs_contain_no_execution_data" {
   assert {
     condition     = aws_sfn_state_machine.this.logging_configuration[0].include_execution_data == false && aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR"
-    error_message = "expected a log without what goes through the machine"
+    error_message = "expected a log without execution data"
   }
 }
 
-run "alarms_where_asked" {
+run "alarms_enabled_creates_one_for_each_failure" {
   variables {
     alarms_enabled  = true
     alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:darkroom-alarms"
@@ -69,7 +69,7 @@ run "alarms_where_asked" {
   }
 }
 
-run "rights_that_are_not_used_are_not_given" {
+run "disabled_logging_and_tracing_remove_permissions" {
   variables {
     logging_enabled = false
     tracing_enabled = false
@@ -77,6 +77,6 @@ run "rights_that_are_not_used_are_not_given" {
 
   assert {
     condition     = length(jsondecode(aws_iam_role_policy.this.policy).Statement) == 1 && length(aws_sfn_state_machine.this.logging_configuration) == 0
-    error_message = "expected neither logs nor traces, and no right to them"
+    error_message = "expected neither logs nor traces, and no permissions for them"
   }
 }

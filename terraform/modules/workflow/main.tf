@@ -1,4 +1,4 @@
-# A state machine whose every task is a message with a token in its function's queue.
+# A state machine. Each task is a message with a task token to its function's queue.
 
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
@@ -13,10 +13,10 @@ locals {
 
 resource "aws_iam_role" "this" {
   name        = local.machine_name
-  description = "What the workflow ${var.name} may do."
+  description = "Permissions of the workflow ${var.name}."
   tags        = var.tags
 
-  # Only this machine, so that nobody makes another one work in its name.
+  # Only this state machine may assume the role.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -43,7 +43,7 @@ resource "aws_iam_role_policy" "this" {
         Action   = ["sqs:SendMessage"]
         Resource = [for name in sort(keys(var.queues)) : var.queues[name].arn]
       }],
-      # Log deliveries and X-Ray have no resources to name:
+      # Actions of log delivery and X-Ray have no resources:
       # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
       var.logging_enabled ? [{
         Sid    = "DeliverLogs"
@@ -72,7 +72,8 @@ resource "aws_iam_role_policy" "this" {
 resource "aws_cloudwatch_log_group" "this" {
   count = var.logging_enabled ? 1 : 0
 
-  # Under this prefix the log deliveries of an account do not fill up its one resource policy.
+  # All log deliveries of an account share one resource policy of limited size; logs with this prefix
+  # need no entry in it.
   name              = "/aws/vendedlogs/states/${local.machine_name}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
@@ -93,7 +94,7 @@ resource "aws_sfn_state_machine" "this" {
     content {
       log_destination = "${logging_configuration.value.arn}:*"
       level           = "ERROR"
-      # What goes through the machine names customers' orders, and carries its tokens.
+      # Execution data contains orders of customers and task tokens.
       include_execution_data = false
     }
   }
@@ -106,7 +107,7 @@ resource "aws_sfn_state_machine" "this" {
     }
   }
 
-  # Step Functions tries the role's rights when the machine is made.
+  # Step Functions checks the role's permissions when the state machine is created.
   depends_on = [aws_iam_role_policy.this]
 }
 
@@ -118,7 +119,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   } : {}
 
   alarm_name          = "${local.machine_name}-${each.key}"
-  alarm_description   = "Executions of ${local.machine_name} ${each.key}: orders that ended in no state that a customer knows of."
+  alarm_description   = "Executions of ${local.machine_name} ${each.key}: their orders have no final status."
   namespace           = "AWS/States"
   metric_name         = each.value
   dimensions          = { StateMachineArn = aws_sfn_state_machine.this.arn }

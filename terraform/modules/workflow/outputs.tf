@@ -9,11 +9,11 @@ output "name" {
 }
 
 output "role_arn" {
-  description = "ARN of the role that it works under, for the policies of its queues."
+  description = "ARN of the state machine's role, for the policies of its queues."
   value       = aws_iam_role.this.arn
 }
 
 output "role_name" {
-  description = "Name of the role that it works under."
+  description = "Name of the state machine's role."
   value       = aws_iam_role.this.name
 }

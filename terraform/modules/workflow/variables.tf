@@ -1,11 +1,11 @@
 variable "prefix" {
-  description = "What every name begins with."
+  description = "The prefix of all resource names."
   type        = string
   default     = "darkroom"
 }
 
 variable "tags" {
-  description = "Tags beside the provider's default ones."
+  description = "Tags in addition to the provider's default tags."
   type        = map(string)
   default     = {}
 }
@@ -16,17 +16,17 @@ variable "name" {
 }
 
 variable "definition_file" {
-  description = "The state machine in Amazon States Language, with a variable for each queue URL: $${queue_x_y} for the function x-y's."
+  description = "The state machine in Amazon States Language, with a variable for each queue URL: $${queue_x_y} for the function x-y."
   type        = string
 }
 
 variable "queues" {
-  description = "The queues that it sends to, by function name."
+  description = "The queues that the state machine sends to, by function name."
   type        = map(object({ url = string, arn = string }))
 }
 
 variable "log_retention_days" {
-  description = "How long the log of failed executions is kept, in days."
+  description = "Retention of the log of failed executions, in days."
   type        = number
   default     = 30
 }
@@ -44,13 +44,13 @@ variable "tracing_enabled" {
 }
 
 variable "alarm_topic_arn" {
-  description = "Topic that is told when executions fail, time out or are throttled; no alarms without it."
+  description = "Topic that the alarms notify; null for none."
   type        = string
   default     = null
 }
 
 variable "alarms_enabled" {
-  description = "Whether the alarms are made; `alarm_topic_arn` may be known only later."
+  description = "Whether alarms are created. Not derived from `alarm_topic_arn`, which may be unknown at plan time."
   type        = bool
   default     = false
 }
