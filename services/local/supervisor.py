@@ -58,6 +58,7 @@ KEPT_DRAIN_SECONDS = 30.0
 FORCE_SECONDS = 10.0
 EMULATOR = "emulator"
 POSTGRES = "postgres"
+SUPERVISOR = "supervisor"
 # Seconds for the gateway to answer at first.
 GATEWAY_START_SECONDS = 60.0
 DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
@@ -266,7 +267,11 @@ class Supervisor:
             postgres.data_folder(self.files.postgres),
         ):
             shutil.rmtree(folder, ignore_errors=True)
-        for path in self.files.root.glob(f"{self.files.payments.name}*"):
+        for path in (
+            *self.files.root.glob(f"{self.files.payments.name}*"),
+            *self.files.root.glob("*-status.json"),
+            *(log for log in self.files.logs.glob("*.log") if log.stem != SUPERVISOR),
+        ):
             path.unlink()
 
     # -- running
