@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -18,24 +19,27 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
 from services.cli import customer, deploy, load_test, orders
-from services.local import develop, lab
+from services.cli import logs as logs_view
+from services.cli import status as status_view
+from services.local import develop, lab, logs, status
 from services.local.demo import run as demo
 from services.local.options import LabOptions, default_concurrency
-from services.local.state import DEFAULT_ROOT, LabFiles, LabState, alive
+from services.local.state import DEFAULT_ROOT, LabFiles
 from services.local.terminal import (
     develop_with_progress,
     page,
     people,
     show_outcomes,
-    shown_path,
 )
 from services.operations import database, dead_letters, deployed
 from services.operations.dead_letters import DeadLetter, Queues
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
+from services.platform.manifest import Feature
 from services.schema import migrate_database
+
+WATCH_SECONDS = 2
 
 
 class ExitCode(IntEnum):
@@ -81,13 +85,44 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         help="execution environments a worker process (default: one a core)",
     )
+    up.add_argument(
+        "--only",
+        choices=[feature.value for feature in Feature],
+        help="start this feature and what it needs, nothing else (default: everything)",
+    )
+    up.add_argument(
+        "--keep", action="store_true", help="keep photos, orders and e-mails when the lab ends"
+    )
+    up.add_argument(
+        "--cloud", metavar="URL", help="use the emulator that runs at URL instead of an own one"
+    )
+    up.add_argument(
+        "--site",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of ORIGIN use the API, such as http://localhost:5173; repeatable",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="stop the embedded lab")
     down.set_defaults(run=_down)
 
-    status = commands.add_parser("status", help="what runs, and how full the queues are")
+    reset = commands.add_parser("reset", help="stop the lab and remove all that it kept")
+    reset.set_defaults(run=_reset)
+
+    show_logs = commands.add_parser("logs", help="show the lab's logs, merged by time")
+    show_logs.add_argument("function", nargs="?", help="only this function or process")
+    show_logs.add_argument("--follow", "-f", action="store_true", help="go on with new lines")
+    show_logs.add_argument(
+        "--since", metavar="AGE", default="", help="only the last AGE, such as 90s, 10m or 2h"
+    )
+    show_logs.add_argument("--json", action="store_true", help="print one JSON object a line")
+    show_logs.set_defaults(run=_logs)
+
+    status = commands.add_parser("status", help="addresses, functions, queues, and what is wrong")
     status.add_argument("--json", action="store_true", help="print one JSON object")
+    status.add_argument("--watch", action="store_true", help="show it anew every two seconds")
     status.set_defaults(run=_status)
 
     develop = commands.add_parser(
@@ -165,10 +200,17 @@ def _up(options: argparse.Namespace) -> ExitCode:
                 api_port=options.api_port,
                 workers=options.workers,
                 concurrency=options.concurrency or default_concurrency(),
+                features=(Feature(options.only),) if options.only else tuple(Feature),
+                keep=options.keep,
+                cloud=options.cloud,
+                sites=tuple(options.site),
             )
         )
     page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
-    page.print(f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it.")
+    if state.api:
+        page.print(
+            f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it."
+        )
     page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
     return ExitCode.DONE
 
@@ -180,7 +222,34 @@ def _down(_options: argparse.Namespace) -> ExitCode:
     return ExitCode.DONE
 
 
+def _reset(_options: argparse.Namespace) -> ExitCode:
+    with people.status("removing the lab's data"):
+        removed = lab.reset()
+    page.print("The lab is empty." if removed else "There was no lab.")
+    return ExitCode.DONE
+
+
+def _logs(options: argparse.Namespace) -> ExitCode:
+    files = LabFiles(DEFAULT_ROOT)
+    since = time.time() - logs_view.seconds(options.since) if options.since else 0.0
+    for line in logs.read(files, since=since, function=options.function):
+        logs_view.show(line, as_json=options.json)
+    if options.follow:
+        for line in logs.follow(files, function=options.function):
+            logs_view.show(line, as_json=options.json)
+    return ExitCode.DONE
+
+
 def _status(options: argparse.Namespace) -> ExitCode:
+    if not options.watch:
+        return _show_status(options)
+    while True:
+        page.clear()
+        _show_status(options)
+        time.sleep(WATCH_SECONDS)
+
+
+def _show_status(options: argparse.Namespace) -> ExitCode:
     state = lab.running()
     if state is None:
         last = LabFiles(DEFAULT_ROOT).read()
@@ -190,64 +259,12 @@ def _status(options: argparse.Namespace) -> ExitCode:
         else:
             page.print(f"No lab is running; start one with `darkroom up`.{escape(message)}")
         return ExitCode.FAILED
-    depths = _depths(state)
+    found = status.report(state, LabFiles(DEFAULT_ROOT))
     if options.json:
-        print(json.dumps(_status_document(state, depths), indent=2))
-        return ExitCode.DONE
-    page.print(f"The lab at [bold]{state.endpoint}[/], since {state.started_at}.")
-    processes = Table("process", "id", "restarts", "log", box=None, pad_edge=False)
-    for child in state.children:
-        running = str(child.pid) if alive(child.pid) else "[red]restarting[/]"
-        processes.add_row(child.name, running, str(child.restarts), escape(shown_path(child.log)))
-    page.print(processes)
-    if state.database_folder:
-        page.print()
-        for what, folder in _database_folders(state).items():
-            page.print(f"Postgres {what}: {escape(shown_path(folder))}", soft_wrap=True)
-    page.print()
-    queues = Table("queue", "waiting", "in flight", "dead letters", box=None, pad_edge=False)
-    for name, (waiting, in_flight, dead) in depths.items():
-        queues.add_row(name, str(waiting), str(in_flight), f"[red]{dead}[/]" if dead else "0")
-    page.print(queues)
-    return ExitCode.DONE
-
-
-def _depths(state: LabState) -> dict[str, tuple[int, int, int]]:
-    """A function's messages: waiting, in flight, and dead."""
-    sqs = state.session.client("sqs")
-
-    def count(url: str) -> tuple[int, int]:
-        got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        return (
-            int(got["ApproximateNumberOfMessages"]),
-            int(got["ApproximateNumberOfMessagesNotVisible"]),
-        )
-
-    return {
-        name: (*count(queue.url), sum(count(queue.dead_letter_url)))
-        for name, queue in state.queues.items()
-    }
-
-
-def _database_folders(state: LabState) -> dict[str, str]:
-    return {"programs": state.database_programs, "data": state.database_folder}
-
-
-def _status_document(state: LabState, depths: dict[str, tuple[int, int, int]]) -> dict[str, Any]:
-    return {
-        "status": state.status.value,
-        "endpoint": state.endpoint,
-        "started_at": state.started_at,
-        "processes": [
-            {"name": c.name, "pid": c.pid, "restarts": c.restarts, "log": c.log}
-            for c in state.children
-        ],
-        "queues": {
-            name: {"waiting": waiting, "in_flight": in_flight, "dead_letters": dead}
-            for name, (waiting, in_flight, dead) in depths.items()
-        },
-        "database": _database_folders(state) if state.database_folder else None,
-    }
+        print(json.dumps(found.document(), indent=2))
+    else:
+        page.print(status_view.render(found))
+    return ExitCode.FAILED if found.problems else ExitCode.DONE
 
 
 # -- photos

@@ -1,4 +1,4 @@
-"""Puts photos through a running lab and gathers what became of them."""
+"""Develops photos on a running lab and collects the outcomes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FILENAME_BYTES = 800
 
 @dataclass(frozen=True)
 class Upload:
-    """One file on its way through the lab. `uploaded_at` is in seconds of `time.monotonic`."""
+    """An uploaded file. `uploaded_at` is in seconds of `time.monotonic`."""
 
     path: Path
     key: str
@@ -42,7 +42,8 @@ class Upload:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file. `seconds` runs from the end of the upload to the catalogue."""
+    """The outcome of one file. `seconds` counts from the end of the upload to the catalogue's
+    record."""
 
     path: Path
     record: ImageRecord | None
@@ -83,7 +84,7 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """The file's name for people; what is no text in it shows as question marks."""
+        """The file's name for people, with a question mark for each byte that is no text."""
         return self.path.name.encode("utf-8", "replace").decode()
 
     @property
@@ -92,9 +93,9 @@ class Outcome:
 
 
 def find_photos(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The files that `paths` (files or folders) stand for, each once, hidden ones left out.
+    """The files in `paths` (files or folders), each once, without hidden ones.
 
-    Raises PermanentError for a path that does not exist, or when there is nothing.
+    Raises PermanentError for a path that does not exist, and if there is no file.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -106,11 +107,9 @@ def find_photos(paths: Iterable[Path]) -> tuple[Path, ...]:
         elif path.exists():
             found[path] = None
         else:
-            raise PermanentError(f"expected a file or a folder, {path} does not exist")
+            raise PermanentError(f"{path} does not exist; give a file or a folder")
     if not found:
-        raise PermanentError(
-            f"expected photos, found no file in {', '.join(str(path) for path in paths)}"
-        )
+        raise PermanentError(f"found no file in {', '.join(str(path) for path in paths)}")
     return tuple(found)
 
 
@@ -121,9 +120,9 @@ def develop_all(
     keep_location: bool = False,
     uploaded: Callable[[Upload], None] = lambda _upload: None,
 ) -> Iterator[Outcome]:
-    """Uploads every photo and yields its outcome as it comes, in no order.
+    """Uploads every photo and yields the outcomes as they come, in no particular order.
 
-    `uploaded` is called after each upload. Raises TransientError when the lab makes no progress.
+    `uploaded` is called after each upload. Raises TransientError if the lab makes no progress.
     """
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         run = uuid.uuid4().hex[:12]
@@ -213,7 +212,7 @@ def _settled(lab: LabState, pending: dict[str, Upload]) -> Iterator[tuple[Outcom
 def _stuck(pending: dict[str, Upload]) -> str:
     some = ", ".join(upload.path.name for upload in list(pending.values())[:3])
     return (
-        f"no progress for {NO_PROGRESS_SECONDS:.0f} s with {len(pending)} photos under way "
-        f"({some}{', ...' if len(pending) > 3 else ''}); look at `darkroom dead-letters list` and "
-        "at the logs that `darkroom status` names"
+        f"no progress for {NO_PROGRESS_SECONDS:.0f} s with {len(pending)} photos unfinished "
+        f"({some}{', ...' if len(pending) > 3 else ''}); see `darkroom status`, "
+        "`darkroom dead-letters list` and `darkroom logs`"
     )

@@ -28,6 +28,7 @@ from services.platform.errors import PermanentError, TransientError
 # Generous: a machine with other work may need half a minute for what takes three seconds.
 START_SECONDS = 180
 STOP_SECONDS = 120
+LEFTOVER_SECONDS = 20
 POLL_SECONDS = 0.02
 # Signals that end the process which started a lab for its own use.
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -50,7 +51,9 @@ def up(root: Path = DEFAULT_ROOT, options: LabOptions | None = None) -> LabState
     files.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.root.chmod(0o700)
     files.state.unlink(missing_ok=True)
-    with files.log("supervisor").open("ab") as log:
+    supervisor_log = files.log("supervisor")
+    supervisor_log.touch(mode=0o600)
+    with supervisor_log.open("ab") as log:
         subprocess.run(
             [sys.executable, "-m", "services.local.supervisor", str(root), options.encode()],
             cwd=PROJECT,
@@ -211,8 +214,14 @@ def _refuse_leftovers(files: LabFiles) -> None:
             f"a lab is starting or stopping in {files.root}; wait for it, or run `darkroom down`"
         )
     state = files.read()
-    left = [child for child in state.children if alive(child.pid)] if state else []
-    if state is not None and state.status is LabStatus.READY and left:
+    if state is None or state.status is not LabStatus.READY:
+        return
+    # The processes of a killed supervisor end by themselves, within seconds.
+    give_up_at = time.monotonic() + LEFTOVER_SECONDS
+    while left := [child for child in state.children if alive(child.pid)]:
+        if time.monotonic() < give_up_at:
+            time.sleep(POLL_SECONDS)
+            continue
         names = ", ".join(f"{child.name} (process {child.pid})" for child in left)
         raise PermanentError(
             f"an earlier lab ended without stopping its processes: {names}; end them with "

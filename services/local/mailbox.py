@@ -1,8 +1,8 @@
-"""The lab's mailbox: an SMTP server that keeps every e-mail as a file, and a reader of the files.
+"""The lab's mailbox: an SMTP server that writes every e-mail to a file, and a reader of the files.
 
     python -m services.local.mailbox FOLDER PORT
 
-The emulator hands over each e-mail that SES takes; any mail program opens the `.eml` files.
+The emulator relays each e-mail that SES accepts. Any mail program opens the `.eml` files.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 from services.local.emulator import LOOPBACK
 from services.mail.letter import EVENT_ID_HEADER
 
-_ACCEPTED = "250 kept"
+_ACCEPTED = "250 stored"
 
 
 @dataclass(frozen=True)
 class SentMail:
-    """One e-mail as it was given to SES. `thumbnail` is the picture inside it, a JPEG."""
+    """One e-mail as SES got it. `thumbnail` is the JPEG inside it."""
 
     path: Path
     event_id: str
@@ -60,8 +60,8 @@ def _read(path: Path) -> SentMail:
 
 
 @dataclass(frozen=True)
-class _Keeper:
-    """What aiosmtpd calls for each e-mail."""
+class _Store:
+    """aiosmtpd's handler: writes each e-mail to a file."""
 
     folder: Path
 
@@ -77,12 +77,12 @@ async def _serve(folder: Path, port: int) -> None:
     from aiosmtpd.smtp import SMTP
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(_Keeper(folder)), LOOPBACK, port)
-    told_to_stop = asyncio.Event()
+    server = await loop.create_server(lambda: SMTP(_Store(folder)), LOOPBACK, port)
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop.set)
+        loop.add_signal_handler(number, stop.set)
     async with server:
-        await told_to_stop.wait()
+        await stop.wait()
 
 
 def main() -> int:

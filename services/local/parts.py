@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions
 from services.local.processes import Child, inherited_environment, spawner, start_child
 from services.local.provision import FunctionQueue
-from services.local.start_limit import StartLimit
 from services.local.state import LabFiles
 from services.platform.manifest import Manifest
 
@@ -23,12 +21,15 @@ GATEWAY = "gateway"
 WORKER = "worker"
 # Execution environments of each function of the API at most; they start on demand.
 API_CONCURRENCY = 4
+# One environment works while another waits for a service.
+ENVIRONMENTS_PER_CPU = 2
 # An idle execution environment ends after this long.
 IDLE_SECONDS = 60
 # A busy machine may need this long to start an execution environment; Lambda allows 10 s.
 INIT_SECONDS = 60
-# Waiting costs nothing, and a stop does not wait for a long poll of a lab in memory.
+# Waiting costs nothing, and a lab in memory stops without waiting for its long polls.
 POLL_WAIT_SECONDS = 20
+KEPT_POLL_WAIT_SECONDS = 4
 # Lambda gives one whole processor at this size:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 MIB_PER_CPU = 1769
@@ -44,46 +45,37 @@ class FunctionPlan:
 
 
 def worker_children(
-    plans: Sequence[FunctionPlan],
-    files: LabFiles,
-    options: LabOptions,
-    aws: Mapping[str, str],
-    starts: StartLimit,
-) -> Iterator[Child]:
-    """`options.workers` worker processes for each function with a queue, as `starts` allows."""
-    for plan in plans:
-        if plan.queue is None:
-            continue
-        for number in range(options.workers):
-            suffix = f"-{number + 1}" if options.workers > 1 else ""
-            yield _worker(plan, plan.queue, suffix, files, options, aws, starts)
-
-
-def _worker(
-    plan: FunctionPlan,
-    queue: FunctionQueue,
-    suffix: str,
-    files: LabFiles,
-    options: LabOptions,
-    aws: Mapping[str, str],
-    starts: StartLimit,
-) -> Child:
-    name = plan.manifest.name + suffix
-    environment = {
-        **inherited_environment(),
-        **aws,
-        **plan.environment,
-        "PYTHONUNBUFFERED": "1",
-        "WORKER_QUEUE_URL": queue.url,
-        "WORKER_DEAD_LETTER_QUEUE_URL": queue.dead_letter_url,
-        "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
-        "WORKER_INIT_SECONDS": str(INIT_SECONDS),
-        "WORKER_CONCURRENCY": str(_concurrency(plan.manifest, options)),
-    }
-    command = [sys.executable, "-m", "services.worker", "--function", str(plan.manifest.folder)]
-    log = files.log(name)
-    spawn = spawner(command, environment, log)
-    return Child(name, log, spawn, starts.spawn(spawn, log), time.monotonic())
+    plans: Sequence[FunctionPlan], files: LabFiles, options: LabOptions, aws: Mapping[str, str]
+) -> list[Child]:
+    """`options.workers` hosts, each of which polls the queues of all functions."""
+    functions = [
+        {
+            "folder": str(plan.manifest.folder),
+            "environment": dict(plan.environment),
+            "queue_url": plan.queue.url,
+            "dead_letter_queue_url": plan.queue.dead_letter_url,
+            "concurrency": _concurrency(plan.manifest, options),
+        }
+        for plan in plans
+        if plan.queue is not None
+    ]
+    names = [f"{WORKER}-{n + 1}" if options.workers > 1 else WORKER for n in range(options.workers)]
+    return [
+        _child(
+            name,
+            ["services.worker", "--host"],
+            {
+                "environments": ENVIRONMENTS_PER_CPU * options.concurrency,
+                "poll_wait_seconds": (
+                    KEPT_POLL_WAIT_SECONDS if options.keep else POLL_WAIT_SECONDS
+                ),
+                "functions": functions,
+            },
+            files,
+            aws,
+        )
+        for name in names
+    ]
 
 
 def gateway_child(
@@ -113,11 +105,12 @@ def _child(
     path = files.plan(name)
     common = {
         "idle_seconds": IDLE_SECONDS,
+        "init_seconds": INIT_SECONDS,
+        "status_file": str(files.host_status(name)),
     }
     _write_private(path, json.dumps({**common, **plan}, indent=1))
     files.host_status(name).unlink(missing_ok=True)
     environment = {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
-    environment["WORKER_INIT_SECONDS"] = str(INIT_SECONDS)
     log = files.log(name)
     command = [sys.executable, "-m", *module, str(path)]
     return start_child(name, log, spawner(command, environment, log))

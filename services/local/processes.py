@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from services.local.state import PROJECT, ChildState
 from services.platform.errors import DarkroomError
+from services.runtime.processes import die_with_parent
 
 # The delay before a restart doubles with every quick failure, from the first value to the last.
 FIRST_RESTART_SECONDS = 0.1
@@ -115,16 +114,6 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
             process.wait(max(0.0, give_up_at - time.monotonic()))
         except subprocess.TimeoutExpired:
             return
-
-
-def die_with_parent() -> None:
-    """Asks Linux to send SIGTERM to this process when its parent dies; call it in a new child.
-
-    A killed supervisor leaves no process behind that way. Does nothing on other systems.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def inherited_environment() -> dict[str, str]:

@@ -78,6 +78,7 @@ class LabReport:
     mail_folder: str
     database: str
     database_folder: str
+    database_programs: str
     data: str
     features: tuple[str, ...]
     started_at: str
@@ -87,7 +88,15 @@ class LabReport:
     problems: tuple[str, ...] = field(default=())
 
     def document(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """The object that `darkroom status --json` prints."""
+        document = dataclasses.asdict(self)
+        folders = document.pop("database_folder"), document.pop("database_programs")
+        document["database"] = (
+            {"url": self.database, "data": folders[0], "programs": folders[1]}
+            if self.database
+            else None
+        )
+        return document
 
 
 def report(state: LabState, files: LabFiles) -> LabReport:
@@ -105,6 +114,7 @@ def report(state: LabState, files: LabFiles) -> LabReport:
         mail_folder=state.mail_folder,
         database=state.database_url,
         database_folder=state.database_folder,
+        database_programs=state.database_programs,
         data=_data(state, files),
         features=state.features,
         started_at=state.started_at,

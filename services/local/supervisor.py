@@ -35,24 +35,23 @@ from services.local.options import LabOptions
 from services.local.parts import GATEWAY, FunctionPlan, gateway_child, worker_children
 from services.local.processes import (
     Child,
-    die_with_parent,
     inherited_environment,
     spawner,
     start_child,
     stop_all,
 )
 from services.local.provision import Database, Lab, Payments, provision
-from services.local.start_limit import StartLimit
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
 from services.operations import products
 from services.platform import manifest
 from services.platform.errors import DarkroomError, TransientError
 from services.platform.manifest import Feature, Manifest, Reference, Resource
+from services.runtime.processes import die_with_parent
 from services.schema.migrate_database import migrate
 
 POLL_SECONDS = 0.1
 # A lab in memory has nothing to lose: its workers get a moment to finish, then stop at once.
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 1.0
 # A lab that keeps its data lets running work finish, and long polls end.
 KEPT_DRAIN_SECONDS = 30.0
 FORCE_SECONDS = 10.0
@@ -199,10 +198,7 @@ class Supervisor:
         aws = emulator.aws_environment(state.endpoint, state.credentials)
         if state.api:
             self.children.append(gateway_child(plans, self.files, api_port, aws))
-        # More starts at a time than processors only make each of them late.
-        starts = StartLimit(os.cpu_count() or 1, self._check_stop)
-        for child in worker_children(plans, self.files, self.options, aws, starts):
-            self.children.append(child)
+        self.children += worker_children(plans, self.files, self.options, aws)
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:
         """Starts the emulator, unless one was given. Returns its endpoint."""
@@ -349,8 +345,12 @@ class Supervisor:
         stop_all(self.children, drain, FORCE_SECONDS)
         if self.server is not None:
             postgres.stop(self.server)
-        if self.cloud is not None:
+        if self.cloud is not None and self.options.keep:
             emulator.stop(self.cloud)
+        elif self.cloud is not None:
+            # A clean stop waits for open long polls, and there is nothing to save.
+            self.cloud.process.kill()
+            self.cloud.process.wait()
         ended = LabStatus.FAILED if state.message else LabStatus.STOPPED
         self._write(
             LabState(ended, os.getpid(), message=state.message, started_at=state.started_at)

@@ -1,7 +1,8 @@
-"""What a person sees in a terminal: progress on stderr, results on stdout."""
+"""Output for people: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from services.local import develop
 from services.local.develop import Outcome
 from services.local.state import LabState
 
+# A pipe has no width: nothing is cut or wrapped there.
+PIPED_COLUMNS = 1000
 # People read progress on stderr and tables on stdout; machines read stdout.
 people = Console(stderr=True, highlight=False)
-page = Console(highlight=False)
+page = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 _WIDE_COLUMNS = 110
 
 
 def develop_with_progress(
     state: LabState, photos: Sequence[Path], *, keep_location: bool
 ) -> list[Outcome]:
-    """Develops `photos` with a live bar; the outcomes in the order of the photos."""
+    """Develops `photos` with a progress bar. Returns the outcomes in the order of the photos."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,7 +54,7 @@ def develop_with_progress(
 
 
 def show_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """Prints what became of each photo: a table, then why some were rejected."""
+    """Prints the outcome of each photo as a table, then the reasons of rejections."""
     wide = page.width >= _WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "photo", "format", "pixels", *(["camera"] if wide else []), "taken"):
@@ -84,7 +87,7 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
 
 
 def shown_path(path: Path | str) -> str:
-    """`path` as a person would type it: from the current folder, where it lies below."""
+    """`path` as a person would type it: relative to the current folder if it is below."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

@@ -20,12 +20,13 @@ from services.local import payment_sandbox, topology
 from services.local import postgres as servers
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, aws_environment, free_port
-from services.local.processes import die_with_parent
+from services.runtime.processes import die_with_parent
 from services.local.state import PROJECT
 from services.operations import products
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Manifest, load_all
+from services.runtime.processes import die_with_parent
 from services.schema.migrate_database import migrate
 from tests.infrastructure.terraform import images
 from tests.support.relay import relayed

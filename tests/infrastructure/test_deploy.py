@@ -23,8 +23,8 @@ from services.cli import deploy
 from services.local import emulator as emulators
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, REGION, aws_environment, free_port
-from services.local.processes import die_with_parent
 from services.local.state import PROJECT
+from services.runtime.processes import die_with_parent
 from tests.containers.engine import Engine
 from tests.infrastructure import terraform
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,20 +148,35 @@ class TestDevelop:
         assert done.returncode == 2
         assert "found no file" in done.stderr
 
-    def test_status_tells_processes_and_queues(self) -> None:
+    def test_status_json_has_processes_functions_and_queues(self) -> None:
         document = json.loads(darkroom("status", "--json").stdout)
         assert document["status"] == "ready"
         names = {process["name"] for process in document["processes"]}
-        assert {"mailbox", "process-image", "send-image-email"} <= names
+        assert {"mailbox", "worker", "gateway", "postgres"} <= names
+        assert {"process-image", "send-image-email", "create-order"} <= set(document["functions"])
         assert document["queues"]["process-image"]["dead_letters"] == 0
+        assert document["problems"] == []
 
     def test_status_shows_where_postgres_runs_and_keeps_its_data(self) -> None:
         folders = json.loads(darkroom("status", "--json").stdout)["database"]
         assert (Path(folders["programs"]) / "postgres").is_file()
         assert (Path(folders["data"]) / "PG_VERSION").is_file()
         text = darkroom("status").stdout
-        assert f"Postgres programs: {shown_path(folders['programs'])}\n" in text
-        assert f"Postgres data: {shown_path(folders['data'])}\n" in text
+        for name, folder in (("programs", folders["programs"]), ("data", folders["data"])):
+            assert re.search(rf"^Postgres {name} +{re.escape(shown_path(folder))} *$", text, re.M)
+
+    def test_status_in_a_pipe_cuts_nothing(self) -> None:
+        assert "…" not in darkroom("status").stdout
+
+    def test_logs_show_one_function_as_text_and_json(self, photos: Path) -> None:
+        darkroom("develop", str(photos))
+        text = darkroom("logs", "process-image").stdout
+        assert "process-image" in text
+        assert "send-image-email" not in text
+        lines = darkroom("logs", "process-image", "--json").stdout.splitlines()
+        events = [json.loads(line) for line in lines]
+        assert any(event.get("function") == "process-image" for event in events)
+        assert darkroom("logs", "--since", "soon").returncode == 2
 
 
 def test_each_photo_is_one_mail_with_its_thumbnail(lab: LabState, photos: Path) -> None:
@@ -331,7 +347,7 @@ class TestKeptLab:
         queue = state.session.client("sqs").create_queue(QueueName="kept")["QueueUrl"]
         state.session.client("sqs").send_message(QueueUrl=queue, MessageBody="kept")
         with state.database().transaction() as cursor:
-            cursor.execute("UPDATE products SET name = 'Kept' WHERE id LIKE '%10x15%'")
+            cursor.execute("CREATE TABLE kept AS SELECT 1 AS number")
         saved = LabFiles(tmp_path).cloud / "state" / "sqs.json"
         wait_for(lambda: saved.exists() and b"kept" in saved.read_bytes())
 
@@ -362,8 +378,8 @@ class TestKeptLab:
         got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         assert got == {"ApproximateNumberOfMessages": "1"}
         with state.database().transaction() as cursor:
-            cursor.execute("SELECT count(*) FROM products WHERE name = 'Kept'")
-            assert cursor.fetchone()[0] > 0
+            cursor.execute("SELECT number FROM kept")
+            assert cursor.fetchone() == (1,)
 
 
 # Starts a temporary lab, prints its process id, and waits.

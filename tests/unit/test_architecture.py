@@ -43,7 +43,17 @@ MAY_IMPORT = {
     "worker": {"gateway", "platform", "runtime"},
     "client": {"platform"},
     "build": {"platform"},
-    "local": {"catalog", "client", "events", "mail", "operations", "orders", "payments", "platform"}
+    "local": {
+        "catalog",
+        "client",
+        "events",
+        "mail",
+        "operations",
+        "orders",
+        "payments",
+        "platform",
+        "runtime",
+    }
     | {"schema"},
     "operations": {"accounts", "catalog", "events", "local", "mail", "orders", "platform"},
     "deploy": {"local", "operations", "platform"},
