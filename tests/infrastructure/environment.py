@@ -20,7 +20,6 @@ from services.local import payment_sandbox, topology
 from services.local import postgres as servers
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, aws_environment, free_port
-from services.runtime.processes import die_with_parent
 from services.local.state import PROJECT
 from services.operations import products
 from services.platform.configuration import read
