@@ -67,7 +67,7 @@ coverage: $(READY) ## Measure unit and integration tests together; HTML in .dark
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
 
 docs: $(READY) ## Build the documentation site in .darkroom/site (strict, no network)
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000 and rebuild it on changes
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
