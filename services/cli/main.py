@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="darkroom", description="A serverless photo lab.")
+    parser.add_argument(
+        "--version", action="version", version=f"darkroom {metadata.version('darkroom')}"
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="start an embedded lab: emulator, mailbox and workers")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 
 # An Aurora cluster or an RDS server takes its quarter of an hour.
@@ -62,6 +63,8 @@ class Terraform:
         """Connects with the environment's state. Raises TerraformError; PermanentError where there
         is no Terraform, or no such environment."""
         known = sorted({p.stem for p in self._variables.parent.glob("*.tfvars")} - {REGISTRY})
+        if not known:
+            require_checkout("a deployment")
         if self.environment not in known:
             raise PermanentError(
                 f"expected an environment of {', '.join(known) or 'none'} "

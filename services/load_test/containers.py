@@ -33,6 +33,7 @@ from services.local.state import PROJECT, alive
 from services.mail.letter import EVENT_ID_HEADER
 from services.operations.signals import undisturbed
 from services.platform import manifest
+from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 from services.platform.manifest import Manifest
 
@@ -98,6 +99,7 @@ class ContainerStage:
         """The stage for the length of a `with` block; LocalStack answers on `port` of loopback, a
         free one unless told. Raises PermanentError (no engine, no image, a port taken),
         TransientError (something does not get ready)."""
+        require_checkout("a load test in containers")
         images.require_engine()
         manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in PHOTO_FUNCTIONS]
         own_dynamodb = _require_images(manifests)

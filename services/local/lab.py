@@ -23,6 +23,7 @@ from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions, default_concurrency
 from services.local.state import DEFAULT_ROOT, PROJECT, LabFiles, LabState, LabStatus, alive
 from services.local.supervisor import hold_lock
+from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 
 # Generous: a machine with other work may need half a minute for what takes three seconds.
@@ -38,8 +39,10 @@ def up(root: Path = DEFAULT_ROOT, options: LabOptions | None = None) -> LabState
     """Starts a lab and returns when it is ready. A lab that runs already is returned as it is.
 
     Raises PermanentError when a port or a leftover process is in the way, or when the running lab
-    is not as `options` ask for; TransientError when the lab does not become ready.
+    is not as `options` ask for; TransientError when the lab does not become ready; DarkroomError
+    outside a checkout.
     """
+    require_checkout("the embedded lab")
     options = options or LabOptions(concurrency=default_concurrency())
     files = LabFiles(root)
     state = running(root)

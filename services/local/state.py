@@ -13,12 +13,13 @@ from typing import Any
 from services.local.aws_session import LocalSession
 from services.local.emulator import DEFAULT_CREDENTIALS, Credentials
 from services.local.provision import FunctionQueue
+from services.platform.checkout import PROJECT as PROJECT
+from services.platform.checkout import state_folder
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.errors import PermanentError
 
-PROJECT = Path(__file__).resolve().parents[2]
-DEFAULT_ROOT = PROJECT / ".darkroom" / "lab"
+DEFAULT_ROOT = state_folder() / "lab"
 
 
 class LabStatus(StrEnum):

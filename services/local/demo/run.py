@@ -20,7 +20,7 @@ from services.local.demo.contact_sheet import Sheet, write_html, write_png
 from services.local.demo.samples.photos import sample_photos
 from services.local.develop import Outcome
 from services.local.mailbox import SentMail, sent_mails
-from services.local.state import PROJECT, LabState
+from services.local.state import LabState
 from services.local.terminal import (
     develop_with_progress,
     page,
@@ -28,8 +28,9 @@ from services.local.terminal import (
     show_outcomes,
     shown_path,
 )
+from services.platform.checkout import require_checkout, state_folder
 
-FOLDER = PROJECT / ".darkroom" / "demo"
+FOLDER = state_folder() / "demo"
 MAIL_WAIT_SECONDS = 60
 _MAILS_SHOWN = 2
 
@@ -59,6 +60,7 @@ def run(photos_folder: Path | None) -> int:
     The results are in FOLDER, which they replace when they are complete: a demo that fails leaves
     the last one's results as they are. Raises PermanentError if `photos_folder` has no photos.
     """
+    require_checkout("the demo")
     clock = _Clock()
     if photos_folder is not None:
         photos = develop.find_photos([photos_folder])

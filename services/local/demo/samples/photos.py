@@ -47,12 +47,15 @@ from services.local.demo.samples.painting import (
     soft_step,
     star_field,
 )
-from services.local.state import PROJECT
+from services.platform.checkout import state_folder
 
 WORKERS = 3
 
 
-def sample_photos(cache: Path = PROJECT / ".darkroom" / "samples") -> tuple[Path, ...]:
+_CACHE = state_folder() / "samples"
+
+
+def sample_photos(cache: Path = _CACHE) -> tuple[Path, ...]:
     """The sample photos, generated once into `cache` for each version of the generator: about ten
     seconds of CPU time. Returns their paths in the order in which they are shown."""
     folder = cache / _generator_version()
