@@ -31,18 +31,18 @@ class Users:
     def create(self, email: str, name: str, password_hash: str) -> User:
         """Creates a customer. Raises EmailTakenError when an account has the address, without
         regard to case."""
-        import psycopg2.errors
-
-        try:
-            with self.database.transaction() as cursor:
-                cursor.execute(
-                    "INSERT INTO users (id, email, name, role, password_hash) "  # noqa: S608
-                    f"VALUES (%s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
-                    [str(uuid.uuid4()), email, name, Role.CUSTOMER.value, password_hash],
-                )
-                return _user(cursor.fetchone())
-        except psycopg2.errors.UniqueViolation:
-            raise EmailTakenError("another account has this e-mail address") from None
+        with self.database.transaction() as cursor:
+            # A unique violation would write the statement, with its values, into Postgres' log.
+            cursor.execute(
+                "INSERT INTO users (id, email, name, role, password_hash) "  # noqa: S608  constants
+                "VALUES (%s, %s, %s, %s, %s) "
+                f'ON CONFLICT (lower(email COLLATE "C")) DO NOTHING RETURNING {_COLUMNS}',
+                [str(uuid.uuid4()), email, name, Role.CUSTOMER.value, password_hash],
+            )
+            row = cursor.fetchone()
+        if row is None:
+            raise EmailTakenError("another account has this e-mail address")
+        return _user(row)
 
     def find(self, email: str) -> User | None:
         """The user with this address, without regard to case; None if there is none."""

@@ -60,6 +60,9 @@ SETTINGS = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Statements and details contain personal data and password hashes; keep them out of the log.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

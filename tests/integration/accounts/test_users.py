@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import psycopg2.errors
 import pytest
 
 from services.accounts.model import EmailTakenError, Role, User
@@ -33,6 +34,31 @@ def test_find_ignores_the_case_of_the_address(users: Users) -> None:
             users.create(email, "Another", "hash")
     assert users.find("bob@example.com") is None
     assert "hash" not in repr(made)
+
+
+def test_create_with_taken_address_logs_no_personal_data(
+    users: Users, fresh: FreshDatabase
+) -> None:
+    log = fresh.postgres.log_file
+    before = log.stat().st_size
+    users.create("grace@example.com", "Grace Hopper", "$argon2id$first")
+    for _ in range(2):
+        with pytest.raises(EmailTakenError):
+            users.create("Grace@example.com", "Grace Hopper", "$argon2id$second")
+    written = log.read_bytes()[before:].decode().lower()
+    for personal in ("grace", "argon2id", "insert into users"):
+        assert personal not in written
+
+
+def test_failed_statement_is_logged_without_its_values(users: Users, fresh: FreshDatabase) -> None:
+    log = fresh.postgres.log_file
+    before = log.stat().st_size
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        users.create("g@", "Grace Hopper", "$argon2id$first")
+    written = log.read_bytes()[before:].decode()
+    assert "violates check constraint" in written
+    for personal in ("Grace", "argon2id", "INSERT INTO users"):
+        assert personal not in written
 
 
 def test_concurrent_creations_with_one_address_create_one_user(fresh: FreshDatabase) -> None:
