@@ -1,4 +1,4 @@
-"""Brings the database's schema up to date. A release invokes it before its new functions.
+"""Migrates the database. A release invokes it before it deploys new functions.
 
 {} or {"to": "head"}  ->  {"applied": ["0001", ...], "revision": "0003"}
 """
@@ -10,9 +10,10 @@ from services.platform import log
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.sqs import Context, is_warmer
-from services.schema.migrate_database import HEAD, migrate, status
+from services.schema.migrate_database import MigrateDatabase
 
 database = Database(read(DatabaseConfiguration, os.environ))
+migrate = MigrateDatabase(database)
 log.configure()
 
 
@@ -21,7 +22,4 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         return {"warm": True}
     log.clear()
     log.bind(function=context.function_name, request_id=context.aws_request_id)
-    applied = migrate(database, str(event.get("to") or HEAD))
-    revision = status(database).revision
-    log.logger().info("database-migrated", applied=applied, revision=revision)
-    return {"applied": applied, "revision": revision}
+    return migrate.handle(event)

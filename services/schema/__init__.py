@@ -1,0 +1,1 @@
+"""The schema of Postgres, as Alembic revisions."""

@@ -1,107 +1,129 @@
-"""Brings the schema of the lab's Postgres up to date: the revisions in `versions/`, in order.
+"""Migrates the schema of Postgres: applies the revisions in `versions/`, in order.
 
-A revision is a file `versions/NNNN_what.py` with `revision`, `down_revision` and `upgrade()`, in
-plain SQL through `op.execute`. Each runs in a transaction of its own, and there is no way back: a
-mistake is mended by the next revision. `versions/` is no Python package: Alembic loads its files by
-their paths, and every image that imports this module holds them all.
+A revision is a file `versions/NNNN_name.py` with `revision`, `down_revision` and `upgrade()`, in
+plain SQL through `op.execute`. Each runs in a transaction of its own. There are no downgrades: a
+later revision corrects a mistake. `versions/` and `environment/` are not Python packages: Alembic
+loads their files by path, and every image that imports this module contains them.
 
-Old and new functions run side by side during a deployment, so a revision must leave the schema
-usable for the functions before it: columns are added first and dropped a release later.
+Old and new functions run side by side during a deployment, so the schema of a revision must work
+with the functions before it: add columns first, drop them one release later.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.platform import log
 from services.platform.database import Database, as_transient
 from services.platform.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationContext
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationInfo
     from alembic.script import ScriptDirectory
     from sqlalchemy.engine import Connection
 
 FOLDER = Path(__file__).parent
+# The folder of Alembic's env.py.
+ENVIRONMENT = FOLDER / "environment"
 HEAD = "head"
-# Of Postgres's advisory locks, ours: "darkroom" as a number.
+# The key of the migrations' advisory lock in Postgres: "darkroom" as a number.
 LOCK = int.from_bytes(b"darkroom")
 LOCK_WAIT_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.2
-# A change of a table waits for its readers, and everybody else waits behind it: not for long.
+# A change of a table waits for its readers, and blocks every later query while it waits.
 TABLE_LOCK_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a database's schema is (None: empty), where it could be, and what lies between."""
+    """A schema's revision (None: empty), the newest revision, and those still to apply."""
 
     revision: str | None
     head: str
     pending: tuple[str, ...]
 
 
-def migrate(database: Database, to: str = HEAD) -> list[str]:
-    """Applies what is missing up to revision `to`; the revisions that were applied, in order.
+@dataclass(frozen=True)
+class MigrateDatabase:
+    """The function migrate-database: a release invokes it before it deploys new functions."""
 
-    Safe to repeat and safe to run twice at once: the second waits for the first. Raises
-    TransientError when Postgres is away or locked for too long (what was applied stays applied),
-    ConfigurationError when there is no such revision, or when the database is at one that this
-    code does not have.
+    database: Database
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Applies the missing revisions up to `event["to"]`, by default all of them.
+
+        Returns `{"applied": ["0001", ...], "revision": "0003"}`. Raises as `migrate` does.
+        """
+        applied = migrate(self.database, str(event.get("to") or HEAD))
+        revision = status(self.database).revision
+        log.logger().info("database_migrated", applied=applied, revision=revision)
+        return {"applied": applied, "revision": revision}
+
+
+def migrate(database: Database, to: str = HEAD) -> list[str]:
+    """Applies the missing revisions up to `to`; returns the applied ones, in order.
+
+    Safe to repeat and to run concurrently: a second migration waits for the first. Raises
+    TransientError when Postgres is unavailable or locked for too long (applied revisions stay
+    applied), ConfigurationError when `to` or the database's revision is unknown.
     """
-    scripts = _scripts()
+    from alembic import command
+    from alembic.runtime.migration import MigrationContext
+
+    config = _config()
+    scripts = _scripts(config)
     applied: list[str] = []
 
-    def steps(current: tuple[str, ...], _context: MigrationContext) -> Any:
-        _known(scripts, current)
-        return scripts._upgrade_revs(_known(scripts, (to,))[0], current)  # type: ignore[arg-type]
-
-    def note(*, step: Any, **_: Any) -> None:
-        applied.append(step.up_revision_id)
+    def note(*, step: MigrationInfo, **_: Any) -> None:
+        applied.append(str(step.up_revision_id))
 
     with _connected(database) as connection, _lock(connection):
-        from alembic.operations import Operations
-
-        context = _context(
-            connection,
-            {
-                "fn": steps,
-                "script": scripts,
-                "transaction_per_migration": True,
-                "on_version_apply": (note,),
-            },
-        )
-        with Operations.context(context):
-            context.run_migrations()
+        _check_known(scripts, (to, *MigrationContext.configure(connection).get_current_heads()))
+        connection.rollback()
+        config.attributes |= {"connection": connection, "on_version_apply": note}
+        command.upgrade(config, to)
     return applied
 
 
 def status(database: Database) -> Status:
-    """Where the database is. Raises as `migrate` does."""
-    scripts = _scripts()
+    """The status of a database. Raises as `migrate` does."""
+    from alembic.runtime.migration import MigrationContext
+
+    scripts = _scripts(_config())
     with _connected(database) as connection:
-        current = _context(connection, {}).get_current_heads()
-    _known(scripts, current)
+        current = MigrationContext.configure(connection).get_current_heads()
+    _check_known(scripts, current)
     pending = [step.revision for step in scripts.iterate_revisions(HEAD, current or "base")]
     head = scripts.get_current_head()
     return Status(current[0] if current else None, str(head), tuple(reversed(pending)))
 
 
-def _scripts() -> ScriptDirectory:
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(ENVIRONMENT))
+    config.set_main_option("version_locations", str(FOLDER / "versions"))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def _scripts(config: Config) -> ScriptDirectory:
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory(str(FOLDER))
+    return ScriptDirectory.from_config(config)
 
 
-def _known(scripts: ScriptDirectory, revisions: tuple[str, ...]) -> tuple[str, ...]:
-    """`revisions`, each in full. Raises ConfigurationError for one that there is no file of."""
+def _check_known(scripts: ScriptDirectory, revisions: tuple[str, ...]) -> None:
+    """Raises ConfigurationError for a revision that this release does not have."""
     from alembic.util import CommandError
 
-    found = []
     for revision in revisions:
         try:
             script = scripts.get_revision(revision)
@@ -111,21 +133,13 @@ def _known(scripts: ScriptDirectory, revisions: tuple[str, ...]) -> tuple[str, .
             known = ", ".join(reversed([s.revision for s in scripts.walk_revisions()]))
             raise ConfigurationError(
                 "migrations",
-                [f"expected a revision of {known}, got {revision}; is this release the newest?"],
+                [f"unknown revision: got {revision}, expected one of {known}; use a newer release"],
             )
-        found.append(script.revision)
-    return tuple(found)
-
-
-def _context(connection: Connection, options: dict[str, Any]) -> MigrationContext:
-    from alembic.runtime.migration import MigrationContext
-
-    return MigrationContext.configure(connection, opts=options)
 
 
 @contextmanager
 def _connected(database: Database) -> Iterator[Connection]:
-    """A connection as Alembic wants it. Outages come out as TransientErrors."""
+    """A SQLAlchemy connection. Turns errors of an unavailable Postgres into TransientError."""
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
@@ -147,12 +161,12 @@ def _connected(database: Database) -> Iterator[Connection]:
 
 @contextmanager
 def _lock(connection: Connection) -> Iterator[None]:
-    """Keeps other migrations out; the lock goes with the connection, however that ends."""
+    """Holds the advisory lock of migrations; it ends with the connection."""
     from sqlalchemy import text
 
     give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
-    # Asked for again and again: to wait inside a statement would hold a snapshot meanwhile, which
-    # the other's CREATE INDEX CONCURRENTLY would wait for.
+    # Polls: a statement that waits for the lock holds a snapshot, for which a CREATE INDEX
+    # CONCURRENTLY of the other migration would wait.
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}):
         connection.commit()
         if time.monotonic() > give_up_at:

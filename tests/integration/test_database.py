@@ -398,7 +398,7 @@ print(" ".join(migrate_database.migrate(database)))
 """
 
 
-def test_two_migrations_at_once_apply_everything_once(fresh: FreshDatabase) -> None:
+def test_migrate_concurrently_applies_each_revision_once(fresh: FreshDatabase) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", _MIGRATE, fresh.url, fresh.secret_arn, fresh.session.endpoint],
@@ -418,12 +418,12 @@ def test_two_migrations_at_once_apply_everything_once(fresh: FreshDatabase) -> N
     status = migrate_database.status(fresh.database())
     assert status.revision == status.head
     assert status.pending == ()
-    # One did it all, the others found nothing left.
+    # One process applied all revisions.
     assert sorted(len(revisions) > 0 for revisions in applied) == [False, False, True]
     assert max(applied)[-1] == status.head
 
 
-def test_migrations_are_applied_up_to_the_one_that_is_asked_for(fresh: FreshDatabase) -> None:
+def test_migrate_with_revision_stops_at_it(fresh: FreshDatabase) -> None:
     database = fresh.database()
     before = migrate_database.status(database)
     assert before.revision is None
@@ -432,10 +432,10 @@ def test_migrations_are_applied_up_to_the_one_that_is_asked_for(fresh: FreshData
     assert migrate_database.status(database).pending == before.pending[1:]
     assert migrate_database.migrate(database) == list(before.pending[1:])
     assert migrate_database.migrate(database) == []
-    assert migrate_database.migrate(database, "0001") == []  # there is no way back
+    assert migrate_database.migrate(database, "0001") == []  # there are no downgrades
 
 
-def test_unknown_revisions_are_refused(fresh: FreshDatabase) -> None:
+def test_migrate_with_unknown_revision_raises_configuration_error(fresh: FreshDatabase) -> None:
     database = fresh.database()
     with pytest.raises(ConfigurationError, match="got 9999"):
         migrate_database.migrate(database, "9999")
@@ -443,11 +443,11 @@ def test_unknown_revisions_are_refused(fresh: FreshDatabase) -> None:
     with database.transaction() as cursor:
         cursor.execute("UPDATE alembic_version SET version_num = '9999'")
     for look in (migrate_database.migrate, migrate_database.status):
-        with pytest.raises(ConfigurationError, match="is this release the newest"):
+        with pytest.raises(ConfigurationError, match="use a newer release"):
             look(database)
 
 
-def test_a_migration_that_fails_leaves_nothing_of_itself(
+def test_migrate_with_failing_revision_rolls_it_back(
     fresh: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "versions").mkdir()
@@ -470,7 +470,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
     assert fresh.connections() == 1
 
 
-def test_a_migration_waits_for_another_for_a_while(
+def test_migrate_during_another_migration_times_out(
     fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrate_database, "LOCK_WAIT_SECONDS", 0.3)
@@ -483,7 +483,7 @@ def test_a_migration_waits_for_another_for_a_while(
     assert migrate_database.migrate(fresh.database())
 
 
-def test_a_database_that_is_away_can_be_migrated_later(
+def test_migrate_without_postgres_raises_transient_error(
     fresh: FreshDatabase, server: list[servers.Postgres]
 ) -> None:
     servers.stop(server[0])
@@ -494,7 +494,7 @@ def test_a_database_that_is_away_can_be_migrated_later(
     assert migrate_database.migrate(fresh.database())
 
 
-def test_the_functions_image_has_every_revision(fresh: FreshDatabase, tmp_path: Path) -> None:
+def test_function_image_contains_every_revision(fresh: FreshDatabase, tmp_path: Path) -> None:
     function = manifest.load(PROJECT / "images" / "migrate-database")
     task = context.stage(PROJECT, function, tmp_path / "context").folder / "task"
     code = "import services.schema.migrate_database as m; print(m.FOLDER)\n" + _MIGRATE

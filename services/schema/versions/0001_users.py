@@ -1,6 +1,6 @@
-"""Users: who has an account.
+"""The table of users.
 
-Addresses are ASCII, so the comparison without regard to case is the same in every locale.
+Addresses are ASCII, so a comparison of their lower case is the same in every locale.
 """
 
 from alembic import op

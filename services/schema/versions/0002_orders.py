@@ -1,7 +1,6 @@
-"""Products, stock, orders, their lines, what stock they hold, and their history.
+"""Products, stock, orders with their lines, reservations of stock, and the history of orders.
 
-Money is in the minor unit of its currency. An order's history is only ever added to; the database
-sees to that itself.
+Amounts are in the minor unit of their currency. A trigger makes the history append-only.
 """
 
 from alembic import op
@@ -23,7 +22,7 @@ def upgrade() -> None:
             sold_now boolean NOT NULL DEFAULT true
         )
     """)
-    # on_hand counts what is reserved as well. The check is the last guard against overselling.
+    # on_hand includes reserved. The check prevents overselling.
     op.execute("""
         CREATE TABLE stock (
             product_id text PRIMARY KEY REFERENCES products,
@@ -57,7 +56,7 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX orders_by_user ON orders (user_id, created_at, id)")
-    # Small ones: only of orders that somebody still has to look after.
+    # Partial indexes: only orders that still need work.
     op.execute("CREATE INDEX orders_unstarted ON orders (created_at) WHERE started_at IS NULL")
     op.execute("""
         CREATE INDEX orders_open ON orders (updated_at)
