@@ -35,7 +35,7 @@ from services.local.terminal import (
     show_outcomes,
 )
 from services.operations import database, dead_letters, deployed
-from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.dead_letters import Outcome, Queues
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 from services.platform.manifest import Feature
 from services.schema import migrate_database
@@ -337,7 +337,9 @@ def _letters(options: argparse.Namespace) -> tuple[Any, dict[str, Queues]]:
 
 
 def _list_letters(options: argparse.Namespace) -> ExitCode:
-    letters = dead_letters.peek(*_letters(options))
+    listing = dead_letters.survey(*_letters(options))
+    letters = listing.letters
+    _warn_unread(listing.unread)
     if options.json:
         print(json.dumps([letter.document() for letter in letters], indent=2))
         return ExitCode.DONE
@@ -366,16 +368,26 @@ def _show_letter(options: argparse.Namespace) -> ExitCode:
 
 
 def _take_letters(options: argparse.Namespace) -> ExitCode:
-    taken: list[DeadLetter] = options.act(
+    outcome: Outcome = options.act(
         *_letters(options),
         None if options.all else options.ids,
         lambda letter: people.print(f"{options.done} {letter.message_id} ({letter.function})"),
     )
     if options.json:
-        print(json.dumps([letter.document() for letter in taken], indent=2))
+        print(json.dumps([letter.document() for letter in outcome.letters], indent=2))
     else:
-        page.print(f"{options.done}: {len(taken)} dead letters")
-    return ExitCode.DONE
+        page.print(f"{options.done}: {len(outcome.letters)} dead letters")
+    _warn_unread(outcome.unread)
+    return ExitCode.FAILED if options.all and outcome.unread else ExitCode.DONE
+
+
+def _warn_unread(unread: Mapping[str, int]) -> None:
+    """Names the queues that have more letters than were read: their own counts are approximate."""
+    for function, count in unread.items():
+        people.print(
+            f"{function}: {count} more dead letters were not read; another reader hides them for "
+            "up to a minute, or reading took too long"
+        )
 
 
 def _complain(error: Exception) -> None:

@@ -24,7 +24,6 @@ from services.worker.batch import Failure, Message, message
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
-MAX_MESSAGE_ATTRIBUTES = 10
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
 # Errors of status 4xx that a retry can cure; the others would be the same again.
@@ -172,20 +171,17 @@ class Queue:
     def send_dead_letter(
         self, item: Message, failure: Failure, request_id: str, function: str
     ) -> None:
-        """Sends a copy, with the reason, to the dead letter queue. The original's attributes are
-        kept up to SQS's limit of ten in all."""
-        attributes: dict[str, Any] = dict(
-            dead_letter.attributes(
-                reason=failure.reason,
-                error_type=failure.error_type,
-                request_id=request_id,
-                attempts=item.receive_count,
-                function=function,
-            )
+        """Sends a copy, with the reason and the attributes of its sender, to the dead letter
+        queue."""
+        attributes = dead_letter.attributes(
+            reason=failure.reason,
+            error_type=failure.error_type,
+            request_id=request_id,
+            attempts=item.receive_count,
+            function=function,
+            sender=item.document.get("MessageAttributes"),
+            body=item.body,
         )
-        for name, value in item.document.get("MessageAttributes", {}).items():
-            if len(attributes) < MAX_MESSAGE_ATTRIBUTES:
-                attributes.setdefault(name, value)
         self._call(
             Operation.DEAD_LETTER,
             self._sqs.send_message,

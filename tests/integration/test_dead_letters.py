@@ -1,4 +1,4 @@
-"""Dead letters of a running lab: kept with their reason, shown, replayed and discarded."""
+"""Dead letters of a running lab: reasons, replay and discard."""
 
 from __future__ import annotations
 
@@ -22,11 +22,33 @@ def queues(lab: LabState) -> dict[str, Queues]:
 
 
 def poison(lab: LabState) -> str:
-    """Sends a message that can never be worked through; a text to know it by."""
+    """Sends a message that always fails, and returns a text that identifies it."""
     mark = uuid.uuid4().hex
     sqs = lab.session.client("sqs")
     sqs.send_message(QueueUrl=lab.queues[FUNCTION].url, MessageBody=json.dumps({"mark": mark}))
     return mark
+
+
+def test_dead_letter_keeps_the_attributes_of_its_sender(
+    lab: LabState, queues: dict[str, Queues]
+) -> None:
+    sqs, mark = lab.session.client("sqs"), uuid.uuid4().hex
+    sender = {
+        "attempts": {"DataType": "String", "StringValue": "many"},
+        "picture": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+    }
+    sqs.send_message(
+        QueueUrl=lab.queues[FUNCTION].url,
+        MessageBody=json.dumps({"mark": mark}),
+        MessageAttributes=sender,
+    )
+    letter = wait_for(lab, queues, mark)
+    assert letter.attempts == 1
+    assert letter.sender_attributes == sender
+    dead_letters.replay(sqs, queues, [letter.message_id])
+    again = wait_for(lab, queues, mark)
+    assert again.replays == 1
+    assert {n: v for n, v in again.sender_attributes.items() if n != "replayed"} == sender
 
 
 def wait_for(lab: LabState, queues: dict[str, Queues], mark: str) -> DeadLetter:
@@ -36,16 +58,16 @@ def wait_for(lab: LabState, queues: dict[str, Queues], mark: str) -> DeadLetter:
             if mark in letter.body:
                 return letter
         time.sleep(0.2)
-    pytest.fail("the poison message never became a dead letter")
+    pytest.fail("the poison message did not become a dead letter in time")
 
 
-def test_a_poison_message_is_kept_with_its_reason_at_the_first_attempt(
+def test_dead_letter_poison_message_has_its_reason_after_one_attempt(
     lab: LabState, queues: dict[str, Queues]
 ) -> None:
     letter = wait_for(lab, queues, mark := poison(lab))
     assert letter.function == FUNCTION
     assert letter.error_type == "PermanentError"
-    assert "expected an S3 notification with Records" in letter.reason
+    assert "expected an S3 notification" in letter.reason
     assert letter.attempts == 1
     assert letter.failed_at is not None
     assert letter.request_id
@@ -54,26 +76,23 @@ def test_a_poison_message_is_kept_with_its_reason_at_the_first_attempt(
     assert found.message_id == letter.message_id
 
 
-def test_a_replay_goes_back_to_the_functions_own_queue(
-    lab: LabState, queues: dict[str, Queues]
-) -> None:
+def test_replay_sends_to_the_functions_own_queue(lab: LabState, queues: dict[str, Queues]) -> None:
     sqs = lab.session.client("sqs")
     first = wait_for(lab, queues, mark := poison(lab))
     seen: list[str] = []
-    taken = dead_letters.replay(
+    done = dead_letters.replay(
         sqs, queues, [first.message_id], lambda letter: seen.append(letter.message_id)
     )
-    assert [letter.message_id for letter in taken] == seen == [first.message_id]
-    # It fails the same way again: a new dead letter, and only one.
+    assert [letter.message_id for letter in done.letters] == seen == [first.message_id]
+    # It fails again and becomes one new dead letter.
     again = wait_for(lab, queues, mark)
     assert again.message_id != first.message_id
+    assert again.replays == 1
     everything = dead_letters.peek(sqs, queues)
     assert sum(mark in letter.body for letter in everything) == 1
 
 
-def test_a_discard_deletes_the_named_one_and_no_other(
-    lab: LabState, queues: dict[str, Queues]
-) -> None:
+def test_discard_deletes_only_the_named_letter(lab: LabState, queues: dict[str, Queues]) -> None:
     sqs = lab.session.client("sqs")
     one = wait_for(lab, queues, poison(lab))
     other = wait_for(lab, queues, poison(lab))
@@ -83,15 +102,17 @@ def test_a_discard_deletes_the_named_one_and_no_other(
     assert other.message_id in left
 
 
-def test_a_name_that_fits_none_changes_nothing(lab: LabState, queues: dict[str, Queues]) -> None:
+def test_replay_unknown_identifier_changes_nothing(
+    lab: LabState, queues: dict[str, Queues]
+) -> None:
     sqs = lab.session.client("sqs")
     letter = wait_for(lab, queues, poison(lab))
     with pytest.raises(PermanentError, match="no dead letter's message id begins"):
         dead_letters.replay(sqs, queues, [letter.message_id, "nothing-like-it"])
-    assert letter.message_id in {kept.message_id for kept in dead_letters.peek(sqs, queues)}
+    assert letter.message_id in {left.message_id for left in dead_letters.peek(sqs, queues)}
 
 
-def test_all_can_be_replayed_and_discarded(lab: LabState, queues: dict[str, Queues]) -> None:
+def test_replay_and_discard_of_all_letters(lab: LabState, queues: dict[str, Queues]) -> None:
     sqs = lab.session.client("sqs")
     marks = {poison(lab) for _ in range(12)}  # more than one receive can take
 
@@ -101,10 +122,10 @@ def test_all_can_be_replayed_and_discarded(lab: LabState, queues: dict[str, Queu
             bodies = "".join(letter.body for letter in dead_letters.peek(sqs, queues))
             if all(mark in bodies for mark in marks):
                 return
-        pytest.fail("not every poison message became a dead letter")
+        pytest.fail("not every poison message became a dead letter in time")
 
     wait_for_all()
-    assert len(dead_letters.replay(sqs, queues, None)) >= len(marks)
+    assert len(dead_letters.replay(sqs, queues, None).letters) >= len(marks)
     wait_for_all()
     dead_letters.discard(sqs, queues, None)
     assert dead_letters.peek(sqs, queues) == []

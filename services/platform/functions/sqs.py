@@ -184,6 +184,8 @@ def _keep_as_dead_letter(
                 request_id=context.aws_request_id,
                 attempts=message.receive_count,
                 function=context.function_name,
+                sender=dead_letter.from_record(record),
+                body=record["body"],
             ),
         )
     except Exception:

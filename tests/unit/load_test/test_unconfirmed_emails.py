@@ -41,6 +41,10 @@ class FakeSqs:
         self.hidden |= {m["ReceiptHandle"] for m in shown}
         return {"Messages": shown}
 
+    def get_queue_attributes(self, **call: Any) -> dict[str, Any]:
+        count = len(self.messages[call["QueueUrl"]])
+        return {"Attributes": {"ApproximateNumberOfMessages": str(count)}}
+
     def change_message_visibility_batch(self, **call: Any) -> None:
         self.hidden -= {entry["ReceiptHandle"] for entry in call["Entries"]}
 
