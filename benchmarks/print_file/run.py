@@ -20,15 +20,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory.run import saved, scene
-from services.imaging import print_file
-from services.imaging.print_model import Focus, PrintFormat, PrintSpec
+from services.imaging.printing import print_file
+from services.imaging.printing.model import Focus, PrintFormat, PrintSpec
 
 ROOT = Path(__file__).parent.parent.parent
 _PRINT = """
 import json, re, sys, time
 from pathlib import Path
-from services.imaging.print_file import make_print_file
-from services.imaging.print_model import PrintFormat, PrintSpec
+from services.imaging.printing.print_file import make_print_file
+from services.imaging.printing.model import PrintFormat, PrintSpec
 def peak():
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 1024

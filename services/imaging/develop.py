@@ -14,14 +14,16 @@ from typing import TypeVar
 
 from PIL import Image
 
-from services.imaging import intake
+from services.imaging import inspection
 from services.imaging.animate import AnimationWriter
 from services.imaging.colour import to_srgb
 from services.imaging.deadline import Deadline
-from services.imaging.decode import Photo, open_photo
 from services.imaging.dominant import dominant_colour
 from services.imaging.encode import encode, flat
 from services.imaging.fingerprint import fingerprint
+from services.imaging.formats.decode import Photo, open_photo
+from services.imaging.formats.sniff import sniff
+from services.imaging.formats.structure import Structure
 from services.imaging.icc import read as read_profile
 from services.imaging.limits import check_bytes, check_pixels
 from services.imaging.metadata import Metadata
@@ -38,8 +40,6 @@ from services.imaging.model import (
 from services.imaging.orient import upright, upright_size
 from services.imaging.placeholder import thumbhash
 from services.imaging.scale import fit, shrink
-from services.imaging.sniff import sniff
-from services.imaging.structure.common import Structure
 
 _ANIMATED = frozenset((SourceFormat.GIF, SourceFormat.WEBP, SourceFormat.PNG, SourceFormat.AVIF))
 
@@ -101,11 +101,13 @@ def _recognise(work: _Work) -> _Work:
 
 
 def _inspect(work: _Work) -> _Work:
-    return replace(work, structure=intake.inspect(work.source, _known(work.format), work.limits))
+    return replace(
+        work, structure=inspection.inspect(work.source, _known(work.format), work.limits)
+    )
 
 
 def _open(work: _Work) -> _Work:
-    photo = intake.open_within(
+    photo = inspection.open_within(
         work.source, _known(work.format), _known(work.structure), work.limits
     )
     return replace(work, photo=photo)
@@ -121,13 +123,15 @@ def _decode(work: _Work) -> _Work:
 
 def _read_metadata(work: _Work) -> _Work:
     source_format, found, photo = _known(work.format), _known(work.structure), _known(work.photo)
-    read = intake.read_metadata(work.source, source_format, found, photo)
-    return replace(work, metadata=read, orientation=intake.orientation_left(source_format, read))
+    read = inspection.read_metadata(work.source, source_format, found, photo)
+    return replace(
+        work, metadata=read, orientation=inspection.orientation_left(source_format, read)
+    )
 
 
 def _state_facts(work: _Work) -> _Work:
     found, photo, read = _known(work.structure), _known(work.photo), _known(work.metadata)
-    width, height = intake.seen_size(_known(work.format), found, photo, work.orientation)
+    width, height = inspection.seen_size(_known(work.format), found, photo, work.orientation)
     profile = read_profile(found.icc or photo.icc)
     facts = Facts(
         format=_known(work.format),

@@ -15,9 +15,9 @@ from services.catalog.model import ImageRecord, ImageStatus, image_id
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType, order_event, publish
 from services.imaging.model import PhotoRejected
-from services.imaging.print_file import make_print_file
-from services.imaging.print_geometry import check_resolution, stand
-from services.imaging.print_model import PrintRefused
+from services.imaging.printing.geometry import check_resolution, stand
+from services.imaging.printing.model import PrintRefused
+from services.imaging.printing.print_file import make_print_file
 from services.orders.loading import OrderEnded, advance, load_active_order, load_order
 from services.orders.model import IllegalTransition, Line, Order, OrderStatus
 from services.orders.print_files import (

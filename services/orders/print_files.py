@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.imaging.print_model import Focus, PrintOrientation, PrintSpec
+from services.imaging.printing.model import Focus, PrintOrientation, PrintSpec
 from services.orders.model import Line, Order
 from services.platform.aws.objects import delete_objects
 

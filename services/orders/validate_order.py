@@ -9,8 +9,8 @@ from typing import Any
 from services.catalog.model import ImageStatus
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType, order_event, publish
-from services.imaging.print_geometry import check_resolution
-from services.imaging.print_model import Verdict
+from services.imaging.printing.geometry import check_resolution
+from services.imaging.printing.model import Verdict
 from services.orders.loading import advance, last_transition, load_active_order
 from services.orders.model import Line, Order, OrderRejected, OrderStatus
 from services.orders.print_files import print_spec

@@ -23,7 +23,7 @@ from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
-from services.imaging.print_geometry import size_in_cm
+from services.imaging.printing.geometry import size_in_cm
 from services.printing.text import Line, Typeface, Typefaces
 
 # Code 128 has ASCII alone, and needs 11 modules a character: more than this would no longer be

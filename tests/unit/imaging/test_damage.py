@@ -145,6 +145,6 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(
     def broken(*_: object) -> None:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr("services.imaging.decode._open", broken)
+    monkeypatch.setattr("services.imaging.formats.decode._open", broken)
     with pytest.raises(TypeError):
         develop(photos.jpeg())

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from services.imaging import icc
-from services.imaging.print_file import make_print_file
-from services.imaging.print_model import Focus, PrintFormat, PrintSpec, RenderingIntent
+from services.imaging.printing.model import Focus, PrintFormat, PrintSpec, RenderingIntent
+from services.imaging.printing.print_file import make_print_file
 from tests.support import photos
 
 # A print of five patches in a row: 80 x 20 mm are 1016 x 307 pixels with bleed.

@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, JpegImagePlugin
 
-from services.imaging import print_file
 from services.imaging.model import Limits, PhotoRejected, RejectionReason
-from services.imaging.print_file import make_print_file
-from services.imaging.print_model import (
+from services.imaging.printing import print_file
+from services.imaging.printing.model import (
     Focus,
     PrintFile,
     PrintFormat,
@@ -27,7 +26,8 @@ from services.imaging.print_model import (
     PrintSpec,
     RefusalReason,
 )
-from services.imaging.sharpen import sharpen_for_print
+from services.imaging.printing.print_file import make_print_file
+from services.imaging.printing.sharpen import sharpen_for_print
 from tests.support import photos
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -125,8 +125,8 @@ def test_prints_are_sharpened() -> None:
 _PEAK = """
 import re, sys
 from pathlib import Path
-from services.imaging.print_file import make_print_file
-from services.imaging.print_model import PrintSpec
+from services.imaging.printing.print_file import make_print_file
+from services.imaging.printing.model import PrintSpec
 make_print_file(Path(sys.argv[1]).read_bytes(), PrintSpec(300, 400))
 status = Path("/proc/self/status").read_text(encoding="ascii")
 print(int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 1024)
@@ -261,7 +261,7 @@ def test_too_low_a_resolution_is_refused_before_decoding(monkeypatch: pytest.Mon
     def forbidden(*_: object) -> None:
         raise AssertionError("pixels were decoded")
 
-    monkeypatch.setattr("services.imaging.decode.Photo.still", forbidden)
+    monkeypatch.setattr("services.imaging.formats.decode.Photo.still", forbidden)
     for build in (_jpeg, _png, _tiff, _heic):
         for orientation in (1, 6):
             with pytest.raises(PrintRefused) as caught:
@@ -320,7 +320,7 @@ def test_every_damaged_file_is_printed_rejected_or_refused() -> None:
 
 
 def test_the_damage_behind_the_header_is_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.imaging.print_geometry.REFUSE_BELOW_DPI", 1)
+    monkeypatch.setattr("services.imaging.printing.geometry.REFUSE_BELOW_DPI", 1)
     ends: Counter[str] = Counter()
     for _, source in photos.damaged_corpus():
         try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.imaging.print_geometry import (
+from services.imaging.printing.geometry import (
     Sheet,
     check_resolution,
     crop_around,
@@ -16,7 +16,7 @@ from services.imaging.print_geometry import (
     edge_pixels,
     stand,
 )
-from services.imaging.print_model import (
+from services.imaging.printing.model import (
     EDGE_MM_MAX,
     EDGE_MM_MIN,
     Focus,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from services.imaging.print_file import make_print_file
-from services.imaging.print_model import Focus, PrintSpec
-from services.imaging.saliency import LONG_EDGE_PIXELS, best_offset
+from services.imaging.printing.model import Focus, PrintSpec
+from services.imaging.printing.print_file import make_print_file
+from services.imaging.printing.saliency import LONG_EDGE_PIXELS, best_offset
 from tests.support import photos
 
 WIDTH, HEIGHT = 900, 600

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.imaging import sharpen
-from services.imaging.sharpen import radius_pixels, sharpen_for_print
+from services.imaging.printing import sharpen
+from services.imaging.printing.sharpen import radius_pixels, sharpen_for_print
 
 
 def test_the_radius_follows_the_viewing_distance() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.imaging.develop import develop
+from services.imaging.formats.trailer import UNKNOWN_BYTES_MAX
 from services.imaging.model import Limits, PhotoRejected, Recipe, RejectionReason
-from services.imaging.structure.trailer import UNKNOWN_BYTES_MAX
 from tests.support import photos
 
 

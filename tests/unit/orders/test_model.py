@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from services.imaging.print_model import PrintOrientation
+from services.imaging.printing.model import PrintOrientation
 from services.orders.model import (
     TRANSITIONS,
     IllegalTransition,

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from services.imaging.formats.structure import Structure, damaged, truncated
 from services.imaging.model import PhotoRejected, RejectionReason
-from services.imaging.structure.common import Structure, damaged, truncated
 
 _SOI, _EOI, _SOS, _DRI, _DNL = 0xD8, 0xD9, 0xDA, 0xDD, 0xDC
 _APP0, _APP1, _APP2, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE

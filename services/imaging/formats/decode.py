@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
+from services.imaging.formats import png
+from services.imaging.formats.jpeg import with_more_entropy
+from services.imaging.formats.structure import Structure, damaged, truncated
 from services.imaging.model import PhotoRejected, RejectionReason, SourceFormat
-from services.imaging.structure import png
-from services.imaging.structure.common import Structure, damaged, truncated
-from services.imaging.structure.jpeg import with_more_entropy
 
 if TYPE_CHECKING:
     from PIL import ImageFile

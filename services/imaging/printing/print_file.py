@@ -1,9 +1,9 @@
 """Makes the file that a photo is printed from: an original's bytes in, a JPEG or TIFF out.
 
-    from services.imaging.print_file import make_print_file
+    from services.imaging.printing.print_file import make_print_file
 
 The work is the list `STEPS`, one after the other, over one frozen dataclass. Whether a photo has
-pixels enough can be asked long before, of `services.imaging.print_geometry.check_resolution`.
+pixels enough can be asked long before, of `services.imaging.printing.geometry.check_resolution`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,25 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from services.imaging import intake
+from services.imaging import inspection
 from services.imaging.colour import to_srgb
 from services.imaging.deadline import Deadline
-from services.imaging.decode import Photo
 from services.imaging.encode import flat
+from services.imaging.formats.decode import Photo
+from services.imaging.formats.sniff import sniff
+from services.imaging.formats.structure import Structure
 from services.imaging.limits import check_bytes, check_pixels
 from services.imaging.model import Limits, SourceFormat
 from services.imaging.orient import stored_box, upright, upright_size
-from services.imaging.print_colour import output_profile, to_output
-from services.imaging.print_geometry import Sheet, check_resolution, crop_around, crop_size, stand
-from services.imaging.print_model import (
+from services.imaging.printing.colour import output_profile, to_output
+from services.imaging.printing.geometry import (
+    Sheet,
+    check_resolution,
+    crop_around,
+    crop_size,
+    stand,
+)
+from services.imaging.printing.model import (
     PRINT_DPI,
     Focus,
     PrintFile,
@@ -38,11 +46,9 @@ from services.imaging.print_model import (
     Verdict,
     Window,
 )
-from services.imaging.saliency import LONG_EDGE_PIXELS, best_offset
+from services.imaging.printing.saliency import LONG_EDGE_PIXELS, best_offset
+from services.imaging.printing.sharpen import sharpen_for_print
 from services.imaging.scale import fit
-from services.imaging.sharpen import sharpen_for_print
-from services.imaging.sniff import sniff
-from services.imaging.structure.common import Structure
 
 # A JPEG is decoded smaller, in the DCT, only where that leaves this many times the pixels that the
 # print gets. Then it is 41 dB and more from the whole picture filtered down, on a picture chosen to
@@ -116,15 +122,17 @@ def _recognise(work: _Work) -> _Work:
 
 
 def _inspect(work: _Work) -> _Work:
-    return replace(work, structure=intake.inspect(work.source, _known(work.format), work.limits))
+    return replace(
+        work, structure=inspection.inspect(work.source, _known(work.format), work.limits)
+    )
 
 
 def _open(work: _Work) -> _Work:
     source_format, found = _known(work.format), _known(work.structure)
-    photo = intake.open_within(work.source, source_format, found, work.limits)
-    read = intake.read_metadata(work.source, source_format, found, photo)
-    orientation = intake.orientation_left(source_format, read)
-    seen = intake.seen_size(source_format, found, photo, orientation)
+    photo = inspection.open_within(work.source, source_format, found, work.limits)
+    read = inspection.read_metadata(work.source, source_format, found, photo)
+    orientation = inspection.orientation_left(source_format, read)
+    seen = inspection.seen_size(source_format, found, photo, orientation)
     return replace(
         work,
         photo=photo,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from services.imaging import icc
-from services.imaging.print_model import PrintSpec
+from services.imaging.printing.model import PrintSpec
 
 if TYPE_CHECKING:
     from PIL import ImageCms

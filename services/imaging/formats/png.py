@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from services.imaging.structure.common import Structure, damaged, truncated
+from services.imaging.formats.structure import Structure, damaged, truncated
 
 _SIGNATURE_BYTES = 8
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -7,7 +7,7 @@ from math import hypot
 
 from PIL import Image, ImageChops, ImageFilter
 
-from services.imaging.print_model import MM_PER_INCH, PRINT_DPI
+from services.imaging.printing.model import MM_PER_INCH, PRINT_DPI
 
 # Nobody holds a print nearer than 30 cm; a larger one is looked at from about its diagonal.
 _NEAREST_MM = 300.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.imaging.structure.common import Structure, damaged, truncated
+from services.imaging.formats.structure import Structure, damaged, truncated
 
 _WIDTH, _LENGTH = 256, 257
 # Strips and tiles: the tag of their offsets, and that of their byte counts.

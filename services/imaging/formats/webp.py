@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.imaging.structure.common import Structure, damaged, truncated
+from services.imaging.formats.structure import Structure, damaged, truncated
 
 
 def read(source: bytes) -> Structure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from services.imaging.print_model import (
+from services.imaging.printing.model import (
     BLEED_MM,
     MM_PER_INCH,
     PRINT_DPI,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.imaging.structure.common import Structure, damaged, truncated
+from services.imaging.formats.structure import Structure, damaged, truncated
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 

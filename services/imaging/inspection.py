@@ -5,14 +5,14 @@ What everything that decodes a photo does first, in this order.
 
 from __future__ import annotations
 
-from services.imaging import metadata, structure
-from services.imaging.decode import Photo, open_photo
+from services.imaging import formats, metadata
+from services.imaging.formats import trailer
+from services.imaging.formats.decode import Photo, open_photo
+from services.imaging.formats.structure import Structure
 from services.imaging.limits import check_frames, check_pixels
 from services.imaging.metadata import Metadata
 from services.imaging.model import Limits, SourceFormat
 from services.imaging.orient import upright_size
-from services.imaging.structure import trailer
-from services.imaging.structure.common import Structure
 
 # libheif and Pillow's TIFF plugin turn pictures upright themselves.
 _UPRIGHT_ALREADY = frozenset((SourceFormat.HEIF, SourceFormat.TIFF))
@@ -20,7 +20,7 @@ _UPRIGHT_ALREADY = frozenset((SourceFormat.HEIF, SourceFormat.TIFF))
 
 def inspect(source: bytes, source_format: SourceFormat, limits: Limits) -> Structure:
     """The outer structure of `source`, held against `limits`. Raises PhotoRejected."""
-    found = structure.read(source, source_format)
+    found = formats.read(source, source_format)
     check_pixels(found.width, found.height, limits)
     check_frames(found.width, found.height, found.frames, limits)
     trailer.check(source, found.end)

@@ -6,9 +6,9 @@ must have is therefore checked here, before any decoder sees it.
 
 from __future__ import annotations
 
+from services.imaging.formats import gif, isobmff, jpeg, png, tiff, webp
+from services.imaging.formats.structure import Structure
 from services.imaging.model import SourceFormat
-from services.imaging.structure import gif, isobmff, jpeg, png, tiff, webp
-from services.imaging.structure.common import Structure
 
 
 def read(source: bytes, source_format: SourceFormat) -> Structure:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.imaging.structure.common import Structure, damaged, truncated
+from services.imaging.formats.structure import Structure, damaged, truncated
 
 _KNOWN_AT_TOP = frozenset(
     (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"idat", b"wide", b"pdin",

@@ -1,0 +1,1 @@
+"""Print files: a photo's bytes in, a file for the lab's printer out."""
