@@ -1,8 +1,8 @@
 """Brings pictures to sRGB.
 
-By the embedded ICC profile where there is one, with littleCMS and perceptual intent (the profile's
+By the photo's ICC profile where there is one, with littleCMS and perceptual intent (the profile's
 default for photographs, ICC.1:2022 6.2). Without one: RGB and grey are taken as sRGB, as HTML and
-every viewer do; CMYK by the plain formula, for want of any statement about the inks.
+every viewer do; CMYK by the plain formula, as nothing is known about the inks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def to_srgb(profile_bytes: bytes | None) -> Convert:
     """A conversion for pictures that carry this profile; made once, used for every frame.
 
     It takes L, RGB, RGBA, CMYK and LAB and gives L, RGB or RGBA. A profile that is broken, or is
-    for another kind of picture, counts as none: the photo is still a photo.
+    for another kind of picture, is ignored.
     """
     profile = icc.read(profile_bytes)
     transforms: dict[str, Convert] = {}
@@ -37,6 +37,8 @@ def to_srgb(profile_bytes: bytes | None) -> Convert:
 
 
 def _conversion(mode: str, profile: icc.Profile | None, profile_bytes: bytes | None) -> Convert:
+    if mode == "RGBA" and profile is not None and profile.space == "GRAY":
+        return _grey_with_alpha(_conversion("L", profile, profile_bytes))
     usable = profile is not None and profile.space == _SPACES[mode]
     if usable and profile is not None and not profile.is_srgb and profile_bytes:
         managed = _managed(mode, profile_bytes)
@@ -49,6 +51,16 @@ def _conversion(mode: str, profile: icc.Profile | None, profile_bytes: bytes | N
     if mode in ("CMYK", "LAB"):
         return lambda image: image.convert("RGB")
     return lambda image: image
+
+
+def _grey_with_alpha(convert: Convert) -> Convert:
+    """For grey with transparency, which is decoded to RGBA: the profile is for one channel."""
+
+    def convert_with_alpha(image: Image.Image) -> Image.Image:
+        grey = convert(image.getchannel(0)).convert("L")
+        return Image.merge("RGBA", (grey, grey, grey, image.getchannel("A")))
+
+    return convert_with_alpha
 
 
 def _managed(mode: str, profile_bytes: bytes | None) -> Convert | None:

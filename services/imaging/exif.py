@@ -1,13 +1,14 @@
-"""Reads the few EXIF tags that Darkroom wants (CIPA DC-008, EXIF 3.0). Never fails: broken EXIF
-says nothing, and a good photo stays a good photo.
+"""Reads the EXIF tags that Darkroom uses (CIPA DC-008, EXIF 3.0). Never fails: broken EXIF gives no
+tags, and does not make a photo unusable.
 
-A small reader of its own: it looks at nothing but the wanted tags, follows no pointer twice, and
+A small reader of its own: it reads nothing but the wanted tags, follows each pointer once, and
 costs no import. Pillow's reader pulls in its whole TIFF plugin and warns through `warnings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 Value = str | int | float | tuple[int | float, ...]
@@ -24,11 +25,23 @@ class Tag(IntEnum):
     F_NUMBER = 0x829D
     EXIF_DIRECTORY = 0x8769
     GPS_DIRECTORY = 0x8825
-    ISO_SPEED = 0x8827
+    SENSITIVITY = 0x8827
+    STANDARD_OUTPUT_SENSITIVITY = 0x8831
+    RECOMMENDED_EXPOSURE_INDEX = 0x8832
+    ISO_SPEED = 0x8833
     DATE_TIME_ORIGINAL = 0x9003
+    DATE_TIME_DIGITIZED = 0x9004
     OFFSET_TIME = 0x9010
     OFFSET_TIME_ORIGINAL = 0x9011
+    OFFSET_TIME_DIGITIZED = 0x9012
+    SHUTTER_SPEED_VALUE = 0x9201
+    APERTURE_VALUE = 0x9202
     FOCAL_LENGTH = 0x920A
+    SUB_SECONDS = 0x9290
+    SUB_SECONDS_ORIGINAL = 0x9291
+    SUB_SECONDS_DIGITIZED = 0x9292
+    COLOUR_SPACE = 0xA001
+    INTEROPERABILITY_DIRECTORY = 0xA005
     LENS_MODEL = 0xA434
 
 
@@ -43,38 +56,53 @@ class GpsTag(IntEnum):
     ALTITUDE = 6
 
 
+class InteroperabilityTag(IntEnum):
+    """Tags of the interoperability directory."""
+
+    INDEX = 1
+
+
 _ENTRIES_MAX = 512
 _VALUES_MAX = 4
 _TEXT_BYTES_MAX = 256
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SLONG, _SRATIONAL, _UTF8 = 1, 2, 3, 4, 5, 9, 10, 129
+_SBYTE, _UNDEFINED, _SSHORT, _IFD = 6, 7, 8, 13
 _SIZES = {
     _BYTE: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _SLONG: 4, _SRATIONAL: 8, _UTF8: 1,
+    _SBYTE: 1, _UNDEFINED: 1, _SSHORT: 2, _IFD: 4,
 }  # fmt: skip
+_SIGNED = (_SBYTE, _SSHORT, _SLONG, _SRATIONAL)
 
 
-def read(data: bytes | None) -> tuple[Mapping[int, Value], Mapping[int, Value]]:
-    """The tags of `data`, a TIFF structure with or without the "Exif" prefix: those of the main
-    and EXIF directories together, and those of the GPS directory."""
+@dataclass(frozen=True)
+class ExifTags:
+    """The tags of the main and EXIF directories together, those of the GPS directory, and the
+    index of the interoperability directory ("R98", "R03")."""
+
+    main: Mapping[int, Value] = field(default_factory=dict)
+    gps: Mapping[int, Value] = field(default_factory=dict)
+    interoperability: str | None = None
+
+
+def read(data: bytes | None) -> ExifTags:
+    """The tags of `data`, a TIFF structure with or without the "Exif" prefix."""
     if not data:
-        return {}, {}
+        return ExifTags()
     if data.startswith(b"Exif\0"):
         data = data[6:]
     if data[:4] not in (b"II*\0", b"MM\0*"):
-        return {}, {}
+        return ExifTags()
     order = _Order(data)
     main = order.directory(order.number(4, 4), Tag)
-    pointer = main.get(Tag.EXIF_DIRECTORY)
-    if isinstance(pointer, int):
-        main = {**order.directory(pointer, Tag), **main}
-    gps: dict[int, Value] = {}
-    pointer = main.get(Tag.GPS_DIRECTORY)
-    if isinstance(pointer, int):
-        gps = order.directory(pointer, GpsTag)
-    return main, gps
+    main = {**order.directory(main.get(Tag.EXIF_DIRECTORY), Tag), **main}
+    gps = order.directory(main.get(Tag.GPS_DIRECTORY), GpsTag)
+    pointer = main.get(Tag.INTEROPERABILITY_DIRECTORY)
+    index = order.directory(pointer, InteroperabilityTag).get(InteroperabilityTag.INDEX)
+    return ExifTags(main, gps, index if isinstance(index, str) else None)
 
 
 class _Order:
-    """Numbers out of a TIFF structure of either byte order. Behind the end everything is zero."""
+    """Numbers out of a TIFF structure of either byte order; zero behind its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -84,10 +112,10 @@ class _Order:
         part = self._data[offset : offset + size]
         return int.from_bytes(part, "little" if self._little else "big", signed=signed)
 
-    def directory(self, offset: int, wanted: type[IntEnum]) -> dict[int, Value]:
+    def directory(self, offset: Value | None, wanted: type[IntEnum]) -> dict[int, Value]:
         found: dict[int, Value] = {}
         known = frozenset(int(tag) for tag in wanted)
-        if not 8 <= offset < len(self._data):
+        if not isinstance(offset, int) or not 8 <= offset < len(self._data):
             return found
         for i in range(min(self.number(offset, 2), _ENTRIES_MAX)):
             at = offset + 2 + 12 * i
@@ -108,18 +136,19 @@ class _Order:
     def _value(self, kind: int, count: int, where: int) -> Value | None:
         if kind in (_ASCII, _UTF8):
             raw = self._data[where : where + min(count, _TEXT_BYTES_MAX)].split(b"\0")[0]
-            text = raw.decode("utf-8", "replace").strip()
-            return "".join(c for c in text if c.isprintable()) or None
+            text = raw.decode("utf-8", "replace")
+            # Filtered first: blanks between control characters are blanks at the ends after that.
+            return "".join(c for c in text if c.isprintable()).strip() or None
         size = _SIZES[kind]
+        signed = kind in _SIGNED
         values: list[int | float] = []
         for i in range(min(count, _VALUES_MAX)):
             at = where + i * size
             if kind in (_RATIONAL, _SRATIONAL):
-                signed = kind == _SRATIONAL
                 denominator = self.number(at + 4, 4, signed=signed)
                 if not denominator:
                     return None
                 values.append(self.number(at, 4, signed=signed) / denominator)
             else:
-                values.append(self.number(at, size, signed=kind == _SLONG))
+                values.append(self.number(at, size, signed=signed))
         return values[0] if len(values) == 1 else tuple(values)

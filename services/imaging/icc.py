@@ -1,5 +1,5 @@
 """Reads what matters in an ICC profile (ICC.1:2022) without a colour engine: the colour space, the
-description, and whether it is sRGB anyway, so that nothing needs converting."""
+description, and whether it equals sRGB, so that nothing needs converting."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _COLORANT_TOLERANCE = 0.003
 # sRGB's transfer curve in the middle: 0.5 encoded is 0.2140 of full light. A pure 2.2 gives 0.2176.
 _SRGB_MIDDLE = 0.2140
 _MIDDLE_TOLERANCE = 0.0015
+_LANGUAGES_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Profile:
 
 
 def read(data: bytes | None) -> Profile | None:
-    """The profile in `data`, or None where there is none or it makes no sense."""
+    """The profile in `data`, or None where there is none or it is invalid."""
     if not data or len(data) < 132 or data[36:40] != b"acsp":
         return None
     tags: dict[bytes, bytes] = {}
@@ -45,17 +46,31 @@ def _description(tag: bytes) -> str | None:
         length = int.from_bytes(tag[8:12], "big")
         text = tag[12 : 12 + length].decode("latin-1")
     elif tag[:4] == b"mluc":
-        length = int.from_bytes(tag[20:24], "big")
-        offset = int.from_bytes(tag[24:28], "big")
-        text = tag[offset : offset + length].decode("utf-16-be", "replace")
+        text = _english(tag)
     else:
         return None
     return "".join(c for c in text if c.isprintable()).strip()[:128] or None
 
 
+def _english(tag: bytes) -> str:
+    """The English text of a multiLocalizedUnicodeType, preferably of the United States, else the
+    first (ICC.1:2022 10.15)."""
+    records = [
+        tag[at : at + 12]
+        for at in range(16, min(16 + 12 * int.from_bytes(tag[8:12], "big"), len(tag) - 11), 12)
+    ][:_LANGUAGES_MAX]
+    if not records:
+        return ""
+    english = [record for record in records if record[:2] == b"en"]
+    american = [record for record in english if record[2:4] == b"US"]
+    chosen = (american or english or records)[0]
+    length, offset = (int.from_bytes(chosen[i : i + 4], "big") for i in (4, 8))
+    return tag[offset : offset + length].decode("utf-16-be", "replace")
+
+
 def _is_srgb(tags: dict[bytes, bytes]) -> bool:
     if b"A2B0" in tags:
-        return False  # a table says something else than the colorants
+        return False  # a table overrides the colorants
     for name, expected in _SRGB_COLORANTS.items():
         body = tags.get(name, b"")
         if len(body) < 20:

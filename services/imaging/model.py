@@ -1,6 +1,6 @@
-"""What goes into developing a photo and what comes out. Imports nothing but the standard library.
+"""The input and output types of `develop`. Imports nothing but the standard library.
 
-Sizes are pixels, weights are bytes, angles are decimal degrees (WGS 84), times are seconds.
+Sizes are pixels, file sizes are bytes, angles are decimal degrees (WGS 84), times are seconds.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import hashlib
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
-# Part of every recipe's version: raise it when the pipeline or a codec library changes what comes
-# out of the same recipe.
-PIPELINE_REVISION = 1
+# Part of every recipe's version. Raise it when the pipeline or a codec library changes the
+# renditions that a recipe gives.
+PIPELINE_REVISION = 2
 
 
 class SourceFormat(StrEnum):
-    """The formats that are taken in, told by the bytes and never by a name or a declared type."""
+    """The accepted formats. The file's bytes decide, never its name or declared type."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -27,7 +27,7 @@ class SourceFormat(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """The formats that renditions are made in."""
+    """The formats of renditions."""
 
     JPEG = "jpeg"
     WEBP = "webp"
@@ -35,7 +35,7 @@ class OutputFormat(StrEnum):
 
     @property
     def extension(self) -> str:
-        """The usual ending of a file's name, without the dot."""
+        """The usual file name extension, without the dot."""
         return "jpg" if self is OutputFormat.JPEG else self.value
 
     @property
@@ -58,12 +58,14 @@ class RejectionReason(StrEnum):
     DAMAGED = "damaged"
     POLYGLOT = "polyglot"
     TIMED_OUT = "timed-out"
+    TOO_MUCH_MEMORY = "too-much-memory"
+    TOO_EXPENSIVE = "too-expensive"
 
 
-class PhotoRejected(Exception):  # noqa: N818 - a verdict, no error
+class PhotoRejected(Exception):  # noqa: N818 - an outcome, not an error
     """The photo cannot be developed, and never will be from these bytes.
 
-    `message` is for the photo's owner: what was expected, what came, what to do.
+    `message` is for the photo's owner: what is wrong, what was expected, what to do.
     """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:
@@ -77,20 +79,23 @@ class Limits:
     """How large a photo may be. Each limit has a rejection reason of its own.
 
     `pixels_in_all_max` counts every frame at the full size of the canvas, which is what a decoder
-    has to produce. `seconds_max` is wall time from the call of `develop`; it is looked at between
-    steps and between frames, so one decoder call may overrun it.
+    has to produce. `seconds_max` is wall time from the call of `develop`; it is checked between
+    steps and between frames, and inside a decoder call by `isolation`. `memory_bytes_max` is
+    compared with an estimate of the process's peak before decoding; give it the memory of the
+    function.
     """
 
     bytes_max: int = 64 * 1024 * 1024
-    pixels_per_frame_max: int = 100_000_000
+    pixels_per_frame_max: int = 220_000_000
     frames_max: int = 1_000
     pixels_in_all_max: int = 250_000_000
     seconds_max: float = 60.0
+    memory_bytes_max: int = 1000 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class RenditionSpec:
-    """A size to make: the longer edge, at most. Smaller photos keep their own size."""
+    """A named size: the maximum length of the longer edge. Smaller photos keep their own size."""
 
     name: str
     long_edge_pixels: int
@@ -98,7 +103,7 @@ class RenditionSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which renditions to make and how. Qualities are 0..100, `webp_method` is 0 (fast)..6 (small),
+    """The renditions to make. Qualities are 0..100, `webp_method` is 0 (fast)..6 (small),
     `avif_speed` 0 (small)..10 (fast)."""
 
     renditions: tuple[RenditionSpec, ...] = (
@@ -115,9 +120,9 @@ class Recipe:
 
     @property
     def version(self) -> str:
-        """Twelve hex digits, the same for as long as the same source gives the same bytes."""
-        decides = repr((PIPELINE_REVISION, astuple(self)))
-        return hashlib.sha256(decides.encode()).hexdigest()[:12]
+        """Twelve hex digits that change whenever the renditions of a source change."""
+        content = repr((PIPELINE_REVISION, astuple(self)))
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
     def long_edge_pixels_max(self) -> int:
@@ -127,7 +132,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Rendition:
-    """One picture made from the photo: upright, in sRGB, without any metadata."""
+    """One picture made from the photo: upright, in sRGB, without metadata."""
 
     name: str
     format: OutputFormat
@@ -139,18 +144,28 @@ class Rendition:
 
 @dataclass(frozen=True)
 class Location:
-    """Where the photo was taken. Private: only for a catalogue whose owner agreed."""
+    """Where the photo was taken. Private: stored only if the owner agreed."""
 
     latitude: float
     longitude: float
     altitude_metres: float | None
 
 
+class TimeSource(StrEnum):
+    """The metadata field that `Facts.taken_at` comes from."""
+
+    ORIGINAL = "original"
+    DIGITIZED = "digitized"
+    XMP = "xmp"
+    MODIFIED = "modified"
+
+
 @dataclass(frozen=True)
 class Facts:
-    """What the file says about itself. `width` and `height` are as seen, after orientation.
+    """What the file states about itself. `width` and `height` are as seen, after orientation.
 
-    `taken_at` is ISO 8601 text, with an offset only where the camera wrote one.
+    `taken_at` is ISO 8601 text, with an offset only where the camera wrote one. `taken_at_source`
+    says which time it is; MODIFIED may be the time of a later edit.
     """
 
     format: SourceFormat
@@ -166,14 +181,18 @@ class Facts:
     iso: int | None
     focal_length_mm: float | None
     taken_at: str | None
+    taken_at_source: TimeSource | None
     colour_profile: str | None
     location: Location | None
 
 
 @dataclass(frozen=True)
 class Developed:
-    """A photo, developed. `placeholder` is a ThumbHash in base64, `fingerprint` a 64-bit perceptual
-    hash as 16 hex digits, `dominant_colour` an sRGB colour as "#rrggbb"."""
+    """The result of `develop`.
+
+    `placeholder` is a ThumbHash in base64, `fingerprint` a 64-bit perceptual hash as 16 hex digits,
+    `dominant_colour` an sRGB colour as "#rrggbb".
+    """
 
     facts: Facts
     renditions: tuple[Rendition, ...]

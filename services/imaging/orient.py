@@ -22,20 +22,20 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """The size that a picture of `size` has when upright: 5 to 8 stand on their side."""
+    """The size that a picture of `size` has when upright: 5 to 8 swap them."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
 def stored_box(
     box: tuple[float, float, float, float], size: tuple[int, int], orientation: int
 ) -> tuple[float, float, float, float]:
-    """Where `box` (left, top, right, bottom) of an upright picture of `size` lies in the picture as
-    it is stored, before `upright` turns it."""
+    """`box` (left, top, right, bottom) of an upright picture of `size`, in the coordinates of the
+    picture as it is stored, before `upright` turns it."""
     left, top, right, bottom = box
     width, height = size
     if orientation in (2, 3, 6, 7):  # left is right
         left, right = width - right, width - left
     if orientation in (3, 4, 7, 8):  # top is bottom
         top, bottom = height - bottom, height - top
-    # 5 to 8 stand on their side.
+    # 5 to 8 swap width and height.
     return (top, left, bottom, right) if orientation >= 5 else (left, top, right, bottom)

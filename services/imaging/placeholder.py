@@ -1,6 +1,7 @@
-"""ThumbHash: a picture in about 25 bytes, to show before the picture is there.
+"""What to show before a picture is loaded: ThumbHash, a picture in about 25 bytes, and the dominant
+colour.
 
-The format is Evan Wallace's (https://evanw.github.io/thumbhash/): a few cosine terms of lightness,
+ThumbHash is Evan Wallace's (https://evanw.github.io/thumbhash/): a few cosine terms of lightness,
 of two colour differences and, if need be, of opacity, four bits each.
 """
 
@@ -13,6 +14,7 @@ from operator import mul
 
 from PIL import Image
 
+_DOMINANT_EDGE_PIXELS, _DOMINANT_COLOURS = 64, 8
 # The format allows 100; the seven terms a row at most are settled by far fewer pixels.
 _LONG_EDGE_PIXELS = 32
 
@@ -124,3 +126,16 @@ def _dot(a: Sequence[float], b: Sequence[float]) -> float:
 
 def _round(value: float) -> int:
     return floor(value + 0.5)
+
+
+def dominant_colour(image: Image.Image) -> str:
+    """The most frequent of eight representative colours of `image` (L or RGB), as "#rrggbb"."""
+    small = image.convert("RGB")
+    if max(small.size) > _DOMINANT_EDGE_PIXELS:
+        small.thumbnail((_DOMINANT_EDGE_PIXELS, _DOMINANT_EDGE_PIXELS), Image.Resampling.BOX)
+    reduced = small.quantize(_DOMINANT_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    counts = reduced.histogram()
+    index = max(range(_DOMINANT_COLOURS), key=lambda i: counts[i])
+    palette = reduced.getpalette() or [0, 0, 0]
+    red, green, blue = palette[3 * index : 3 * index + 3]
+    return f"#{red:02x}{green:02x}{blue:02x}"

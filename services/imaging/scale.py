@@ -21,8 +21,8 @@ def fit(size: tuple[int, int], long_edge_pixels: int) -> tuple[int, int]:
 
 
 def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """`image` at `size`, which must not be larger. Alpha is weighed in, so edges keep their
-    colour (Pillow resizes RGBA premultiplied)."""
+    """`image` at `size`, which must not be larger. Edges of
+    transparent parts keep their colour, as Pillow resizes RGBA premultiplied."""
     if image.size == size:
         return image
     return image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP)

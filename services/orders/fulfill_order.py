@@ -15,7 +15,7 @@ from services.catalog.model import ImageRecord, ImageStatus, image_id
 from services.catalog.store import Catalog
 from services.events.orders import OrderEventType, order_event, publish
 from services.imaging.model import PhotoRejected
-from services.imaging.printing.geometry import check_resolution, stand
+from services.imaging.printing.geometry import check_resolution, orient_sheet
 from services.imaging.printing.model import PrintRefused
 from services.imaging.printing.print_file import make_print_file
 from services.orders.loading import OrderEnded, advance, load_active_order, load_order
@@ -145,7 +145,7 @@ class FulfillOrder:
     def _job_line(self, line: Line, record: ImageRecord) -> JobLine:
         size = record.facts["width"], record.facts["height"]
         resolution = check_resolution(*size, print_spec(line))
-        sheet = stand(*size, print_spec(line))
+        sheet = orient_sheet(*size, print_spec(line))
         return JobLine(
             thumbnail=self._thumbnail(record),
             product=line.product_name,

@@ -1,48 +1,84 @@
-"""The structure of a HEIC, HEIF or AVIF file (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
+"""The file structure that HEIC, HEIF and AVIF share (ISO/IEC 14496-12, ISO/IEC 23008-12, AVIF 1.1).
 
-Checks that every box and every extent of every item lies inside the file.
+Checks that every box and every extent of every item is inside the file, and counts the pixels that
+a derived picture (a grid, an overlay) makes its decoder decode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from services.imaging.formats.structure import Structure, damaged, truncated
+from services.imaging import coded_colour
+from services.imaging.formats.structure import Size, Structure, damaged, truncated
+from services.imaging.limits import WorkBudget, too_expensive
 
 _KNOWN_AT_TOP = frozenset(
     (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"idat", b"wide", b"pdin",
      b"moof", b"mfra", b"meco", b"styp", b"sidx", b"mpvd", b"etyp")
 )  # fmt: skip
+_PICTURE_HANDLERS = (b"pict", b"vide", b"auxv")
+_DERIVATION_DEPTH_MAX = 8
 
 
-def read(source: bytes) -> Structure:
-    """The structure of `source`. `frames` counts the samples of the longest picture track, 1 for a
-    still. Raises PhotoRejected."""
-    width = height = 0
+@dataclass
+class _Meta:
+    """What the `meta` box says about its items."""
+
+    primary: int = 0
+    properties: list[tuple[bytes, int, int]] = field(default_factory=list)
+    associations: dict[int, list[int]] = field(default_factory=dict)
+    derived_from: dict[int, list[int]] = field(default_factory=dict)
+    # Pixels to decode for each item, as far as they are known.
+    decoded: dict[int, int] = field(default_factory=dict)
+
+
+def brands(source: bytes) -> list[bytes]:
+    """The brands of a file that starts with `ftyp`, the major brand first; empty for others."""
+    if source[4:8] != b"ftyp":
+        return []
+    size = min(max(int.from_bytes(source[:4], "big"), 16), 256)
+    return [source[8:12], *(source[i : i + 4] for i in range(16, size - 3, 4))]
+
+
+def read(source: bytes, budget: WorkBudget, *, bytes_per_pixel: int) -> Structure:
+    """The structure of `source`. `frames` counts the samples of the picture track where the major
+    brand is a sequence of AV1 pictures, and is 1 otherwise. Raises PhotoRejected."""
+    size: Size = (0, 0)
     frames = 1
     end = 0
-    has_meta = has_data = False
-    for name, start, stop in _boxes(source, 0, len(source), top=True):
-        if name == b"meta":
-            has_meta = True
-            width, height = _meta(source, start + 4, stop)
-        elif name == b"moov":
-            frames = max(frames, _samples(source, start, stop))
-        has_data = has_data or name in (b"mdat", b"idat")
+    meta: _Meta | None = None
+    for name, start, stop in _boxes(source, 0, len(source), budget, top=True):
+        if name == b"ftyp" and end:
+            break  # another file is appended, such as the video of a Motion Photo
+        if name == b"meta" and meta is None:
+            meta = _meta(source, start + 4, stop, budget)
+            size = _size(source, meta)
+        elif name == b"moov" and source[8:12] == b"avis":
+            frames = max(frames, _samples(source, start, stop, budget))
         end = stop
-    if not has_meta:
+    if meta is None:
         truncated("it has no picture directory")
-    if not width or not height:
+    if not size[0] or not size[1]:
         damaged("it has no width or no height")
-    return Structure(width, height, frames, end)
+    return Structure(
+        *size,
+        frames,
+        end,
+        icc=_coded_profile(source, meta),
+        pixels=source[:end] if end < len(source) else None,
+        decoded_pixels=_decoded_pixels(source, meta, meta.primary, 0),
+        bytes_per_pixel=bytes_per_pixel,
+    )
 
 
 def _boxes(
-    source: bytes, start: int, stop: int, *, top: bool = False
+    source: bytes, start: int, stop: int, budget: WorkBudget, *, top: bool = False
 ) -> Iterator[tuple[bytes, int, int]]:
     """Each box as its type and the range of its body."""
     position = start
     while position + 8 <= stop:
+        budget.spend()
         size = int.from_bytes(source[position : position + 4], "big")
         name = source[position + 4 : position + 8]
         body = position + 8
@@ -61,43 +97,119 @@ def _boxes(
         position += size
 
 
-def _meta(source: bytes, start: int, stop: int) -> tuple[int, int]:
-    width = height = 0
-    for name, body, end in _boxes(source, start, stop):
+def _meta(source: bytes, start: int, stop: int, budget: WorkBudget) -> _Meta:
+    meta = _Meta()
+    for name, body, end in _boxes(source, start, stop, budget):
         if name == b"iloc":
-            _check_extents(source, body, end)
+            _check_extents(_Cursor(source, body, end), len(source), budget)
+        elif name == b"pitm":
+            cursor = _Cursor(source, body, end)
+            version = cursor.take(4) >> 24
+            meta.primary = cursor.take(4 if version else 2)
+        elif name == b"iref":
+            _references(source, body, end, meta, budget)
         elif name == b"iprp":
-            for inner, inner_body, inner_end in _boxes(source, body, end):
-                if inner != b"ipco":
-                    continue
-                for prop, at, _ in _boxes(source, inner_body, inner_end):
-                    if prop == b"ispe":
-                        w = int.from_bytes(source[at + 4 : at + 8], "big")
-                        h = int.from_bytes(source[at + 8 : at + 12], "big")
-                        # The largest picture counts: tiles and thumbnails have sizes of their own.
-                        if w * h > width * height:
-                            width, height = w, h
-    return width, height
+            for inner, inner_body, inner_end in _boxes(source, body, end, budget):
+                if inner == b"ipco":
+                    meta.properties += _boxes(source, inner_body, inner_end, budget)
+                elif inner == b"ipma":
+                    _associations(_Cursor(source, inner_body, inner_end), meta, budget)
+    return meta
 
 
-def _check_extents(source: bytes, position: int, stop: int) -> None:
-    cursor = _Cursor(source, position, stop)
-    version = cursor.take(1)
-    cursor.take(3)
+def _check_extents(cursor: _Cursor, source_bytes: int, budget: WorkBudget) -> None:
+    version = cursor.take(4) >> 24
     sizes = cursor.take(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version in (1, 2) else 0
     id_size = 4 if version == 2 else 2
     for _ in range(cursor.take(id_size)):
+        budget.spend()
         cursor.take(id_size)
         in_file = cursor.take(2) & 15 == 0 if version in (1, 2) else True
         external = cursor.take(2) != 0
         base = cursor.take(base_size)
         for _ in range(cursor.take(2)):
+            budget.spend()
             cursor.take(index_size)
             offset, length = base + cursor.take(offset_size), cursor.take(length_size)
-            if in_file and not external and offset + length > len(source):
-                truncated("picture data lie behind the end of the file")
+            if in_file and not external and offset + length > source_bytes:
+                truncated("picture data are behind the end of the file")
+
+
+def _references(source: bytes, start: int, stop: int, meta: _Meta, budget: WorkBudget) -> None:
+    version = _Cursor(source, start, stop).take(4) >> 24
+    id_size = 4 if version else 2
+    for name, body, end in _boxes(source, start + 4, stop, budget):
+        if name == b"dimg":
+            cursor = _Cursor(source, body, end)
+            item = cursor.take(id_size)
+            count = cursor.take(2)
+            budget.spend(count)
+            meta.derived_from[item] = [cursor.take(id_size) for _ in range(count)]
+
+
+def _associations(cursor: _Cursor, meta: _Meta, budget: WorkBudget) -> None:
+    head = cursor.take(4)
+    id_size = 4 if head >> 24 else 2
+    index_size = 2 if head & 1 else 1
+    index_mask = 0x7FFF if index_size == 2 else 0x7F
+    for _ in range(cursor.take(4)):
+        item = cursor.take(id_size)
+        count = cursor.take(1)
+        budget.spend(1 + count)
+        indices = [cursor.take(index_size) & index_mask for _ in range(count)]
+        meta.associations.setdefault(item, []).extend(indices)
+
+
+def _properties(meta: _Meta, item: int, wanted: bytes) -> Iterator[int]:
+    """The offsets of an item's properties of one type."""
+    for index in meta.associations.get(item, []):
+        if 1 <= index <= len(meta.properties) and meta.properties[index - 1][0] == wanted:
+            yield meta.properties[index - 1][1]
+
+
+def _extent(source: bytes, at: int) -> Size:
+    """Width and height in an `ispe` property."""
+    width, height = (int.from_bytes(source[at + i : at + i + 4], "big") for i in (4, 8))
+    return width, height
+
+
+def _size(source: bytes, meta: _Meta) -> Size:
+    """The size of the primary picture; where it has none, that of the largest."""
+    for at in _properties(meta, meta.primary, b"ispe"):
+        return _extent(source, at)
+    sizes = [_extent(source, at) for name, at, _ in meta.properties if name == b"ispe"]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+
+def _decoded_pixels(source: bytes, meta: _Meta, item: int, depth: int) -> int:
+    if depth > _DERIVATION_DEPTH_MAX:
+        too_expensive("its pictures are derived from each other too deeply")
+    if item not in meta.decoded:
+        parts = meta.derived_from.get(item)
+        if parts:
+            counts = {part: _decoded_pixels(source, meta, part, depth + 1) for part in set(parts)}
+            meta.decoded[item] = sum(counts[part] for part in parts)
+        else:
+            sizes = [_extent(source, at) for at in _properties(meta, item, b"ispe")]
+            meta.decoded[item] = sizes[0][0] * sizes[0][1] if sizes else 0
+    return meta.decoded[item]
+
+
+def _coded_profile(source: bytes, meta: _Meta) -> bytes | None:
+    """A profile for the primary picture's `nclx` colour, unless it has an ICC profile."""
+    found: bytes | None = None
+    for at in _properties(meta, meta.primary, b"colr"):
+        kind = source[at : at + 4]
+        if kind in (b"prof", b"rICC"):
+            return None
+        if kind == b"nclx":
+            primaries, transfer = (
+                int.from_bytes(source[at + i : at + i + 2], "big") for i in (4, 6)
+            )
+            found = coded_colour.profile(primaries, transfer)
+    return found
 
 
 class _Cursor:
@@ -112,11 +224,38 @@ class _Cursor:
         return value
 
 
-def _samples(source: bytes, start: int, stop: int) -> int:
-    most = 0
-    for name, body, end in _boxes(source, start, stop):
-        if name in (b"trak", b"mdia", b"minf", b"stbl"):
-            most = max(most, _samples(source, body, end))
-        elif name == b"stsz":
-            most = max(most, int.from_bytes(source[body + 8 : body + 12], "big"))
-    return most
+def _samples(source: bytes, start: int, stop: int, budget: WorkBudget) -> int:
+    """The samples of the longest picture track in a `moov` box."""
+    return max(
+        (
+            _track_samples(source, body, end, budget)
+            for name, body, end in _boxes(source, start, stop, budget)
+            if name == b"trak"
+        ),
+        default=0,
+    )
+
+
+def _track_samples(source: bytes, start: int, stop: int, budget: WorkBudget) -> int:
+    is_picture = True
+    samples = 0
+    # Only these boxes are opened, in this order from the outside, so nesting has an end.
+    for media in _inside(source, start, stop, b"mdia", budget):
+        for name, body, _ in _boxes(source, *media, budget):
+            if name == b"hdlr":
+                is_picture = source[body + 8 : body + 12] in _PICTURE_HANDLERS
+        for information in _inside(source, *media, b"minf", budget):
+            for table in _inside(source, *information, b"stbl", budget):
+                for name, body, _ in _boxes(source, *table, budget):
+                    if name == b"stsz":
+                        samples = int.from_bytes(source[body + 8 : body + 12], "big")
+    return samples if is_picture else 0
+
+
+def _inside(
+    source: bytes, start: int, stop: int, wanted: bytes, budget: WorkBudget
+) -> list[tuple[int, int]]:
+    """The ranges of the boxes of one type."""
+    return [
+        (body, end) for name, body, end in _boxes(source, start, stop, budget) if name == wanted
+    ]

@@ -1,14 +1,44 @@
-"""The structure of a TIFF file (TIFF 6.0; BigTIFF). Checks that every strip and tile is there."""
+"""TIFF (TIFF 6.0; BigTIFF). The first page that is no reduced copy of another is the picture.
+
+The reader checks that every strip and tile of that page is there. Pointers and values that the
+picture does not need may be wrong: editors leave stale EXIF and GPS pointers behind.
+"""
 
 from __future__ import annotations
 
-from services.imaging.formats.structure import Structure, damaged, truncated
+import io
+from dataclasses import dataclass, field
+from typing import cast
 
-_WIDTH, _LENGTH = 256, 257
+from PIL import Image
+
+from services.imaging.formats.photo import Photo, plain, rejecting
+from services.imaging.formats.structure import (
+    InputFormat,
+    Structure,
+    camera_raw,
+    damaged,
+    truncated,
+    unsupported,
+)
+from services.imaging.limits import WorkBudget
+from services.imaging.model import PhotoRejected, SourceFormat
+
+_SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_PLANAR, _COLOUR_MAP, _SAMPLE_FORMAT, _SAMPLES = 284, 320, 339, 277
 # Strips and tiles: the tag of their offsets, and that of their byte counts.
 _DATA = {273: 279, 324: 325}
-_SUB_DIRECTORIES = (330, 34665, 34853)  # further pictures, EXIF, GPS
-_WANTED = frozenset((_WIDTH, _LENGTH, *_DATA, *_DATA.values(), *_SUB_DIRECTORIES))
+_SUB_PICTURES, _EXIF, _GPS, _DNG_VERSION = 330, 34665, 34853, 50706
+_SUB_DIRECTORIES = (_SUB_PICTURES, _EXIF, _GPS)
+_NEEDED = frozenset(
+    (_SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT,
+     _COLOUR_MAP, _SAMPLES, *_DATA, *_DATA.values())
+)  # fmt: skip
+_WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
+_REDUCED = 1
+_MIN_IS_WHITE, _MIN_IS_BLACK, _SIGNED, _FLOATING, _COMPLEX = 0, 1, 2, (3, 6), (5,)
+_RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array; linear raw (TIFF/EP, DNG)
+_RAW_COMPRESSION = (34713, 32767, 32769, 65535, 65000)  # Nikon, Sony, packed, Pentax, Kodak
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
     18: 8,
@@ -17,78 +47,160 @@ _WHOLE_NUMBERS = frozenset((1, 3, 4, 13, 16, 18))
 _ENTRIES_MAX = 4_096
 _DIRECTORIES_MAX = 1_000
 _VALUES_MAX = 1_000_000  # over all directories: more strips than any picture within limits has
+_BYTES_PER_PIXEL = 8
+
+Tags = dict[int, list[int]]
 
 
-def read(source: bytes) -> Structure:
-    """The structure of `source`: the size of its first page, which is the one that is developed.
+@dataclass(frozen=True)
+class TiffStructure(Structure):
+    """The structure of a TIFF file, and how its samples are to be understood."""
 
-    Raises PhotoRejected.
-    """
-    reader = _Reader(source)
-    first, *others = reader.directories()
-    width, height = ((first.get(tag) or [0])[0] for tag in (_WIDTH, _LENGTH))
+    bits: int = 8
+    is_signed: bool = False
+    is_inverted: bool = False  # white is 0, and Pillow does not know
+    colour_map: tuple[int, ...] = ()  # of 8 bits, where TIFF wants 16
+
+
+def sniff(source: bytes) -> bool:
+    """Whether `source` starts as TIFF or BigTIFF does."""
+    return source.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"))
+
+
+def read(source: bytes, budget: WorkBudget) -> TiffStructure:
+    """The structure of `source`. Raises PhotoRejected."""
+    reader = _Reader(source, budget)
+    pages, others = reader.directories()
+    _refuse_camera_raw([*pages, *others])
+    index = next((i for i, p in enumerate(pages) if not _first(p, _SUBFILE, 0) & _REDUCED), 0)
+    page = pages[index]
+    width, height = _first(page, _WIDTH, 0), _first(page, _LENGTH, 0)
     if not width or not height:
         damaged("it has no width or no height")
-    needed = _data_end(first)
+    if any(len(page.get(c, [])) < len(page.get(o, [])) for o, c in _DATA.items()):
+        damaged("its TIFF directory does not say where the picture data are")
+    needed = _data_end(page)
     if not needed:
         damaged("its TIFF directory does not say where the picture data are")
     if needed > len(source):
-        truncated("picture data lie behind the end of the file")
-    end = max([reader.end, needed, *map(_data_end, others)])
-    return Structure(width, height, 1, min(end, len(source)))
+        truncated("picture data are behind the end of the file")
+    bits, photometric = _first(page, _BITS, 1), _first(page, _PHOTOMETRIC, _MIN_IS_WHITE)
+    sample_format = _first(page, _SAMPLE_FORMAT, 1)
+    if sample_format in (*_FLOATING, *_COMPLEX):
+        unsupported("a TIFF with floating-point samples")
+    is_planar = _first(page, _PLANAR, 1) == 2 and _first(page, _SAMPLES, 1) > 1
+    if is_planar and bits > 8 and _first(page, _COMPRESSION, 1) == 1:
+        unsupported("a TIFF with 16-bit samples in separate planes")
+    is_inverted = photometric == _MIN_IS_WHITE and bits == 16
+    colour_map = page.get(_COLOUR_MAP, [])
+    end = max([reader.end, needed, *map(_data_end, [*pages, *others])])
+    return TiffStructure(
+        width,
+        height,
+        1,
+        min(end, len(source)),
+        pixels=reader.with_photometric(page, _MIN_IS_BLACK) if is_inverted else None,
+        page=index,
+        bytes_per_pixel=_BYTES_PER_PIXEL,
+        bits=bits,
+        is_signed=sample_format == _SIGNED,
+        is_inverted=is_inverted,
+        colour_map=tuple(colour_map) if colour_map and max(colour_map) < 256 else (),
+    )
 
 
-def _data_end(tags: dict[int, list[int]]) -> int:
-    end = 0
-    for offsets_tag, counts_tag in _DATA.items():
-        offsets, counts = tags.get(offsets_tag, []), tags.get(counts_tag, [])
-        if len(counts) < len(offsets):
-            damaged("its TIFF directory does not say where the picture data are")
-        end = max([end, *(o + c for o, c in zip(offsets, counts, strict=False))])
-    return end
+def _first(tags: Tags, tag: int, default: int) -> int:
+    return (tags.get(tag) or [default])[0]
 
 
+def _refuse_camera_raw(directories: list[Tags]) -> None:
+    for tags in directories:
+        if _DNG_VERSION in tags:
+            camera_raw("DNG")
+        is_raw = _first(tags, _PHOTOMETRIC, 0) in _RAW_PHOTOMETRIC
+        if is_raw or _first(tags, _COMPRESSION, 0) in _RAW_COMPRESSION:
+            camera_raw()
+
+
+def _data_end(tags: Tags) -> int:
+    return max(
+        (
+            offset + count
+            for offsets, counts in _DATA.items()
+            for offset, count in zip(tags.get(offsets, []), tags.get(counts, []), strict=False)
+        ),
+        default=0,
+    )
+
+
+@dataclass
 class _Reader:
-    """Walks the directories. `end` is where the last byte lies that one of them points at."""
+    """Walks the directories. `end` is the offset behind the last byte that they point at."""
 
-    def __init__(self, source: bytes) -> None:
-        self._source = source
-        self._little = source[:2] == b"II"
-        self._big = 43 in source[2:4]
-        self.end = 0
-        self._values = 0
+    source: bytes
+    budget: WorkBudget
+    end: int = 0
+    _values: int = 0
+    _photometric_at: dict[int, int] = field(default_factory=dict)
 
-    def directories(self) -> list[dict[int, list[int]]]:
-        """Every directory's whole numbers that matter here, by tag: the first page's, then the
-        rest in any order. At least one."""
-        waiting = [self._number(8, 8) if self._big else self._number(4, 4)]
+    def __post_init__(self) -> None:
+        self._order = "little" if self.source[:2] == b"II" else "big"
+        self._is_big = 43 in self.source[2:4]
+
+    def directories(self) -> tuple[list[Tags], list[Tags]]:
+        """Every directory's whole numbers that matter here, by tag: those of the pages (at least
+        one), and those of further pictures, EXIF and GPS."""
+        following = self._number(8, 8) if self._is_big else self._number(4, 4)
         seen: set[int] = set()
-        found: list[dict[int, list[int]]] = []
-        while waiting and len(found) < _DIRECTORIES_MAX:
+        pages: list[Tags] = []
+        others: list[Tags] = []
+        waiting: list[int] = []
+        while following and following not in seen and len(pages) < _DIRECTORIES_MAX:
+            seen.add(following)
+            tags, following = self._directory(following)
+            pages.append(tags)
+            waiting += self._below(tags)
+        while waiting and len(pages) + len(others) < _DIRECTORIES_MAX:
             offset = waiting.pop()
-            if not offset or offset in seen:
+            if offset in seen:
                 continue
             seen.add(offset)
-            tags, following = self._directory(offset)
-            found.append(tags)
-            waiting += [following, *(o for t in _SUB_DIRECTORIES for o in tags.get(t, []))]
-        if not found:
+            try:
+                tags, _ = self._directory(offset)
+            except PhotoRejected as rejected:
+                if rejected.reason.value == "too-expensive":
+                    raise
+                continue  # a stale pointer; the picture does not need it
+            others.append(tags)
+            waiting += self._below(tags)
+        if not pages:
             truncated("it has no picture directory")
-        return found
+        return pages, others
+
+    def with_photometric(self, tags: Tags, value: int) -> bytes:
+        """The file with another photometric interpretation for a directory's picture."""
+        changed = bytearray(self.source)
+        at = self._photometric_at[id(tags)]
+        changed[at : at + 2] = value.to_bytes(2, "little" if self._order == "little" else "big")
+        return bytes(changed)
+
+    def _below(self, tags: Tags) -> list[int]:
+        return [offset for tag in _SUB_DIRECTORIES for offset in tags.get(tag, []) if offset]
 
     def _number(self, offset: int, size: int) -> int:
-        part = self._source[offset : offset + size]
+        part = self.source[offset : offset + size]
         if len(part) < size:
             truncated("a TIFF directory is cut off")
-        return int.from_bytes(part, "little" if self._little else "big")
+        return int.from_bytes(part, "little" if self._order == "little" else "big")
 
-    def _directory(self, offset: int) -> tuple[dict[int, list[int]], int]:
-        head, entry, pointer = (8, 20, 8) if self._big else (2, 12, 4)
+    def _directory(self, offset: int) -> tuple[Tags, int]:
+        head, entry, pointer = (8, 20, 8) if self._is_big else (2, 12, 4)
         count = self._number(offset, head)
         if count > _ENTRIES_MAX:
             damaged("a TIFF directory has too many entries")
-        tags: dict[int, list[int]] = {}
+        tags: Tags = {}
         for i in range(count):
+            self.budget.spend()
             at = offset + head + i * entry
             tag, kind = self._number(at, 2), self._number(at + 2, 2)
             values = self._number(at + 4, pointer)
@@ -96,14 +208,70 @@ class _Reader:
             where = at + 4 + pointer
             if size * values > pointer:
                 where = self._number(where, pointer)
-            if where + size * values > len(self._source):
-                truncated("a TIFF directory points behind the end of the file")
+            if where + size * values > len(self.source):
+                if tag in _NEEDED:
+                    truncated("a TIFF directory points behind the end of the file")
+                continue
             self.end = max(self.end, where + size * values)
             if tag in _WANTED and kind in _WHOLE_NUMBERS:
                 self._values += values
                 if self._values > _VALUES_MAX:
                     damaged("its TIFF directories have too many values")
                 tags[tag] = [self._number(where + n * size, size) for n in range(values)]
+                if tag == _PHOTOMETRIC:
+                    self._photometric_at[id(tags)] = where
         behind = offset + head + count * entry
         self.end = max(self.end, behind + pointer)
         return tags, self._number(behind, pointer)
+
+
+class TiffPhoto(Photo):
+    """A TIFF, whose samples are brought to 8 bits by what the tags say, not by Pillow's mode."""
+
+    def _plain(self) -> Image.Image:
+        structure = cast("TiffStructure", self.structure)
+        image: Image.Image = self.file
+        if image.mode in ("I;16", "I;16B") and structure.bits < 16:
+            scale = 255 / ((1 << structure.bits) - 1)
+            image = image.convert("I").point(lambda value: value * scale + 0.5).convert("L")
+        elif image.mode == "I" and structure.is_signed and structure.bits == 16:
+            image = image.point(lambda value: value * (1 / 256) + 128).convert("L")
+        elif image.mode == "L" and structure.is_signed:
+            image = image.point([value ^ 0x80 for value in range(256)])
+        elif image.mode == "P" and structure.colour_map:
+            bands = len(structure.colour_map) // 3
+            columns = (structure.colour_map[i * bands : (i + 1) * bands] for i in range(3))
+            image.putpalette([value for rgb in zip(*columns, strict=True) for value in rgb])
+        if structure.is_inverted:
+            from PIL import ImageChops
+
+            return ImageChops.invert(plain(image))
+        return plain(image)
+
+
+def open_photo(source: bytes, structure: Structure) -> Photo:
+    """The decoder. Raises PhotoRejected."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    pixels = structure.pixels or source
+    with rejecting():
+        try:
+            file = TiffImageFile(io.BytesIO(pixels))
+            if structure.page:
+                file.seek(structure.page)
+        except SyntaxError as error:
+            if str(error) in ("unknown pixel mode", "unknown data organization"):
+                unsupported("a TIFF whose samples are stored in a rare way")
+            raise
+        return TiffPhoto(file, structure, pixels)
+
+
+FORMAT = InputFormat(
+    name=SourceFormat.TIFF,
+    content_types=("image/tiff",),
+    sniff=sniff,
+    read=read,
+    open=open_photo,
+    orientation_applied=True,
+    adobe_rgb_by_exif=True,
+)

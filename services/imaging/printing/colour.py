@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SPACES = {"L": "GRAY", "RGB": "RGB "}
 _OUT_MODES = {"RGB ": "RGB", "CMYK": "CMYK"}
 # Where the header of an ICC profile says when it was made, and has its checksum (ICC.1:2022 7.2).
-# The date of the standard is as good as any, and keeps files the same on every run.
+# The date of the standard: a constant, so that files are the same on every run.
 _MADE, _MADE_AT = slice(24, 36), b"\x07\xe6\x00\x05\x00\x01\x00\x00\x00\x00\x00\x00"
 _CHECKSUM, _NO_CHECKSUM = slice(84, 100), bytes(16)
 
@@ -45,7 +45,7 @@ def srgb_profile() -> bytes:
 def to_output(image: Image.Image, profile_bytes: bytes | None, spec: PrintSpec) -> Image.Image:
     """`image` (L or RGB, with its own profile or none) as RGB or CMYK in the output profile.
 
-    Without a profile, or with one that is broken or for another kind of picture, it is in sRGB.
+    Without a profile, or with one that is broken or for another kind of picture, sRGB is assumed.
     Raises ValueError where the output profile cannot be printed with.
     """
     source = _usable(profile_bytes, image.mode)
@@ -66,7 +66,7 @@ def to_output(image: Image.Image, profile_bytes: bytes | None, spec: PrintSpec) 
 
 
 def _usable(profile_bytes: bytes | None, mode: str) -> bytes | None:
-    """The profile, if it is one for such a picture and says more than sRGB."""
+    """The profile, if it is one for such a picture and is not sRGB anyway."""
     profile = icc.read(profile_bytes)
     if profile is None or profile.space != _SPACES[mode] or profile.is_srgb:
         return None
@@ -96,5 +96,5 @@ def _transform(
             return None
         raise ValueError(
             f"expected an output profile that can be printed with, got one that littleCMS refuses "
-            f"({error}); take the printer's profile as its maker gives it out"
+            f"({error}); take the printer's profile as published by its maker"
         ) from error

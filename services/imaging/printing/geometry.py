@@ -1,4 +1,4 @@
-"""Where a photo's pixels land on paper. Numbers only: no pixel is looked at, Pillow is not loaded.
+"""Maps a photo's pixels to paper. Numbers only: no pixel is read, Pillow is not loaded.
 
 The crop fills the print and its bleed: the largest part of the photo in those proportions.
 """
@@ -25,7 +25,7 @@ from services.imaging.printing.model import (
 
 @dataclass(frozen=True)
 class Sheet:
-    """A print as it stands: finished size in millimetres, size of its file in pixels."""
+    """A print in its orientation: finished size in millimetres, size of its file in pixels."""
 
     width_mm: float
     height_mm: float
@@ -49,9 +49,9 @@ def edge_pixels(edge_mm: float) -> int:
     return floor((edge_mm + 2 * BLEED_MM) * PRINT_DPI / MM_PER_INCH + 0.5)
 
 
-def stand(width_px: int, height_px: int, spec: PrintSpec) -> Sheet:
-    """The print of a photo that is seen with so many pixels. A square photo has no direction of its
-    own; its print stands as the spec writes it."""
+def orient_sheet(width_px: int, height_px: int, spec: PrintSpec) -> Sheet:
+    """The print of a photo with so many pixels (upright), in its orientation. A square photo has
+    none; its print has the spec's width and height as written."""
     short, long = sorted((spec.width_mm, spec.height_mm))
     match spec.orientation:
         case PrintOrientation.PORTRAIT:
@@ -86,15 +86,15 @@ def check_resolution(
     """Whether a photo has enough pixels for a print, from nothing but its size.
 
     `width_px` and `height_px` are as seen, after orientation (`Facts.width` and `.height`). The
-    resolution is the same wherever the focus lies, as every crop has the same size; with `focus`,
-    or one in `spec`, the crop is told as well, for a preview.
+    resolution does not depend on the focus, as every crop has the same size; with `focus`,
+    or one in `spec`, the crop is given as well, for a preview.
     """
     if width_px < 1 or height_px < 1:
         raise ValueError(
             f"expected a photo of at least one pixel, got {width_px} x {height_px}; "
             "give the size of the upright photo"
         )
-    sheet = stand(width_px, height_px, spec)
+    sheet = orient_sheet(width_px, height_px, spec)
     dpi = min(
         _dpi(width_px, sheet.width_mm + 2 * BLEED_MM),
         _dpi(height_px, sheet.height_mm + 2 * BLEED_MM),

@@ -1,4 +1,4 @@
-"""What goes into a print file and what comes out. Imports nothing but the standard library.
+"""The input and output types of print files. Imports nothing but the standard library.
 
 Lengths on paper are millimetres, in files they are pixels; resolutions are pixels per printed inch.
 """
@@ -17,7 +17,7 @@ PRINT_DPI = 300
 # Added on each side and cut off again, so that a cut which misses by a little shows no white edge.
 BLEED_MM = 3.0
 # Below the first a print looks soft in the hand and the customer is warned; below the second it
-# looks broken at any distance, and is refused.
+# shows its pixels at any distance, and is refused.
 WARN_BELOW_DPI = 150
 REFUSE_BELOW_DPI = 100
 # A passport photo is 35 mm wide; 900 mm is the longest edge of the usual posters, and keeps a
@@ -26,7 +26,7 @@ EDGE_MM_MIN, EDGE_MM_MAX = 20.0, 900.0
 
 
 class PrintOrientation(StrEnum):
-    """Which way a print stands that is not square."""
+    """The orientation of a print that is not square."""
 
     FOLLOWS_PHOTO = "follows-photo"
     PORTRAIT = "portrait"
@@ -81,14 +81,14 @@ class PrintSpec:
     """A print as it was ordered, and the file that the lab wants for it.
 
     `width_mm` and `height_mm` are of the finished print, after the bleed is cut off; which of them
-    is the longer only matters to a reader, as `orientation` decides how the print stands. Without
+    is the longer does not matter, as `orientation` decides how the print is turned. Without
     a `focus` the most salient part of the photo is kept.
 
     `profile` is the ICC profile of the lab's printer and paper; without one the file is in sRGB.
     Relative colorimetric with black point compensation leaves every colour alone that the paper
-    can show, and maps black to black: what Adobe's programs do unless told otherwise.
+    can show, and maps black to black: the default of Adobe's programs.
 
-    Raises ValueError for a print that cannot be made: such a mistake is the caller's.
+    Raises ValueError for a print that cannot be made: the caller's error.
     """
 
     width_mm: float
@@ -131,7 +131,7 @@ class PrintSpec:
 
 
 class Verdict(StrEnum):
-    """What a print's resolution comes to."""
+    """The assessment of a print's resolution."""
 
     GOOD = "good"
     LOW = "low"  # printed, with a warning
@@ -160,10 +160,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Resolution:
-    """How many of the photo's own pixels an inch of the print gets, and what that means.
+    """The photo's own pixels per inch of print, and their assessment.
 
-    `crop` is the part that is printed, bleed included; None while nobody has said or found out
-    what the print is to be about. `message` is for the customer, None where all is well.
+    `crop` is the part that is printed, bleed included; None while the focus is not known. `message`
+    is for the customer, None where the resolution is good.
     """
 
     dpi: float
@@ -177,8 +177,8 @@ class PrintFile:
     """A file for the printer: upright, cropped, sharpened, bleed included, no metadata but its
     resolution and its colour profile.
 
-    `width_mm` and `height_mm` are of the finished print as it stands, `width` and `height` are the
-    file's pixels, `crop` is the part of the photo that they show.
+    `width_mm` and `height_mm` are of the finished print in its orientation, `width` and `height`
+    are the file's pixels, `crop` is the part of the photo that they show.
     """
 
     data: bytes
@@ -198,10 +198,10 @@ class RefusalReason(StrEnum):
     RESOLUTION_TOO_LOW = "resolution-too-low"
 
 
-class PrintRefused(Exception):  # noqa: N818 - a verdict, no error
+class PrintRefused(Exception):  # noqa: N818 - an outcome, not an error
     """The photo is sound, but not for this print.
 
-    `message` is for the customer: what was expected, what came, what to do.
+    `message` is for the customer: what was expected, what was found, what to do.
     """
 
     def __init__(self, reason: RefusalReason, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Finds the part of a photo that people look at first, for a crop that nobody has chosen.
+"""Finds the part of a photo that people look at first, for prints without a chosen focus.
 
 A map of what stands out, on a small copy, from three signs that are cheap and well known:
 
@@ -10,7 +10,7 @@ A map of what stands out, on a small copy, from three signs that are cheap and w
 
 Adding up such signs and taking the crop with the highest sum is the idea of smartcrop.js (Jonas
 Wagner, 2014), as are its relative weights: skin far above the others. It is no face detector: sand
-and wood have the colour of skin, too. Whoever knows better gives a focus.
+and wood have the colour of skin, too. The customer can give a focus instead.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Sharpens for paper: ink and paper soften what the file holds, so it is made crisper than a screen
-would want."""
+"""Sharpens for paper: ink and paper soften what the file holds, so it is sharpened more than for
+a screen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from services.imaging.printing.model import MM_PER_INCH, PRINT_DPI
 
-# Nobody holds a print nearer than 30 cm; a larger one is looked at from about its diagonal.
+# Prints are viewed from 30 cm at the nearest, and larger ones from about their diagonal.
 _NEAREST_MM = 300.0
 # Radius in pixels = viewing distance in inches x pixels an inch x 0.0004 (Nikonians wiki, "Output
 # sharpening"): at 30 cm that is pixels an inch / 200, the other usual rule.

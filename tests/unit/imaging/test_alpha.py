@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from services.imaging.develop import develop
-from services.imaging.encode import flat
 from services.imaging.model import Developed, OutputFormat, Recipe
+from services.imaging.renditions.encode import flat
 from services.imaging.scale import shrink
 from tests.support import photos
 

@@ -49,10 +49,34 @@ def test_a_truncated_file_is_never_passed_as_good(name: str, percent: int) -> No
     assert caught.value.reason is RejectionReason.TRUNCATED
 
 
-@pytest.mark.parametrize("name", sorted(WHOLE))
-def test_not_even_the_last_byte_may_be_missing(name: str) -> None:
+# These end in a mark that says nothing about the picture.
+END_MARKS = {".jpg": b"\xff\xd9", ".mpo": b"\xff\xd9", ".gif": b";"}
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WHOLE if n[-4:] not in END_MARKS))
+def test_develop_last_byte_missing_is_truncated(name: str) -> None:
     with pytest.raises(PhotoRejected) as caught:
         develop(WHOLE[name][:-1])
+    assert caught.value.reason is RejectionReason.TRUNCATED
+
+
+@pytest.mark.parametrize("removed", [1, 2])
+@pytest.mark.parametrize("name", sorted(n for n in WHOLE if n[-4:] in END_MARKS))
+def test_develop_end_mark_missing_is_developed(name: str, removed: int) -> None:
+    source = WHOLE[name]
+    end_mark = END_MARKS[name[-4:]]
+    end = source.rindex(end_mark)
+    if removed > len(end_mark):
+        pytest.skip("the end mark of GIF has one byte")
+    whole, cut = develop(source), develop(source[: end + len(end_mark) - removed])
+    assert [r.data for r in cut.renditions] == [r.data for r in whole.renditions]
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WHOLE if n[-4:] in END_MARKS))
+def test_develop_end_mark_and_data_missing_is_truncated(name: str) -> None:
+    source = WHOLE[name]
+    with pytest.raises(PhotoRejected) as caught:
+        develop(source[: source.rindex(END_MARKS[name[-4:]]) - 8])
     assert caught.value.reason is RejectionReason.TRUNCATED
 
 
@@ -145,6 +169,6 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(
     def broken(*_: object) -> None:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr("services.imaging.formats.decode._open", broken)
+    monkeypatch.setattr("services.imaging.formats.jpeg._open", broken)
     with pytest.raises(TypeError):
         develop(photos.jpeg())

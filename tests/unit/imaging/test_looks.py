@@ -12,10 +12,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from services.imaging.develop import develop
-from services.imaging.dominant import dominant_colour
 from services.imaging.fingerprint import fingerprint
 from services.imaging.model import OutputFormat, Recipe, RenditionSpec
-from services.imaging.placeholder import thumbhash
+from services.imaging.placeholder import dominant_colour, thumbhash
 from tests.support import photos
 
 

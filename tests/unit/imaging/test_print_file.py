@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, JpegImagePlugin
 
+from services.imaging.formats.photo import Photo
 from services.imaging.model import Limits, PhotoRejected, RejectionReason
 from services.imaging.printing import print_file
 from services.imaging.printing.model import (
@@ -227,14 +228,14 @@ def test_decoding_smaller_changes_nothing_that_is_seen(
     coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8))
     source = photos.jpeg(coarse.resize(size, Image.Resampling.BICUBIC))
     decoded: list[tuple[int, int]] = []
-    still = print_file.Photo.still
+    still = Photo.still
 
-    def watched(photo: print_file.Photo, covering: tuple[int, int]) -> Image.Image:
+    def watched(photo: Photo, covering: tuple[int, int]) -> Image.Image:
         picture = still(photo, covering)
         decoded.append(picture.size)
         return picture
 
-    monkeypatch.setattr(print_file.Photo, "still", watched)
+    monkeypatch.setattr(Photo, "still", watched)
     smaller = np.asarray(opened(make_print_file(source, SMALL)), dtype=float)
     monkeypatch.setattr(print_file, "_DECODED_PER_PRINTED", 1e9)
     whole = np.asarray(opened(make_print_file(source, SMALL)), dtype=float)
@@ -261,7 +262,7 @@ def test_too_low_a_resolution_is_refused_before_decoding(monkeypatch: pytest.Mon
     def forbidden(*_: object) -> None:
         raise AssertionError("pixels were decoded")
 
-    monkeypatch.setattr("services.imaging.formats.decode.Photo.still", forbidden)
+    monkeypatch.setattr("services.imaging.formats.photo.Photo.still", forbidden)
     for build in (_jpeg, _png, _tiff, _heic):
         for orientation in (1, 6):
             with pytest.raises(PrintRefused) as caught:

@@ -14,7 +14,7 @@ from services.imaging.printing.geometry import (
     crop_around,
     crop_size,
     edge_pixels,
-    stand,
+    orient_sheet,
 )
 from services.imaging.printing.model import (
     EDGE_MM_MAX,
@@ -45,7 +45,7 @@ def test_halves_are_rounded_up() -> None:
 @pytest.mark.parametrize(("short", "long"), PRODUCTS)
 def test_a_print_stands_as_its_photo_does(short: int, long: int) -> None:
     for spec in (PrintSpec(short, long), PrintSpec(long, short)):
-        portrait, landscape = stand(3000, 4000, spec), stand(4000, 3000, spec)
+        portrait, landscape = orient_sheet(3000, 4000, spec), orient_sheet(4000, 3000, spec)
         assert (portrait.width, portrait.height) == (EDGES[short], EDGES[long])
         assert (landscape.width, landscape.height) == (EDGES[long], EDGES[short])
 
@@ -54,13 +54,13 @@ def test_the_caller_may_fix_how_a_print_stands() -> None:
     for photo in ((3000, 4000), (4000, 3000), (3000, 3000)):
         portrait = PrintSpec(150, 100, orientation=PrintOrientation.PORTRAIT)
         landscape = PrintSpec(100, 150, orientation=PrintOrientation.LANDSCAPE)
-        assert stand(*photo, portrait) == Sheet(100, 150)
-        assert stand(*photo, landscape) == Sheet(150, 100)
+        assert orient_sheet(*photo, portrait) == Sheet(100, 150)
+        assert orient_sheet(*photo, landscape) == Sheet(150, 100)
 
 
 def test_the_print_of_a_square_photo_stands_as_it_was_ordered() -> None:
-    assert stand(3000, 3000, PrintSpec(150, 100)) == Sheet(150, 100)
-    assert stand(3000, 3000, PrintSpec(100, 150)) == Sheet(100, 150)
+    assert orient_sheet(3000, 3000, PrintSpec(150, 100)) == Sheet(150, 100)
+    assert orient_sheet(3000, 3000, PrintSpec(100, 150)) == Sheet(100, 150)
 
 
 # 95.6 mm and bleed are exactly four inches.
@@ -136,7 +136,7 @@ def test_a_crop_is_inside_the_photo_and_in_proportion(
     width: int, height: int, width_mm: float, height_mm: float, x: float, y: float,
     orientation: PrintOrientation,
 ) -> None:  # fmt: skip
-    sheet = stand(width, height, PrintSpec(width_mm, height_mm, orientation))
+    sheet = orient_sheet(width, height, PrintSpec(width_mm, height_mm, orientation))
     crop = crop_around(width, height, sheet, Focus(x, y))
     slack = 1e-6
     assert crop.left >= 0
@@ -159,7 +159,7 @@ def test_the_resolution_is_that_of_the_crop(
     width: int, height: int, width_mm: float, height_mm: float
 ) -> None:
     spec = PrintSpec(width_mm, height_mm)
-    sheet = stand(width, height, spec)
+    sheet = orient_sheet(width, height, spec)
     found = check_resolution(width, height, spec)
     per_pixel = hypot(*crop_size(width, height, sheet)) / hypot(sheet.width, sheet.height)
     # The file's edges are rounded to whole pixels, each by less than half a part in 300.

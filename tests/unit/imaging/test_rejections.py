@@ -99,9 +99,9 @@ def test_timed_out() -> None:
 
 def test_time_is_looked_at_between_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
-    monkeypatch.setattr("services.imaging.deadline.time.monotonic", lambda: next(now))
-    # Eleven steps and six stills take 17 looks: the twentieth falls among the frames.
-    reason = _reason(photos.valid_files()["moving.gif"], Limits(seconds_max=15))
+    monkeypatch.setattr("services.imaging.limits.time.monotonic", lambda: next(now))
+    # The steps before the stills check four times and three stills once each; five frames follow.
+    reason = _reason(photos.valid_files()["moving.gif"], Limits(seconds_max=8))
     assert reason is RejectionReason.TIMED_OUT
 
 

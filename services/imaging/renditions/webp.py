@@ -1,30 +1,42 @@
-"""Writes animated WebP renditions, one frame in hand at a time."""
+"""WebP renditions, still and animated. Transparency is kept."""
 
 from __future__ import annotations
 
-from PIL import Image, _webp
+from PIL import Image
 
 from services.imaging.model import Recipe
+from services.imaging.renditions.encode import RenditionFormat, saved
 
 # A frame that asks for less is shown for this long by every browser (10 ms and below count as 100).
 _MILLISECONDS_SHORT, _MILLISECONDS_SHORT_SHOWN = 10, 100
 _KEYFRAME_MIN, _KEYFRAME_MAX = 3, 5
 
 
-class AnimationWriter:
-    """One animated WebP. Pillow's own `save_all` would go through all frames once for each size,
-    this one lets every size have the frame while it is decoded."""
+def encode(image: Image.Image, recipe: Recipe) -> bytes:
+    """`image` (L, RGB or RGBA) as a WebP file."""
+    from PIL import WebPImagePlugin
 
-    def __init__(self, size: tuple[int, int], loops: int, recipe: Recipe) -> None:
-        self.size = size
+    return saved(
+        image, WebPImagePlugin.WebPImageFile.format,
+        quality=recipe.webp_quality, method=recipe.webp_method,
+    )  # fmt: skip
+
+
+class WebpAnimation:
+    """One animated WebP. Pillow's `save_all` goes through all frames once for each size; this
+    class takes each frame once, while it is decoded."""
+
+    def __init__(self, size: tuple[int, int], plays: int, recipe: Recipe) -> None:
+        from PIL import _webp
+
         self._recipe = recipe
         self._milliseconds = 0
         self._encoder = _webp.WebPAnimEncoder(
-            size, 0, loops, False, _KEYFRAME_MIN, _KEYFRAME_MAX, False, False
+            size, 0, plays, False, _KEYFRAME_MIN, _KEYFRAME_MAX, False, False
         )
 
     def add(self, frame: Image.Image, milliseconds: int) -> None:
-        """Adds `frame`, which must have this animation's size, shown for so many milliseconds."""
+        """Adds `frame`, which must have this animation's size, shown for `milliseconds`."""
         if frame.mode not in ("RGB", "RGBA"):
             frame = frame.convert("RGB")
         self._encoder.add(frame.getim(), self._milliseconds, *self._options())
@@ -33,7 +45,7 @@ class AnimationWriter:
         self._milliseconds += milliseconds
 
     def finish(self) -> bytes:
-        """The file."""
+        """Gives the file."""
         self._encoder.add(None, self._milliseconds, *self._options())
         data: bytes | None = self._encoder.assemble("", "", "")
         if data is None:
@@ -42,3 +54,6 @@ class AnimationWriter:
 
     def _options(self) -> tuple[bool, float, float, int]:
         return False, float(self._recipe.webp_quality), 100.0, self._recipe.webp_method
+
+
+FORMAT = RenditionFormat(encode, animate=WebpAnimation)

@@ -1,0 +1,1 @@
+"""The rendition formats: one module each. `registry` lists them."""
