@@ -191,8 +191,9 @@ OPEN_SESSION = Operation(
     answers={201: Answer("The new session and its token", OpenedSession)},
     problems=(WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
     description="A session expires 14 days after its last use, and 90 days after it was opened. "
-    "The limit is 10 attempts an account and 100 a client address in 15 minutes; `Retry-After` is "
-    "the number of seconds until the next attempt is allowed.",
+    "In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks "
+    "from which the account signed in during the last 90 days have a limit of 10 failures of their "
+    "own. `Retry-After` is the number of seconds until the next attempt is allowed.",
 )
 GET_SESSION = Operation(
     summary="Get the current session",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api, passwords
+from services.accounts.model import User
 from services.accounts.rate_limit import SignInLimit, TooManyAttemptsError
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform import log
+from services.platform.errors import TransientError
 from services.platform.functions.http import HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
 
@@ -28,30 +30,28 @@ class OpenSession:
         work.
         """
         credentials: api.Credentials = request.body
-        logger = log.logger()
         try:
-            self.limit.count(credentials.email, request.source_ip)
+            attempt = self.limit.count(credentials.email, request.source_ip)
         except TooManyAttemptsError as error:
             raise HttpProblem(
                 api.TOO_MANY_ATTEMPTS,
                 f"Try again in {error.retry_after_seconds} seconds.",
                 headers={"Retry-After": str(error.retry_after_seconds)},
             ) from None
-        user = self.users.find(credentials.email)
-        password_hash = user.password_hash if user else passwords.DUMMY_HASH
-        correct = passwords.matches(credentials.password, password_hash)
-        if user is None or not correct:
+        try:
+            user = self._verify(credentials)
+        except TransientError:
+            self.limit.withdraw(attempt)
+            raise
+        if user is None:
             raise HttpProblem(
                 api.WRONG_CREDENTIALS,
                 "Send the e-mail address and the password of an account.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if passwords.needs_rehash(password_hash):
-            self.users.replace_hash(user, passwords.hash_password(credentials.password))
-            logger.info("password_rehashed", user_id=user.id)
+        self.limit.succeeded(attempt)
         token, session = self.sessions.open(user)
-        self.limit.reset_account(credentials.email)
-        logger.info("session_opened", user_id=user.id)
+        log.logger().info("session_opened", user_id=user.id)
         return Response(
             201,
             api.OpenedSession(
@@ -60,3 +60,14 @@ class OpenSession:
                 user=api.account(user),
             ),
         )
+
+    def _verify(self, credentials: api.Credentials) -> User | None:
+        """The user with these credentials; updates an outdated password hash."""
+        user = self.users.find(credentials.email)
+        password_hash = user.password_hash if user else passwords.DUMMY_HASH
+        if not passwords.matches(credentials.password, password_hash) or user is None:
+            return None
+        if passwords.needs_rehash(password_hash):
+            self.users.replace_hash(user, passwords.hash_password(credentials.password))
+            log.logger().info("password_rehashed", user_id=user.id)
+        return user

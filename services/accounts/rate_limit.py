@@ -1,8 +1,12 @@
-"""Limits attempts to sign in, so that passwords cannot be guessed.
+"""Limits failed attempts to sign in, so that passwords cannot be guessed.
 
-Attempts are counted before the password is verified, in windows of WINDOW_SECONDS: per account
-(whether it exists or not) and per client network. An attacker can therefore lock an account for the
-rest of a window; open sessions are not affected.
+Failures are counted in windows of WINDOW_SECONDS. From a network from which the account signed in
+before (a known network), they count for that account and network only. From any other network, they
+count for the network, and for the account (whether it exists or not). An attacker can therefore
+lock an account for unknown networks, but not for the networks that its owner uses.
+
+Every attempt is counted before the password is verified, so that concurrent attempts cannot exceed
+the limit, and uncounted when it did not fail.
 """
 
 from __future__ import annotations
@@ -11,14 +15,17 @@ import hashlib
 import ipaddress
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from services.accounts.model import normalize_email
-from services.platform.aws.items import from_item, to_attribute, to_item
+from services.platform.aws.items import Item, from_item, to_attribute, to_item
 from services.platform.errors import PermanentError
 
 WINDOW_SECONDS = 15 * 60
+# A network stays known for this long after the account's last sign-in from it.
+KNOWN_NETWORK_SECONDS = 90 * 24 * 3600
 ACCOUNT_ATTEMPTS = 10
 # Many users of an office or a school share one address.
 ADDRESS_ATTEMPTS = 100
@@ -27,59 +34,116 @@ IPV6_PREFIX = 64
 
 
 class TooManyAttemptsError(PermanentError):
-    """The attempts of this window are used up."""
+    """The failed attempts of this window are used up."""
 
     def __init__(self, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
-        super().__init__(f"too many attempts to sign in; try again in {retry_after_seconds} s")
+        super().__init__(
+            f"too many failed attempts to sign in; try again in {retry_after_seconds} s"
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A counted attempt. `counters` are the keys of its counters."""
+
+    known_network: str
+    is_known: bool
+    counters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SignInLimit:
-    """Counters in the table `sign-in-attempts`, one a subject and window. A subject is the hash of
-    an account's address or of a client network."""
+    """Items in the table `sign-in-attempts`: a counter for each subject and window, and a marker
+    for each known network of an account. Keys are hashes."""
 
     dynamodb: Any
     table: str
     clock: Callable[[], float] = time.time
 
-    def count(self, email: str, address: str) -> None:
-        """Counts an attempt. Raises TooManyAttemptsError when the limit is exceeded.
+    def count(self, email: str, address: str) -> Attempt:
+        """Counts an attempt to sign in to the account `email` from the IP address `address`.
 
-        An attempt from a network over its limit does not count for the account.
+        Call `succeeded` or `withdraw` with the result, unless the attempt fails. Raises
+        TooManyAttemptsError when a limit is exceeded; an attempt from an unknown network over its
+        limit does not count for the account.
         """
-        self._count(_address(address), ADDRESS_ATTEMPTS)
-        self._count(_account(email), ACCOUNT_ATTEMPTS)
+        network, account = _network(address), _account(email)
+        pair = f"{account} {network}"
+        marker = _hash(f"known {pair}")
+        is_known = self._is_marked(marker)
+        limits = (
+            ((pair, ACCOUNT_ATTEMPTS),)
+            if is_known
+            else ((network, ADDRESS_ATTEMPTS), (account, ACCOUNT_ATTEMPTS))
+        )
+        return Attempt(marker, is_known, tuple(self._count(*limit) for limit in limits))
 
-    def reset_account(self, email: str) -> None:
-        """Resets the account's counter after a successful sign-in; not the network's."""
-        subject, _ = self._subject(_account(email))
-        self.dynamodb.delete_item(TableName=self.table, Key=to_item({"subject": subject}))
+    def succeeded(self, attempt: Attempt) -> None:
+        """Marks the network as known to the account, and uncounts the attempt; on a known network,
+        the failures before it as well."""
+        if attempt.is_known:
+            for counter in attempt.counters:
+                self.dynamodb.delete_item(TableName=self.table, Key=_key(counter))
+        else:
+            self.withdraw(attempt)
+        expires_at = int(self.clock()) + KNOWN_NETWORK_SECONDS
+        self.dynamodb.put_item(
+            TableName=self.table,
+            Item=to_item({"subject": attempt.known_network, "expires_at": expires_at}),
+        )
 
-    def _count(self, name: str, allowed: int) -> None:
+    def withdraw(self, attempt: Attempt) -> None:
+        """Uncounts an attempt that neither failed nor succeeded, such as during an outage."""
+        for counter in attempt.counters:
+            with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+                self.dynamodb.update_item(
+                    TableName=self.table,
+                    Key=_key(counter),
+                    UpdateExpression="ADD attempts :minus_one",
+                    # The counter of an earlier window may be deleted.
+                    ConditionExpression="attribute_exists(subject)",
+                    ExpressionAttributeValues={":minus_one": to_attribute(-1)},
+                )
+
+    def _is_marked(self, marker: str) -> bool:
+        answer = self.dynamodb.get_item(TableName=self.table, Key=_key(marker), ConsistentRead=True)
+        # DynamoDB deletes expired items late.
+        return "Item" in answer and from_item(answer["Item"])["expires_at"] > self.clock()
+
+    def _count(self, name: str, allowed: int) -> str:
+        """Adds one to the counter of `name`, and returns its key. Raises TooManyAttemptsError."""
         subject, ends_at = self._subject(name)
         answer = self.dynamodb.update_item(
             TableName=self.table,
-            Key=to_item({"subject": subject}),
+            Key=_key(subject),
             UpdateExpression="ADD attempts :one SET expires_at = :end",
             ExpressionAttributeValues={":one": to_attribute(1), ":end": to_attribute(ends_at)},
             ReturnValues="UPDATED_NEW",
         )
         if from_item(answer["Attributes"])["attempts"] > allowed:
             raise TooManyAttemptsError(max(1, round(ends_at - self.clock())))
+        return subject
 
     def _subject(self, name: str) -> tuple[str, int]:
         """The key of the current window's counter, and the end of the window (epoch seconds)."""
         window = int(self.clock()) // WINDOW_SECONDS
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        return f"{digest}#{window}", (window + 1) * WINDOW_SECONDS
+        return f"{_hash(name)}#{window}", (window + 1) * WINDOW_SECONDS
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _key(subject: str) -> Item:
+    return to_item({"subject": subject})
 
 
 def _account(email: str) -> str:
     return f"account {normalize_email(email)}"
 
 
-def _address(address: str) -> str:
+def _network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -19,6 +19,7 @@ from services.local.emulator import free_port
 from services.local.state import PROJECT
 from services.platform import cursor, manifest
 from services.platform.aws.clients import client
+from services.platform.errors import TransientError
 from tests.integration.accounts.conftest import Answered, Api, Context
 
 PASSWORD = "correct horse battery"
@@ -170,7 +171,7 @@ def test_open_session_over_account_limit_returns_429(
     assert 1 <= int(answer.headers["retry-after"]) <= limits.WINDOW_SECONDS
 
 
-def test_successful_sign_in_resets_the_account_limit(
+def test_sign_in_on_known_network_resets_its_failures(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_account(api)
@@ -178,6 +179,36 @@ def test_successful_sign_in_resets_the_account_limit(
     for _ in range(3):
         assert sign_in(api, password="wrong password").status == 401
         assert sign_in(api).status == 201
+
+
+def test_open_session_on_known_network_works_while_account_is_attacked(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_account(api)
+    assert sign_in(api).status == 201
+    monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 3)
+    for number in range(3):
+        attacker = f"198.51.100.{number}"
+        assert sign_in(api, password="wrong password", address=attacker).status == 401
+    assert sign_in(api, address="198.51.100.9").status == 429
+    assert sign_in(api).status == 201
+
+
+def test_open_session_during_outage_uses_up_no_attempts(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_account(api)
+    assert sign_in(api, password="wrong password").status == 401
+    monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 2)
+    with monkeypatch.context() as patched:
+
+        def away(*_: Any) -> None:
+            raise TransientError("Postgres is unavailable")
+
+        patched.setattr(Users, "find", away)
+        for _ in range(5):
+            assert sign_in(api).status == 503
+    assert sign_in(api).status == 201
 
 
 def test_sign_in_after_parameter_change_rehashes_the_password(

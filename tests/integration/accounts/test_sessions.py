@@ -186,14 +186,60 @@ def test_account_over_its_limit_is_rejected_until_the_window_ends(
     limit.count("ada@example.com", "192.0.2.200")
 
 
-def test_reset_account_allows_all_attempts_again(limit: SignInLimit) -> None:
-    for _ in range(rate_limit.ACCOUNT_ATTEMPTS):
+def test_successful_attempts_use_up_no_limit(limit: SignInLimit) -> None:
+    """Many users of one network, and one user of many networks."""
+    for number in range(rate_limit.ADDRESS_ATTEMPTS + 10):
+        limit.succeeded(limit.count(f"user{number}@example.com", "192.0.2.1"))
+        limit.succeeded(limit.count("ada@example.com", f"198.51.100.{number}"))
+    limit.count("eve@example.com", "192.0.2.1")
+    limit.count("ada@example.com", "203.0.113.1")
+
+
+def test_owner_on_known_network_is_not_locked_out_by_others(limit: SignInLimit) -> None:
+    limit.succeeded(limit.count("ada@example.com", "192.0.2.1"))
+    # An attacker from many networks, and one in the owner's network who tries other accounts.
+    for number in range(rate_limit.ACCOUNT_ATTEMPTS):
+        limit.count("ada@example.com", f"198.51.100.{number}")
+    for number in range(rate_limit.ADDRESS_ATTEMPTS):
+        limit.count(f"user{number}@example.com", "192.0.2.1")
+    for address in ("198.51.100.200", "203.0.113.1"):
+        with pytest.raises(TooManyAttemptsError):
+            limit.count("ada@example.com", address)
+    limit.succeeded(limit.count("Ada@example.com", "192.0.2.1"))
+    # Her success does not unlock the account for the attacker.
+    with pytest.raises(TooManyAttemptsError):
+        limit.count("ada@example.com", "198.51.100.200")
+
+
+def test_failures_on_known_network_are_limited_until_a_success(limit: SignInLimit) -> None:
+    limit.succeeded(limit.count("ada@example.com", "192.0.2.1"))
+    for _ in range(rate_limit.ACCOUNT_ATTEMPTS - 1):
         limit.count("ada@example.com", "192.0.2.1")
-    limit.reset_account("Ada@Example.com")
+    limit.succeeded(limit.count("ada@example.com", "192.0.2.1"))
     for _ in range(rate_limit.ACCOUNT_ATTEMPTS):
         limit.count("ada@example.com", "192.0.2.1")
     with pytest.raises(TooManyAttemptsError):
         limit.count("ada@example.com", "192.0.2.1")
+    # The failures count for this network only.
+    limit.count("ada@example.com", "192.0.2.2")
+
+
+def test_known_network_is_forgotten_after_90_days(limit: SignInLimit, clock: Clock) -> None:
+    limit.succeeded(limit.count("ada@example.com", "192.0.2.1"))
+    clock.now += rate_limit.KNOWN_NETWORK_SECONDS - 1
+    assert limit.count("ada@example.com", "192.0.2.1").is_known
+    clock.now += 1
+    assert not limit.count("ada@example.com", "192.0.2.1").is_known
+
+
+def test_withdrawn_attempt_does_not_count(limit: SignInLimit, clock: Clock) -> None:
+    for _ in range(rate_limit.ACCOUNT_ATTEMPTS * 2):
+        limit.withdraw(limit.count("ada@example.com", "192.0.2.1"))
+    attempt = limit.count("ada@example.com", "192.0.2.1")
+    for counter in attempt.counters:
+        limit.dynamodb.delete_item(TableName=limit.table, Key={"subject": {"S": counter}})
+    limit.withdraw(attempt)
+    assert items(limit) == "[]"
 
 
 def test_address_over_its_limit_does_not_count_for_accounts(limit: SignInLimit) -> None:
@@ -231,10 +277,12 @@ def test_concurrent_attempts_are_all_counted(limit: SignInLimit) -> None:
 
 
 def test_counters_hold_hashes_and_expire(limit: SignInLimit, clock: Clock) -> None:
-    limit.count("ada@example.com", "192.0.2.1")
+    limit.succeeded(limit.count("ada@example.com", "192.0.2.1"))
     found = limit.dynamodb.scan(TableName=limit.table)["Items"]
-    assert len(found) == 2
+    assert len(found) == 3
     for item in found:
-        assert clock.now < int(item["expires_at"]["N"]) <= clock.now + rate_limit.WINDOW_SECONDS
-    assert "ada" not in items(limit)
+        assert (
+            clock.now < int(item["expires_at"]["N"]) <= clock.now + rate_limit.KNOWN_NETWORK_SECONDS
+        )
+    assert "@" not in items(limit)
     assert "192.0.2.1" not in items(limit)
