@@ -1,6 +1,6 @@
-"""Nothing lost and nothing doubled while worker processes are killed.
+"""Photos are neither lost nor doubled while worker processes are killed.
 
-DARKROOM_FAULT_PHOTOS sets how many photos go through (300 unless told; 1000 is the full test).
+DARKROOM_FAULT_PHOTOS sets the number of photos (default 300; the full test has 1000).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KILL_EVERY_SECONDS = 2.0
 
 
 def make_photos(folder: Path, count: int) -> None:
-    """Small photos, each of its own content."""
+    """Writes small photos with different content."""
     rng = random.Random(1)
     for number in range(count):
         picture = Image.new("RGB", (800, 600), tuple(rng.randrange(256) for _ in range(3)))
@@ -45,7 +45,7 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 class Killer(threading.Thread):
-    """Kills a worker process of the lab every two seconds, each in its turn."""
+    """Kills a worker process of the lab every two seconds, in turn."""
 
     def __init__(self, files: LabFiles) -> None:
         super().__init__()
@@ -63,14 +63,14 @@ class Killer(threading.Thread):
 
 @pytest.fixture
 def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
-    # What a killed worker held comes back soon, so that the test ends soon.
+    # Short timeouts return the messages of a killed worker early.
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
     state = labs.up(tmp_path / "lab", LabOptions(workers=2))
     yield state
     labs.down(tmp_path / "lab")
 
 
-def test_workers_killed_every_two_seconds_lose_and_double_nothing(
+def test_killed_workers_lose_and_double_no_photo(
     faulty_lab: LabState, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     photos = tmp_path / "photos"
@@ -95,7 +95,7 @@ def test_workers_killed_every_two_seconds_lose_and_double_nothing(
 
 
 def wait_for_quiet(lab: LabState) -> list[str]:
-    """The event of each e-mail, once every queue is empty and no dead letter is there."""
+    """Waits for empty queues without dead letters; returns the event of each e-mail."""
     sqs = lab.session.client("sqs")
     give_up_at = time.monotonic() + 120
     while time.monotonic() < give_up_at:
@@ -112,5 +112,5 @@ def wait_for_quiet(lab: LabState) -> list[str]:
     else:
         pytest.fail(f"messages are left in the queues: {busy}")
     assert dead_letters.peek(sqs, lab.queues) == []
-    time.sleep(1)  # the emulator hands e-mails over in the background
+    time.sleep(1)  # the emulator delivers e-mails in the background
     return [mail.event_id for mail in sent_mails(Path(lab.mail_folder))]

@@ -1,4 +1,4 @@
-"""The idempotency store on a real table, with a clock that the test moves."""
+"""The idempotency store on the emulator's table, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -50,21 +50,19 @@ def claimed(store: IdempotencyStore, payload: object = "p") -> Claim:
     return claim
 
 
-def test_a_result_is_replayed(store: IdempotencyStore) -> None:
+def test_claim_completed_returns_the_result(store: IdempotencyStore) -> None:
     store.complete(claimed(store), {"charge": "ch_1"})
     assert store.claim("k", "p") == Completed({"charge": "ch_1"})
 
 
-def test_a_living_claim_keeps_others_out(store: IdempotencyStore, clock: Clock) -> None:
+def test_claim_held_by_another_raises_in_progress(store: IdempotencyStore, clock: Clock) -> None:
     claimed(store)
     clock.now += LEASE_SECONDS - 1
     with pytest.raises(AlreadyInProgressError):
         store.claim("k", "p")
 
 
-def test_an_expired_claim_is_taken_over_once_and_told(
-    store: IdempotencyStore, clock: Clock
-) -> None:
+def test_claim_expired_is_taken_over_once(store: IdempotencyStore, clock: Clock) -> None:
     first = claimed(store)
     assert not first.takes_over
     clock.now += LEASE_SECONDS + 1
@@ -73,7 +71,7 @@ def test_an_expired_claim_is_taken_over_once_and_told(
         store.claim("k", "p")
 
 
-def test_an_owner_that_outlived_its_lease_cannot_touch_its_successor(
+def test_owner_after_its_lease_cannot_change_the_successors_claim(
     store: IdempotencyStore, clock: Clock
 ) -> None:
     first = claimed(store)
@@ -91,7 +89,7 @@ def test_an_owner_that_outlived_its_lease_cannot_touch_its_successor(
     assert store.claim("k", "p") == Completed("right")
 
 
-def test_abandoned_work_is_taken_over_at_once(store: IdempotencyStore) -> None:
+def test_claim_abandoned_is_taken_over_at_once(store: IdempotencyStore) -> None:
     claim = claimed(store)
     store.abandon(claim)
     assert claimed(store).takes_over
@@ -99,13 +97,13 @@ def test_abandoned_work_is_taken_over_at_once(store: IdempotencyStore) -> None:
         store.complete(claim)
 
 
-def test_a_released_key_is_free(store: IdempotencyStore) -> None:
+def test_claim_released_is_free(store: IdempotencyStore) -> None:
     store.release(claimed(store))
     assert not claimed(store).takes_over
 
 
 @pytest.mark.parametrize("completed", [False, True])
-def test_another_payload_is_refused(store: IdempotencyStore, completed: bool) -> None:
+def test_claim_with_another_payload_is_refused(store: IdempotencyStore, completed: bool) -> None:
     claim = claimed(store, {"amount": 1})
     if completed:
         store.complete(claim)
@@ -113,13 +111,13 @@ def test_another_payload_is_refused(store: IdempotencyStore, completed: bool) ->
         store.claim("k", {"amount": 2})
 
 
-def test_a_record_past_its_time_counts_as_absent(store: IdempotencyStore, clock: Clock) -> None:
+def test_claim_after_record_expiry_is_free(store: IdempotencyStore, clock: Clock) -> None:
     store.complete(claimed(store), "old")
     clock.now += KEEP_SECONDS + 1
     assert not claimed(store, "another payload").takes_over
 
 
-def test_run_once_replays_and_gives_the_key_back_on_an_error(store: IdempotencyStore) -> None:
+def test_run_once_replays_and_releases_the_key_on_error(store: IdempotencyStore) -> None:
     calls = []
 
     def fails() -> None:
@@ -128,12 +126,17 @@ def test_run_once_replays_and_gives_the_key_back_on_an_error(store: IdempotencyS
 
     with pytest.raises(ConnectionError):
         store.run_once("k", "p", fails)
+
+    def works() -> str:
+        calls.append("done")
+        return "result"
+
     for _ in range(2):
-        assert store.run_once("k", "p", lambda: calls.append("done") or "result") == "result"
+        assert store.run_once("k", "p", works) == "result"
     assert calls == ["failed", "done"]
 
 
-def test_of_many_who_claim_at_once_one_gets_it(store: IdempotencyStore, clock: Clock) -> None:
+def test_claim_concurrent_callers_one_gets_it(store: IdempotencyStore, clock: Clock) -> None:
     def claim(_: int) -> Claim | None:
         try:
             found = store.claim("k", "p")
@@ -142,7 +145,7 @@ def test_of_many_who_claim_at_once_one_gets_it(store: IdempotencyStore, clock: C
         assert isinstance(found, Claim)
         return found
 
-    # When it is free, and when a dead owner's lease is over.
+    # For a free key, and for a key whose lease has ended.
     for takes_over in (False, True):
         with ThreadPoolExecutor(8) as pool:
             (won,) = filter(None, pool.map(claim, range(16)))
@@ -150,10 +153,10 @@ def test_of_many_who_claim_at_once_one_gets_it(store: IdempotencyStore, clock: C
         clock.now += LEASE_SECONDS + 1
 
 
-def test_records_leave_the_table_by_themselves(
+def test_records_have_a_time_to_live(
     store: IdempotencyStore, provisioned: Provisioned, clock: Clock
 ) -> None:
-    """By the attribute that the table's time to live is set to; counted anew from the result."""
+    """In the attribute that the table's time to live uses; it restarts with the result."""
     client = provisioned.session.client("dynamodb")
 
     def expires_at() -> int:
@@ -172,7 +175,7 @@ def test_records_leave_the_table_by_themselves(
     assert expires_at() == clock.now + KEEP_SECONDS
 
 
-def test_a_payload_is_the_same_however_it_is_written(store: IdempotencyStore) -> None:
+def test_payload_comparison_ignores_the_order_of_keys(store: IdempotencyStore) -> None:
     claim = claimed(store, {"amount": 1, "order": {"id": "ö", "lines": [1, 2]}})
     store.complete(claim, None)
     assert store.claim("k", {"order": {"lines": [1, 2], "id": "ö"}, "amount": 1}) == Completed(None)
@@ -180,13 +183,13 @@ def test_a_payload_is_the_same_however_it_is_written(store: IdempotencyStore) ->
         store.claim("k", {"order": {"lines": [2, 1], "id": "ö"}, "amount": 1})
 
 
-def test_a_payload_is_not_kept(store: IdempotencyStore, provisioned: Provisioned) -> None:
-    """It may be a customer's: only its hash is in the table."""
+def test_payload_is_not_stored(store: IdempotencyStore, provisioned: Provisioned) -> None:
+    """It may hold personal data: the table stores only its hash."""
     claimed(store, {"email": "anna@darkroom.example"})
     found = provisioned.session.client("dynamodb").scan(TableName=store.table)["Items"]
     assert "anna" not in str(found)
 
 
-def test_keys_do_not_share_anything(store: IdempotencyStore) -> None:
+def test_keys_are_independent(store: IdempotencyStore) -> None:
     store.complete(claimed(store), "k's")
     assert isinstance(store.claim("another", "another payload"), Claim)

@@ -271,7 +271,12 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SES", proxy.url)
         clients.client.cache_clear()
         clients._session.cache_clear()
-        configuration = MailConfiguration(function.outbox.idempotency.table, SENDER, 0.5, 3600)
+        configuration = MailConfiguration(
+            lease_seconds=0.5,
+            keep_seconds=3600,
+            table=function.outbox.idempotency.table,
+            sender=SENDER,
+        )
         outbox = make_outbox(configuration, dynamodb=function.outbox.idempotency.dynamodb)
         with pytest.raises(ConnectionClosedError):
             dataclasses.replace(function, outbox=outbox).handle(message(event))

@@ -1,4 +1,4 @@
-"""Tokens of a real state machine, given out through a real queue, answered by the wrapper."""
+"""The workflow-task wrapper with a state machine and a queue of the emulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10
 TASK_SECONDS = 1
 
 
-class NoPaper(PermanentError):  # noqa: N818  as a step's errors are called
+class NoPaper(PermanentError):  # noqa: N818  as the errors of tasks are named
     pass
 
 
@@ -38,7 +38,7 @@ class Context:
 
 @dataclass
 class Workflow:
-    """A machine of one task that waits for its token, and what is caught of it."""
+    """A state machine with one task, and the errors that it catches."""
 
     session: LocalSession
     arn: str
@@ -50,7 +50,7 @@ class Workflow:
         return self.session.client("stepfunctions")
 
     def start(self) -> dict[str, Any]:
-        """Starts an execution; the task's message, as a function gets it."""
+        """Starts an execution and returns the record of the task's message."""
         self.execution = self.states.start_execution(
             stateMachineArn=self.arn, input=json.dumps({"order_id": "1"})
         )["executionArn"]
@@ -65,13 +65,13 @@ class Workflow:
         }
 
     def deliver(self, record: dict[str, Any], work: Work, receives: int = 1) -> bool:
-        """Whether the message is dealt with."""
+        """Delivers the record; whether the wrapper acknowledged it."""
         record = record | {"attributes": {"ApproximateReceiveCount": str(receives)}}
         handler = workflow_task(work, self.states)
         return not handler({"Records": [record]}, Context())["batchItemFailures"]
 
     def ended(self) -> tuple[str, Any]:
-        """Status and output of the execution, or its error's name. Waits for it."""
+        """Waits for the end of the execution; returns its status, and its output or error name."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while (found := self.now())["status"] == "RUNNING":
             assert time.monotonic() < give_up_at, "the execution goes on"
@@ -138,23 +138,23 @@ def failing(error: Exception) -> Work:
 
 
 def never(_given: Mapping[str, Any], _task: Task) -> Any:
-    pytest.fail("nobody waits for this")
+    pytest.fail("the work must not start")
 
 
-def test_the_machine_goes_on_with_the_result(machine: Workflow) -> None:
+def test_task_success_continues_with_the_result(machine: Workflow) -> None:
     record = machine.start()
     assert machine.deliver(record, echo)
     assert machine.ended() == ("SUCCEEDED", {"echoed": "1"})
 
 
-def test_the_machine_catches_an_error_by_its_name(machine: Workflow) -> None:
+def test_task_permanent_error_is_caught_by_name(machine: Workflow) -> None:
     assert machine.deliver(machine.start(), failing(NoPaper("none left")))
     status, output = machine.ended()
     assert status == "SUCCEEDED"
     assert output["error"] == {"Error": "NoPaper", "Cause": "none left"}
 
 
-def test_the_machine_waits_while_it_is_tried_again_and_hears_of_the_last(
+def test_task_transient_errors_end_in_retries_exhausted(
     machine: Workflow,
 ) -> None:
     record = machine.start()
@@ -166,28 +166,28 @@ def test_the_machine_waits_while_it_is_tried_again_and_hears_of_the_last(
 
 
 @pytest.mark.parametrize("work", [echo, failing(NoPaper("none left"))])
-def test_a_token_that_was_answered_is_not_worked_for_again(machine: Workflow, work: Work) -> None:
+def test_task_answered_token_is_not_processed_again(machine: Workflow, work: Work) -> None:
     record = machine.start()
     assert machine.deliver(record, work)
     ended = machine.ended()
-    # The message comes again, as queues do; also as the last time, and as a replayed dead letter.
+    # The message is delivered again: once more, for the last time, and as a replayed dead letter.
     for receives in (1, 2, LAST_RECEIVE):
         assert machine.deliver(record, never, receives)
     assert machine.ended() == ended
 
 
-def test_a_token_that_timed_out_is_not_worked_for(machine: Workflow) -> None:
+def test_task_timed_out_token_is_not_processed(machine: Workflow) -> None:
     record = machine.start()
     assert machine.ended() == ("FAILED", "States.Timeout")
     assert machine.deliver(record, never)
 
 
 @pytest.mark.parametrize("error", [None, NoPaper("none left")])
-def test_a_token_that_times_out_meanwhile_is_let_go(
+def test_task_token_that_times_out_meanwhile_is_acknowledged(
     machine: Workflow, error: Exception | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def work(given: Mapping[str, Any], task: Task) -> Any:
-        machine.ended()  # the work takes longer than that
+        machine.ended()  # the task times out first
         if error:
             raise error
         return echo(given, task)
@@ -197,8 +197,8 @@ def test_a_token_that_times_out_meanwhile_is_let_go(
     assert "task_token_closed" in capsys.readouterr().out
 
 
-def test_two_that_work_at_the_same_task_give_one_answer(machine: Workflow) -> None:
-    """A message that became visible again too early: both do the work, and it was done."""
+def test_task_concurrent_copies_answer_once(machine: Workflow) -> None:
+    """A message that became visible too early: both copies run, one answers the token."""
     record = machine.start()
     outcomes = at_once([partial(machine.deliver, record, echo)] * 4)
     assert outcomes == [True] * 4
@@ -206,7 +206,7 @@ def test_two_that_work_at_the_same_task_give_one_answer(machine: Workflow) -> No
 
 
 @pytest.mark.parametrize("token", ["never given out", "x" * 2048])
-def test_a_token_that_nobody_gave_out(machine: Workflow, token: str) -> None:
+def test_task_unknown_token_is_acknowledged(machine: Workflow, token: str) -> None:
     body = {"token": token, "state": "Work", "heartbeat_seconds": 1, "input": {}}
     record = {"messageId": "m", "body": json.dumps(body), "eventSource": "aws:sqs"}
     assert machine.deliver(record, never)
