@@ -35,7 +35,8 @@ from services.local.terminal import (
     show_outcomes,
 )
 from services.operations import database, dead_letters, deployed
-from services.operations.dead_letters import Outcome, Queues
+from services.operations.dead_letter_queues import Queues
+from services.operations.dead_letters import Outcome
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 from services.platform.manifest import Feature
 from services.schema import migrate_database

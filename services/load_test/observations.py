@@ -11,7 +11,7 @@ from services.catalog.store import Catalog
 from services.load_test.generator import Upload
 from services.load_test.target import Places, Stage
 from services.operations import dead_letters
-from services.operations.dead_letters import DeadLetter
+from services.operations.dead_letter_queues import DeadLetter
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from services.events.images import parse_image_event
 from services.mail.outbox import DeliveryUnknownError
 from services.operations import dead_letters
-from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.dead_letter_queues import DeadLetter, Queues
 
 _IN_DOUBT = DeliveryUnknownError.__name__
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.local.state import LabState
 from services.operations import dead_letters
-from services.operations.dead_letters import DeadLetter, Queues
+from services.operations.dead_letter_queues import DeadLetter, Queues
 from services.platform.errors import PermanentError
 
 FUNCTION = "process-image"

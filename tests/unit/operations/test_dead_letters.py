@@ -17,7 +17,7 @@ import pytest
 
 from services.operations import dead_letters
 from services.operations.audit import AuditTrail
-from services.operations.dead_letters import Filter
+from services.operations.dead_letter_queues import HOLD_SECONDS, Filter
 from services.platform.aws import dead_letter
 from services.platform.errors import PermanentError
 
@@ -294,7 +294,7 @@ def test_replay_slow_run_keeps_the_remaining_letters_hidden(
     monkeypatch.setattr(time, "sleep", pass_time)
     dead_letters.replay(sqs, QUEUES, None, per_second=1 / 40)
     # 40 s and 80 s after they were received: two letters, then one.
-    assert renewed == [dead_letters.HOLD_SECONDS] * 3
+    assert renewed == [HOLD_SECONDS] * 3
 
 
 def test_replay_reports_letters_it_could_not_read(sqs: FakeSqs) -> None:
