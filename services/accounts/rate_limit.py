@@ -84,7 +84,7 @@ class SignInLimit:
         the failures before it as well."""
         if attempt.is_known:
             for counter in attempt.counters:
-                self.dynamodb.delete_item(TableName=self.table, Key=_key(counter))
+                self._update(counter, "SET attempts = :number", 0)
         else:
             self.withdraw(attempt)
         expires_at = int(self.clock()) + KNOWN_NETWORK_SECONDS
@@ -96,15 +96,18 @@ class SignInLimit:
     def withdraw(self, attempt: Attempt) -> None:
         """Uncounts an attempt that neither failed nor succeeded, such as during an outage."""
         for counter in attempt.counters:
-            with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
-                self.dynamodb.update_item(
-                    TableName=self.table,
-                    Key=_key(counter),
-                    UpdateExpression="ADD attempts :minus_one",
-                    # The counter of an earlier window may be deleted.
-                    ConditionExpression="attribute_exists(subject)",
-                    ExpressionAttributeValues={":minus_one": to_attribute(-1)},
-                )
+            self._update(counter, "ADD attempts :number", -1)
+
+    def _update(self, counter: str, expression: str, number: int) -> None:
+        # The counter of an earlier window may be deleted.
+        with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(counter),
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(subject)",
+                ExpressionAttributeValues={":number": to_attribute(number)},
+            )
 
     def _is_marked(self, marker: str) -> bool:
         answer = self.dynamodb.get_item(TableName=self.table, Key=_key(marker), ConsistentRead=True)
