@@ -20,11 +20,14 @@ _HIDDEN = frozenset({"timestamp", "time", "level", "event", "message", "function
 _NAME_WIDTH = 24
 
 
-def seconds(age: str) -> float:
-    """`90s`, `10m`, `2h` or `1d` in seconds. Raises PermanentError for another text."""
+def seconds(age: str, option: str = "--since") -> float:
+    """`90s`, `10m`, `2h` or `1d` in seconds. Raises PermanentError, which names the option, for
+    another text."""
     found = re.fullmatch(r"(\d+)([smhd])", age)
     if found is None:
-        raise PermanentError(f"--since must be a number and s, m, h or d, such as 10m, got {age!r}")
+        raise PermanentError(
+            f"{option} must be a number and s, m, h or d, such as 10m, got {age!r}"
+        )
     return float(int(found[1]) * _UNITS[found[2]])
 
 

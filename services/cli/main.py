@@ -8,20 +8,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
-from rich.padding import Padding
 
-from services.cli import customer, deploy, load_test, orders
+from services.cli import customer, dead_letters, deploy, load_test, orders
 from services.cli import logs as logs_view
 from services.cli import status as status_view
 from services.local import develop, lab, logs, status
@@ -34,9 +31,7 @@ from services.local.terminal import (
     people,
     show_outcomes,
 )
-from services.operations import database, dead_letters, deployed
-from services.operations.dead_letter_queues import Queues
-from services.operations.dead_letters import Outcome
+from services.operations import database
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 from services.platform.manifest import Feature
 from services.schema import migrate_database
@@ -157,41 +152,9 @@ def _parser() -> argparse.ArgumentParser:
 
     for part in (customer, orders):
         part.add(commands, lambda well: ExitCode.DONE if well else ExitCode.SOME_REJECTED)
-    _add_dead_letters(commands)
-    for tool in (load_test, deploy):
+    for tool in (dead_letters, load_test, deploy):
         tool.add(commands, lambda well: ExitCode.DONE if well else ExitCode.FAILED)
     return parser
-
-
-def _add_dead_letters(commands: Any) -> None:
-    letters = commands.add_parser("dead-letters", help="look into, replay or discard what failed")
-    actions = letters.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="every dead letter, with its reason")
-    listing.add_argument("--function", help="only this function's")
-    listing.set_defaults(run=_list_letters)
-    showing = actions.add_parser("show", help="one dead letter, whole")
-    showing.add_argument("id", help="the message id, or the beginning of it")
-    showing.set_defaults(run=_show_letter, function=None)
-    for name, act, text in (
-        ("replay", dead_letters.replay, "send dead letters back to their own queues"),
-        ("discard", dead_letters.discard, "delete dead letters for good"),
-    ):
-        action = actions.add_parser(name, help=text)
-        chosen = action.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("ids", nargs="*", default=[], metavar="ID", help="message ids")
-        chosen.add_argument("--all", action="store_true", help="all of them")
-        action.add_argument("--function", help="only this function's")
-        action.set_defaults(run=_take_letters, act=act, done=name)
-    for parser in (listing, showing, *(actions.choices[n] for n in ("replay", "discard"))):
-        parser.add_argument("--json", action="store_true", help="print JSON on stdout")
-        parser.add_argument(
-            "--outputs",
-            type=Path,
-            default=os.environ.get(deployed.VARIABLE),
-            metavar="FILE",
-            help="of a lab on AWS: what `terraform output -json` printed "
-            f"(default: {deployed.VARIABLE}, or the embedded lab)",
-        )
 
 
 # -- the lab
@@ -313,82 +276,6 @@ def _migrate(options: argparse.Namespace) -> ExitCode:
         done = f"applied {', '.join(applied)}; " if applied else ""
         page.print(f"{done}the schema is up to date (revision {status.revision})")
     return ExitCode.DONE
-
-
-# -- dead letters
-
-
-def _letters(options: argparse.Namespace) -> tuple[Any, dict[str, Queues]]:
-    """A client of SQS, and the queues to look into: of the lab on AWS that was named, or of the
-    embedded one."""
-    queues: Mapping[str, Queues]
-    if options.outputs is not None:
-        made = deployed.read(Path(options.outputs))
-        sqs, queues = made.client("sqs"), made.queues
-    else:
-        state = lab.running()
-        if state is None:
-            raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
-        sqs, queues = state.session.client("sqs"), state.queues
-    if options.function is not None and options.function not in queues:
-        raise PermanentError(
-            f"expected a function of {', '.join(sorted(queues))}, got {options.function!r}"
-        )
-    return sqs, {n: queue for n, queue in queues.items() if options.function in (None, n)}
-
-
-def _list_letters(options: argparse.Namespace) -> ExitCode:
-    listing = dead_letters.survey(*_letters(options))
-    letters = listing.letters
-    _warn_unread(listing.unread)
-    if options.json:
-        print(json.dumps([letter.document() for letter in letters], indent=2))
-        return ExitCode.DONE
-    if not letters:
-        page.print("No dead letters.")
-        return ExitCode.DONE
-    for letter in letters:
-        attempts = "" if letter.attempts is None else f", attempt {letter.attempts}"
-        page.print(
-            f"[bold]{letter.message_id[:8]}[/]  {letter.function}  "
-            f"{(letter.failed_at or letter.sent_at)[:19].replace('T', ' ')}  "
-            f"[yellow]{escape(letter.error_type)}[/]{attempts}"
-        )
-        page.print(Padding(escape(letter.reason), (0, 0, 0, 10)))
-    return ExitCode.DONE
-
-
-def _show_letter(options: argparse.Namespace) -> ExitCode:
-    letter = dead_letters.find(*_letters(options), options.id)
-    text = json.dumps(letter.document(), indent=2)
-    if options.json:
-        print(text)
-    else:
-        page.print_json(text)
-    return ExitCode.DONE
-
-
-def _take_letters(options: argparse.Namespace) -> ExitCode:
-    outcome: Outcome = options.act(
-        *_letters(options),
-        None if options.all else options.ids,
-        lambda letter: people.print(f"{options.done} {letter.message_id} ({letter.function})"),
-    )
-    if options.json:
-        print(json.dumps([letter.document() for letter in outcome.letters], indent=2))
-    else:
-        page.print(f"{options.done}: {len(outcome.letters)} dead letters")
-    _warn_unread(outcome.unread)
-    return ExitCode.FAILED if options.all and outcome.unread else ExitCode.DONE
-
-
-def _warn_unread(unread: Mapping[str, int]) -> None:
-    """Names the queues that have more letters than were read: their own counts are approximate."""
-    for function, count in unread.items():
-        people.print(
-            f"{function}: {count} more dead letters were not read; another reader hides them for "
-            "up to a minute, or reading took too long"
-        )
 
 
 def _complain(error: Exception) -> None:
