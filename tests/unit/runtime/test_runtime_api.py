@@ -141,3 +141,14 @@ def test_whoever_hangs_up_is_forgotten(api: RuntimeApi) -> None:
 
 def test_it_listens_on_loopback_only(api: RuntimeApi) -> None:
     assert api.address.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("length", ["²", "-1", "1e3", "+5", ""])
+def test_request_with_invalid_content_length_has_no_body(api: RuntimeApi, length: str) -> None:
+    host, port = api.address.split(":")
+    with socket.create_connection((host, int(port)), 5) as sock:
+        head = f"POST /x HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"
+        sock.sendall(head.encode("latin-1"))
+        request = wait(api)
+    assert isinstance(request, Request)
+    assert request.body == b""

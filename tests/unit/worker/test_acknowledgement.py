@@ -137,3 +137,24 @@ def test_settled_messages_are_renewed_no_more() -> None:
     late._renew_at = leases._renew_at
     late.renew_due()
     assert queue.changed == []
+
+
+def test_hand_back_on_last_receive_sends_a_dead_letter_with_the_reason() -> None:
+    queue = FakeQueue()
+    acknowledger(queue).hand_back([received("last", 3), received("more", 2)], WHY)
+    assert queue.dead == [("last", WHY, "", "developer")]
+    assert queue.deleted == [["last"]]
+    assert queue.changed == [{"more": 0}]
+
+
+def test_hand_back_on_last_receive_without_dead_letter_queue_returns_the_message() -> None:
+    queue = FakeQueue(keeps_dead_letters=False)
+    acknowledger(queue).hand_back([received("last", 3)], WHY)
+    assert queue.changed == [{"last": 0}]
+
+
+def test_hand_back_when_the_dead_letter_queue_refuses_returns_the_message() -> None:
+    queue = FakeQueue()
+    queue.script["dead"] = [QueueRefusedError("no permission")]
+    acknowledger(queue).hand_back([received("last", 3)], WHY)
+    assert queue.changed == [{"last": 0}]

@@ -174,3 +174,36 @@ def test_a_single_message_is_never_cut_away() -> None:
     (only,) = batch.parts([message("big", Body="x" * (MAX_PAYLOAD_BYTES + 1))])
     assert [m.id for m in only] == ["big"]
     assert list(batch.parts([])) == []
+
+
+def test_parts_with_large_attributes_stay_within_the_payload_limit() -> None:
+    attribute = {"DataType": "String", "StringValue": "v" * 200_000}
+    messages = [
+        batch.message(
+            {
+                "MessageId": f"m{n}",
+                "ReceiptHandle": "r",
+                "Body": "b",
+                "MessageAttributes": {f"a{i}": attribute for i in range(4)},
+            }
+        )
+        for n in range(10)
+    ]
+    found = list(batch.parts(messages))
+    assert [m.id for part in found for m in part] == [f"m{n}" for n in range(10)]
+    assert len(found) == 2
+    assert all(len(batch.event(part, ARN, "eu-west-1")) <= MAX_PAYLOAD_BYTES for part in found)
+
+
+def test_event_with_half_a_surrogate_pair_is_valid_utf8() -> None:
+    item = batch.message(
+        {
+            "MessageId": "m",
+            "ReceiptHandle": "r",
+            "Body": "b\ud800",
+            "Attributes": {"AWSTraceHeader": "Root=\ud800"},
+        }
+    )
+    (record,) = json.loads(batch.event([item], ARN, "eu-west-1"))["Records"]
+    assert record["body"] == "b?"
+    assert list(batch.parts([item])) == [(item,)]

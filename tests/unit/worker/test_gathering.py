@@ -102,3 +102,16 @@ def test_draining_ends_the_window() -> None:
     queue = FakeQueue([some(2)])
     assert len(gathered(queue, Clock(), 25, window=300, draining=True)) == 2
     assert len(queue.receives) == 1
+
+
+def test_gather_message_twice_in_one_receive_keeps_only_the_newer_lease() -> None:
+    queue = FakeQueue([[received("m", receipt="old"), received("m", receipt="new")]])
+    typed = cast(Queue, queue)
+    clock = Clock()
+    leases = Leases(typed, 30, clock)
+    (only,) = gather(typed, leases, QueueTrigger(10, 0, 2, 3, ()), lambda: False, clock)
+    assert only.receipt_handle == "new"
+    leases.release([only])
+    clock.now += 60
+    leases.renew_due()
+    assert queue.changed == []

@@ -144,3 +144,21 @@ def test_send_dead_letter_many_attributes_keeps_all_of_them() -> None:
     assert attributes["reason"]["StringValue"] == "why"
     assert attributes["attempts"] == {"DataType": "Number", "StringValue": "5"}
     assert dead_letter.sender_attributes(attributes) == original
+
+
+def test_refused_delete_is_an_error_of_the_queue_until_one_succeeds() -> None:
+    tested = queue(Client(client_error("AccessDenied", 403), {}))
+    with pytest.raises(QueueRefusedError):
+        tested.delete([received("a")])
+    assert tested.refuses_deletes
+    assert "AccessDenied" in tested.error
+    tested.delete([received("a")])
+    assert not tested.refuses_deletes
+    assert tested.error == ""
+
+
+def test_unavailable_queue_does_not_refuse_deletes() -> None:
+    tested = queue(Client(client_error("InternalError", 500)))
+    with pytest.raises(QueueUnavailableError):
+        tested.delete([received("a")])
+    assert not tested.refuses_deletes
