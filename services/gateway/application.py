@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from services.gateway import events, invoke_api, responses
@@ -84,8 +84,21 @@ class _RequestLog:
 
 
 @dataclass(frozen=True)
+class Cors:
+    """The web origins whose pages may read a function's responses, and the headers they may read.
+
+    API Gateway's own errors lack these headers unless the whole API is configured for them, so that
+    a page cannot tell a 401 from an outage.
+    """
+
+    origins: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class GatewayContext:
-    """What all requests share. `invoked` is the function that the Invoke API reaches, if any."""
+    """What all requests share. `invoked` is the function behind the Invoke API, if any; `cors` is
+    by function."""
 
     api: Api
     router: Router
@@ -93,6 +106,7 @@ class GatewayContext:
     authorizer: Authorizer | None = None
     throttle: Throttle | None = None
     invoked: Pool | None = None
+    cors: Mapping[str, Cors] = field(default_factory=dict)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -119,6 +133,10 @@ class Application:
             answer = GatewayError.INTERNAL_ERROR.answer(close=True)
         finally:
             self._held_bytes -= entry.held_bytes
+        if answer.own:
+            self._allow_page(request, entry, answer)
+        if _ambiguous_length(scope):
+            answer = replace(answer, close=True)
         _log(request, entry, answer.status, began)
         await _send(send, request, answer)
 
@@ -284,8 +302,21 @@ class Application:
             self._held_bytes -= entry.held_bytes
             entry.held_bytes = 0
 
+    def _allow_page(self, request: Request, entry: _RequestLog, answer: Response) -> None:
+        """Lets pages of allowed origins read the gateway's own errors."""
+        cors = self._context.cors.get(entry.function or "")
+        if cors is None or not cors.origins:
+            return
+        answer.headers.append((b"vary", b"origin"))
+        origin = request.header("origin")
+        if origin in cors.origins:
+            answer.headers.append((b"access-control-allow-origin", origin.encode()))
+            if cors.expose_headers:
+                exposed = ", ".join(cors.expose_headers).encode()
+                answer.headers.append((b"access-control-expose-headers", exposed))
+
     def health(self) -> dict[str, Any]:
-        """What is there, and what it is doing."""
+        """The state of every function."""
         pools = self._context.pools.values()
         failing = any(pool.failing for pool in pools)
         draining = self._context.draining.is_set()
@@ -339,6 +370,16 @@ def _head_bytes(scope: Any) -> int:
 
 def _expects_continue(scope: Any) -> bool:
     return any(k == b"expect" and v.lower() == b"100-continue" for k, v in scope["headers"])
+
+
+def _ambiguous_length(scope: Any) -> bool:
+    """Whether the request has both Content-Length and Transfer-Encoding.
+
+    A proxy may have taken the other one for the end of the request, so the connection must not be
+    reused: RFC 9112 section 6.1.
+    """
+    names = {name for name, _ in scope["headers"]}
+    return b"content-length" in names and b"transfer-encoding" in names
 
 
 async def _send(send: Send, request: Request, answer: Response) -> None:

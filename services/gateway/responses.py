@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -37,6 +37,8 @@ class Response:
     headers: Headers
     body: bytes
     close: bool = False
+    own: bool = field(default=False, compare=False)
+    """Made by the gateway, not by a function."""
 
 
 class GatewayError(Enum):
@@ -65,7 +67,9 @@ class GatewayError(Enum):
         return self.value[0]
 
     def answer(self, *, close: bool = False, retry_after_seconds: int | None = None) -> Response:
-        response = json_answer(self.status, {"message": self.value[1]}, close=close)
+        response = replace(
+            json_answer(self.status, {"message": self.value[1]}, close=close), own=True
+        )
         if retry_after_seconds is not None:
             response.headers.append((b"retry-after", str(retry_after_seconds).encode()))
         return response

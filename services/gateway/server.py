@@ -6,6 +6,7 @@ uvicorn with h11 does HTTP; this adds what it leaves to a proxy in front of it, 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import resource
@@ -21,7 +22,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from services.gateway.application import Application, GatewayContext
+from services.gateway.application import Application, Cors, GatewayContext
 from services.gateway.authorizer import Authorizer
 from services.gateway.configuration import Plan
 from services.gateway.invoke_api import ask_pool, remote
@@ -33,6 +34,7 @@ from services.runtime import health, output, processes
 from services.runtime.backoff import pause
 from services.runtime.execution import InitError, Stopping
 from services.runtime.exit_codes import ExitCode
+from services.runtime.function import Function
 from services.runtime.status import StatusFile
 
 # A connection's first request, or the rest of one that has begun, must have its head here by then.
@@ -40,8 +42,11 @@ HEAD_SECONDS = 10.0
 # A client that does not read its answer is let go.
 WRITE_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 60
-# Beyond this a connection is closed at once; each may hold a body.
+# Further connections are closed at once; each may hold a body.
 MAX_CONNECTIONS = 512
+# One client cannot take up all of them. An IPv6 client has a /64 network of addresses.
+MAX_CONNECTIONS_PER_ADDRESS = 256
+_IPV6_NETWORK_GROUPS = 4
 # More than API Gateway's limit, so that the application can still answer for what is just over it.
 MAX_INCOMPLETE_HEAD_BYTES = 16 * 1024
 TICK_SECONDS = 1.0
@@ -62,10 +67,17 @@ class _Protocol(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _address = ""
+    _half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > MAX_CONNECTIONS:
+        self._address = _network(self.client)
+        same_address = sum(
+            isinstance(other, _Protocol) and other._address == self._address
+            for other in self.connections
+        )
+        if len(self.connections) > MAX_CONNECTIONS or same_address > MAX_CONNECTIONS_PER_ADDRESS:
             self.transport.abort()
             return
         # asyncio does it only for sockets that were made with their protocol's number, which
@@ -82,6 +94,21 @@ class _Protocol(H11Protocol):
             self._stop_head_timer()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection open for the response to a complete request: a client may close its
+        half after sending (RFC 9112 section 9.6)."""
+        running = self.cycle is not None and not self.cycle.response_complete
+        if not running or self.conn.their_state is not h11.DONE:
+            return False
+        self._half_closed = True
+        self.cycle.keep_alive = False
+        return True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._half_closed and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -140,8 +167,18 @@ class _Protocol(H11Protocol):
             self._write_timer = None
 
 
+def _network(client: tuple[str, int] | None) -> str:
+    """The client's address; of an IPv6 address its /64 network."""
+    if client is None:
+        return ""
+    if ":" not in client[0]:
+        return client[0]
+    exploded = ipaddress.ip_address(client[0].partition("%")[0]).exploded
+    return ":".join(exploded.split(":")[:_IPV6_NETWORK_GROUPS])
+
+
 class _Server(uvicorn.Server):
-    """uvicorn's, without its signal handling: how this process stops is ours to say."""
+    """uvicorn without its signal handling: `_Source` decides how this process stops."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -208,6 +245,7 @@ class _Source:
             if plan.throttle is not None
             else None,
             invoked=self._pools[plan.invoked] if plan.invoked is not None else None,
+            cors={served.function.name: _cors(served.function) for served in plan.functions},
         )
         server = _Server(
             uvicorn.Config(
@@ -347,6 +385,16 @@ class _Source:
             else:
                 self._warmed = True
                 return
+
+
+def _cors(function: Function) -> Cors:
+    """The function's own settings (`CorsConfiguration`, which not every image can import)."""
+    variables = {**os.environ, **function.variables}
+
+    def listed(name: str) -> tuple[str, ...]:
+        return tuple(filter(None, (one.strip() for one in variables.get(name, "").split(","))))
+
+    return Cors(listed("CORS_ORIGINS"), listed("CORS_EXPOSE_HEADERS"))
 
 
 def _allow_files(plan: Plan) -> None:

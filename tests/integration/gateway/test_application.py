@@ -17,7 +17,7 @@ import pytest
 from services.gateway import application as module
 from services.gateway import authorizer as authorizers
 from services.gateway import pool as pools
-from services.gateway.application import Application, GatewayContext
+from services.gateway.application import Application, Cors, GatewayContext
 from services.gateway.authorizer import Authorizer
 from services.gateway.events import Api
 from services.gateway.invoke_api import ask_pool
@@ -26,6 +26,7 @@ from services.gateway.routes import Route, Router
 from services.runtime.function import Function
 from tests.integration.gateway.support import write_http_function
 
+SITE = "https://photos.example"
 SLEEPS = """
     import os, time
     def handler(event, context):
@@ -42,7 +43,7 @@ class Asked:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
-        self.scope = {
+        self.scope: dict[str, Any] = {
             "type": "http",
             "method": "POST",
             "raw_path": path.encode(),
@@ -85,6 +86,7 @@ async def served(
             router=Router([Route("ANY", "/x", "f", authorized)]),
             pools={"f": pool},
             authorizer=Authorizer(lambda event: ask_pool(pool, event), 30) if authorized else None,
+            cors={"f": Cors((SITE,), ("etag",))},
         )
     )
     try:
@@ -137,6 +139,36 @@ def test_an_authorizer_that_does_not_answer(
             tmp_path, "import time\ndef handler(e, c): time.sleep(2)", authorized=True
         ) as (app, _):
             assert (await Asked().through(app)).status == 500
+
+    run(test)
+
+
+@pytest.mark.parametrize("origin", [SITE, "https://other.example"])
+def test_gateway_errors_allow_only_the_pages_of_the_route(tmp_path: Path, origin: str) -> None:
+    async def test() -> None:
+        async with served(tmp_path, authorized=True) as (app, _):
+            asked = Asked()
+            asked.scope["headers"] = [(b"host", b"a"), (b"origin", origin.encode())]
+            await asked.through(app)
+            assert asked.status == 401
+            assert asked.headers[b"vary"] == b"origin"
+            allowed = asked.headers.get(b"access-control-allow-origin")
+            assert allowed == (origin.encode() if origin == SITE else None)
+            assert asked.headers.get(b"access-control-expose-headers") == (
+                b"etag" if origin == SITE else None
+            )
+
+    run(test)
+
+
+def test_gateway_error_without_a_route_allows_no_page(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with served(tmp_path) as (app, _):
+            asked = Asked(path="/nowhere")
+            asked.scope["headers"] = [(b"host", b"a"), (b"origin", SITE.encode())]
+            await asked.through(app)
+            assert asked.status == 404
+            assert b"access-control-allow-origin" not in asked.headers
 
     run(test)
 

@@ -17,6 +17,8 @@ LARGE = 32 * 1024 * 1024
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.3)
     body = b"x" * (LARGE if scope["path"] == "/large" else 2)
     while (await receive()).get("more_body"):
         pass
@@ -26,7 +28,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Callable[[], Coroutine[Any, Any, Any]]]:
+async def serving() -> AsyncIterator[Callable[..., Coroutine[Any, Any, Any]]]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         application,
@@ -40,7 +42,9 @@ async def serving() -> AsyncIterator[Callable[[], Coroutine[Any, Any, Any]]]:
     running = server._Server(config)
     task = asyncio.create_task(running.serve([listener]))
     port = listener.getsockname()[1]
-    yield lambda: asyncio.open_connection("127.0.0.1", port)
+    yield lambda address="127.0.0.1": asyncio.open_connection(
+        "127.0.0.1", port, local_addr=(address, 0)
+    )
     running.should_exit = True
     await asyncio.wait_for(task, 10)
 
@@ -159,5 +163,64 @@ def test_more_connections_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch
         assert (await reader.readuntil(b"xx")).startswith(b"HTTP/1.1 200")
         for _, open_writer in [*kept[1:], (reader, writer)]:
             open_writer.close()
+
+    run(test)
+
+
+def test_connections_of_one_address_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS_PER_ADDRESS", 3)
+
+    async def test(connect: Any) -> None:
+        slow = [await connect("127.0.0.2") for _ in range(3)]
+        for _, writer in slow:
+            writer.write(b"GET / HTTP/1.1\r\nHo")
+        reader, writer = await connect("127.0.0.2")
+        assert await ended(reader)
+        writer.close()
+        reader, writer = await connect("127.0.0.3")
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readuntil(b"xx")).startswith(b"HTTP/1.1 200")
+        for _, open_writer in [*slow, (reader, writer)]:
+            open_writer.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/slow"])
+def test_half_closed_request_is_answered_and_the_connection_ends(path: bytes) -> None:
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write_eof()
+        data = await reader.read(-1)
+        assert data.startswith(b"HTTP/1.1 200")
+        assert data.endswith(b"xx")
+        writer.close()
+
+    run(test)
+
+
+def test_half_closed_pipelined_requests_are_all_answered() -> None:
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        writer.write_eof()
+        assert (await reader.read(-1)).count(b"HTTP/1.1 200") == 2
+        writer.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"],
+)
+def test_half_closed_incomplete_request_ends_the_connection(sent: bytes) -> None:
+    async def test(connect: Any) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        writer.write_eof()
+        assert await ended(reader)
+        writer.close()
 
     run(test)

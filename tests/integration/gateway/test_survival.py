@@ -163,6 +163,17 @@ def test_a_chunked_body(served: Running) -> None:
     assert data.endswith(b"x:abcde")
 
 
+def test_request_with_two_lengths_is_answered_and_the_connection_ends(served: Running) -> None:
+    request = (
+        b"POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+        b"Transfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    )
+    data = served.raw(request + b"GET /echo/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answers_in(data) == [200]
+    assert b"connection: close" in data.lower()
+    assert data.endswith(b"x:abc")
+
+
 def test_a_body_that_waits_for_leave(served: Running) -> None:
     head = b"Host: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n"
     with served.connect() as sock:
