@@ -1,5 +1,5 @@
-"""Decodes what a client sent into a `msgspec.Struct`, and says of every mistake which field it is,
-what was expected and what came."""
+"""Decodes a client's input into a `msgspec.Struct`. Every error names the field, the expected value
+and the actual one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-# Values that came are repeated up to this length, so that an answer stays readable.
+# Names and values of the input are repeated up to this length.
 _SHOWN_CHARACTERS = 80
+# A body of 64 KiB may hold thousands of invalid fields: the response names this many.
+MAX_ERRORS = 20
 # The beginnings of msgspec's messages that name a field of an inner object.
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
@@ -26,16 +28,16 @@ _WORDS = {
     "int | null": "a whole number or null",
     "str | null": "text or null",
 }
-# What a client must not see again, for it may stand in a log: see `secret`.
+# Values of such a field are never repeated in errors: see `is_secret`.
 SECRET_SCHEMA = {"format": "password", "writeOnly": True}
-# The end of a pattern: Python's $ alone would let a line break pass.
+# The end of a pattern: Python's $ alone accepts a trailing line break.
 END = r"$(?!\n)"
 Model = TypeVar("Model", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One mistake: the field by its dotted path ("" for the whole), what was expected and got."""
+    """One invalid field, by its dotted path ("" for the whole input)."""
 
     field: str
     expected: str
@@ -43,7 +45,7 @@ class FieldError:
 
 
 class InvalidInputError(Exception):
-    """What was sent does not fit; `errors` names every mistake."""
+    """The input is invalid; `errors` names the fields, up to MAX_ERRORS of them."""
 
     def __init__(self, errors: list[FieldError]) -> None:
         self.errors = tuple(errors)
@@ -53,25 +55,29 @@ class InvalidInputError(Exception):
 
 
 def decode_json(body: bytes, model: type[Model]) -> Model:
-    """The JSON object in `body`. Raises InvalidInputError with every mistake."""
+    """The JSON object in `body`. Raises InvalidInputError."""
     try:
         values = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError([FieldError("", "a JSON object", f"no JSON: {error}")]) from None
+        raise InvalidInputError(
+            [FieldError("", "a JSON object", f"invalid JSON: {error}")]
+        ) from None
     if not isinstance(values, dict):
         raise InvalidInputError([FieldError("", "a JSON object", shown(values))])
     return convert(values, model)
 
 
 def convert(values: Mapping[str, Any], model: type[Model], *, texts: bool = False) -> Model:
-    """`values` as a `model`; with `texts`, numbers and booleans are taken from texts, as they come
-    in a URL. Raises InvalidInputError with every mistake."""
+    """`values` as a `model`; with `texts`, numbers and booleans are parsed from texts, as in a URL.
+
+    Raises InvalidInputError.
+    """
     errors = []
     known = {field.encode_name: field for field in msgspec.structs.fields(model)}
     for name in values:
         if name not in known:
             expected = "one of " + ", ".join(known) if known else "no fields"
-            errors.append(FieldError(name[:_SHOWN_CHARACTERS], expected, "an unknown field"))
+            errors.append(FieldError(_shortened(name), expected, "an unknown field"))
     for name, field in known.items():
         if name not in values:
             if field.required:
@@ -87,8 +93,18 @@ def convert(values: Mapping[str, Any], model: type[Model], *, texts: bool = Fals
             if _has_null(value):
                 errors.append(FieldError(name, "text without U+0000", "text with U+0000"))
     if errors:
-        raise InvalidInputError(errors)
+        raise InvalidInputError(_bounded(errors))
     return msgspec.convert(dict(values), model, strict=not texts)
+
+
+def _bounded(errors: list[FieldError]) -> list[FieldError]:
+    if len(errors) <= MAX_ERRORS:
+        return errors
+    more = len(errors) - MAX_ERRORS
+    return [
+        *errors[:MAX_ERRORS],
+        FieldError("", "only fields that the operation has", f"{more} more invalid fields"),
+    ]
 
 
 def is_secret(annotation: Any) -> bool:
@@ -100,12 +116,16 @@ def is_secret(annotation: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value that came, short enough to be repeated."""
+    """A value of the input, short enough to be repeated in an error."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list"
     text = msgspec.json.encode(value).decode("utf-8", "replace")
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
@@ -114,12 +134,18 @@ def _mistake(name: str, value: Any, message: str, came: str | None) -> FieldErro
     said, _, where = message.partition(" - at `$")
     path = where.rstrip("`")
     if said.startswith(_UNKNOWN):
-        return FieldError(f"{name}{path}.{said[len(_UNKNOWN) : -1]}", "no such field", "one")
+        return FieldError(
+            _shortened(f"{name}{path}.{said[len(_UNKNOWN) : -1]}"),
+            "no such field",
+            "an unknown field",
+        )
     if said.startswith(_MISSING):
-        return FieldError(f"{name}{path}.{said[len(_MISSING) : -1]}", "a value", "nothing")
+        return FieldError(
+            _shortened(f"{name}{path}.{said[len(_MISSING) : -1]}"), "a value", "nothing"
+        )
     expected = said.removeprefix("Expected ").split(", got ")[0]
     plain = _QUOTED.sub(lambda quoted: _WORDS.get(quoted[1], quoted[1]), expected)
-    return FieldError(name + path, plain, came or shown(_inside(value, path)))
+    return FieldError(_shortened(name + path), plain, came or shown(_inside(value, path)))
 
 
 def _description(annotation: Any) -> str:

@@ -1,9 +1,11 @@
+import json
 from typing import Annotated
 
 import msgspec
 import pytest
 
 from services.platform.validation import (
+    MAX_ERRORS,
     SECRET_SCHEMA,
     InvalidInputError,
     convert,
@@ -47,7 +49,7 @@ def test_a_missing_field_is_described() -> None:
 
 def test_inner_objects_are_looked_into() -> None:
     assert mistakes(b'{"email": "abc", "lines": [{"count": 1, "q": 1}]}') == {
-        "lines[0].q": ("no such field", "one")
+        "lines[0].q": ("no such field", "an unknown field")
     }
     assert mistakes(b'{"email": "abc", "lines": [{}]}') == {
         "lines[0].count": ("a value", "nothing")
@@ -98,3 +100,19 @@ def test_parameters_of_a_url_are_texts() -> None:
 def test_a_fitting_body_is_decoded() -> None:
     body = decode_json('{"email": "jürgen@x", "lines": [{"count": 2}]}'.encode(), Body)
     assert body == Body(email="jürgen@x", lines=[Line(count=2)])
+
+
+def test_convert_with_thousands_of_unknown_fields_reports_some_of_them() -> None:
+    body = json.dumps({f"{'x' * 200}{n}": 1 for n in range(300)}).encode()
+    with pytest.raises(InvalidInputError) as caught:
+        decode_json(body, Body)
+    assert len(caught.value.errors) == MAX_ERRORS + 1
+    assert "more invalid fields" in caught.value.errors[-1].got
+    assert all(len(error.field) <= 83 for error in caught.value.errors)
+
+
+def test_convert_with_a_long_unknown_inner_field_shortens_its_name() -> None:
+    body = json.dumps({"email": "abc", "lines": [{"count": 1, "x" * 60_000: 1}]}).encode()
+    with pytest.raises(InvalidInputError) as caught:
+        decode_json(body, Body)
+    assert all(len(error.field) <= 83 for error in caught.value.errors)
