@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from services.platform import deadline
 from services.platform.aws.errors import is_transient
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
@@ -202,7 +203,7 @@ class Database:
                 "BEGIN; SET LOCAL statement_timeout = %s; "
                 "SET LOCAL idle_in_transaction_session_timeout = %s; SHOW transaction_read_only",
                 [
-                    round(self.configuration.statement_timeout_seconds * 1000),
+                    round(_within_invocation(self.configuration.statement_timeout_seconds) * 1000),
                     round(self.configuration.idle_timeout_seconds * 1000),
                 ],
             )
@@ -232,7 +233,10 @@ class Database:
             dbname=address.name,
             user=credentials.username,
             password=credentials.password,
-            connect_timeout=self.configuration.connect_timeout_seconds,
+            # libpq treats one second as two.
+            connect_timeout=max(
+                2, int(_within_invocation(self.configuration.connect_timeout_seconds))
+            ),
             application_name=self.configuration.application_name[:APPLICATION_NAME_CHARACTERS],
             keepalives_idle=PEER_TIMEOUT_SECONDS // 2,
             keepalives_interval=PEER_TIMEOUT_SECONDS // 5,
@@ -271,6 +275,14 @@ class Database:
             raise ConfigurationError(
                 arn, ['expected a secret {"username": ..., "password": ...}, got something else']
             ) from None
+
+
+def _within_invocation(seconds: float) -> float:
+    """A timeout that ends before the invocation does. Raises TransientError without time left."""
+    left = deadline.seconds_left()
+    if left <= 0:
+        raise TransientError("no time left in the invocation to query Postgres")
+    return min(seconds, left)
 
 
 def as_transient(error: BaseException) -> TransientError | None:

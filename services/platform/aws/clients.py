@@ -1,8 +1,11 @@
-"""AWS clients: made once per execution environment, with timeouts and bounded retries.
+"""AWS clients: one of each service per execution environment, with bounded timeouts and retries.
 
-They are botocore's own: boto3's session adds nothing to a low-level client and 60 ms of CPU to a
-cold start. Making a client calls nothing; endpoint, region and credentials come from the SDK's own
-environment variables, so the same code talks to AWS and to an emulator.
+They come from botocore: boto3's session adds nothing to a low-level client and 60 ms of CPU to a
+cold start. Creating a client makes no call; endpoint, region and credentials come from the SDK's
+environment variables, so the same code works with AWS and with an emulator.
+
+No call outlasts the invocation: close to its end an attempt gets a shorter timeout, and then none
+is made. The caller sees an unavailable service and has time to say so.
 """
 
 from __future__ import annotations
@@ -13,17 +16,22 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from services.platform import deadline
+from services.platform.errors import TransientError
+
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 15
-# Three tries cover a dropped connection; what lasts longer is the queue's to retry, not ours.
+# Three attempts cover a dropped connection; after a longer outage the queue retries.
 ATTEMPTS = 3
+# Timeouts of attempts close to the invocation's end: each length has its own connections.
+SHORT_TIMEOUTS_SECONDS = (8.0, 4.0, 2.0, 1.0, 0.5)
 
 
 @functools.cache
 def client(service: str, attempts: int = ATTEMPTS) -> Any:
-    """The one client of `service` ("s3", "dynamodb", ...) in this process. `attempts` counts the
+    """The client of `service` ("s3", "dynamodb", ...) in this process. `attempts` includes the
     first one: 1 for calls that must not be repeated."""
-    return _session().create_client(
+    made = _session().create_client(
         service,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -35,6 +43,34 @@ def client(service: str, attempts: int = ATTEMPTS) -> Any:
             # Buckets are addressed in the path, so that an emulator's host name needs no wildcard.
             s3={"addressing_style": "path"} if service == "s3" else None,
         ),
+    )
+    made.meta.events.register("before-send", _send_in_time)
+    return made
+
+
+def _send_in_time(request: Any, **_: Any) -> Any:
+    """Sends the request with a shorter timeout when the invocation ends before the usual one.
+
+    A handler of botocore's event `before-send`: None has botocore send the request. Raises
+    TransientError, which botocore does not retry, when no time is left.
+    """
+    left = deadline.seconds_left()
+    if left >= READ_TIMEOUT_SECONDS:
+        return None
+    timeout = next((seconds for seconds in SHORT_TIMEOUTS_SECONDS if seconds <= left), None)
+    if timeout is None:
+        raise TransientError(f"no time left in the invocation to call {request.url:.200}")
+    return _http_session(timeout).send(request)
+
+
+@functools.cache
+def _http_session(timeout_seconds: float) -> Any:
+    from botocore.httpsession import URLLib3Session
+
+    connect_seconds = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
+    return URLLib3Session(
+        verify=_session().get_config_variable("ca_bundle") or True,
+        timeout=(connect_seconds, timeout_seconds),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from services.platform import log
+from services.platform import deadline, log
 from services.platform.aws.errors import is_transient
 from services.platform.configuration import read, variable
 from services.platform.errors import PermanentError, TransientError
@@ -169,7 +169,8 @@ class HttpFunction:
             route=event.get("routeKey", ""),
         )
         try:
-            response = self.work(_request(event, self.operation))
+            with deadline.invocation(context.get_remaining_time_in_millis()):
+                response = self.work(_request(event, self.operation))
             answer = _answer(response)
         except Exception as error:  # noqa: BLE001  every error becomes a response here
             problem = _as_problem(error)

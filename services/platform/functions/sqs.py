@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.platform import log
+from services.platform import deadline, log
 from services.platform.aws import dead_letter
 from services.platform.configuration import read, variable
 from services.platform.errors import DarkroomError, PermanentError
@@ -80,10 +80,14 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
     def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         if is_warmer(event):
             return {"warm": True}
+        with deadline.invocation(context.get_remaining_time_in_millis()):
+            return process(event, context)
+
+    def process(event: dict[str, Any], context: Context) -> dict[str, Any]:
         failures = []
-        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         for record in records(event):
-            message = _message(record, configuration, deadline)
+            message = _message(record, configuration, ends_at)
             log.clear()
             log.bind(
                 function=context.function_name,
@@ -123,7 +127,7 @@ def records(event: Any) -> list[dict[str, Any]]:
 
 
 def _message(
-    record: Mapping[str, Any], configuration: QueueConfiguration, deadline: float
+    record: Mapping[str, Any], configuration: QueueConfiguration, ends_at: float
 ) -> Message:
     receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
     return Message(
@@ -131,7 +135,7 @@ def _message(
         body=record["body"],
         receive_count=receives,
         last_receive=receives >= configuration.max_receive_count,
-        deadline=deadline,
+        deadline=ends_at,
         replayed=dead_letter.REPLAYED in record.get("messageAttributes", {}),
     )
 
