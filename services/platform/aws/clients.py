@@ -23,6 +23,9 @@ CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 15
 # Three attempts cover a dropped connection; after a longer outage the queue retries.
 ATTEMPTS = 3
+# botocore pauses at most this long before the second and the third attempt.
+RETRY_PAUSE_SECONDS = 2.0
+HTTP_SERVER_ERROR = 500
 # Timeouts of attempts close to the invocation's end: each length has its own connections.
 SHORT_TIMEOUTS_SECONDS = (8.0, 4.0, 2.0, 1.0, 0.5)
 
@@ -45,6 +48,7 @@ def client(service: str, attempts: int = ATTEMPTS) -> Any:
         ),
     )
     made.meta.events.register("before-send", _send_in_time)
+    made.meta.events.register_first("needs-retry", _retry_in_time)
     return made
 
 
@@ -52,15 +56,31 @@ def _send_in_time(request: Any, **_: Any) -> Any:
     """Sends the request with a shorter timeout when the invocation ends before the usual one.
 
     A handler of botocore's event `before-send`: None has botocore send the request. Raises
-    TransientError, which botocore does not retry, when no time is left.
+    ConnectTimeoutError, for a request that is certainly not sent, when no time is left.
     """
     left = deadline.seconds_left()
     if left >= READ_TIMEOUT_SECONDS:
         return None
     timeout = next((seconds for seconds in SHORT_TIMEOUTS_SECONDS if seconds <= left), None)
     if timeout is None:
-        raise TransientError(f"no time left in the invocation to call {request.url:.200}")
+        from botocore.exceptions import ConnectTimeoutError
+
+        raise ConnectTimeoutError(endpoint_url=request.url, error="no time left in the invocation")
     return _http_session(timeout).send(request)
+
+
+def _retry_in_time(response: Any, caught_exception: Exception | None, **_: Any) -> None:
+    """Ends a call instead of a retry whose pause would outlast the invocation.
+
+    A handler of botocore's event `needs-retry`.
+    """
+    if deadline.seconds_left() >= RETRY_PAUSE_SECONDS:
+        return
+    if caught_exception is not None:
+        raise caught_exception
+    status = response[1].get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= HTTP_SERVER_ERROR:
+        raise TransientError(f"status {status}, and no time left in the invocation for a retry")
 
 
 @functools.cache

@@ -179,19 +179,20 @@ def _keep_as_dead_letter(
 
     logger = log.logger()
     try:
-        client("sqs").send_message(
-            QueueUrl=queue_url,
-            MessageBody=record["body"],
-            MessageAttributes=dead_letter.attributes(
-                reason=str(error),
-                error_type=type(error).__name__,
-                request_id=context.aws_request_id,
-                attempts=message.receive_count,
-                function=context.function_name,
-                sender=dead_letter.from_record(record),
-                body=record["body"],
-            ),
-        )
+        with deadline.reserve():
+            client("sqs").send_message(
+                QueueUrl=queue_url,
+                MessageBody=record["body"],
+                MessageAttributes=dead_letter.attributes(
+                    reason=str(error),
+                    error_type=type(error).__name__,
+                    request_id=context.aws_request_id,
+                    attempts=message.receive_count,
+                    function=context.function_name,
+                    sender=dead_letter.from_record(record),
+                    body=record["body"],
+                ),
+            )
     except Exception:
         logger.warning("dead_letter_send_failed", exc_info=True)
         return False

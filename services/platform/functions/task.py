@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.platform import log
+from services.platform import deadline, log
 from services.platform.aws.clients import error_code
 from services.platform.aws.errors import is_transient
 from services.platform.errors import PermanentError, TransientError
@@ -146,7 +146,8 @@ class _Runner:
         name = error_name(error)
         cause = f"{name} at attempt {task.message.receive_count}, the last: {error}"
         try:
-            self._fail(task, RETRIES_EXHAUSTED, cause)
+            with deadline.reserve():
+                self._fail(task, RETRIES_EXHAUSTED, cause)
         except Exception:  # noqa: BLE001  whatever it is, the reason told is the work's
             log.logger().warning("task_answer_failed", exc_info=True)
 
