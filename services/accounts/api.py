@@ -18,6 +18,7 @@ PAGE_USERS_MAX = 100
 
 EMAIL_TAKEN = Problem(409, "email-taken", "E-mail address already in use")
 WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
+WRONG_PASSWORD = Problem(403, "wrong-password", "Wrong current password")
 TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts to sign in")
 
 # ASCII only: SES accepts no other local parts, and every domain has an ASCII form. Without question
@@ -138,6 +139,13 @@ class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     password: Password
 
 
+class PasswordChange(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A new password for the account, and its current one."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
 class OpenedSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A new session. `token` is returned only here; use of the session extends `expires_at`."""
 
@@ -194,6 +202,15 @@ OPEN_SESSION = Operation(
     "In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks "
     "from which the account signed in during the last 90 days have a limit of 10 failures of their "
     "own. `Retry-After` is the number of seconds until the next attempt is allowed.",
+)
+CHANGE_PASSWORD = Operation(
+    summary="Change your password",
+    access=Access.CUSTOMER,
+    body=PasswordChange,
+    answers={204: Answer("The password is changed")},
+    problems=(WRONG_PASSWORD, TOO_MANY_ATTEMPTS),
+    description="Closes your other sessions. Safe to repeat. A wrong current password counts as a "
+    "failed sign-in.",
 )
 GET_SESSION = Operation(
     summary="Get the current session",

@@ -103,14 +103,15 @@ class SessionStore:
         """Closes a session. Does nothing if there is none."""
         self.dynamodb.delete_item(TableName=self.table, Key=_key(session_id))
 
-    def close_all(self, user_id: str) -> int:
-        """Closes every session of a user; returns their number.
+    def close_all(self, user_id: str, keep: str | None = None) -> int:
+        """Closes every session of a user, except the one with the id `keep`; returns their number.
 
         The index is updated later than the table, so a session opened just now may be missed.
         """
         closed = 0
         for page in self._pages(user_id):
-            keys = [{"token_hash": item["token_hash"]} for item in page]
+            hashes = [item["token_hash"] for item in page if item["token_hash"]["S"] != keep]
+            keys = [{"token_hash": token_hash} for token_hash in hashes]
             for start in range(0, len(keys), _BATCH_WRITE_ITEMS):
                 self._delete(keys[start : start + _BATCH_WRITE_ITEMS])
             closed += len(keys)

@@ -85,13 +85,15 @@ class Users:
             row = cursor.fetchone()
         return _user(row) if row else None
 
-    def replace_hash(self, user: User, password_hash: str) -> None:
-        """Replaces the hash of an unchanged password; does nothing if it changed meanwhile."""
+    def replace_hash(self, user: User, password_hash: str) -> bool:
+        """Replaces the password hash of `user`. Returns False if it changed since `user` was read;
+        it then stays as it is."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 "UPDATE users SET password_hash = %s WHERE id = %s AND password_hash = %s",
                 [password_hash, user.id, user.password_hash],
             )
+            return cursor.rowcount == 1
 
 
 def _user(row: Any) -> User:

@@ -85,6 +85,14 @@ class Api:
         self._call("DELETE", "/sessions/current", params={"all": "true"} if everywhere else {})
         self.token = None
 
+    def change_password(self, current: str, new: str) -> None:
+        """Changes the password, and closes the user's other sessions."""
+        self._call(
+            "PUT",
+            "/users/me/password",
+            json={"current_password": current, "new_password": new},
+        )
+
     def users(self) -> Iterator[dict[str, Any]]:
         """Every account; for administrators."""
         yield from self._pages("/users", "users")

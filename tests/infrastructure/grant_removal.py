@@ -56,6 +56,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "dynamodb:UpdateItem": accounts.renew_session,
     },
     "cancel-order": {ALL: orders.cancel_paid_order},
+    "change-password": {ALL: accounts.change_password},
     "check-inventory": {
         ALL: orders.ship_order,
         "states:SendTaskFailure": orders.order_out_of_stock,

@@ -31,6 +31,13 @@ def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
         api.sign_out(everywhere=True)
 
 
+def change_password(run: ScenarioRun, _folder: Path) -> None:
+    with _new_customer(run) as api:
+        # A second session, which the change closes.
+        api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
+        api.change_password(customer.PASSWORD, f"{customer.PASSWORD} changed")
+
+
 def renew_session(run: ScenarioRun, _folder: Path) -> None:
     """Uses a session that is more than an hour old, which renews it."""
     with _new_customer(run) as api:

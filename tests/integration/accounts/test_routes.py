@@ -230,6 +230,86 @@ def test_sign_in_after_parameter_change_rehashes_the_password(
     users.database.close()
 
 
+# -- change-password
+
+NEW_PASSWORD = "battery staple correct"
+
+
+def change_password(
+    api: Api, token: str | None, current: str = PASSWORD, new: str = NEW_PASSWORD, **more: str
+) -> Answered:
+    body = {"current_password": current, "new_password": new}
+    return api.call("change-password", body, token=token, **more)  # type: ignore[arg-type]
+
+
+def test_change_password_replaces_it_and_closes_other_sessions(api: Api) -> None:
+    create_account(api)
+    create_account(api, "bob@example.com")
+    tokens = [sign_in(api).document["token"] for _ in range(3)]
+    other = sign_in(api, "bob@example.com").document["token"]
+    answer = change_password(api, tokens[0])
+    assert (answer.status, answer.document) == (204, None)
+    assert sign_in(api, password=PASSWORD).status == 401
+    assert sign_in(api, password=NEW_PASSWORD).status == 201
+    assert [api.call("get-session", token=token).status for token in tokens] == [200, 401, 401]
+    assert api.call("get-session", token=other).status == 200
+
+
+def test_change_password_repeated_returns_204_again(api: Api) -> None:
+    create_account(api)
+    token = sign_in(api).document["token"]
+    assert change_password(api, token).status == 204
+    second = sign_in(api, password=NEW_PASSWORD).document["token"]
+    assert change_password(api, token).status == 204
+    assert api.call("get-session", token=second).status == 401
+
+
+def test_change_password_with_wrong_current_password_returns_403(api: Api) -> None:
+    create_account(api)
+    tokens = [sign_in(api).document["token"] for _ in range(2)]
+    answer = change_password(api, tokens[0], current="wrong password")
+    assert (answer.status, slug(answer)) == (403, "wrong-password")
+    assert sign_in(api).status == 201
+    assert [api.call("get-session", token=token).status for token in tokens] == [200, 200]
+
+
+@pytest.mark.parametrize("new", ["short", "ada@example.com", "x" * 129])
+def test_change_password_to_weak_password_returns_400(api: Api, new: str) -> None:
+    create_account(api)
+    answer = change_password(api, sign_in(api).document["token"], new=new)
+    assert (answer.status, slug(answer)) == (400, "invalid-request")
+    assert [e["field"] for e in answer.document["errors"]] == ["new_password"]
+    assert new not in json.dumps(answer.document["errors"])
+    assert sign_in(api).status == 201
+
+
+def test_change_password_over_limit_returns_429(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_account(api)
+    token = sign_in(api).document["token"]
+    monkeypatch.setattr(limits, "ACCOUNT_ATTEMPTS", 2)
+    for _ in range(2):
+        assert change_password(api, token, current="wrong password").status == 403
+    answer = change_password(api, token)
+    assert (answer.status, slug(answer)) == (429, "too-many-attempts")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_concurrent_password_changes_leave_one_of_them(api: Api) -> None:
+    """The hash is replaced only if it is still the one that was verified."""
+    create_account(api)
+    users = Users(api.fresh.database())
+    user = users.find("ada@example.com")
+    assert user
+    assert users.replace_hash(user, passwords.hash_password(NEW_PASSWORD))
+    assert not users.replace_hash(user, passwords.hash_password("another password"))
+    users.database.close()
+    assert sign_in(api, password=NEW_PASSWORD).status == 201
+
+
+def test_change_password_without_session_returns_401(api: Api) -> None:
+    assert change_password(api, None).status == 401
+
+
 # -- list-users
 
 
@@ -344,11 +424,21 @@ def test_logs_contain_no_secret(api: Api, capsys: pytest.CaptureFixture[str]) ->
     token = sign_in(api).document["token"]
     sign_in(api, password="wrong password")
     api.call("get-session", token=token)
+    change_password(api, token)
+    change_password(api, token, current="wrong password", new="another new password")
     api.call("close-session", token=token)
     logged = capsys.readouterr().out
     assert "session_opened" in logged
     assert "session_looked_up" in logged
-    for secret in (token, PASSWORD, "wrong password", api.fresh.postgres.password, "ada@"):
+    for secret in (
+        token,
+        PASSWORD,
+        NEW_PASSWORD,
+        "wrong password",
+        "another new password",
+        api.fresh.postgres.password,
+        "ada@",
+    ):
         assert secret not in logged
 
 
@@ -368,6 +458,7 @@ def test_responses_carry_cors_headers_of_their_route(api: Api) -> None:
 
 FUNCTIONS = (
     "authorize-request",
+    "change-password",
     "close-session",
     "create-user",
     "get-session",
