@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /openapi.json": (200, 200, 200, 200, 200, 200),
     "POST /users": (201, 201, 201, 201, 201, 201),
     "GET /users": (401, 403, 200, 401, 401, 403),
+    "PUT /users/me/password": (401, 204, 204, 401, 401, 204),
     "POST /sessions": (201, 201, 201, 201, 201, 201),
     "GET /sessions/current": (401, 200, 200, 401, 401, 200),
     "DELETE /sessions/current": (401, 204, 204, 401, 401, 204),
@@ -76,7 +77,7 @@ class Accounts:
 
 
 @pytest.fixture(scope="module")
-def cast(
+def accounts(
     new_customer: Callable[..., Customer], tmp_path_factory: pytest.TempPathFactory
 ) -> Accounts:
     path = tmp_path_factory.mktemp("photo") / "mine.jpg"
@@ -126,6 +127,7 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
             "name": "New Customer",
             "password": PASSWORD,
         },
+        "PUT /users/me/password": {"current_password": PASSWORD, "new_password": PASSWORD},
         "POST /sessions": {"email": accounts.owner.email, "password": PASSWORD},
         "POST /orders": {
             "lines": [print_of(accounts.image_id)],
