@@ -21,8 +21,8 @@ GATEWAY = "gateway"
 WORKER = "worker"
 # Execution environments of each function of the API at most; they start on demand.
 API_CONCURRENCY = 4
-# One environment works while another waits for a service.
-ENVIRONMENTS_PER_CPU = 2
+# Enough for the functions of an order side by side: a start costs more than an idle environment.
+ENVIRONMENTS = 12
 # An idle execution environment ends after this long.
 IDLE_SECONDS = 60
 # A busy machine may need this long to start an execution environment; Lambda allows 10 s.
@@ -65,7 +65,7 @@ def worker_children(
             name,
             ["services.worker", "--host"],
             {
-                "environments": ENVIRONMENTS_PER_CPU * options.concurrency,
+                "environments": ENVIRONMENTS,
                 "poll_wait_seconds": (
                     KEPT_POLL_WAIT_SECONDS if options.keep else POLL_WAIT_SECONDS
                 ),
