@@ -20,8 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.build import engine as docker_engine
 from services.build import images
-from services.build.images import ImageError, docker
+from services.build.engine import ImageError, docker
 from services.load_test import target
 from services.load_test.plan import Plan
 from services.load_test.target import Crew, Places, StageKind
@@ -100,7 +101,7 @@ class ContainerStage:
         free one unless told. Raises PermanentError (no engine, no image, a port taken),
         TransientError (something does not get ready)."""
         require_checkout("a load test in containers")
-        images.require_engine()
+        docker_engine.require_engine()
         manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in PHOTO_FUNCTIONS]
         own_dynamodb = _require_images(manifests)
         remove_abandoned()
@@ -322,22 +323,22 @@ def _image(item: Manifest) -> str:
 def _require_images(manifests: Sequence[Manifest]) -> bool:
     """Whether LocalStack brings its own DynamoDB. Raises PermanentError for an image that is not
     there or is for another processor."""
-    host = images.host_platform()
+    host = docker_engine.host_platform()
     for item in manifests:
-        found = images.inspect(_image(item))
+        found = docker_engine.inspect(_image(item))
         if found is None:
             raise PermanentError(f"expected the image {_image(item)}, found none: make images")
         _require_platform(_image(item), found, host, f"make images PLATFORM={host}")
     localstack = _require_service(LOCALSTACK, host)
     _require_service(POSTGRES, host)
-    standin = images.STANDIN_LABEL in (localstack["Config"].get("Labels") or {})
+    standin = docker_engine.STANDIN_LABEL in (localstack["Config"].get("Labels") or {})
     if standin:
         _require_service(MINISTACK, host)
     return not standin
 
 
 def _require_service(name: str, host: str) -> dict[str, Any]:
-    found = images.inspect(name)
+    found = docker_engine.inspect(name)
     if found is None:
         try:
             docker("pull", "--quiet", name)
@@ -346,7 +347,7 @@ def _require_service(name: str, host: str) -> dict[str, Any]:
                 f"the image {name} is not here and cannot be pulled; where no registry can be "
                 f"reached: make standins\n{error}"
             ) from None
-        found = images.inspect(name)
+        found = docker_engine.inspect(name)
     if found is None:
         raise PermanentError(f"expected the image {name} after pulling it, found none")
     _require_platform(name, found, host, f"docker pull --platform {host} {name}")

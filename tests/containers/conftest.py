@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from services.build import engine as docker_engine
 from services.build import images
 from tests.containers.cloud import Cloud
 from tests.containers.engine import Engine
@@ -39,7 +40,9 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def built(engine: Engine) -> dict[str, images.Built]:
     """Function name to its image, rebuilt if its content changed."""
-    done, failed = images.build((), base=images.BASE, wanted=images.host_platform(), force=False)
+    done, failed = images.build(
+        (), base=docker_engine.BASE, wanted=docker_engine.host_platform(), force=False
+    )
     over_budget = {image.function for image in done if not image.within_budget}
     if len(over_budget) < len(failed):
         pytest.fail("the images do not build:\n" + "\n".join(failed))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.build.images import BASE, Built
+from services.build.engine import BASE
+from services.build.images import Built
 from services.build.openapi import placeholder_environment
 from services.local.emulator import REGION
 from services.platform.manifest import Reference, Resource

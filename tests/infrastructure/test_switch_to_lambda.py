@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from services.build import images
+from services.build import engine as docker_engine
+from services.build import images, push
 from services.client.api import Api
 from services.local.emulator import LOOPBACK
 from tests.containers.engine import Engine
@@ -65,10 +66,10 @@ def pushed(
         patch.setenv("DOCKER_CONFIG", str(folder))
         patch.setattr(images, "DIGESTS_FILE", folder / "images.json")
         _, failed = images.build(
-            ON_LAMBDA, base=images.BASE, wanted=images.host_platform(), force=False
+            ON_LAMBDA, base=docker_engine.BASE, wanted=docker_engine.host_platform(), force=False
         )
         assert not failed
-        done, failed = images.push(
+        done, failed = push.push(
             ON_LAMBDA, registry=registry, allow_dirty=True, username="AWS", password="unused"
         )
     assert not failed

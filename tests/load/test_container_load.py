@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from services.build import engine as docker_engine
 from services.build import images
-from services.build.images import ImageError
+from services.build.engine import ImageError
 from services.load_test.containers import RUN_LABEL
 from services.platform.manifest import load_all
 
@@ -29,7 +30,7 @@ COMMAND = [sys.executable, "-m", "services.cli.main", "load-test"]
 def nothing_left_behind() -> Iterator[None]:
     """Skips without an engine (fails in CI); checks that the test leaves nothing in the engine."""
     try:
-        images.require_engine()
+        docker_engine.require_engine()
     except ImageError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
@@ -42,14 +43,16 @@ def nothing_left_behind() -> Iterator[None]:
 def _ours() -> set[str]:
     by_label = ["--quiet", "--filter", f"label={RUN_LABEL}"]
     return {
-        *images.docker("ps", "--all", *by_label).split(),
-        *images.docker("network", "ls", *by_label).split(),
+        *docker_engine.docker("ps", "--all", *by_label).split(),
+        *docker_engine.docker("network", "ls", *by_label).split(),
     }
 
 
 @pytest.fixture
 def built() -> None:
-    done, failed = images.build((), base=images.BASE, wanted=images.host_platform(), force=False)
+    done, failed = images.build(
+        (), base=docker_engine.BASE, wanted=docker_engine.host_platform(), force=False
+    )
     missing = {m.name for m in load_all(ROOT / "images")} - {image.function for image in done}
     if missing:
         pytest.fail("the images do not build:\n" + "\n".join(failed))
@@ -121,11 +124,11 @@ def test_container_run_reports_a_dead_localstack() -> None:
             "--filter",
             "ancestor=darkroom/process-image:latest",
         ]
-        while not (found and images.docker("ps", "--quiet", *workers)):
+        while not (found and docker_engine.docker("ps", "--quiet", *workers)):
             assert time.monotonic() < give_up_at, "it did not start"
-            found = images.docker("ps", *by_image).split()
+            found = docker_engine.docker("ps", *by_image).split()
             time.sleep(0.2)
-        images.docker("kill", found[0])
+        docker_engine.docker("kill", found[0])
         _, told = process.communicate(timeout=120)
     finally:
         process.kill()

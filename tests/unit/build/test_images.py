@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
-from services.build import context, images
-from services.build.images import Built, ImageError, Pushed, Revision
+from services.build import __main__ as command
+from services.build import compose, context, engine, images, push, sbom
+from services.build.engine import ImageError
+from services.build.images import Built, Revision
+from services.build.push import Pushed
 from services.platform.errors import ConfigurationError
 from services.platform.manifest import Manifest, load, load_all
 
@@ -237,18 +240,18 @@ def test_a_missing_base_that_cannot_be_pulled_says_what_to_do(
     def docker(*arguments: str) -> str:
         raise ImageError("connection refused")
 
-    monkeypatch.setattr(images, "inspect", answers_of(None))
-    monkeypatch.setattr(images, "docker", docker)
+    monkeypatch.setattr(engine, "inspect", answers_of(None))
+    monkeypatch.setattr(engine, "docker", docker)
     with pytest.raises(ImageError, match="make standins"):
-        images.require_base("base:1", "linux/amd64")
+        engine.require_base("base:1", "linux/amd64")
 
 
 def test_a_base_for_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "inspect", answers_of(BASE_IMAGE))
+    monkeypatch.setattr(engine, "inspect", answers_of(BASE_IMAGE))
     with pytest.raises(
         ImageError, match="expected base:1 for linux/arm64, got one for linux/amd64"
     ):
-        images.require_base("base:1", "linux/arm64")
+        engine.require_base("base:1", "linux/arm64")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_a_base_for_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_known_causes_are_explained(output: str, advice: str) -> None:
-    assert advice in images.explain("building x", output)
+    assert advice in engine.explain("building x", output)
 
 
 @pytest.mark.parametrize(
@@ -302,12 +305,16 @@ def test_the_command_fails_when_no_engine_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    assert images.main(["build", "--json"]) == 1
+    assert command.main(["build", "--json"]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out) == []
 
 
 # -- the lab in containers
+
+
+def test_compose_file_is_what_its_generator_writes() -> None:
+    assert (ROOT / "docker/compose.yaml").read_text() == compose.render(), "run `make compose`"
 
 
 def test_compose_runs_every_function_as_its_manifest_says() -> None:
@@ -350,9 +357,9 @@ def test_ecr_gets_a_token_and_other_registries_do_not(
         calls.append((*arguments, stdin or ""))
         return ""
 
-    monkeypatch.setattr(images, "ecr_credentials", credentials)
-    monkeypatch.setattr(images, "docker", docker)
-    images.login(registry, None, None)
+    monkeypatch.setattr(push, "ecr_credentials", credentials)
+    monkeypatch.setattr(push, "docker", docker)
+    push.login(registry, None, None)
     assert asked == ([region] if region else [])
     host = registry.partition("/")[0]
     expected = ("login", "--username", "AWS", "--password-stdin", host, "token")
@@ -360,10 +367,10 @@ def test_ecr_gets_a_token_and_other_registries_do_not(
 
 
 def test_a_dirty_tree_is_not_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "require_engine", lambda: None)
-    monkeypatch.setattr(images, "revision", lambda: Revision("abc", "", dirty=True))
+    monkeypatch.setattr(push, "require_engine", lambda: None)
+    monkeypatch.setattr(push, "revision", lambda: Revision("abc", "", dirty=True))
     with pytest.raises(ImageError, match="--allow-dirty"):
-        images.push((), registry="registry.example", allow_dirty=False)
+        push.push((), registry="registry.example", allow_dirty=False)
 
 
 def test_push_goes_by_revision_and_notes_the_digests(
@@ -381,12 +388,12 @@ def test_push_goes_by_revision_and_notes_the_digests(
         "RepoDigests": ["other@sha256:1", f"{repository}@sha256:2"],
         "Config": {"Labels": None},
     }
-    monkeypatch.setattr(images, "require_engine", lambda: None)
-    monkeypatch.setattr(images, "revision", lambda: Revision("abc", "", dirty=False))
-    monkeypatch.setattr(images, "docker", docker)
-    monkeypatch.setattr(images, "inspect", answers_of(found))
-    monkeypatch.setattr(images, "DIGESTS_FILE", tmp_path / "digests.json")
-    pushed, failed = images.push([name], registry="registry.example", allow_dirty=False)
+    monkeypatch.setattr(push, "require_engine", lambda: None)
+    monkeypatch.setattr(push, "revision", lambda: Revision("abc", "", dirty=False))
+    monkeypatch.setattr(push, "docker", docker)
+    monkeypatch.setattr(push, "inspect", answers_of(found))
+    monkeypatch.setattr(push, "DIGESTS_FILE", tmp_path / "digests.json")
+    pushed, failed = push.push([name], registry="registry.example", allow_dirty=False)
     assert failed == []
     assert [image.reference for image in pushed] == [f"{repository}@sha256:2"]
     assert calls == [("tag", f"darkroom/{name}:abc", f"{repository}:abc"),
@@ -397,8 +404,8 @@ def test_push_goes_by_revision_and_notes_the_digests(
 
 def test_digests_of_other_functions_stay(tmp_path: Path) -> None:
     path = tmp_path / "digests.json"
-    images.note_digests(path, [Pushed("b", "r/b@sha256:1", 0.1), Pushed("a", "r/a@sha256:1", 0.1)])
-    images.note_digests(path, [Pushed("b", "r/b@sha256:2", 0.1)])
+    push.note_digests(path, [Pushed("b", "r/b@sha256:1", 0.1), Pushed("a", "r/a@sha256:1", 0.1)])
+    push.note_digests(path, [Pushed("b", "r/b@sha256:2", 0.1)])
     noted = json.loads(path.read_text())["image_digests"]
     assert noted == {"a": "r/a@sha256:1", "b": "r/b@sha256:2"}
 
@@ -412,17 +419,22 @@ def test_the_bill_of_materials_names_every_distribution_once() -> None:
         {"name": "boto3", "version": "1", "license": "", "folder": "/var/task"},
         {"name": "boto3", "version": "2", "license": "Apache-2.0\nText", "folder": "/var/runtime"},
     ]  # fmt: skip
-    document = images.sbom("greet", "sha256:1", {images.REVISION_LABEL: "abc"}, listed)
-    components = document["components"]
-    assert [c["purl"] for c in components] == [
-        "pkg:pypi/boto3@2", "pkg:pypi/boto3@1", "pkg:pypi/pyyaml@6"
-    ]  # fmt: skip
-    assert len({c["bom-ref"] for c in components}) == 3
-    assert components[0]["licenses"] == [{"license": {"name": "Apache-2.0"}}]
-    assert "licenses" not in components[1]
+    about = {"version": "abc", "created": "2026-03-01T12:00:00+00:00"}
+    text = sbom.sbom("greet", "sha256:1", **about, listed=listed)
+    document = json.loads(text)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    components = {c["bom-ref"]: c for c in document["components"]}
+    assert {ref: c["purl"] for ref, c in components.items()} == {
+        "/var/runtime:pkg:pypi/boto3@2": "pkg:pypi/boto3@2",
+        "/var/task:pkg:pypi/boto3@1": "pkg:pypi/boto3@1",
+        "/var/task:pkg:pypi/pyyaml@6": "pkg:pypi/pyyaml@6",
+    }
+    newest = components["/var/runtime:pkg:pypi/boto3@2"]
+    assert newest["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    assert "licenses" not in components["/var/task:pkg:pypi/boto3@1"]
     assert document["metadata"]["component"]["version"] == "abc"
-    again = images.sbom("greet", "sha256:1", {images.REVISION_LABEL: "abc"}, listed)
-    assert again == document
+    again = sbom.sbom("greet", "sha256:1", **about, listed=reversed(listed))
+    assert again == text
 
 
 @pytest.fixture

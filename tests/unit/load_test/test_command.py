@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.build import images
-from services.build.images import ImageError
+from services.build import engine as docker_engine
+from services.build.engine import ImageError
 from services.cli import load_test, main
 from services.load_test import containers
 from services.load_test.plan import MAIL_LEASE_SECONDS, VISIBILITY_SECONDS
@@ -84,9 +84,9 @@ ALL = {
 
 
 def required(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> bool:
-    monkeypatch.setattr(images, "inspect", engine.inspect)
+    monkeypatch.setattr(docker_engine, "inspect", engine.inspect)
     monkeypatch.setattr(containers, "docker", engine.docker)
-    monkeypatch.setattr(images, "host_platform", lambda: "linux/amd64")
+    monkeypatch.setattr(docker_engine, "host_platform", lambda: "linux/amd64")
     return containers._require_images([m for m in MANIFESTS if m.name in str(ALL)])
 
 
