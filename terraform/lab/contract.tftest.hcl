@@ -79,3 +79,69 @@ run "emulator_without_external_database_is_refused" {
 
   expect_failures = [aws_secretsmanager_secret.database]
 }
+
+run "photos_alone_need_no_database_network_or_api" {
+  command = plan
+
+  variables {
+    features = ["photos"]
+  }
+
+  assert {
+    condition     = keys(module.function) == ["process-image", "send-image-email"] && length(module.api) == 0 && length(module.workflow) == 0
+    error_message = "expected the functions of photos only"
+  }
+  assert {
+    condition     = length(module.database) == 0 && length(aws_secretsmanager_secret.database) == 0 && length(aws_secretsmanager_secret.payments) == 0 && alltrue([for network in values(local.networks) : network == null])
+    error_message = "expected no database, no network and no secrets"
+  }
+  assert {
+    condition     = keys(local.topology.buckets) == ["originals", "renditions"] && keys(local.topology.tables) == ["idempotency", "images"] && keys(aws_sns_topic.this) == ["image-events"]
+    error_message = "expected the resources that photos use only"
+  }
+}
+
+run "all_features_use_the_whole_topology" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for kinds, resources in local.topology : keys(resources) == keys(local.whole_topology[kinds])])
+    error_message = "expected every resource of topology.yaml"
+  }
+}
+
+run "orders_without_customers_are_refused" {
+  command = plan
+
+  variables {
+    features = ["photos", "orders"]
+  }
+
+  expect_failures = [var.features]
+}
+
+run "existing_bucket_is_not_created" {
+  command = plan
+
+  variables {
+    features         = ["photos"]
+    existing_buckets = { originals = { name = "a-bucket-of-ours", prefix = "in/" } }
+  }
+
+  assert {
+    condition     = module.storage.bucket_names["originals"] == "a-bucket-of-ours" && local.resources["bucket/originals/objects"] == ["arn:aws:s3:::a-bucket-of-ours/*"]
+    error_message = "expected the existing bucket in names and permissions"
+  }
+}
+
+run "sandbox_recipients_are_identities_that_functions_may_send_to" {
+  variables {
+    features                = ["photos"]
+    mail_sandbox_recipients = ["you@example.com"]
+  }
+
+  assert {
+    condition     = length(aws_ses_email_identity.recipient) == 1 && length(local.resources["mail/sender"]) == 2
+    error_message = "expected an identity of the recipient, and permission to send to it"
+  }
+}

@@ -7,13 +7,16 @@ locals {
   # Functions authenticate with an IAM token instead of a password.
   token = local.has.database && var.database.proxy_enabled
 
+  # Whether a function of `features` uses Postgres at all.
+  database_used = length(local.with_database) > 0
+
   database = local.has.database ? {
     url        = module.database[0].url
     secret_arn = module.database[0].secret_arn
     user_arn   = module.database[0].user_arn
     } : {
     url        = try(var.external_database.url, "")
-    secret_arn = aws_secretsmanager_secret.database[0].arn
+    secret_arn = one(aws_secretsmanager_secret.database[*].arn)
     user_arn   = null
   }
 
@@ -44,6 +47,7 @@ module "database" {
   availability_zones    = var.database.availability_zones
   endpoint_zones        = var.database.endpoint_zones
   deletion_protection   = var.protected
+  log_retention_days    = var.log_retention_days
   outbound_enabled      = local.outbound
   interface_endpoints = setunion(
     ["email", "secretsmanager", "sns", "sqs", "states"],
@@ -52,7 +56,7 @@ module "database" {
 }
 
 resource "aws_secretsmanager_secret" "database" {
-  count = local.has.database ? 0 : 1
+  count = local.has.database || !local.database_used ? 0 : 1
 
   name                    = "${var.prefix}-database"
   description             = "Login of the external database: {username, password}."
@@ -67,7 +71,7 @@ resource "aws_secretsmanager_secret" "database" {
 }
 
 resource "aws_secretsmanager_secret_version" "database" {
-  count = local.has.database ? 0 : 1
+  count = local.has.database || !local.database_used ? 0 : 1
 
   secret_id                = aws_secretsmanager_secret.database[0].id
   secret_string_wo         = jsonencode({ username = try(var.external_database.username, ""), password = var.external_database_password })

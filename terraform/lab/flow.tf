@@ -14,7 +14,7 @@ module "queue" {
   # names the bucket; a workflow sends to its queue, whose policy names the workflow's role.
   bucket_arns = {
     for name in keys(local.bucket_sources[each.key]) :
-    name => "arn:${local.partition}:s3:::${join("-", compact([var.prefix, name, var.bucket_suffix]))}"
+    name => "arn:${local.partition}:s3:::${try(var.existing_buckets[name].name, join("-", compact([var.prefix, name, var.bucket_suffix])))}"
   }
   sender_role_arns = {
     for name in keys(local.workflow_sources[each.key]) :

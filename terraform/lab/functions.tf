@@ -8,7 +8,10 @@ locals {
     topic    = { for name, topic in aws_sns_topic.this : name => topic.arn }
     mail     = local.mail_senders
     database = { for name in keys(local.topology.databases) : name => local.database.url }
-    secret   = { payments = aws_secretsmanager_secret.payments.arn, database = local.database.secret_arn }
+    secret = merge(
+      { for secret in aws_secretsmanager_secret.payments : "payments" => secret.arn },
+      { for name in keys(local.topology.secrets) : name => local.database.secret_arn if name == "database" },
+    )
     workflow = { for name, workflow in module.workflow : name => workflow.arn }
     site     = { for name, origins in local.sites : name => join(",", origins) }
     api      = { cors = jsonencode(local.cors_rules) }

@@ -2,8 +2,23 @@
 
 locals {
   manifest_files = fileset("${path.module}/../../images", "*/function.yaml")
-  manifests      = { for found in local.manifest_files : dirname(found) => yamldecode(file("${path.module}/../../images/${found}")) }
-  topology       = yamldecode(file("${path.module}/topology.yaml"))
+  all_manifests  = { for found in local.manifest_files : dirname(found) => yamldecode(file("${path.module}/../../images/${found}")) }
+  manifests      = { for name, m in local.all_manifests : name => m if contains(var.features, m.feature) }
+  whole_topology = yamldecode(file("${path.module}/topology.yaml"))
+
+  # References of the manifests of `features`: [kind, logical name].
+  references = toset(flatten([
+    for name, m in local.manifests : concat(
+      [for value in values(try(m.environment, {})) : [for kind, resource in value : "${kind}/${resource}"] if can(keys(value))],
+      [for grant in try(m.grants, []) : [for kind, resource in grant : "${kind}/${resource}" if kind != "actions"]],
+      [for source in try(m.trigger.queue.sources, []) : [for kind in ["bucket", "topic", "workflow"] : "${kind}/${source[kind]}" if can(source[kind])]],
+    )
+  ]))
+  # The part of the topology that these manifests use. Sites cost nothing and stay whole.
+  topology = {
+    for kinds, kind in { buckets = "bucket", tables = "table", topics = "topic", mail = "mail", databases = "database", secrets = "secret", workflows = "workflow" } :
+    kinds => { for name, resource in try(local.whole_topology[kinds], {}) : name => resource if contains(local.references, "${kind}/${name}") }
+  }
 
   queue_functions = { for name, m in local.manifests : name => m.trigger.queue if can(m.trigger.queue) }
   routes          = { for name, m in local.manifests : name => m.trigger.http if can(m.trigger.http) }
@@ -29,7 +44,7 @@ locals {
     ])
   }
 
-  sites        = { for name, origins in local.topology.sites : name => sort(lookup(var.sites, name, origins)) }
+  sites        = { for name, origins in local.whole_topology.sites : name => sort(lookup(var.sites, name, origins)) }
   mail_senders = { for name, sender in local.topology.mail : name => lookup(var.mail_senders, name, sender) }
 
   # CORS rules of each route, for `answer-preflight`.

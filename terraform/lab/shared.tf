@@ -19,10 +19,14 @@ module "storage" {
   point_in_time_recovery = var.point_in_time_recovery
   tls_only               = local.has.tls
 
+  existing_buckets     = { for name, bucket in var.existing_buckets : name => bucket if contains(keys(local.topology.buckets), name) }
+  notification_command = var.python
+
   buckets = {
     for name, bucket in local.topology.buckets : name => {
-      versioned      = try(bucket.versioned, false)
-      upload_origins = can(bucket.uploads_from) ? local.sites[bucket.uploads_from] : []
+      versioned = try(bucket.versioned, false)
+      # Only customers upload from web pages.
+      upload_origins = can(bucket.uploads_from) && contains(var.features, "customers") ? local.sites[bucket.uploads_from] : []
     }
   }
 
@@ -92,16 +96,26 @@ resource "aws_ses_email_identity" "sender" {
   email = try(regex("<([^>]+)>", each.value)[0], each.value)
 }
 
+# In the sandbox SES accepts only verified recipients, and a role needs permission for their identities
+# too: https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html
+resource "aws_ses_email_identity" "recipient" {
+  for_each = length(local.mail_senders) > 0 ? var.mail_sandbox_recipients : []
+
+  email = each.key
+}
+
 resource "aws_secretsmanager_secret" "payments" {
+  count = contains(keys(local.topology.secrets), "payments") ? 1 : 0
+
   name                    = "${var.prefix}-payments"
   description             = "Keys of the payment provider: {api_key, webhook_secret}."
   recovery_window_in_days = var.protected ? 30 : 0
 }
 
 resource "aws_secretsmanager_secret_version" "payments" {
-  count = var.payments_secret_version > 0 ? 1 : 0
+  count = var.payments_secret_version > 0 && contains(keys(local.topology.secrets), "payments") ? 1 : 0
 
-  secret_id                = aws_secretsmanager_secret.payments.id
+  secret_id                = aws_secretsmanager_secret.payments[0].id
   secret_string_wo         = var.payments_secret
   secret_string_wo_version = var.payments_secret_version
 }

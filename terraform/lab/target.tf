@@ -9,7 +9,7 @@ locals {
 
     # The open edition of LocalStack has no image functions, API Gateway v2, ECS and ECR.
     functions = var.target != "localstack"
-    api       = var.target != "localstack"
+    api       = var.target != "localstack" && length(local.routes) > 0
     workers   = var.target != "localstack"
 
     # MiniStack creates image functions without a Docker engine, but invokes them only with one.
@@ -21,10 +21,13 @@ locals {
     # MiniStack does not store all attributes of alarms, and no emulator has the metrics.
     alarms = var.target == "aws"
 
+    # MiniStack's services do not reach a steady state.
+    steady_state = var.target == "aws"
+
     # No emulator has Application Auto Scaling.
     autoscaling = var.target == "aws"
 
     # MiniStack has no RDS Proxy, LocalStack no RDS. `external_database` replaces them, as it can on AWS.
-    database = var.target == "aws" && var.external_database == null
+    database = var.target == "aws" && var.external_database == null && local.database_used
   }
 }

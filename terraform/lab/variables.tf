@@ -37,6 +37,43 @@ variable "prefix" {
   }
 }
 
+variable "features" {
+  description = "Features of the lab: photos, customers (users, sessions, uploads, the API), orders. photos alone needs no Postgres and no VPC."
+  type        = set(string)
+  default     = ["photos", "customers", "orders"]
+
+  validation {
+    condition     = length(var.features) > 0 && length(setsubtract(var.features, ["photos", "customers", "orders"])) == 0
+    error_message = "features must be photos, customers or orders, got ${join(", ", sort(var.features))}."
+  }
+
+  validation {
+    condition     = (!contains(var.features, "orders") || contains(var.features, "customers")) && contains(var.features, "photos")
+    error_message = "features is incomplete: customers needs photos, and orders needs customers and photos; got ${join(", ", sort(var.features))}."
+  }
+}
+
+variable "existing_buckets" {
+  description = "Existing buckets in place of new ones, by logical name. The lab adds its notification for keys with `prefix` and `suffix`, keeps those of others, and changes nothing else of the bucket."
+  type = map(object({
+    name   = string
+    prefix = optional(string, "")
+    suffix = optional(string, "")
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.existing_buckets), keys(local.whole_topology.buckets))) == 0
+    error_message = "existing_buckets must name buckets of topology.yaml (${join(", ", keys(local.whole_topology.buckets))}), got ${join(", ", keys(var.existing_buckets))}."
+  }
+}
+
+variable "python" {
+  description = "Python with boto3, which changes notifications of existing buckets. `make setup` installs the default."
+  type        = string
+  default     = null
+}
+
 variable "bucket_suffix" {
   description = "Suffix of bucket names, which must be globally unique on AWS."
   type        = string
@@ -102,6 +139,8 @@ variable "workers" {
     minimum_tasks    = optional(number, 0)
     maximum_tasks    = optional(number, 10)
     backlog_per_task = optional(number, 50)
+    # Of a release: fail when ECS rolls the new tasks back.
+    wait_for_steady_state = optional(bool, true)
   }))
   default = {}
 }
@@ -200,6 +239,12 @@ variable "mail_senders" {
   description = "Senders of e-mails by logical name, in place of the topology's: {sender = \"Lab <photos@example.com>\"}."
   type        = map(string)
   default     = {}
+}
+
+variable "mail_sandbox_recipients" {
+  description = "Recipients while SES is in its sandbox: their identities are created, and functions may send to them. Each must confirm once."
+  type        = set(string)
+  default     = []
 }
 
 variable "sites" {

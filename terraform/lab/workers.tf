@@ -39,7 +39,9 @@ module "worker" {
   maximum_tasks       = try(var.workers[each.key].maximum_tasks, 10)
   backlog_per_task    = try(var.workers[each.key].backlog_per_task, 50)
   autoscaling_enabled = local.has.autoscaling
-  log_retention_days  = var.log_retention_days
+  # Emulators run no tasks.
+  wait_for_steady_state = local.has.steady_state && try(var.workers[each.key].wait_for_steady_state, true)
+  log_retention_days    = var.log_retention_days
 
   depends_on = [aws_ecs_cluster_capacity_providers.workers]
 }

@@ -20,7 +20,7 @@ from tests.infrastructure.terraform import Terraform
 
 # Files that create their own lab: xdist may run them in parallel to all others, which share one lab
 # and run in the order of their names.
-OWN_LAB = ("test_deploy.py", "test_localstack.py")
+OWN_LAB = ("test_deploy.py", "test_localstack.py", "test_photos_only.py")
 
 
 class ByLab(LoadScopeScheduling):  # type: ignore[misc]

@@ -179,6 +179,29 @@ def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -
 
 
 @contextmanager
+def worker(
+    folder: Path,
+    cloud: Cloud,
+    output: Mapping[str, Any],
+    item: Manifest,
+    credentials: Mapping[str, str] | None = None,
+) -> Iterator[None]:
+    """Runs a function's worker with the outputs of Terraform, for a `with` block."""
+    queue = output["queues"][item.name]
+    command = [sys.executable, "-m", "services.worker", "--function", str(item.folder)]
+    variables = {
+        **cloud.variables,
+        **output["functions"][item.name]["environment"],
+        **(credentials or {}),
+        "WORKER_QUEUE_URL": queue["url"],
+        "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
+        "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
+    }
+    with process(command, variables, folder / f"{item.name}.log"):
+        yield
+
+
+@contextmanager
 def running_functions(
     lab: LabEnvironment,
     output: Mapping[str, Any],
@@ -200,19 +223,8 @@ def running_functions(
             if item.queue is not None:
                 if functions[item.name]["compute"] == "lambda":
                     continue
-                queue = output["queues"][item.name]
                 stack.enter_context(
-                    process(
-                        [sys.executable, "-m", "services.worker", "--function", str(item.folder)],
-                        {
-                            **aws,
-                            **environment,
-                            "WORKER_QUEUE_URL": queue["url"],
-                            "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
-                            "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
-                        },
-                        lab.folder / f"{item.name}.log",
-                    )
+                    worker(lab.folder, lab.cloud, output, item, credentials(item.name))
                 )
             elif item.http is not None or item.authorizer is not None:
                 plan.append(

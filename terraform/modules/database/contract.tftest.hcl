@@ -3,7 +3,7 @@ mock_provider "aws" {
     defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
   }
   mock_data "aws_region" {
-    defaults = { name = "eu-central-1" }
+    defaults = { id = "eu-central-1" }
   }
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
@@ -246,4 +246,25 @@ run "single_zone_is_refused" {
   }
 
   expect_failures = [var.availability_zones]
+}
+
+run "gateway_endpoints_allow_this_account_only" {
+  variables {
+    interface_endpoints = ["ecr.api", "ecr.dkr", "logs", "sqs"]
+  }
+
+  assert {
+    condition = { for name, endpoint in aws_vpc_endpoint.gateway : name => [for s in jsondecode(endpoint.policy).Statement : s.Sid] } == {
+      dynamodb = ["ThisAccount"]
+      s3       = ["ThisAccount", "ImageLayers"]
+    }
+    error_message = "expected policies for this account, and image layers of ECR for workers"
+  }
+}
+
+run "logs_of_postgres_have_a_retention" {
+  assert {
+    condition     = { for name, group in aws_cloudwatch_log_group.server : group.name => group.retention_in_days } == { "/aws/rds/instance/darkroom-database/postgresql" = 30, "/aws/rds/instance/darkroom-database/upgrade" = 30 }
+    error_message = "expected both log groups of the instance with a retention"
+  }
 }

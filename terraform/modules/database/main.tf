@@ -60,6 +60,16 @@ locals {
   }
 }
 
+# RDS writes into these groups. Without them it creates its own, without retention, which outlive the
+# server.
+resource "aws_cloudwatch_log_group" "server" {
+  for_each = toset(local.serverless ? ["cluster/${local.base}/postgresql"] : ["instance/${local.base}/postgresql", "instance/${local.base}/upgrade"])
+
+  name              = "/aws/rds/${each.key}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
 # -- one instance
 
 resource "aws_db_parameter_group" "this" {
@@ -130,6 +140,8 @@ resource "aws_db_instance" "this" {
   performance_insights_enabled    = true
   enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
   tags                            = local.server_tags
+
+  depends_on = [aws_cloudwatch_log_group.server]
 }
 
 # -- Aurora Serverless v2
@@ -190,6 +202,8 @@ resource "aws_rds_cluster" "this" {
 
   enabled_cloudwatch_logs_exports = ["postgresql"]
   tags                            = local.server_tags
+
+  depends_on = [aws_cloudwatch_log_group.server]
 
   serverlessv2_scaling_configuration {
     min_capacity             = var.serverless.minimum_acu

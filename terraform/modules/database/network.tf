@@ -16,7 +16,7 @@ data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  region    = data.aws_region.current.name
+  region    = data.aws_region.current.id
   partition = data.aws_partition.current.partition
   account   = data.aws_caller_identity.current.account_id
   base      = "${var.prefix}-${var.name}"
@@ -26,6 +26,16 @@ locals {
   private_blocks  = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, i) }
   outbound_blocks = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, 8 + i) }
   public_block    = cidrsubnet(var.cidr_block, 4, 12)
+
+  # Of endpoints: only credentials of this account, so that data cannot be sent to another one.
+  this_account_only = {
+    Sid       = "ThisAccount"
+    Effect    = "Allow"
+    Principal = "*"
+    Action    = ["*"]
+    Resource  = ["*"]
+    Condition = { StringEquals = { "aws:PrincipalAccount" = local.account } }
+  }
 
   endpoint_zones = slice(local.zones, 0, coalesce(var.endpoint_zones, var.availability_zones))
 }
@@ -76,6 +86,22 @@ resource "aws_vpc_endpoint" "gateway" {
   vpc_endpoint_type = "Gateway"
   route_table_ids   = concat([aws_route_table.private.id], aws_route_table.outbound[*].id)
   tags              = merge(var.tags, { Name = "${local.base}-${each.key}" })
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [local.this_account_only],
+      # ECR stores image layers in a bucket of its own and signs their links itself:
+      # https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html#ecr-minimum-s3-perms
+      each.key == "s3" && contains(var.interface_endpoints, "ecr.dkr") ? [{
+        Sid       = "ImageLayers"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = ["s3:GetObject"]
+        Resource  = ["arn:${local.partition}:s3:::prod-${local.region}-starport-layer-bucket/*"]
+      }] : [],
+    )
+  })
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -89,16 +115,9 @@ resource "aws_vpc_endpoint" "interface" {
   security_group_ids  = [aws_security_group.endpoints.id]
   tags                = merge(var.tags, { Name = "${local.base}-${each.key}" })
 
-  # Only for credentials of this account, so that data cannot be sent to another one.
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = "*"
-      Action    = "*"
-      Resource  = "*"
-      Condition = { StringEquals = { "aws:PrincipalAccount" = local.account } }
-    }]
+    Version   = "2012-10-17"
+    Statement = [local.this_account_only]
   })
 }
 

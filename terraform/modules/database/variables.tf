@@ -108,6 +108,12 @@ variable "maintenance_window" {
   default     = "sun:03:30-sun:04:30"
 }
 
+variable "log_retention_days" {
+  description = "Retention of Postgres' logs, in days."
+  type        = number
+  default     = 30
+}
+
 variable "deletion_protection" {
   description = "Whether the server is protected from deletion and leaves a final snapshot."
   type        = bool

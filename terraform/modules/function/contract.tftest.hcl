@@ -6,7 +6,7 @@ mock_provider "aws" {
     defaults = { account_id = "123456789012" }
   }
   mock_data "aws_region" {
-    defaults = { name = "eu-central-1" }
+    defaults = { id = "eu-central-1" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/darkroom-process-image" }
@@ -190,8 +190,30 @@ run "provisioned_concurrency_scales_by_use_and_schedule" {
   }
 
   assert {
-    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0 && aws_appautoscaling_target.live[0].max_capacity == 5 && aws_appautoscaling_scheduled_action.live["evening"].scalable_target_action[0].min_capacity == "3"
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0 && aws_appautoscaling_target.scheduled[0].max_capacity == 5 && length(aws_appautoscaling_target.live) == 0 && aws_appautoscaling_scheduled_action.live["evening"].scalable_target_action[0].min_capacity == "3"
     error_message = "expected scaling instead of a fixed number"
+  }
+}
+
+run "provisioned_concurrency_before_a_change" {
+  variables {
+    provisioned_concurrency = { minimum = 1, maximum = 10 }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.live[0].min_capacity == 1 && aws_appautoscaling_target.live[0].max_capacity == 10
+    error_message = "expected 1 to 10"
+  }
+}
+
+run "provisioned_concurrency_after_a_change" {
+  variables {
+    provisioned_concurrency = { minimum = 5, maximum = 40 }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.live[0].min_capacity == 5 && aws_appautoscaling_target.live[0].max_capacity == 40
+    error_message = "expected a later apply to change the limits"
   }
 }
 

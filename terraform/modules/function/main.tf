@@ -8,7 +8,7 @@ locals {
   function_name = "${var.prefix}-${var.name}"
   partition     = data.aws_partition.current.partition
   # Built from its name, since the role is created before the function.
-  function_arn = "arn:${local.partition}:lambda:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
+  function_arn = "arn:${local.partition}:lambda:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
   trigger = { for kind, of in try(var.manifest.trigger, {}) : kind => of }
   queue   = try(local.trigger.queue, null)

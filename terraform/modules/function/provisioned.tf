@@ -4,6 +4,7 @@ locals {
   provisioned_minimum = try(var.provisioned_concurrency.minimum, 0)
   provisioned_maximum = try(coalesce(var.provisioned_concurrency.maximum, var.provisioned_concurrency.minimum), 0)
   schedules           = try(var.provisioned_concurrency.schedules, {})
+  scaling_target      = one(concat(aws_appautoscaling_target.live, aws_appautoscaling_target.scheduled))
   scaled              = local.provisioned_maximum > local.provisioned_minimum || length(local.schedules) > 0
 }
 
@@ -16,7 +17,20 @@ resource "aws_lambda_provisioned_concurrency_config" "live" {
 }
 
 resource "aws_appautoscaling_target" "live" {
-  count = local.scaled ? 1 : 0
+  count = local.scaled && length(local.schedules) == 0 ? 1 : 0
+
+  service_namespace  = "lambda"
+  resource_id        = "function:${aws_lambda_function.this.function_name}:${aws_lambda_alias.live.name}"
+  scalable_dimension = "lambda:function:ProvisionedConcurrency"
+  min_capacity       = local.provisioned_minimum
+  max_capacity       = local.provisioned_maximum
+  tags               = var.tags
+}
+
+# With schedules, which change both limits; `ignore_changes` cannot be conditional. To change the limits,
+# change the schedules.
+resource "aws_appautoscaling_target" "scheduled" {
+  count = length(local.schedules) > 0 ? 1 : 0
 
   service_namespace  = "lambda"
   resource_id        = "function:${aws_lambda_function.this.function_name}:${aws_lambda_alias.live.name}"
@@ -26,7 +40,6 @@ resource "aws_appautoscaling_target" "live" {
   tags               = var.tags
 
   lifecycle {
-    # Schedules change both.
     ignore_changes = [min_capacity, max_capacity]
   }
 }
@@ -36,9 +49,9 @@ resource "aws_appautoscaling_policy" "live" {
 
   name               = "${local.function_name}-utilization"
   policy_type        = "TargetTrackingScaling"
-  service_namespace  = aws_appautoscaling_target.live[0].service_namespace
-  resource_id        = aws_appautoscaling_target.live[0].resource_id
-  scalable_dimension = aws_appautoscaling_target.live[0].scalable_dimension
+  service_namespace  = local.scaling_target.service_namespace
+  resource_id        = local.scaling_target.resource_id
+  scalable_dimension = local.scaling_target.scalable_dimension
 
   target_tracking_scaling_policy_configuration {
     target_value = var.provisioned_concurrency.utilization
@@ -53,9 +66,9 @@ resource "aws_appautoscaling_scheduled_action" "live" {
   for_each = local.schedules
 
   name               = "${local.function_name}-${each.key}"
-  service_namespace  = aws_appautoscaling_target.live[0].service_namespace
-  resource_id        = aws_appautoscaling_target.live[0].resource_id
-  scalable_dimension = aws_appautoscaling_target.live[0].scalable_dimension
+  service_namespace  = local.scaling_target.service_namespace
+  resource_id        = local.scaling_target.resource_id
+  scalable_dimension = local.scaling_target.scalable_dimension
   schedule           = each.value.schedule
   timezone           = each.value.timezone
 

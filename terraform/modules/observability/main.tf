@@ -9,7 +9,7 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  region     = data.aws_region.current.name
+  region     = data.aws_region.current.id
   account    = data.aws_caller_identity.current.account_id
   topic_arns = aws_sns_topic.alarms[*].arn
 

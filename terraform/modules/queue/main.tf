@@ -13,7 +13,7 @@ locals {
   # Each queue's policy names the other, so the ARNs are built from names.
   arns = {
     for name in [local.queue_name, local.dead_letter_name] :
-    name => "arn:${data.aws_partition.current.partition}:sqs:${data.aws_region.current.name}:${local.account}:${name}"
+    name => "arn:${data.aws_partition.current.partition}:sqs:${data.aws_region.current.id}:${local.account}:${name}"
   }
 
   dead_letter_retention_seconds = 14 * 24 * 3600 # the maximum
@@ -57,7 +57,7 @@ locals {
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
       Resource  = local.arns[local.queue_name]
-      Condition = { ArnEquals = { "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:events:${data.aws_region.current.name}:${local.account}:rule/${name}" } }
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:events:${data.aws_region.current.id}:${local.account}:rule/${name}" } }
     }],
   )
 

@@ -1,7 +1,13 @@
 # Private buckets, reached by functions and presigned links only.
 
+data "aws_partition" "current" {}
+
+locals {
+  new_buckets = { for name, bucket in var.buckets : name => bucket if !contains(keys(var.existing_buckets), name) }
+}
+
 resource "aws_s3_bucket" "this" {
-  for_each = var.buckets
+  for_each = local.new_buckets
 
   bucket        = join("-", compact([var.prefix, each.key, var.bucket_suffix]))
   force_destroy = var.force_destroy
@@ -44,7 +50,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  for_each = { for name, bucket in var.buckets : name => bucket if bucket.versioned }
+  for_each = { for name, bucket in local.new_buckets : name => bucket if bucket.versioned }
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -54,7 +60,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  for_each = var.buckets
+  for_each = local.new_buckets
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -93,7 +99,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 resource "aws_s3_bucket_cors_configuration" "this" {
-  for_each = { for name, bucket in var.buckets : name => bucket if length(bucket.upload_origins) > 0 }
+  for_each = { for name, bucket in local.new_buckets : name => bucket if length(bucket.upload_origins) > 0 }
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -128,7 +134,7 @@ resource "aws_s3_bucket_policy" "tls_only" {
 }
 
 resource "aws_s3_bucket_notification" "this" {
-  for_each = var.notifications
+  for_each = { for name, queues in var.notifications : name => queues if contains(keys(local.new_buckets), name) }
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -139,6 +145,57 @@ resource "aws_s3_bucket_notification" "this" {
       id        = queue.key
       queue_arn = queue.value.queue_arn
       events    = sort(queue.value.events)
+    }
+  }
+}
+
+# A bucket has one notification configuration, which aws_s3_bucket_notification replaces as a whole. In an
+# existing bucket, only the lab's own entries are added and removed.
+resource "terraform_data" "notification" {
+  for_each = {
+    for pair in flatten([
+      for bucket, queues in var.notifications : [
+        for name, queue in queues : {
+          key    = "${bucket}/${name}"
+          id     = "${var.prefix}-${name}"
+          bucket = var.existing_buckets[bucket]
+          queue  = queue
+        }
+      ] if contains(keys(var.existing_buckets), bucket)
+    ]) : pair.key => pair
+  }
+
+  triggers_replace = [each.value.bucket, each.value.id, each.value.queue.queue_arn, sort(each.value.queue.events)]
+  # Destroy provisioners may use `self` only.
+  input = {
+    command = coalesce(var.notification_command, "${path.module}/../../../.venv/bin/python")
+    script  = "${path.module}/bucket_notification.py"
+    bucket  = each.value.bucket.name
+    id      = each.value.id
+  }
+
+  provisioner "local-exec" {
+    command = "\"$COMMAND\" \"$SCRIPT\" add"
+    environment = {
+      COMMAND   = self.input.command
+      SCRIPT    = self.input.script
+      BUCKET    = self.input.bucket
+      ID        = self.input.id
+      QUEUE_ARN = each.value.queue.queue_arn
+      EVENTS    = join(" ", sort(each.value.queue.events))
+      PREFIX    = each.value.bucket.prefix
+      SUFFIX    = each.value.bucket.suffix
+    }
+  }
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = "\"$COMMAND\" \"$SCRIPT\" remove"
+    environment = {
+      COMMAND = self.input.command
+      SCRIPT  = self.input.script
+      BUCKET  = self.input.bucket
+      ID      = self.input.id
     }
   }
 }

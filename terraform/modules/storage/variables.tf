@@ -24,6 +24,22 @@ variable "buckets" {
   }))
 }
 
+variable "existing_buckets" {
+  description = "Existing buckets in place of new ones, by logical name, with the filter of their notifications."
+  type = map(object({
+    name   = string
+    prefix = optional(string, "")
+    suffix = optional(string, "")
+  }))
+  default = {}
+}
+
+variable "notification_command" {
+  description = "Python with boto3 that runs bucket_notification.py for existing buckets; null for the project's .venv."
+  type        = string
+  default     = null
+}
+
 variable "notifications" {
   description = "Queues that receive a bucket's events: by bucket, then by logical name."
   type        = map(map(object({ queue_arn = string, events = list(string) })))

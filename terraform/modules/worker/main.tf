@@ -8,7 +8,7 @@ data "aws_caller_identity" "current" {}
 locals {
   service_name = "${var.prefix}-${var.name}"
   partition    = data.aws_partition.current.partition
-  region       = data.aws_region.current.name
+  region       = data.aws_region.current.id
   account      = data.aws_caller_identity.current.account_id
 
   # Time for running invocations to end. Fargate and Spot allow at most two minutes; messages of longer

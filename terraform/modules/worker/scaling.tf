@@ -1,9 +1,8 @@
 # Scales the number of tasks by the backlog, from and to zero.
 #
-# The backlog counts what waits and what is worked on, so that a task is not taken away from its
-# messages. Each step of the alarm's policy is the number of tasks for so much backlog: a fixed map, not
-# a change of what there is, so it comes out the same however often it is evaluated, and it works from
-# zero, where a backlog for each task cannot be computed.
+# Tasks are added by the messages that wait, and removed once none waits or is in flight, so that no task
+# with messages is stopped. Each step of the policy is a number of tasks, not a change, so repeated
+# evaluation gives the same result, and it works from zero tasks.
 
 locals {
   # At most 20 steps: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-limits.html
@@ -12,10 +11,6 @@ locals {
   capacities = [for i in range(local.steps) : ceil(var.maximum_tasks * (i + 1) / local.steps)]
 
   cluster_name = element(split("/", var.cluster_arn), length(split("/", var.cluster_arn)) - 1)
-  backlog = {
-    waiting   = "ApproximateNumberOfMessagesVisible"
-    in_flight = "ApproximateNumberOfMessagesNotVisible"
-  }
 }
 
 resource "aws_appautoscaling_target" "this" {
@@ -84,12 +79,18 @@ locals {
       comparison = "GreaterThanOrEqualToThreshold"
       minutes    = 1
       action     = aws_appautoscaling_policy.backlog[0].arn
+      # SQS may not report messages in flight while there are none, and a sum with a missing metric is
+      # missing: the scale-out depends on one metric only.
+      expression = "waiting"
+      metrics    = { waiting = "ApproximateNumberOfMessagesVisible" }
     }
     idle = {
       says       = "Removes the tasks when the queue is empty."
       comparison = "LessThanThreshold"
       minutes    = var.idle_minutes
       action     = aws_appautoscaling_policy.idle[0].arn
+      expression = "FILL(waiting, 0) + FILL(in_flight, 0)"
+      metrics    = { waiting = "ApproximateNumberOfMessagesVisible", in_flight = "ApproximateNumberOfMessagesNotVisible" }
     }
   } : {}
 }
@@ -108,13 +109,13 @@ resource "aws_cloudwatch_metric_alarm" "scaling" {
 
   metric_query {
     id          = "backlog"
-    expression  = "waiting + in_flight"
+    expression  = each.value.expression
     label       = "messages"
     return_data = true
   }
 
   dynamic "metric_query" {
-    for_each = local.backlog
+    for_each = each.value.metrics
 
     content {
       id = metric_query.key

@@ -8,7 +8,7 @@ locals {
   machine_name = "${var.prefix}-${var.name}-workflow"
   partition    = data.aws_partition.current.partition
   account      = data.aws_caller_identity.current.account_id
-  machine_arn  = "arn:${local.partition}:states:${data.aws_region.current.name}:${local.account}:stateMachine:${local.machine_name}"
+  machine_arn  = "arn:${local.partition}:states:${data.aws_region.current.id}:${local.account}:stateMachine:${local.machine_name}"
 }
 
 resource "aws_iam_role" "this" {

@@ -1,0 +1,29 @@
+# Photos only, from a bucket that exists: renditions, catalogue, events and e-mails.
+# No Postgres, VPC, NAT gateway or API; about $1 a month while idle (docs/deploy.md).
+
+variable "image_digests" {
+  description = "Function images by digest: terraform/lab/images.auto.tfvars.json, written by `make push`."
+  type        = map(string)
+}
+
+module "darkroom" {
+  source = "../../lab"
+
+  region        = "eu-central-1"
+  environment   = "photos"
+  prefix        = "photos"
+  bucket_suffix = "change-me"
+  features      = ["photos"]
+  image_digests = var.image_digests
+
+  # Originals: <owner>/<upload>/<filename>. Notifications of others stay.
+  existing_buckets = {
+    originals = { name = "change-me", suffix = ".jpg" }
+  }
+  mail_senders = { sender = "Photos <photos@example.com>" }
+}
+
+output "catalogue" {
+  description = "The DynamoDB table with a record of each photo."
+  value       = module.darkroom.tables["images"]
+}

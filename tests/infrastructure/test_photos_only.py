@@ -1,0 +1,177 @@
+"""The feature photos alone, from a bucket that exists and notifies another queue too."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local import emulator as emulators
+from services.local.emulator import REGION, free_port
+from services.runtime.processes import die_with_parent
+from tests.infrastructure import terraform
+from tests.infrastructure.environment import Cloud, manifests, worker
+from tests.infrastructure.inventory import inventory
+from tests.infrastructure.terraform import Terraform, changed
+from tests.support.photos import jpeg, scene
+
+pytestmark = pytest.mark.slow
+BUCKET = "existing-originals"
+FUNCTIONS = ("process-image", "send-image-email")
+SECONDS = 60
+EXAMPLE = Path("examples", "photos-only")
+
+
+@dataclass(frozen=True)
+class PhotosLab:
+    """A lab of photos; `before` and `notifications` are the account's before the apply."""
+
+    folder: Path
+    cloud: Cloud
+    lab: Terraform
+    output: dict[str, Any]
+    before: dict[str, list[str]]
+    notifications: dict[str, Any]
+
+    def current_notifications(self) -> dict[str, Any]:
+        """The notification configuration of the existing bucket."""
+        got: dict[str, Any] = self.cloud.client("s3").get_bucket_notification_configuration(
+            Bucket=BUCKET
+        )
+        got.pop("ResponseMetadata")
+        return got
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhotosLab]:
+    folder = tmp_path_factory.mktemp("photos")
+    tree = terraform.copy(tmp_path_factory.mktemp("terraform"))
+    emulator = emulators.start(free_port(), folder / "emulator.log", None, die_with_parent)
+    try:
+        cloud = Cloud(emulator.endpoint)
+        s3, sqs = cloud.client("s3"), cloud.client("sqs")
+        s3.create_bucket(Bucket=BUCKET)
+        url = sqs.create_queue(QueueName="queue-of-others")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:000000000000:queue-of-others"
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"},
+                 "Action": "sqs:SendMessage", "Resource": arn}
+            ],
+        }  # fmt: skip
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        s3.put_bucket_notification_configuration(
+            Bucket=BUCKET,
+            NotificationConfiguration={
+                "QueueConfigurations": [
+                    {"Id": "others", "QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}
+                ]
+            },
+        )
+        lab = example(tree, cloud)
+        made = PhotosLab(folder, cloud, lab, {}, inventory(cloud), {})
+        made = PhotosLab(
+            folder, cloud, lab, {}, made.before, notifications=made.current_notifications()
+        )
+        lab.apply()
+        yield PhotosLab(folder, cloud, lab, lab.output(), made.before, made.notifications)
+    finally:
+        emulators.stop(emulator)
+
+
+def example(tree: Path, cloud: Cloud) -> Terraform:
+    """The example of the documentation, with the names and the target of this test."""
+    lab = tree / "terraform" / "lab"
+    # A module has neither a backend nor a backend's override.
+    (lab / "backend_override.tf").unlink()
+    file = tree / "terraform" / EXAMPLE / "main.tf"
+    text = file.read_text(encoding="utf-8").replace('"change-me"', json.dumps(BUCKET), 2)
+    text = re.sub(r'"eu-central-1"', json.dumps(REGION), text)
+    text = text.replace(
+        '  features      = ["photos"]\n',
+        '  features      = ["photos"]\n  target = "ministack"\n  protected = false\n'
+        f"  python = {json.dumps(sys.executable)}\n"
+        '  compute = { process-image = "worker", send-image-email = "worker" }\n'
+        "  worker_network = { subnet_ids = var.subnet_ids, security_group_ids = var.group_ids }\n",
+    )
+    text += (
+        'variable "subnet_ids" { type = list(string) }\n'
+        'variable "group_ids" { type = list(string) }\n'
+        'output "lab" { value = module.darkroom }\n'
+    )
+    file.write_text(text, encoding="utf-8")
+    ec2 = cloud.client("ec2")
+    made = Terraform(
+        tree, str(EXAMPLE),
+        {
+            "image_digests": terraform.images([*FUNCTIONS]),
+            "subnet_ids": [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]],
+            "group_ids": [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"]],
+        },
+        cloud.variables,
+    )  # fmt: skip
+    made.init()
+    return made
+
+
+def test_existing_notification_is_kept_beside_the_new_one(photos: PhotosLab) -> None:
+    by_id = {q["Id"]: q for q in photos.current_notifications()["QueueConfigurations"]}
+    (others,) = photos.notifications["QueueConfigurations"]
+    assert by_id["others"] == others
+    own = by_id["photos-process-image"]
+    assert own["QueueArn"] == photos.output["lab"]["queues"]["process-image"]["arn"]
+    (rule,) = own["Filter"]["Key"]["FilterRules"]
+    assert (rule["Name"].lower(), rule["Value"]) == ("suffix", ".jpg")
+
+
+def test_lab_has_no_database_network_or_api(photos: PhotosLab) -> None:
+    created = inventory(photos.cloud)
+    for kind in ("ec2 describe_vpcs", "ec2 describe_security_groups", "apigatewayv2 get_apis",
+                 "secretsmanager list_secrets", "stepfunctions list_state_machines"):  # fmt: skip
+        assert created[kind] == photos.before[kind], kind
+    assert set(photos.output["lab"]["functions"]) == set(FUNCTIONS)
+
+
+def test_second_plan_has_no_changes(photos: PhotosLab) -> None:
+    assert changed(photos.lab.plan()) == {}
+
+
+def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
+    output, key = photos.output["lab"], "anna/1/harbour.jpg"
+    with ExitStack() as stack:
+        for item in manifests():
+            if item.name in FUNCTIONS:
+                stack.enter_context(worker(photos.folder, photos.cloud, output, item))
+        photos.cloud.client("s3").put_object(
+            Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=7)), ContentType="image/jpeg"
+        )
+        give_up_at = time.monotonic() + SECONDS
+        while not (found := developed(photos, output["tables"]["images"])):
+            assert time.monotonic() < give_up_at, f"{key} was not developed"
+            time.sleep(0.2)
+    assert found == ["anna"]
+    renditions = photos.cloud.client("s3").list_objects_v2(Bucket=output["buckets"]["renditions"])
+    assert renditions["KeyCount"] > 0
+
+
+def developed(photos: PhotosLab, table: str) -> list[str]:
+    """The owners of the developed photos."""
+    items = photos.cloud.client("dynamodb").scan(TableName=table)["Items"]
+    return [i["owner"]["S"] for i in items if i.get("status", {}).get("S") == "developed"]
+
+
+def test_destroy_leaves_the_existing_bucket_as_it_was(photos: PhotosLab) -> None:
+    photos.lab.destroy()
+    assert photos.current_notifications() == photos.notifications
+    assert inventory(photos.cloud) == photos.before
+    objects = photos.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
+    assert [item["Key"] for item in objects["Contents"]] == ["anna/1/harbour.jpg"]
