@@ -36,6 +36,7 @@ GIVE_UP_SECONDS = 300
 HANDLER = "def handler(event, context):\n    return {'batchItemFailures': []}\n"
 MANIFEST = """\
 description: Does nothing.
+feature: photos
 memory_mib: 128
 timeout_seconds: 30
 trigger:

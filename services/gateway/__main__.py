@@ -28,7 +28,7 @@ CONFIG.json:
    "throttle": {"requests_per_second": 500, "burst": 1000}, "idle_seconds": 300}
 
 Routes and the authorizer come from each folder's function.yaml; port 0 takes a free port, and the
-line "gateway_started" tells which. `functions` is required, and `folder` of each.
+line "gateway_started" has the address. `functions` is required, and `folder` of each.
 
 exit status:
   0  drained    1  failed    2  wrong configuration    3  stopped with requests unfinished""",

@@ -1,6 +1,6 @@
-"""One request, from its head to its answer, as an ASGI application.
+"""Handles one request, as an ASGI application.
 
-In API Gateway's order: size of the head, route, throttle, authorizer, function.
+Checks in API Gateway's order: size of the head, route, throttle, authorizer, function.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ HEALTH_PATH = "/_darkroom/health"
 MAX_HEAD_BYTES = 10_240
 MAX_BODY_BYTES = 10 * 1024 * 1024
 INTEGRATION_SECONDS = 30.0
-# A body that is too large is read on for a while, so that the client reads the answer instead of
-# a connection that is reset under it.
+# Of a body that is too large this much is read, so that the client gets the response and no reset
+# connection.
 DISCARDED_BYTES = 4 * MAX_BODY_BYTES
-# All of a body must be here by then.
+# Time for a client to send a whole body.
 BODY_SECONDS = 30.0
 # For a client whose request met an environment that did not start in time.
 STARTING_RETRY_AFTER_SECONDS = 5
-# What all bodies together may take of this process's memory.
+# Memory of all bodies together.
 MAX_HELD_BYTES = 256 * 1024 * 1024
 
 Message = Mapping[str, Any]
@@ -54,11 +54,11 @@ class Send(Protocol):
 
 
 class _ClientGoneError(Exception):
-    """The client hung up before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class _RefusedError(Exception):
-    """The request is not to be worked on."""
+    """The gateway refuses the request."""
 
     def __init__(
         self, own: GatewayError, *, close: bool = False, retry_after_seconds: int | None = None
@@ -74,7 +74,7 @@ def _starting() -> _RefusedError:
 
 @dataclass(eq=False)
 class _RequestLog:
-    """What the request's log line will say."""
+    """Fields of the request's log line."""
 
     route: str | None = None
     function: str | None = None
@@ -128,7 +128,7 @@ class Application:
             return
         except _RefusedError as refusal:
             answer = refusal.response
-        except Exception:  # noqa: BLE001  a request's boundary: a defect costs this request only
+        except Exception:  # noqa: BLE001  a defect costs this request only
             output.logger().error("request_failed", request_id=request.id, exc_info=True)
             answer = GatewayError.INTERNAL_ERROR.answer(close=True)
         finally:
@@ -165,7 +165,7 @@ class Application:
         if self._context.throttle is not None and not self._context.throttle.allows():
             return await self._refuse(GatewayError.TOO_MANY_REQUESTS, scope, receive)
         identity = request.header(IDENTITY_HEADER)
-        # API Gateway does not even ask the authorizer when the identity source is missing.
+        # API Gateway does not call the authorizer when the identity source is missing.
         if match.route.authorized and not identity:
             return await self._refuse(GatewayError.UNAUTHORIZED, scope, receive)
         body = await self._body(scope, receive, entry)
@@ -188,7 +188,7 @@ class Application:
         entry: _RequestLog,
     ) -> Mapping[str, Any]:
         if self._context.authorizer is None:
-            raise RuntimeError(f"{match.route.key} wants an authorizer, and there is none")
+            raise RuntimeError(f"{match.route.key} requires an authorizer, but none is configured")
         try:
             decision = await self._context.authorizer.decide(
                 identity,
@@ -210,7 +210,7 @@ class Application:
         self, pool: Pool, event: bytes, trace: str, entry: _RequestLog
     ) -> Response:
         try:
-            # As on AWS the function itself is not stopped: only nobody waits for it any more.
+            # As on AWS the function continues after the response to its client.
             async with asyncio.timeout(INTEGRATION_SECONDS):
                 invocation = await pool.invoke(event, events.segment(trace))
         except TimeoutError:
@@ -335,7 +335,7 @@ class Application:
 
 def _request(scope: Any) -> Request:
     client, server = scope.get("client"), scope.get("server")
-    # Header bytes beyond ASCII are nobody's standard; none is lost this way.
+    # No standard defines header bytes beyond ASCII; Latin-1 keeps all of them.
     headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"])
     try:
         path = "/" + "/".join(decode(_path(scope["raw_path"])))
@@ -407,7 +407,7 @@ def _log(request: Request, entry: _RequestLog, status: int | None, began: float)
     if entry.invocation is not None:
         fields["invocation_id"] = entry.invocation
     if status is None:
-        fields["reason"] = "the client hung up"
+        fields["reason"] = "the client disconnected"
     elif entry.reason is not None:
         fields["reason"] = entry.reason
     output.write_json(**fields)

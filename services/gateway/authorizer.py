@@ -96,7 +96,7 @@ class Authorizer:
     def _asked(self, key: bytes, task: asyncio.Task[Decision]) -> None:
         del self._asking[key]
         if not task.cancelled():
-            task.exception()  # seen, if nobody waits for it any more
+            task.exception()  # retrieved, in case no request waits for it
 
     async def _decision(self, event: bytes) -> Decision:
         try:

@@ -1,6 +1,6 @@
-"""A function's execution environments, as Lambda keeps them: started on demand, reused, closed.
+"""A function's execution environments, as on Lambda: started on demand, reused, closed when idle.
 
-All of it runs on the event loop but the work itself, which is in threads: no state is shared.
+The state belongs to the event loop; only invocations run in threads.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from services.runtime.function import Function
 from services.runtime.report import report
 from services.runtime.status import FunctionStatus
 
-# Lambda would throttle at once. A machine with four environments for a function is not Lambda with
-# a thousand: a page that asks for ten things at a time must not see errors, so a request waits
-# this long for one of them before it is throttled.
+# Lambda throttles at once, but has a thousand environments where this has four. A page that sends
+# ten requests at a time must not get errors, so a request waits this long before it is throttled.
 QUEUE_SECONDS = 1.0
-# After its answer an environment needs a moment to come back for more. The next request of the
-# same client is often faster, and would otherwise start another one.
+# After a response an environment needs a moment to request the next event. The next request of the
+# same client is often faster, and would start another environment.
 SETTLE_SECONDS = 0.05
 
-# Starts wait for each other, so that none is late for want of a processor; but a function whose
-# start hangs does not keep the others from starting.
+# Starts wait for each other, so that each gets a processor; a start that hangs delays the others
+# only this long.
 START_TURN_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -86,10 +85,10 @@ class Pool:
         return len(self._slots) - len(self._idle)
 
     async def invoke(self, event: bytes, trace: str = "") -> Invocation:
-        """Gives the event to an environment: the one that worked last, or a new one.
+        """Passes the event to the most recently used idle environment, or to a new one.
 
-        Raises ThrottledError, InitError, or Stopping when the worker was told to stop by force.
-        Whoever stops waiting leaves the environment to finish, and usable.
+        Raises ThrottledError, InitError, or Stopping when the gateway stops.
+        When the caller is cancelled, the environment finishes and remains usable.
         """
         slot = await self._acquire()
         return await self._run(slot, lambda: self._invoke(slot, event, trace))
@@ -100,7 +99,7 @@ class Pool:
         await self._run(slot, lambda: self._start(slot))
 
     async def close_idle(self) -> None:
-        """Closes what has had nothing to do for `idle_seconds`."""
+        """Closes environments that were idle for `idle_seconds`."""
         now = time.monotonic()
         stale = [s for s in self._idle if now - s.idle_since >= self._idle_seconds]
         for slot in stale:
@@ -108,12 +107,12 @@ class Pool:
         await asyncio.gather(*(self._close(slot) for slot in stale))
 
     async def close(self) -> None:
-        """Closes all that is idle."""
+        """Closes all idle environments."""
         slots, self._idle = self._idle, []
         await asyncio.gather(*(self._close(slot) for slot in slots))
 
     def force(self) -> None:
-        """Ends every environment now, whatever it does."""
+        """Kills every environment."""
         self._forced.set()
         for slot in self._slots:
             if slot.environment is not None:
@@ -142,7 +141,7 @@ class Pool:
                 done, _ = await asyncio.wait({waiting}, timeout=QUEUE_SECONDS)
                 if done:
                     return waiting.result()
-                # The time that environments take to start is not what a request may not wait for.
+                # Time in which an environment starts does not count.
                 if not was_starting and not self.starting:
                     raise ThrottledError
         except asyncio.CancelledError:
@@ -166,7 +165,7 @@ class Pool:
 
         def tell(set_outcome: Callable[[], None]) -> None:
             self._settling += 1
-            if not answer.done():  # else nobody waits any more
+            if not answer.done():  # else the caller was cancelled
                 set_outcome()
 
         def run() -> None:
@@ -179,7 +178,7 @@ class Pool:
                     raise
             else:
                 loop.call_soon_threadsafe(tell, partial(answer.set_result, result))
-            # It is lent again only when it waits for the next event.
+            # It is reused only once it waits for the next event.
             if slot.environment is not None and not slot.environment.ready():
                 self._discard(slot)
 
@@ -208,7 +207,7 @@ class Pool:
 
     def _invoke(self, slot: _Slot, event: bytes, trace: str) -> Invocation:
         environment = slot.environment
-        # It may have ended while it had nothing to do: that is no request's fault.
+        # It may have ended while it was idle; the request gets another one.
         if environment is not None and not environment.ready():
             self._discard(slot)
             environment = None
@@ -268,7 +267,7 @@ class Pool:
     async def _close(self, slot: _Slot) -> None:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._discard, slot)
         self._slots.discard(slot)
-        # Somebody may have come meanwhile, and found no room.
+        # A request may have found no room meanwhile.
         if self._waiting:
             self._put_back(self._new_slot())
 

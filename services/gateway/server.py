@@ -37,9 +37,9 @@ from services.runtime.exit_codes import ExitCode
 from services.runtime.function import Function
 from services.runtime.status import StatusFile
 
-# A connection's first request, or the rest of one that has begun, must have its head here by then.
+# Time for a client to send the head of a request.
 HEAD_SECONDS = 10.0
-# A client that does not read its answer is let go.
+# Time for a client to read a response.
 WRITE_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 60
 # Further connections are closed at once; each may hold a body.
@@ -47,18 +47,18 @@ MAX_CONNECTIONS = 512
 # One client cannot take up all of them. An IPv6 client has a /64 network of addresses.
 MAX_CONNECTIONS_PER_ADDRESS = 256
 _IPV6_NETWORK_GROUPS = 4
-# More than API Gateway's limit, so that the application can still answer for what is just over it.
+# More than API Gateway's limit, so that the application can answer requests slightly above it.
 MAX_INCOMPLETE_HEAD_BYTES = 16 * 1024
 TICK_SECONDS = 1.0
-# After force: time for environments to be buried, and then for their requests to be answered.
+# After force: time for environments to end, and then for responses to be sent.
 FORCED_SECONDS = 5.0
 ANSWER_SECONDS = 0.5
 PREWARM_BASE_SECONDS = 1.0
 PREWARM_CAP_SECONDS = 60.0
-# What an environment keeps open here, generously.
+# Upper bound of the files that an environment keeps open in this process.
 FILES_PER_ENVIRONMENT = 16
 REMOTE_CALLS = 8
-# Threads that close what is idle while all environments are at work.
+# Threads that close idle environments while all others are busy.
 SPARE_THREADS = 4
 
 
@@ -125,7 +125,7 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  theirs
-        """Answers what h11 could not read, in API Gateway's form."""
+        """Answers a request that h11 could not parse, in API Gateway's form."""
         error = sys.exc_info()[1]
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
         own = (
@@ -136,7 +136,7 @@ class _Protocol(H11Protocol):
         output.write_json(
             event="request", method=None, route=None, status=own.status, reason=str(error)
         )
-        # In the middle of an answer there is nothing left to say.
+        # In the middle of a response no other can be sent.
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = own.answer()
             headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
@@ -186,7 +186,7 @@ class _Server(uvicorn.Server):
 
 
 class _Log(logging.Handler):
-    """Puts what the libraries have to say among our JSON lines."""
+    """Writes log records of the libraries as JSON lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -194,7 +194,7 @@ class _Log(logging.Handler):
 
 
 def run(plan: Plan, started_event: str) -> ExitCode:
-    """Serves until SIGTERM or SIGINT; `started_event` names the log line that tells the address.
+    """Serves until SIGTERM or SIGINT; `started_event` is the log event with the address.
 
     The first signal ends listening and lets running requests finish; a second one, or the drain
     time, ends them.
@@ -314,7 +314,7 @@ class _Source:
         return ExitCode.DRAINED
 
     async def _finished(self, serving: asyncio.Task[None]) -> None:
-        """Waits until every request is answered, and every environment has nothing to do."""
+        """Waits until every request is answered and every environment is idle."""
         await asyncio.wait({serving})
         await self._idle()
 
@@ -328,7 +328,7 @@ class _Source:
         with suppress(TimeoutError):
             async with asyncio.timeout(FORCED_SECONDS):
                 await self._idle()
-        # Whose environment is gone gets an answer still; who sends or reads too slowly does not.
+        # Requests whose environment was killed are answered; slow clients are disconnected.
         await asyncio.wait({serving}, timeout=ANSWER_SECONDS)
         server.force_exit = True
         for connection in list(server.server_state.connections):
@@ -398,7 +398,7 @@ def _cors(function: Function) -> Cors:
 
 
 def _allow_files(plan: Plan) -> None:
-    """Raises the limit of open files, within what is allowed, to what the plan can need."""
+    """Raises the limit of open files, within the hard limit, to what the plan can need."""
     wanted = MAX_CONNECTIONS + 256
     wanted += FILES_PER_ENVIRONMENT * sum(served.concurrency for served in plan.functions)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Errors told apart by their consequence. Imports nothing outside the standard library."""
+"""Errors by their consequence. Imports only the standard library."""
 
 from __future__ import annotations
 

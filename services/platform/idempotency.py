@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 class AlreadyInProgressError(TransientError):
-    """Somebody else holds the claim and its lease is not over. Try again later."""
+    """Another worker holds the claim, and its lease has not ended. Retry later."""
 
 
 class PayloadMismatchError(PermanentError):

@@ -1,10 +1,10 @@
-"""What runs in an execution environment's process before awslambdaric does.
+"""The first code in an execution environment's process; it starts awslambdaric.
 
     python -m services.runtime.environment handler.handler
 
-It bounds the process's memory, and sees to it that the environment neither outlives its worker for
-long nor is cut short by the worker's death: an orphan finishes the invocation that it has, then
-ends; one that hangs ends at its deadline. Imports as little as it can: this is cold start.
+It limits the process's memory. When the worker dies, the environment finishes its invocation and
+then ends, at the latest at the invocation's deadline. Imports little, since it is part of the cold
+start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FDS_VARIABLE = "WORKER_ENVIRONMENT_FDS"
 MEMORY_LIMIT_VARIABLE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 DEADLINE = struct.Struct("d")
 ORPHAN_EXIT_STATUS = 75
-# An idle orphan ends by itself when the Runtime API hangs up; this is for one that does not.
+# An idle orphan ends when the Runtime API disconnects; this is for one that does not.
 ORPHAN_IDLE_SECONDS = 2.0
 # The worker samples resident memory and kills beyond the limit. Between two samples this stops a
 # runaway allocation before it takes the machine; generous, since it counts what is reserved too.
@@ -52,12 +52,12 @@ def _limit_memory(memory_mib: int) -> None:
 
 
 def _outlive(lifeline: int, deadline: int, output: int) -> None:
-    """Waits for the worker's end, then gives this process until its deadline.
+    """Waits for the worker's end, then ends this process at its deadline.
 
     The worker holds the other end of `lifeline` and never writes; `deadline` is a file that holds
     the running invocation's deadline; `output` is the reading end of this process's own stdout.
-    That end was kept open so that a handler's log line never fails for want of a reader, in the
-    middle of its work; here it is emptied, so that none blocks either.
+    With that end open a handler's print never fails because the worker is gone; it is read here so
+    that no print blocks.
     """
     while os.read(lifeline, 1):
         pass

@@ -1,4 +1,4 @@
-"""What the worker's exit status means to whoever supervises it."""
+"""Exit statuses of workers and of the gateway."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """0 and 3 are asked for; the others are worth a look."""
+    """0 and 3 follow a signal; the others need attention."""
 
     DRAINED = 0
-    """Stopped on request, and all that was received is settled."""
+    """Stopped on request, and all received messages are acknowledged."""
     FAILED = 1
-    """A defect of the worker itself ended it (or, for `health`: not healthy)."""
+    """A defect of the worker itself ended it (for `health`: it is not healthy)."""
     CONFIGURATION = 2
     """The environment, the command line or the manifest is wrong; nothing was received."""
     UNFINISHED = 3
-    """Stopped by force or by the drain timeout; what was unfinished is back in the queue."""
+    """Stopped by force or by the drain timeout; unprocessed messages are back in the queue."""

@@ -1,4 +1,4 @@
-"""Carries an execution environment's stdout and stderr into the worker's log, bounded."""
+"""Copies an execution environment's stdout and stderr to the worker's log, within limits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from services.runtime import output
 
-# Longer lines are cut. CloudWatch takes 1 MiB an event; nobody reads that.
+# Longer lines are cut. CloudWatch takes 1 MiB an event, too much to read.
 MAX_LINE_BYTES = 64 * 1024
-# A handler that prints without end gets this much into the log; the rest is counted and dropped,
-# so that it neither blocks nor fills a disk. Far above what an honest handler prints.
+# Output beyond this rate is counted and dropped, so that it neither blocks nor fills a disk. A
+# working handler prints far less.
 BYTES_PER_SECOND = 1024 * 1024
 BURST_BYTES = 4 * 1024 * 1024
 _CHUNK = 64 * 1024

@@ -1,6 +1,6 @@
 """The worker's stdout: whole lines only, one writer at a time.
 
-Our own log lines, report lines and the handlers' lines share it, from many threads.
+The worker's log and report lines and the handlers' output share it, from many threads.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _lock = threading.Lock()
 
 
 def write_line(line: bytes) -> None:
-    """Writes `line` and a newline, unmixed with other lines. A closed stdout is no reason to stop
-    working: the line is lost, the messages are not."""
+    """Writes `line` and a newline, unmixed with other lines. When stdout is closed the line
+    is lost, but work continues."""
     data = memoryview(line + b"\n")
     with _lock:
         try:

@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
-Served by the very thread that invokes: it waits for the runtime's next request, for the process's
-end and for the deadline in one place, so that an invocation costs no hand-over between threads.
+The invoking thread serves it: it waits for the runtime's next request, for the process's end and
+for the deadline at once, so that an invocation needs no switch between threads.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ BASE = "/2018-06-01/runtime"
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 # awslambdaric sends the cause of an error as a header of up to 1 MiB.
 MAX_HEAD_BYTES = 2 * 1024 * 1024
-# A runtime keeps one connection; a handler's own curiosity may open a few more.
+# A runtime keeps one connection; a handler may open a few more.
 MAX_CONNECTIONS = 8
 _CHUNK = 64 * 1024
 
 
 class Event(Enum):
-    """What `wait` saw besides a request."""
+    """What `wait` returns instead of a request."""
 
     ENDED = auto()
-    """The process is gone."""
+    """The process has ended."""
     TIMED_OUT = auto()
-    """The given time has come."""
+    """The given time was reached."""
     STOPPED = auto()
-    """The tick asked to stop waiting."""
+    """The tick ended the wait."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A complete request; answered through `RuntimeApi.reply`."""
+    """A complete request, to be answered with `RuntimeApi.reply`."""
 
     connection: _Connection
     method: str
@@ -51,7 +51,7 @@ class Request:
 
 
 class _Connection:
-    """Bytes of one client, cut into requests."""
+    """One client's connection: splits its bytes into requests."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -59,7 +59,7 @@ class _Connection:
         self._continued = False
 
     def receive(self) -> bool:
-        """Takes what has arrived. False when the client has hung up."""
+        """Reads available bytes. False when the client has disconnected."""
         try:
             data = self.sock.recv(_CHUNK)
         except OSError:
@@ -115,7 +115,7 @@ class RuntimeApi:
         self._selector.register(process_fd, selectors.EVENT_READ)
 
     def wait(self, until: float, tick_seconds: float, tick: Callable[[], bool]) -> Request | Event:
-        """The runtime's next request, or what came before it.
+        """The runtime's next request, or the event that came before it.
 
         `until` is a time of `time.monotonic`. `tick` is called at least every `tick_seconds` and
         returns whether to go on waiting. A request that is complete wins over the process's end.
@@ -144,7 +144,7 @@ class RuntimeApi:
                 next_tick = now + tick_seconds
 
     def connected(self, request: Request) -> bool:
-        """Whether whoever sent `request` still waits for the answer."""
+        """Whether the sender of `request` is still connected."""
         return request.connection in self._connections
 
     def reply(
@@ -155,7 +155,7 @@ class RuntimeApi:
         body: bytes,
         timeout_seconds: float,
     ) -> bool:
-        """Answers; False when the client is gone or does not read in time."""
+        """Sends a response; False when the client has disconnected or does not read in time."""
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
@@ -169,7 +169,7 @@ class RuntimeApi:
         return True
 
     def close(self) -> None:
-        """Hangs up on everybody. Safe to call twice."""
+        """Closes all connections. Safe to call twice."""
         for connection in list(self._connections):
             self._drop(connection)
         self._selector.close()
@@ -192,7 +192,7 @@ class RuntimeApi:
         return connection.request()
 
     def _last_request(self) -> Request | None:
-        """What the process had sent in full before it ended."""
+        """The last complete request that the process sent before it ended."""
         for connection in list(self._connections):
             connection.sock.setblocking(False)
             while connection.receive():

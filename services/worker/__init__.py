@@ -1,16 +1,15 @@
-"""Runs any function image without Lambda: `python -m services.worker --function FOLDER`.
+"""Runs functions without Lambda: `python -m services.worker --function FOLDER`.
 
-    host            puts a worker together from its configuration, runs it, stops it
-    poller            an execution environment and the thread that feeds it
-    queue           SQS: bounded calls, one log line when it goes or comes
-    batch           Lambda's contract: the event, and what the function's answer means
-    leases          the heartbeat that keeps received messages invisible
-    acknowledgement      deletes, backs off, hands back, dead letters
-    execution       one process of awslambdaric: start, invoke, end
-    runtime_api     Lambda's Runtime API on loopback, one port an environment
-    environment     what runs in that process before awslambdaric does
-    logs, memory    an environment's output and peak memory; `report` ends each invocation
-    stopping        the order of stopping; exit_codes, health: for whoever supervises
+    supervisor       builds a worker from its plan, runs it, stops it
+    configuration    environment variables or PLAN.json as a plan
+    poller           a thread that receives batches and passes them to an execution environment
+    environments     the environments of a host that starts them on demand
+    sqs              SQS: bounded calls; each outage and each recovery is logged once
+    batch            Lambda's contract: the event, and the meaning of the function's result
+    leases           the heartbeat that keeps received messages invisible
+    acknowledgement  deletes messages, returns them to the queue, sends dead letters
+    stopping         the order of stopping
 
+`services.runtime` has what the worker shares with the gateway: processes, the Runtime API, logs.
 Importing this package imports nothing else: it is part of every environment's cold start.
 """

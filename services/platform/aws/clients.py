@@ -40,8 +40,8 @@ def client(service: str, attempts: int = ATTEMPTS) -> Any:
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            # Links and forms are signed by botocore's oldest method unless told; new regions take
-            # the newest only.
+            # By default botocore signs links and forms by its oldest method, which new regions
+            # refuse.
             signature_version="s3v4" if service == "s3" else None,
             # Buckets are addressed in the path, so that an emulator's host name needs no wildcard.
             s3={"addressing_style": "path"} if service == "s3" else None,

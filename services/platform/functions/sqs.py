@@ -54,7 +54,7 @@ class Message:
 
 @dataclass(frozen=True)
 class QueueConfiguration:
-    """Where the function's failures go; set by whoever runs the function, not by its manifest."""
+    """Where failed messages go. The host of the function sets it, not the manifest."""
 
     dead_letter_queue_url: str | None = variable(
         "DEAD_LETTER_QUEUE_URL", default=None, help="URL of the function's dead letter queue"
@@ -147,12 +147,12 @@ def _done_with(
     configuration: QueueConfiguration,
     context: Context,
 ) -> bool:
-    """Whether the message is dealt with: its work is done, or it is kept as a dead letter."""
+    """Whether the message was processed or became a dead letter."""
     logger = log.logger()
     try:
         work(message)
     except Exception as error:
-        # A traceback helps only where nobody foresaw the error.
+        # Errors of the domain need no traceback.
         logger.warning(
             "message_failed",
             error_type=type(error).__name__,

@@ -13,12 +13,12 @@ What becomes of the work decides what becomes of both, the token and the message
 - TransientError, or anything unforeseen: the message comes back, and the state goes on waiting. The
   state machine does not try again as well. On the last allowed receive the token is answered with
   `RetriesExhausted`, and the message becomes a dead letter.
-- Nobody waits for the token any more (it was answered, or timed out): the message is acknowledged,
-  and the work is not begun.
-- Step Functions is away: the message comes back.
+- The token is closed (it was answered, or timed out): the message is acknowledged and the work
+  does not start.
+- Step Functions is unavailable: the message comes back.
 
-So the work is repeated when its answer was lost, and must be safe to repeat. Nobody but the queue
-counts attempts; a function that dies says nothing, and its message comes back all the same.
+So the work is repeated when its answer was lost, and must be safe to repeat. Only the queue counts
+attempts: the message of a function that dies comes back like any other.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ OUTPUT_MAX_BYTES: Final = 262_144
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
 ERROR_MAX_CHARACTERS: Final = 256
 CAUSE_MAX_CHARACTERS: Final = 32_768
-# Answers to a token that nobody waits for: the task was answered, timed out, or its execution has
-# ended.
+# Errors for a closed token: the task was answered, timed out, or its execution has ended.
 _NOT_AWAITED: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 # LocalStack sends the message before it takes heartbeats for its token: a token that is unknown at
 # first is asked for again, after these pauses.
@@ -62,7 +61,7 @@ _HEARTBEAT_SECONDS_MAX: Final = 99_999_999
 
 @dataclass(frozen=True)
 class Task:
-    """What the work is told beside its input: the state that waits for it, and the message."""
+    """What the work gets beside its input: the state that waits for it, and the message."""
 
     token: str = field(repr=False)
     state: str
@@ -148,12 +147,12 @@ class _Runner:
         try:
             with deadline.reserve():
                 self._fail(task, RETRIES_EXHAUSTED, cause)
-        except Exception:  # noqa: BLE001  whatever it is, the reason told is the work's
+        except Exception:  # noqa: BLE001  the reason to report is the work's
             log.logger().warning("task_answer_failed", exc_info=True)
 
     @contextmanager
     def _beating(self, task: Task) -> Iterator[None]:
-        """Tells Step Functions from a thread, meanwhile, that the work goes on."""
+        """Sends heartbeats to Step Functions from a thread."""
         done = threading.Event()
         pause = max(task.heartbeat_seconds / _BEATS_PER_HEARTBEAT, _SHORTEST_BEAT_SECONDS)
 
@@ -177,9 +176,9 @@ class _Runner:
             done.set()
 
     def _call(self, call: Callable[..., Any], task: Task, **arguments: Any) -> bool:
-        """Makes a call about the task's token; False when nobody waits for it.
+        """Makes a call about the task's token; False when the token is closed.
 
-        Raises TransientError when Step Functions is away.
+        Raises TransientError when Step Functions is unavailable.
         """
         try:
             call(taskToken=task.token, **arguments)

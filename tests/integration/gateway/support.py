@@ -135,7 +135,7 @@ def gateway(folder: Path, *entries: Mapping[str, Any], **options: Any) -> Iterat
 
 
 @contextmanager
-def http_worker(folder: Path, log_file: Path, **variables: str | int) -> Iterator[Running]:
+def http_worker(folder: Path, log_file: Path, **variables: str | int | Path) -> Iterator[Running]:
     """A single function's worker, as in its container."""
     texts = {"WORKER_HTTP_HOST": "127.0.0.1", "WORKER_HTTP_PORT": "0"}
     texts |= {name: str(value) for name, value in variables.items()}

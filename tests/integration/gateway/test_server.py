@@ -124,7 +124,7 @@ def test_answers_do_not_wait_for_acknowledgements() -> None:
     run(test)
 
 
-def test_an_answer_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_that_is_not_read_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "WRITE_SECONDS", 0.3)
 
     async def test(connect: Any) -> None:

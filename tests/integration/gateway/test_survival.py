@@ -100,7 +100,7 @@ def test_clients_that_hang_up_while_the_function_works(served: Running) -> None:
     eventually(lambda: len(served.events("report")) >= before + 8, "each is worked on")
     eventually(lambda: served.environments("echoes")["busy"] == 0, "all are free again")
     answer = served.ask("GET", "/echo/next")
-    assert answer.body == b"next:", "nobody gets another's answer"
+    assert answer.body == b"next:", "no client gets another's response"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_request_with_two_lengths_is_answered_and_the_connection_ends(served: Ru
     assert data.endswith(b"x:abc")
 
 
-def test_a_body_that_waits_for_leave(served: Running) -> None:
+def test_body_that_waits_for_100_continue_is_read(served: Running) -> None:
     head = b"Host: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n"
     with served.connect() as sock:
         sock.sendall(b"POST /echo/x HTTP/1.1\r\nContent-Type: text/plain\r\n" + head + b"\r\n")
@@ -182,7 +182,7 @@ def test_a_body_that_waits_for_leave(served: Running) -> None:
         sock.sendall(b"hi")
         assert received(sock).endswith(b"x:hi")
     refused = served.raw(b"POST /nowhere HTTP/1.1\r\n" + head + b"\r\n")
-    assert answers_in(refused) == [404], "no leave for a body that nobody reads"
+    assert answers_in(refused) == [404], "no 100 Continue for a body that is not read"
 
 
 def test_more_body_than_was_declared(served: Running) -> None:
@@ -209,7 +209,7 @@ def test_one_connection_many_requests(served: Running) -> None:
     assert bodies == [f"{n}:".encode() for n in range(21)], "in order"
 
 
-def test_an_environment_that_died_idle_costs_nobody(served: Running) -> None:
+def test_environment_that_died_while_idle_costs_no_request(served: Running) -> None:
     pids = {served.ask("GET", "/echo/x").header("x-pid") for _ in range(8)}
     for pid in pids:
         os.kill(int(pid or 0), signal.SIGKILL)

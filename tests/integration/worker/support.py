@@ -200,9 +200,9 @@ def worker(
     log_file: Path,
     *,
     await_start: bool = True,
-    **variables: str | int,
+    **variables: str | int | Path,
 ) -> Iterator[RunningWorker]:
-    """A worker on `queues` for the length of a `with` block; fast settings unless told."""
+    """A worker on `queues` for the length of a `with` block; fast settings by default."""
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         **aws_environment(endpoint),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,11 @@ def test_worker_whose_handler_crashes_with_children_leaves_no_process(
         ]
         assert len(children) >= 4
         for child in children:
-            eventually(lambda pid=child: not _runs(pid), f"child {child} has ended")
+            eventually(partial(_ended, child), f"child {child} has ended")
 
 
-def _runs(pid: int) -> bool:
+def _ended(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
-        return False
+        return True

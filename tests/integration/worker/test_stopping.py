@@ -81,7 +81,7 @@ def test_an_orphan_finishes_what_it_has_and_its_message_comes_back(
             print("working", flush=True)
             ends = time.monotonic() + 2
             while time.monotonic() < ends:
-                print("x" * 200_000)  # nobody reads: it must neither fail nor block
+                print("x" * 200_000)  # no reader is left: it must neither fail nor block
             pathlib.Path({str(done)!r}).touch()
         """,
         WORKER_VISIBILITY_SECONDS=4,
@@ -130,5 +130,5 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # Whoever adopts an orphan may be slow to bury it.
+    # The process that adopts an orphan may reap it late.
     return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()

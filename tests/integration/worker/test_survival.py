@@ -334,7 +334,7 @@ class Proxy:
             return
 
     def cut(self) -> None:
-        """Nobody listens any more; whoever waits is hung up on."""
+        """Closes the listener and all connections."""
         self._end(self._listener)
         for sock in self._sockets:
             self._end(sock)

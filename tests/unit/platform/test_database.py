@@ -22,7 +22,7 @@ from services.platform.database import (
     iam_token,
     parse,
 )
-from services.platform.errors import ConfigurationError
+from services.platform.errors import ConfigurationError, TransientError
 
 ADDRESS = Address("db.example.com", 5433, "lab", "anna", "verify-full")
 URL = "postgresql://anna@db.example.com:5433/lab"
@@ -106,7 +106,7 @@ def test_without_a_secret_every_connection_has_a_token_of_its_own(
     monkeypatch.setattr(psycopg2, "connect", connect)
     made = Database(configuration())
     for _ in range(2):
-        with pytest.raises(database.TransientError, match="cannot be reached: no"):
+        with pytest.raises(TransientError, match="cannot be reached: no"):
             made.connect()
     assert [a["password"] for a in opened] == ["first", "second"]
     # Without a word about it the server's certificate is checked, against public authorities.

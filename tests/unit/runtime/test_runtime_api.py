@@ -129,7 +129,7 @@ def test_the_processs_end_is_seen_but_its_last_word_comes_first(api: RuntimeApi)
     os.close(write_end)
 
 
-def test_whoever_hangs_up_is_forgotten(api: RuntimeApi) -> None:
+def test_client_that_disconnects_is_forgotten(api: RuntimeApi) -> None:
     host, port = api.address.split(":")
     with socket.create_connection((host, int(port))) as sock:
         sock.sendall(b"GET /next HTTP/1.1\r\n\r\n")

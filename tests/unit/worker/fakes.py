@@ -10,7 +10,7 @@ from services.worker.sqs import BatchResult
 
 
 class Clock:
-    """Time that passes when told."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""What the queue is told about a batch, when it listens and when it does not."""
+"""Acknowledgement of batches, with a queue that works and one that fails."""
 
 from __future__ import annotations
 

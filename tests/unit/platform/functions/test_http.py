@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.platform.errors import PermanentError, TransientError
+from services.platform.functions.access import Access
 from services.platform.functions.http import (
-    Access,
     Answer,
     HttpProblem,
     Operation,
@@ -215,7 +215,7 @@ def test_a_problem_of_the_work_is_answered_as_it_is() -> None:
         TransientError("the database is away"),
         EndpointConnectionError(endpoint_url="http://x"),
         ClientError({"Error": {"Code": "ThrottlingException"}}, "GetItem"),
-        ClientError({"ResponseMetadata": {"HTTPStatusCode": 500}}, "GetItem"),  # type: ignore[typeddict-item]
+        ClientError({"ResponseMetadata": {"HTTPStatusCode": 500}}, "GetItem"),
     ],
 )
 def test_an_outage_asks_to_come_again(error: Exception) -> None:
