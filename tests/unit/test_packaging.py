@@ -235,7 +235,7 @@ class TestInstalledWheel:
             names = set(archive.namelist())
         assert "services/py.typed" in names
         data = {str(path.relative_to(ROOT)) for path in ROOT.glob("services/**/*.css")}
-        data |= {str(path.relative_to(ROOT)) for path in ROOT.glob("services/**/*.j2")}
+        data |= {str(path.relative_to(ROOT)) for path in ROOT.glob("services/**/*.jinja")}
         assert data <= names
         tops = {name.split("/")[0] for name in names}
         assert tops == {"services", f"darkroom-{PYPROJECT['project']['version']}.dist-info"}
