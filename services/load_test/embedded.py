@@ -16,15 +16,16 @@ from services.load_test.target import Crew, Places, StageKind
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
-from services.local.state import PROJECT, LabFiles, LabState, alive
+from services.local.parts import WORKER
+from services.local.state import PROJECT, ChildState, LabFiles, LabState, alive
 from services.operations.signals import undisturbed
 from services.platform import manifest
 from services.platform.errors import TransientError
+from services.platform.manifest import Feature
 
 # The supervisor brings a killed worker back within a moment.
 REVIVAL_SECONDS = 20.0
 _POLL_SECONDS = 0.05
-_MAILBOX = "mailbox"
 
 
 class EmbeddedStage:
@@ -44,7 +45,7 @@ class EmbeddedStage:
         self.crews = tuple(
             Crew(m.name, plan.workers, m.memory_mib, None)
             for m in manifest.load_all(PROJECT / "images")
-            if m.queue is not None
+            if m.name in state.queues
         )
         self.remarks = (
             "Workers are processes without a CPU quota: durations, and so the cost, are those of "
@@ -59,7 +60,9 @@ class EmbeddedStage:
         root = plan.folder / "lab"
         try:
             with _environment(plan.worker_variables):
-                state = labs.up(root, LabOptions(port=port, workers=plan.workers))
+                state = labs.up(
+                    root, LabOptions(port=port, workers=plan.workers, features=(Feature.PHOTOS,))
+                )
             yield cls(plan, state, LabFiles(root))
         finally:
             with undisturbed():
@@ -72,12 +75,11 @@ class EmbeddedStage:
         return [mail.event_id for mail in sent_mails(Path(self._state.mail_folder))]
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        for child in self._now().children:
-            if child.name != _MAILBOX:
-                yield child.name, Path(child.log).read_text(encoding="utf-8", errors="replace")
+        for child in self._workers():
+            yield child.name, Path(child.log).read_text(encoding="utf-8", errors="replace")
 
     def kill(self, draw: float) -> str:
-        workers = [c for c in self._now().children if c.name != _MAILBOX]
+        workers = self._workers()
         victim = workers[int(draw * len(workers))]
         give_up_at = time.monotonic() + REVIVAL_SECONDS
         while not alive(victim.pid):
@@ -87,7 +89,7 @@ class EmbeddedStage:
                     f"see {victim.log}"
                 )
             time.sleep(_POLL_SECONDS)
-            victim = next(c for c in self._now().children if c.name == victim.name)
+            victim = next(c for c in self._workers() if c.name == victim.name)
         os.kill(victim.pid, signal.SIGKILL)
         return victim.name
 
@@ -97,8 +99,10 @@ class EmbeddedStage:
             told = state.message if state is not None and state.message else "it gave no reason"
             raise TransientError(f"the lab ended during the run: {told}; see {self._files.logs}")
 
-    def _now(self) -> LabState:
-        return self._files.read() or self._state
+    def _workers(self) -> list[ChildState]:
+        """The worker hosts. Each runs all functions, so each log has the lines of all of them."""
+        state = self._files.read() or self._state
+        return [child for child in state.children if child.name.startswith(WORKER)]
 
 
 @contextmanager

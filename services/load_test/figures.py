@@ -52,7 +52,8 @@ class FunctionFigures:
 
 @dataclass(frozen=True)
 class WorkerFigures:
-    """One worker, with those that took its place."""
+    """One function's invocations in one worker and its replacements. `kills` counts those of the
+    worker, which may run other functions too."""
 
     worker: str
     function: str
@@ -171,12 +172,12 @@ def _function(name: str, invocations: Sequence[Invocation]) -> FunctionFigures:
 
 def _workers(run: Run) -> tuple[WorkerFigures, ...]:
     found = []
-    for worker in sorted({i.worker for i in run.logs.invocations}):
-        own = [i for i in run.logs.invocations if i.worker == worker]
+    for worker, function in sorted({(i.worker, i.function) for i in run.logs.invocations}):
+        own = [i for i in run.logs.invocations if (i.worker, i.function) == (worker, function)]
         found.append(
             WorkerFigures(
                 worker=worker,
-                function=own[0].function,
+                function=function,
                 invocations=len(own),
                 kills=sum(kill.worker == worker for kill in run.kills),
                 peak_mib=max(i.peak_mib for i in own),

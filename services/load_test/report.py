@@ -329,9 +329,11 @@ def _workers(figures: Figures) -> str:
             f"{item.peak_mib} of {item.memory_mib} MiB "
             f'<span class="meter"><i style="width:{share:.1%}"></i></span>'
         )
-        rows.append([item.worker, f"{item.invocations:,}", str(item.kills), _Html(meter)])
-    heads = ["worker", "invocations", "times killed", "peak memory of its function"]
-    return f"<section><h2>Workers</h2>{_table(heads, rows)}</section>"
+        rows.append(
+            [item.worker, item.function, f"{item.invocations:,}", str(item.kills), _Html(meter)]
+        )
+    heads = ["worker", "function", "invocations", "times killed", "peak memory of its function"]
+    return f"<section><h2>Workers</h2>{_table(heads, rows, numbers=(2, 3, 4))}</section>"
 
 
 def _cost(figures: Figures) -> str:

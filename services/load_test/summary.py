@@ -80,12 +80,13 @@ def show(run: Run, figures: Figures, page: Console) -> None:
             times.add_row("  its cold starts", *_cells(function.init_ms, "ms", 0))
     page.print(times)
     workers = Table(
-        "worker", "invocations", "killed", "peak memory", box=None, pad_edge=False,
+        "worker", "function", "invocations", "killed", "peak memory", box=None, pad_edge=False,
         header_style="bold",
     )  # fmt: skip
     for worker in figures.workers:
         workers.add_row(
             worker.worker,
+            worker.function,
             f"{worker.invocations}",
             f"{worker.kills}",
             f"{worker.peak_mib} of {worker.memory_mib} MiB",

@@ -23,8 +23,10 @@ from services.local import develop
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
+from services.local.parts import WORKER
 from services.local.state import LabFiles, LabState, alive
 from services.operations import dead_letters
+from services.platform.manifest import Feature
 
 PHOTOS = int(os.environ.get("DARKROOM_FAULT_PHOTOS", "300"))
 KILL_EVERY_SECONDS = 2.0
@@ -54,7 +56,7 @@ class Killer(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(KILL_EVERY_SECONDS):
             state = self.files.read()
-            workers = [c for c in state.children if c.name != "mailbox"] if state else []
+            workers = [c for c in state.children if c.name.startswith(WORKER)] if state else []
             least = sorted(workers, key=lambda child: self.kills[child.name])
             if least and alive(least[0].pid):
                 os.kill(least[0].pid, signal.SIGKILL)
@@ -65,7 +67,7 @@ class Killer(threading.Thread):
 def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
     # Short timeouts return the messages of a killed worker early.
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
-    state = labs.up(tmp_path / "lab", LabOptions(workers=2))
+    state = labs.up(tmp_path / "lab", LabOptions(workers=2, features=(Feature.PHOTOS,)))
     yield state
     labs.down(tmp_path / "lab")
 

@@ -107,6 +107,21 @@ def test_the_figures_of_a_run() -> None:
     assert found.requests == pytest.approx(4 / 3 * 1e6)
 
 
+def test_workers_that_run_two_functions_have_figures_for_each() -> None:
+    invocations = (
+        Invocation("worker-1", "process-image", 102.0, "success", 500.0, 500, 1769, 140, None),
+        Invocation("worker-1", "send-image-email", 103.0, "success", 50.0, 50, 512, 60, None),
+    )
+    kills = (Kill(103.0, "worker-1"),)
+    found = figures(run(logs=WorkerLogs(invocations, {}, {}, 0), kills=kills))
+    assert [
+        (w.function, w.invocations, w.kills, w.peak_mib, w.memory_mib) for w in found.workers
+    ] == [
+        ("process-image", 1, 1, 140, 1769),
+        ("send-image-email", 1, 1, 60, 512),
+    ]
+
+
 def test_a_run_in_which_nothing_happened_has_figures_too() -> None:
     found = figures(run(uploads=(), samples=(), kills=(), seen={}, logs=WorkerLogs((), {}, {}, 0)))
     assert found.latency is None
