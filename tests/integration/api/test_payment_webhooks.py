@@ -73,6 +73,14 @@ def test_webhook_repeated_publishes_once(lab: LabState, secret: str) -> None:
     sqs, sns = lab.session.client("sqs"), lab.session.client("sns")
     queue = sqs.create_queue(QueueName=f"listener-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    admit = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn["QueueArn"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [admit]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     subscription = sns.subscribe(
         TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], ReturnSubscriptionArn=True
     )["SubscriptionArn"]
@@ -81,11 +89,11 @@ def test_webhook_repeated_publishes_once(lab: LabState, secret: str) -> None:
     for _ in range(3):
         assert send(lab, body, sign(secret, body, time.time())).status_code == 200
     time.sleep(1)
-    heard = []
+    published = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            heard += [message["Body"]] if order_id in message["Body"] else []
+            published += [message["Body"]] if order_id in message["Body"] else []
     sns.unsubscribe(SubscriptionArn=subscription)
     sqs.delete_queue(QueueUrl=queue)
-    assert len(heard) == 1
+    assert len(published) == 1
