@@ -11,6 +11,8 @@ from services.platform.configuration import read, variable
 from services.platform.functions.sqs import queue_function
 
 MIB = 1024 * 1024
+# What the handler's own process needs beside the one that decodes.
+HANDLER_MIB = 128
 _LIMITS = Limits()
 _RECIPE = Recipe()
 
@@ -30,6 +32,10 @@ class Configuration:
         "PHOTO_MAX_PIXELS_IN_ALL", default=_LIMITS.pixels_in_all_max, minimum=1
     )
     max_seconds: float = variable("PHOTO_MAX_SECONDS", default=_LIMITS.seconds_max, minimum=1)
+    # Set by Lambda and by the worker.
+    memory_mib: int = variable(
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=_LIMITS.memory_bytes_max // MIB, minimum=128
+    )
 
 
 configuration = read(Configuration, os.environ)
@@ -47,6 +53,7 @@ handler = queue_function(
             frames_max=configuration.max_frames,
             pixels_in_all_max=configuration.max_pixels_in_all,
             seconds_max=configuration.max_seconds,
+            memory_bytes_max=max(configuration.memory_mib - HANDLER_MIB, 128) * MIB,
         ),
     ).handle
 )

@@ -18,9 +18,10 @@ from services.catalog.model import (
 )
 from services.events.images import ImageEvent, ImageEventType, event_id, publish
 from services.events.storage import ObjectEvent
-from services.imaging.develop import develop
+from services.imaging.isolation import develop
 from services.imaging.limits import check_bytes
 from services.imaging.model import Developed, Limits, PhotoRejected, Recipe
+from services.platform import log
 from services.platform.aws.clients import error_code
 from services.platform.functions.sqs import Message
 from services.platform.timestamps import now
@@ -109,6 +110,10 @@ class CreatedOriginal:
         except PhotoRejected as rejection:
             return _rejected(record, original, rejection.reason.value, rejection.message)
         except Exception:
+            if message.last_receive:
+                # An error of ours: logged for the alarm, and the owner gets an answer all the same.
+                log.logger().exception("photo_development_failed", image_id=record.image_id)
+                return _rejected(record, original, FAILED_REPEATEDLY, _FAILED_REPEATEDLY_MESSAGE)
             # The process survived, so this does not count as a crash.
             self.images.undo_attempt(record.owner, claim.source)
             raise

@@ -69,9 +69,12 @@ class PhotoRejected(Exception):  # noqa: N818 - an outcome, not an error
     """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:
-        super().__init__(f"{reason.value}: {message}")
+        super().__init__(reason, message)
         self.reason = reason
         self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.message}"
 
 
 @dataclass(frozen=True)

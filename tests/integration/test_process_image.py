@@ -381,6 +381,23 @@ def test_exceptions_do_not_count_as_crashes(
     assert record.status is ImageStatus.DEVELOPED
 
 
+def test_exception_on_last_receive_rejects_photo_and_announces_it(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = environment.upload("ann/1/a.jpg", RED)
+
+    def fails(*_: Any) -> None:
+        raise IndexError("an error of the project")
+
+    monkeypatch.setattr(created, "develop", fails)
+    environment.processor.handle(Message("m", body, 5, True, time.monotonic() + 60))
+    record = environment.catalog.image(OWNER, image_id(RED))
+    assert record is not None
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, created.FAILED_REPEATEDLY)
+    (event,) = environment.events()
+    assert event.type is ImageEventType.REJECTED
+
+
 def test_claim_of_image_in_deletion_raises_changed_meanwhile(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

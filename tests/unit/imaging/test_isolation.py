@@ -1,0 +1,144 @@
+"""The child process that decodes: its limits, its death, and what the parent makes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.imaging.develop import develop
+from services.imaging.isolation import IsolatedDeveloper, Work
+from services.imaging.model import Developed, Limits, PhotoRejected, Recipe, RejectionReason
+from tests.support import photos
+
+MIB = 1024 * 1024
+RECIPE = Recipe()
+
+
+@pytest.fixture
+def developer() -> Iterator[IsolatedDeveloper]:
+    isolated = IsolatedDeveloper()
+    yield isolated
+    isolated.stop()
+
+
+def _rejected(work: Work, limits: Limits | None = None) -> RejectionReason:
+    """The reason for which a photo is rejected when the child does `work`."""
+    isolated = IsolatedDeveloper(work)
+    try:
+        with pytest.raises(PhotoRejected) as caught:
+            isolated.develop(b"", RECIPE, limits or Limits())
+    finally:
+        isolated.stop()
+    return caught.value.reason
+
+
+def test_isolated_photo_gives_what_develop_gives(developer: IsolatedDeveloper) -> None:
+    for name in ("baseline.jpg", "plain.png", "moving.gif"):
+        source = photos.valid_files()[name]
+        assert developer.develop(source, RECIPE, Limits()) == develop(source)
+
+
+def test_isolated_rejection_keeps_reason_and_message(developer: IsolatedDeveloper) -> None:
+    with pytest.raises(PhotoRejected) as expected:
+        develop(b"no photo")
+    with pytest.raises(PhotoRejected) as caught:
+        developer.develop(b"no photo", RECIPE, Limits())
+    assert caught.value.reason is expected.value.reason
+    assert caught.value.message == expected.value.message
+
+
+def test_isolated_decoder_that_hangs_is_killed_at_the_deadline() -> None:
+    def hang(*_: object) -> Developed:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+        raise AssertionError
+
+    started = time.monotonic()
+    assert _rejected(hang, Limits(seconds_max=0.2)) is RejectionReason.TIMED_OUT
+    assert time.monotonic() - started < 10
+
+
+def test_isolated_decoder_that_takes_cpu_time_is_too_expensive() -> None:
+    def spend(*_: object) -> Developed:
+        os.kill(os.getpid(), signal.SIGXCPU)  # what the kernel sends at RLIMIT_CPU
+        raise AssertionError
+
+    assert _rejected(spend) is RejectionReason.TOO_EXPENSIVE
+
+
+def test_isolated_decoder_killed_by_the_system_is_too_expensive() -> None:
+    def die(*_: object) -> Developed:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    assert _rejected(die) is RejectionReason.TOO_EXPENSIVE
+
+
+def test_isolated_decoder_that_crashes_is_damaged() -> None:
+    def crash(*_: object) -> Developed:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError
+
+    assert _rejected(crash) is RejectionReason.DAMAGED
+
+
+def test_isolated_decoder_over_memory_limit_is_too_much_memory() -> None:
+    def grow(*_: object) -> Developed:
+        bytearray(512 * MIB)
+        raise AssertionError
+
+    limits = Limits(memory_bytes_max=128 * MIB)
+    assert _rejected(grow, limits) is RejectionReason.TOO_MUCH_MEMORY
+
+
+def test_isolated_decoder_cannot_write_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "written"
+
+    def write(*_: object) -> Developed:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        path.write_bytes(b"data")
+        raise AssertionError
+
+    isolated = IsolatedDeveloper(write)
+    with pytest.raises(OSError, match="File too large"):
+        isolated.develop(b"", RECIPE, Limits())
+    isolated.stop()
+    assert path.stat().st_size == 0
+
+
+def test_isolated_error_of_the_project_is_raised() -> None:
+    def fail(*_: object) -> Developed:
+        raise TypeError("an error of the project")
+
+    isolated = IsolatedDeveloper(fail)
+    with pytest.raises(TypeError, match="an error of the project"):
+        isolated.develop(b"", RECIPE, Limits())
+    isolated.stop()
+
+
+def test_isolated_photo_after_a_death_is_developed() -> None:
+    def die_of_some(source: bytes, recipe: Recipe, limits: Limits) -> Developed:
+        if source == b"hostile":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return develop(source, recipe, limits)
+
+    isolated = IsolatedDeveloper(die_of_some)
+    source = photos.jpeg()
+    for _ in range(2):
+        with pytest.raises(PhotoRejected):
+            isolated.develop(b"hostile", RECIPE, Limits())
+        assert isolated.develop(source, RECIPE, Limits()).renditions
+    isolated.stop()
+
+
+def test_isolated_photos_share_one_child(developer: IsolatedDeveloper) -> None:
+    pids = set()
+    for _ in range(3):
+        developer.develop(photos.jpeg(), RECIPE, Limits())
+        pids.add(developer._pid)
+    assert len(pids) == 1
