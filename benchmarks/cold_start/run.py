@@ -33,7 +33,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from docker import DockerClient, from_env
-from services.build.images import build_secrets, docker, require_engine
+from services.build.engine import docker, require_engine
+from services.build.images import build_secrets
 from services.local.emulator import LOOPBACK, aws_environment
 from services.local.state import PROJECT
 from services.platform import manifest
