@@ -52,8 +52,12 @@ def invoke(project: Path, event: object) -> dict[str, object]:
         [sys.executable, "-c", _INVOKE, json.dumps(event)],
         cwd=project / "images" / "count-photos",
         env={
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(project), "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(project),
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
         },
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
