@@ -1,4 +1,4 @@
-"""The damaged corpus through the real worker: each input ends developed or rejected."""
+"""The corpus of damaged photos on a real worker: each is developed or rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tests.support.photos import damaged_corpus
 REASONS = {reason.value for reason in RejectionReason}
 
 
-def test_no_damaged_input_crashes_or_hangs_the_worker(lab: LabState, tmp_path: Path) -> None:
+def test_damaged_photos_are_developed_or_rejected_without_crash(
+    lab: LabState, tmp_path: Path
+) -> None:
     count = 0
     for name, content in damaged_corpus():
         (tmp_path / f"{count:04}-{name.replace('/', '_')}").write_bytes(content)
@@ -21,12 +23,12 @@ def test_no_damaged_input_crashes_or_hangs_the_worker(lab: LabState, tmp_path: P
     outcomes = list(develop.develop_all(lab, develop.find_photos([tmp_path])))
     assert len(outcomes) == count
     for outcome in outcomes:
-        told = outcome.document()
-        assert told["status"] in ("developed", "rejected"), outcome.path.name
-        if told["status"] == "rejected":
-            # A reason of imaging: none of them ended its process ("failed-repeatedly").
-            assert told["reason"] in REASONS, (outcome.path.name, told["reason"])
-            assert told["message"]
+        document = outcome.document()
+        assert document["status"] in ("developed", "rejected"), outcome.path.name
+        if document["status"] == "rejected":
+            # A reason of imaging, not "failed-repeatedly": no photo crashed its process.
+            assert document["reason"] in REASONS, (outcome.path.name, document["reason"])
+            assert document["message"]
     log = (Path(lab.mail_folder).parent / "logs" / "process-image.log").read_text()
     assert "Runtime.ExitError" not in log
     assert "Task timed out" not in log
