@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.accounts.model import Role
+from services.cli import database
 from services.client import tokens
 from services.client.api import Api
 from services.local import lab
 from services.local.terminal import page, people
-from services.operations import database
 from services.platform.errors import DarkroomError, PermanentError
 
 API_VARIABLE = "DARKROOM_API"

@@ -18,7 +18,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from services.cli import customer, dead_letters, deploy, load_test, orders
+from services.cli import customer, database, dead_letters, deploy, load_test, orders
 from services.cli import logs as logs_view
 from services.cli import status as status_view
 from services.local import develop, lab, logs, status
@@ -31,7 +31,6 @@ from services.local.terminal import (
     people,
     show_outcomes,
 )
-from services.operations import database
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 from services.platform.manifest import Feature
 from services.schema import migrate_database

@@ -12,10 +12,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from services.cli import database
 from services.cli.customer import print_result, runs_on_api
 from services.client.api import Api
 from services.local.terminal import page, people
-from services.operations import database, products
+from services.operations import products
 from services.orders.api import KEY_CHARACTERS_MAX, is_key
 from services.orders.money import money
 from services.platform.errors import PermanentError

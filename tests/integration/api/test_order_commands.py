@@ -285,7 +285,7 @@ def test_orders_without_session_are_refused(terminal: Terminal) -> None:
 
 @pytest.fixture
 def at_the_database(lab: LabState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.operations.database.lab.running", lambda: lab)
+    monkeypatch.setattr("services.cli.database.lab.running", lambda: lab)
 
 
 def offer(terminal: Terminal, path: Path) -> tuple[int, str, str]:

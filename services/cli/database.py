@@ -1,4 +1,4 @@
-"""An operator at the database itself: brings its schema up to date, names administrators."""
+"""The database for commands of operators: DATABASE_URL names it, or the running lab has it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def give_role(email: str, role: Role) -> User:
     dynamodb, table = _sessions()
     user = change_role(Users(database()), SessionStore(dynamodb, table), email, role)
     if user is None:
-        raise PermanentError(f"expected an account's e-mail address, nobody has {email!r}")
+        raise PermanentError(
+            f"expected an account's e-mail address, got {email!r}, which has no account"
+        )
     return user
 
 
