@@ -37,9 +37,7 @@ def give_role(email: str, role: Role) -> User:
     dynamodb, table = _sessions()
     user = change_role(Users(database()), SessionStore(dynamodb, table), email, role)
     if user is None:
-        raise PermanentError(
-            f"expected an account's e-mail address, got {email!r}, which has no account"
-        )
+        raise PermanentError(f"{email!r} has no account; see `darkroom users list`")
     return user
 
 

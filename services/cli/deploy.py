@@ -14,12 +14,12 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from rich.console import Console
 from rich.markup import escape
 
 from services.deploy.release import Conductor, Outcome, Reporter, Result, Settings
 from services.deploy.terraform import Terraform
 from services.local.state import PROJECT
+from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
 
 LAB = PROJECT / "terraform" / "lab"
@@ -30,9 +30,6 @@ STATE_BUCKET = "DARKROOM_STATE_BUCKET"
 # More than this nobody reads; --json has all of them.
 OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
-
-people = Console(stderr=True, highlight=False)
-page = Console(highlight=False)
 
 
 def add(commands: Any, finished: Callable[[bool], Any]) -> None:

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from services.load_test import report, summary
@@ -24,6 +23,7 @@ from services.load_test.plan import Plan
 from services.load_test.runner import Conductor, Run, Sample
 from services.load_test.target import Stage
 from services.local.state import PROJECT
+from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
 from services.platform.errors import TransientError
 
@@ -34,9 +34,6 @@ DEFAULT_WORKERS = 2
 COUNT_MAX = 100_000
 RATE_MAX = 1_000.0
 WORKERS_MAX = 64
-
-people = Console(stderr=True, highlight=False)
-page = Console(highlight=False)
 
 
 def add(commands: Any, finished: Callable[[bool], Any]) -> None:

@@ -6,8 +6,10 @@ Exit codes: 0 done; 1 the lab failed; 2 wrong usage; 3 some photos were rejected
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -48,10 +50,19 @@ class ExitCode(IntEnum):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help()
+        return ExitCode.DONE
+    options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], ExitCode] = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()  # a full disk or a closed pipe shows here at the latest
+        return code
+    except BrokenPipeError:
+        _discard_output()
+        return ExitCode.FAILED
     except KeyboardInterrupt:
         people.print("interrupted")
         return ExitCode.INTERRUPTED
@@ -61,9 +72,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermanentError as error:
         _complain(error)
         return ExitCode.USAGE
-    except (DarkroomError, BotoCoreError, ClientError) as error:
+    except (DarkroomError, BotoCoreError, ClientError, OSError) as error:
         _complain(error)
+        if isinstance(error, OSError):
+            _discard_output()
         return ExitCode.FAILED
+
+
+def _discard_output() -> None:
+    """Lets Python's last flush of stdout, which may fail again, write to the null device."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -278,7 +299,10 @@ def _migrate(options: argparse.Namespace) -> ExitCode:
 
 
 def _complain(error: Exception) -> None:
-    people.print(f"[red]darkroom:[/] {escape(str(error))}", soft_wrap=True)
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    people.print(f"[red]darkroom:[/] {escape(text)}", soft_wrap=True)
 
 
 def _port(text: str) -> int:

@@ -104,8 +104,10 @@ def find_photos(paths: Iterable[Path]) -> tuple[Path, ...]:
                 hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
                 if inside.is_file() and not hidden:
                     found[inside] = None
-        elif path.exists():
+        elif path.is_file():
             found[path] = None
+        elif path.exists():
+            raise PermanentError(f"{path} is neither a regular file nor a folder")
         else:
             raise PermanentError(f"{path} does not exist; give a file or a folder")
     if not found:

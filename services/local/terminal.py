@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -14,12 +13,13 @@ from rich.table import Table
 from services.local import develop
 from services.local.develop import Outcome
 from services.local.state import LabState
+from services.operations.console import SafeConsole
 
 # A pipe has no width: nothing is cut or wrapped there.
 PIPED_COLUMNS = 1000
 # People read progress on stderr and tables on stdout; machines read stdout.
-people = Console(stderr=True, highlight=False)
-page = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
+people = SafeConsole(stderr=True, highlight=False)
+page = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 _WIDE_COLUMNS = 110
 
 

@@ -1,0 +1,66 @@
+"""The command's output and exit codes where a file, a pipe or the terminal is odd."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.main import main
+from services.client import tokens
+from services.operations.console import SafeConsole, visible
+
+COMMAND = [sys.executable, "-m", "services.cli.main"]
+
+
+def test_command_without_arguments_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "dead-letters" in capsys.readouterr().out
+
+
+def test_output_on_full_disk_is_one_line_and_exit_code_1() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "status", "--json"], stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "darkroom: No space left on device\n")
+
+
+def test_session_file_that_is_a_folder_is_one_line_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = tokens.default_file()
+    file.mkdir(parents=True)
+    assert main(["images", "list", "--api", "http://127.0.0.1:1"]) == 1
+    assert capsys.readouterr().err == f"darkroom: {file}: Is a directory\n"
+
+
+def test_develop_of_named_pipe_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "photo.jpg"
+    os.mkfifo(pipe)
+    assert main(["develop", str(pipe)]) == 2
+    assert "is neither a regular file nor a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "unsafe", ["\x1b[31m", "\x9b1m", "\x07", "\r", "\u202e", "\u2066", "\u2028", "\udcff"]
+)
+def test_console_replaces_unsafe_characters(unsafe: str) -> None:
+    out = io.StringIO()
+    SafeConsole(file=out, highlight=False).print(f"a{unsafe}b", markup=False)
+    assert unsafe[0] not in out.getvalue()
+    assert visible(unsafe)[0] == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_console_leaves_colours_and_line_breaks_of_its_own() -> None:
+    out = io.StringIO()
+    SafeConsole(file=out, force_terminal=True, color_system="standard").print("[red]a[/]\nb")
+    assert out.getvalue() == "\x1b[31ma\x1b[0m\nb\n"
