@@ -22,7 +22,7 @@ RED = (230, 30, 30)
 
 
 def _disc() -> Image.Image:
-    """A red disc on transparent black: whoever forgets to weigh by opacity gets a dark rim."""
+    """A red disc on transparent black: resizing without premultiplied alpha gives a dark rim."""
     y, x = np.mgrid[:EDGE, :EDGE] - EDGE / 2
     inside = np.hypot(x, y) < EDGE / 3
     pixels = np.zeros((EDGE, EDGE, 4), np.uint8)

@@ -17,13 +17,13 @@ WHOLE = {**photos.valid_files(), "two.mpo": photos.mpo()[: photos.mpo().rindex(b
 SECONDS_MAX = 5.0
 
 
-def test_the_corpus_is_large_and_the_same_every_time() -> None:
+def test_damaged_corpus_is_large_and_deterministic() -> None:
     first, second = dict(photos.damaged_corpus()), dict(photos.damaged_corpus())
     assert len(first) >= 300
     assert first == second
 
 
-def test_every_damaged_file_is_developed_or_rejected() -> None:
+def test_develop_damaged_file_is_developed_or_rejected() -> None:
     ends: Counter[str] = Counter()
     for name, source in photos.damaged_corpus():
         started = time.monotonic()
@@ -42,7 +42,7 @@ def test_every_damaged_file_is_developed_or_rejected() -> None:
 
 @pytest.mark.parametrize("percent", [30, 60, 90, 99])
 @pytest.mark.parametrize("name", sorted(WHOLE))
-def test_a_truncated_file_is_never_passed_as_good(name: str, percent: int) -> None:
+def test_develop_truncated_file_is_rejected(name: str, percent: int) -> None:
     source = WHOLE[name]
     with pytest.raises(PhotoRejected) as caught:
         develop(source[: len(source) * percent // 100])
@@ -83,7 +83,7 @@ JPEGS = [n for n in sorted(WHOLE) if n.endswith((".jpg", ".mpo"))]
 
 @pytest.mark.parametrize("percent", [55, 70, 85, 95])
 @pytest.mark.parametrize("name", JPEGS)
-def test_a_truncated_jpeg_with_an_end_mark_put_on_is_found_out(name: str, percent: int) -> None:
+def test_develop_truncated_jpeg_with_end_mark_is_rejected(name: str, percent: int) -> None:
     """libjpeg paints the rest of such a picture grey, or leaves it coarse, without an error."""
     source = WHOLE[name]
     start = source.index(b"\xff\xda")
@@ -97,7 +97,7 @@ def test_a_truncated_jpeg_with_an_end_mark_put_on_is_found_out(name: str, percen
     assert caught.value.reason in (RejectionReason.TRUNCATED, RejectionReason.DAMAGED)
 
 
-def test_a_photo_that_truly_ends_in_mid_grey_is_good() -> None:
+def test_develop_jpeg_ending_in_mid_grey_is_developed() -> None:
     image = photos.scene()
     image.paste((128, 128, 128), (0, 32, photos.WIDTH, photos.HEIGHT))
     for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
@@ -105,7 +105,7 @@ def test_a_photo_that_truly_ends_in_mid_grey_is_good() -> None:
     develop(photos.jpeg(image.convert("L")))
 
 
-def test_a_png_checksum_that_does_not_match() -> None:
+def test_develop_png_with_wrong_data_checksum_is_damaged() -> None:
     source = bytearray(photos.valid_files()["plain.png"])
     source[source.index(b"IDAT") + 40] ^= 1
     with pytest.raises(PhotoRejected) as caught:
@@ -113,7 +113,7 @@ def test_a_png_checksum_that_does_not_match() -> None:
     assert caught.value.reason is RejectionReason.DAMAGED
 
 
-def test_a_png_whose_rows_run_out() -> None:
+def test_develop_png_with_missing_rows_is_truncated() -> None:
     """Sound chunks and checksums, but fewer pixels inside than the header says."""
     whole = photos.png(np.zeros((64, 64, 3), np.uint8), 8, photos.RGB)
     half = photos.png(np.zeros((32, 64, 3), np.uint8), 8, photos.RGB)
@@ -126,13 +126,13 @@ def test_a_png_whose_rows_run_out() -> None:
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-def test_a_png_that_truly_ends_in_black_is_good(depth: int, interlaced: bool) -> None:
+def test_develop_png_ending_in_black_is_developed(depth: int, interlaced: bool) -> None:
     samples = np.zeros((33, 21), np.uint16)
     samples[:10] = 1
     develop(photos.png(samples, depth, photos.GREY, interlaced=interlaced))
 
 
-def test_a_gif_whose_pixels_run_out() -> None:
+def test_develop_gif_with_missing_rows_is_truncated() -> None:
     """Sound blocks, but compressed data for the first rows only."""
     source = photos.saved(photos.scene(300, 200).quantize(64), "GIF")
     at = source.index(b",\0\0\0\0") + 10
@@ -143,7 +143,7 @@ def test_a_gif_whose_pixels_run_out() -> None:
     assert caught.value.reason is RejectionReason.TRUNCATED
 
 
-def test_a_tiff_whose_width_has_no_value() -> None:
+def test_develop_tiff_without_width_is_damaged() -> None:
     source = bytearray(photos.tiff(np.zeros((8, 8), np.uint8)))
     source[14:18] = bytes(4)  # how many values the first entry, the width, has
     with pytest.raises(PhotoRejected) as caught:
@@ -152,7 +152,7 @@ def test_a_tiff_whose_width_has_no_value() -> None:
 
 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.avif"])
-def test_a_heif_whose_directory_is_empty(name: str) -> None:
+def test_develop_heif_with_empty_directory_is_damaged(name: str) -> None:
     source = photos.valid_files()[name]
     meta = b"\0\0\0\x14meta\0\0\0\0\0\0\0\x08iloc"
     start = source.index(b"meta") - 4
@@ -161,7 +161,7 @@ def test_a_heif_whose_directory_is_empty(name: str) -> None:
     assert caught.value.reason is RejectionReason.DAMAGED
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(
+def test_develop_programming_error_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*_: object) -> None:

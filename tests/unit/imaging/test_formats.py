@@ -30,7 +30,7 @@ def _pixels(rendition: Rendition) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", sorted(photos.valid_files()))
-def test_sound_files_are_developed(name: str) -> None:
+def test_develop_valid_file_gives_all_renditions(name: str) -> None:
     developed = develop(photos.valid_files()[name], RECIPE)
 
     assert developed.facts.format is FORMATS[name.rsplit(".")[-1]]
@@ -59,7 +59,7 @@ LEVELS = np.arange(32)[None, :].repeat(16, axis=0)
     [(d, photos.GREY) for d in (1, 2, 4, 8, 16)]
     + [(d, k) for d in (8, 16) for k in (photos.RGB, photos.GREY_ALPHA, photos.RGBA)],
 )
-def test_png_of_every_depth(depth: int, kind: int, interlaced: bool) -> None:
+def test_develop_png_of_any_depth_keeps_levels(depth: int, kind: int, interlaced: bool) -> None:
     most = 2**depth - 1
     grey = LEVELS * most // 31
     channels = {photos.GREY: 1, photos.RGB: 3, photos.GREY_ALPHA: 2, photos.RGBA: 4}[kind]
@@ -76,7 +76,7 @@ def test_png_of_every_depth(depth: int, kind: int, interlaced: bool) -> None:
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
-def test_png_palette_of_every_depth(depth: int, interlaced: bool) -> None:
+def test_develop_png_palette_of_any_depth_keeps_colours(depth: int, interlaced: bool) -> None:
     colours = np.array([[i * 37 % 256, i * 91 % 256, 255 - i * 53 % 256] for i in range(2**depth)])
     palette = photos.chunk(b"PLTE", bytes(colours.astype(np.uint8).reshape(-1)))
     # Blocks of 16, as chroma is stored at half resolution.
@@ -95,20 +95,20 @@ def test_png_palette_of_every_depth(depth: int, interlaced: bool) -> None:
     "compression",
     ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "tiff_deflate", "zstd"],
 )
-def test_tiff_compressions(compression: str) -> None:
+def test_develop_tiff_of_any_compression_keeps_pixels(compression: str) -> None:
     source = photos.saved(photos.scene(), "TIFF", compression=compression)
     scene = np.asarray(photos.scene(), dtype=float)
     assert np.abs(_pixels(develop(source, RECIPE).renditions[0]) - scene).mean() < 6
 
 
-def test_the_first_picture_of_an_mpo_counts() -> None:
+def test_develop_mpo_shows_first_picture() -> None:
     assert np.abs(
         _pixels(develop(photos.mpo(), RECIPE).renditions[0])
         - np.asarray(photos.scene(), dtype=float)
     ).mean() < 6  # fmt: skip
 
 
-def test_a_ten_bit_heic() -> None:
+def test_develop_ten_bit_heic_keeps_pixels() -> None:
     import pillow_heif
 
     samples = np.asarray(photos.scene(), dtype=np.uint16) * 257
@@ -120,7 +120,7 @@ def test_a_ten_bit_heic() -> None:
 
 
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "AVIF"])
-def test_an_animation_gives_an_animated_webp_and_stills(name: str) -> None:
+def test_develop_animation_gives_animated_webp_and_stills(name: str) -> None:
     recipe = Recipe(
         renditions=(RenditionSpec("thumb", 24), RenditionSpec("large", 2048)),
         jpeg_quality=95, webp_quality=95,
@@ -148,7 +148,7 @@ def test_an_animation_gives_an_animated_webp_and_stills(name: str) -> None:
     assert np.abs(_pixels(stills[1]) - first).mean() < 8
 
 
-def test_apng_keeps_its_default_image_out_of_the_animation() -> None:
+def test_develop_apng_default_image_is_not_in_animation() -> None:
     frames = photos.moving_frames(3)
     default = Image.new("RGB", frames[0].size, (255, 255, 255))
     source = photos.saved(
@@ -161,7 +161,7 @@ def test_apng_keeps_its_default_image_out_of_the_animation() -> None:
     assert _pixels(developed.renditions[0]).mean() < 100
 
 
-def test_a_gif_keeps_what_its_frames_leave_standing() -> None:
+def test_develop_gif_partial_frame_keeps_previous_pixels() -> None:
     """Disposal: the second frame paints one corner only, the rest of the first shows on."""
     first = Image.new("P", (40, 40), 0)
     first.putpalette([200, 30, 30, 30, 30, 200])
@@ -178,7 +178,7 @@ def test_a_gif_keeps_what_its_frames_leave_standing() -> None:
     assert shown[30, 30, 0] > 150
 
 
-def test_an_animation_with_orientation_and_profile() -> None:
+def test_develop_animation_with_orientation_is_upright() -> None:
     frames = [photos.as_stored(f, 6) for f in photos.moving_frames(3)]
     source = photos.saved(
         frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=40, lossless=True,
@@ -194,7 +194,7 @@ def test_an_animation_with_orientation_and_profile() -> None:
     assert np.abs(np.asarray(opened.convert("RGB"), dtype=float) - expected).mean() < 8
 
 
-def test_avif_renditions_by_recipe() -> None:
+def test_develop_avif_recipe_gives_avif_renditions() -> None:
     recipe = Recipe(formats=(OutputFormat.AVIF,), avif_speed=10, avif_quality=90)
     developed = develop(photos.jpeg(), recipe)
     assert [r.format for r in developed.renditions] == [OutputFormat.AVIF] * 3
@@ -202,7 +202,7 @@ def test_avif_renditions_by_recipe() -> None:
     assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 8
 
 
-def test_jpeg_renditions_are_progressive() -> None:
+def test_develop_jpeg_renditions_are_progressive() -> None:
     for rendition in develop(photos.jpeg(), RECIPE).renditions:
         if rendition.format is OutputFormat.JPEG:
             assert b"\xff\xc2" in rendition.data

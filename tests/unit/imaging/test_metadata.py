@@ -20,7 +20,7 @@ XMP = b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/">a private word</
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_facts_of_a_camera_photo(order: str) -> None:
+def test_facts_camera_photo_are_complete(order: str) -> None:
     facts = develop(photos.jpeg(exif=photos.full_exif(order)), RECIPE).facts
     assert facts.camera == "Darkroom Optics Obscura 4"
     assert facts.lens == "35mm F2.8"
@@ -35,19 +35,19 @@ def test_facts_of_a_camera_photo(order: str) -> None:
 @pytest.mark.parametrize(
     "name", ["plain.png", "lossy.webp", "photo.heic", "photo.avif", "baseline.jpg"]
 )
-def test_facts_come_from_every_format(name: str) -> None:
+def test_facts_exif_is_read_in_every_format(name: str) -> None:
     facts = develop(photos.valid_files()[name], RECIPE).facts
     assert facts.camera == "Darkroom Optics Obscura 4"
     assert facts.location is not None
     assert facts.taken_at == "2026-11-20T17:45:10+01:00"
 
 
-def test_facts_of_a_tiff() -> None:
+def test_facts_tiff_tags_are_read() -> None:
     source = photos.saved(photos.scene(), "TIFF", tiffinfo={0x0110: "Obscura 4"})
     assert develop(source, RECIPE).facts.camera == "Obscura 4"
 
 
-def test_a_photo_that_says_nothing() -> None:
+def test_facts_photo_without_exif_are_none() -> None:
     source = photos.jpeg()
     facts = develop(source, RECIPE).facts
     assert (facts.camera, facts.lens, facts.taken_at, facts.location) == (None,) * 4
@@ -72,7 +72,7 @@ def _text(tag: int, text: bytes) -> photos.Entry:
         ),
     ],
 )
-def test_taken_at_only_if_it_is_a_time(block: bytes, taken_at: str | None) -> None:
+def test_taken_at_invalid_time_is_none(block: bytes, taken_at: str | None) -> None:
     assert metadata.read(block).taken_at == taken_at
 
 
@@ -85,12 +85,12 @@ def test_taken_at_only_if_it_is_a_time(block: bytes, taken_at: str | None) -> No
         (b"Maker", b"", "Maker"),
     ],
 )
-def test_the_makers_name_is_not_said_twice(make: bytes, model: bytes, camera: str) -> None:
+def test_camera_maker_in_model_is_not_repeated(make: bytes, model: bytes, camera: str) -> None:
     block = photos.exif([_text(0x010F, make), _text(0x0110, model)])
     assert metadata.read(block).camera == camera
 
 
-def test_a_place_that_cannot_be_is_no_place() -> None:
+def test_location_impossible_coordinates_is_none() -> None:
     gps = [
         _text(1, b"N"),
         (2, photos.RATIONAL, [(95, 1), (0, 1), (0, 1)]),

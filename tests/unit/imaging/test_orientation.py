@@ -26,7 +26,7 @@ def _assert_looks_like_scene(data: bytes) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_jpeg_is_turned_upright(orientation: int, order: str) -> None:
+def test_orientation_jpeg_is_applied_once(orientation: int, order: str) -> None:
     stored = photos.as_stored(photos.scene(), orientation)
     source = photos.jpeg(stored, exif=photos.orientation_exif(orientation, order))
 
@@ -67,7 +67,7 @@ def _avif(image: Image.Image, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("build", [_png, _webp, _tiff, _tiff_compressed, _heic, _avif])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_other_formats_are_turned_upright(
+def test_orientation_other_formats_is_applied_once(
     build: Callable[[Image.Image, int], bytes], orientation: int
 ) -> None:
     stored = photos.as_stored(photos.scene(), orientation)
@@ -78,7 +78,7 @@ def test_other_formats_are_turned_upright(
     _assert_looks_like_scene(developed.renditions[0].data)
 
 
-def test_a_turned_photo_larger_than_its_renditions_keeps_its_proportions() -> None:
+def test_orientation_large_photo_keeps_proportions() -> None:
     stored = photos.as_stored(photos.scene(900, 600), 6)
     source = photos.jpeg(stored, exif=photos.orientation_exif(6))
 
@@ -91,6 +91,6 @@ def test_a_turned_photo_larger_than_its_renditions_keeps_its_proportions() -> No
 
 
 @pytest.mark.parametrize("value", [0, 9, 65_535])
-def test_an_orientation_that_does_not_exist_is_none(value: int) -> None:
+def test_orientation_invalid_value_is_ignored(value: int) -> None:
     source = photos.jpeg(exif=photos.orientation_exif(value))
     _assert_looks_like_scene(develop(source, RECIPE).renditions[0].data)

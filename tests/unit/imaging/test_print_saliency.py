@@ -1,4 +1,4 @@
-"""The crop that nobody has chosen keeps what people look at."""
+"""The crop of a print without a chosen focus shows the most salient part."""
 
 from __future__ import annotations
 

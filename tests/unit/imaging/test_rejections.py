@@ -25,7 +25,7 @@ def _reason(source: bytes, limits: Limits | None = None) -> RejectionReason:
     return caught.value.reason
 
 
-def test_empty() -> None:
+def test_develop_empty_file_is_rejected() -> None:
     assert _reason(b"") is RejectionReason.EMPTY
 
 
@@ -40,7 +40,7 @@ def test_empty() -> None:
         b"\0" * 1000,
     ],
 )
-def test_not_an_image(source: bytes) -> None:
+def test_develop_other_file_is_not_an_image(source: bytes) -> None:
     assert _reason(source) is RejectionReason.NOT_AN_IMAGE
 
 
@@ -58,18 +58,18 @@ def test_not_an_image(source: bytes) -> None:
     ],
     ids=["bmp", "psd", "fits", "mp4", "float tiff", "32-bit tiff", "lossless jpeg", "12-bit jpeg"],
 )
-def test_unsupported_format(source: bytes) -> None:
+def test_develop_other_picture_format_is_unsupported(source: bytes) -> None:
     assert _reason(source) is RejectionReason.UNSUPPORTED_FORMAT
 
 
-def test_too_many_bytes() -> None:
+def test_develop_file_over_byte_limit_is_rejected() -> None:
     source = photos.jpeg()
     develop(source, Recipe(), Limits(bytes_max=len(source)))
     assert _reason(source, Limits(bytes_max=len(source) - 1)) is RejectionReason.TOO_MANY_BYTES
 
 
 @pytest.mark.parametrize("name", sorted(photos.valid_files()))
-def test_too_many_pixels_in_every_format(name: str) -> None:
+def test_develop_picture_over_pixel_limit_is_rejected(name: str) -> None:
     source = photos.valid_files()[name]
     pixels = 48 * 32 if name.startswith("moving") else photos.WIDTH * photos.HEIGHT
     develop(source, Recipe(), Limits(pixels_per_frame_max=pixels))
@@ -78,14 +78,14 @@ def test_too_many_pixels_in_every_format(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
-def test_too_many_frames(name: str) -> None:
+def test_develop_animation_over_frame_limit_is_rejected(name: str) -> None:
     source = photos.valid_files()[name]
     develop(source, Recipe(), Limits(frames_max=5))
     assert _reason(source, Limits(frames_max=4)) is RejectionReason.TOO_MANY_FRAMES
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
-def test_too_many_pixels_in_all(name: str) -> None:
+def test_develop_animation_over_total_pixel_limit_is_rejected(name: str) -> None:
     source = photos.valid_files()[name]
     pixels = 5 * 48 * 32
     develop(source, Recipe(), Limits(pixels_in_all_max=pixels))
@@ -93,11 +93,11 @@ def test_too_many_pixels_in_all(name: str) -> None:
     assert reason is RejectionReason.TOO_MANY_PIXELS_IN_ALL
 
 
-def test_timed_out() -> None:
+def test_develop_over_time_limit_is_rejected() -> None:
     assert _reason(photos.jpeg(), Limits(seconds_max=0)) is RejectionReason.TIMED_OUT
 
 
-def test_time_is_looked_at_between_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_develop_time_limit_is_checked_between_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
     monkeypatch.setattr("services.imaging.limits.time.monotonic", lambda: next(now))
     # The steps before the stills check four times and three stills once each; five frames follow.
@@ -105,7 +105,7 @@ def test_time_is_looked_at_between_frames(monkeypatch: pytest.MonkeyPatch) -> No
     assert reason is RejectionReason.TIMED_OUT
 
 
-def test_a_bomb_is_refused_before_memory_is_taken() -> None:
+def test_develop_decompression_bomb_is_rejected_before_allocation() -> None:
     source = photos.bomb_png()
     tracemalloc.start()
     try:
@@ -116,14 +116,14 @@ def test_a_bomb_is_refused_before_memory_is_taken() -> None:
     assert peak < 2_000_000
 
 
-def test_a_gif_whose_frame_is_larger_than_its_canvas() -> None:
+def test_develop_gif_frame_larger_than_canvas_counts_its_pixels() -> None:
     source = bytearray(photos.valid_files()["still.gif"])
     at = source.index(b",\0\0\0\0")
     source[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     assert _reason(bytes(source)) is RejectionReason.TOO_MANY_PIXELS
 
 
-def test_a_jpeg_of_endless_scans() -> None:
+def test_develop_jpeg_with_too_many_scans_is_damaged() -> None:
     source = photos.jpeg(progressive=True)
     at = source.rindex(b"\xff\xda")
     scan = source[at:-2]
@@ -146,15 +146,15 @@ SOUND = sorted(photos.valid_files().keys() - {"two.mpo"})
     ],
     ids=["zip", "pdf", "html", "elf", "exe"],
 )
-def test_polyglots(name: str, payload: bytes) -> None:
+def test_develop_photo_with_appended_document_is_polyglot(name: str, payload: bytes) -> None:
     assert _reason(photos.valid_files()[name] + payload) is RejectionReason.POLYGLOT
 
 
-def test_a_pdf_in_the_comment_of_a_jpeg() -> None:
+def test_develop_jpeg_with_pdf_comment_is_polyglot() -> None:
     assert _reason(photos.jpeg(comment=photos.PDF)) is RejectionReason.POLYGLOT
 
 
-def test_a_large_unknown_payload() -> None:
+def test_develop_large_unknown_trailer_is_polyglot() -> None:
     payload = b"\1unknown" + bytes(range(1, 251)) * (UNKNOWN_BYTES_MAX // 250 + 1)
     assert _reason(photos.jpeg() + payload) is RejectionReason.POLYGLOT
 
@@ -171,13 +171,13 @@ def test_a_large_unknown_payload() -> None:
     ],
     ids=["padding", "newline", "second jpeg", "motion photo", "samsung", "small and unknown"],
 )
-def test_what_phones_append_is_no_polyglot(trailer: bytes) -> None:
+def test_develop_trailer_of_a_phone_is_developed(trailer: bytes) -> None:
     develop(photos.jpeg() + trailer)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400))
-def test_any_bytes_are_developed_or_rejected(data: bytes) -> None:
+def test_develop_any_bytes_is_developed_or_rejected(data: bytes) -> None:
     for head in (
         b"",
         b"\xff\xd8\xff\xe0",
