@@ -1,4 +1,4 @@
-"""`darkroom deploy` and `darkroom rollback`: their options, and what is told of them."""
+"""`darkroom deploy` and `darkroom rollback`: their options and output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from rich.markup import escape
 
-from services.deploy.release import Conductor, Outcome, Reporter, Result, Settings
+from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform
 from services.local.state import PROJECT
 from services.local.terminal import page, people
@@ -27,7 +27,7 @@ WORK = PROJECT / ".darkroom" / "deploy"
 DEFAULT_WEIGHT = 0.1
 DEFAULT_BAKE_MINUTES = 10.0
 STATE_BUCKET = "DARKROOM_STATE_BUCKET"
-# More than this nobody reads; --json has all of them.
+# Longer lists are cut; --json has all of them.
 OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
 
@@ -47,7 +47,7 @@ def add(commands: Any, finished: Callable[[bool], Any]) -> None:
     deploy = commands.add_parser(
         "deploy",
         parents=[common],
-        help="release new images: a share of the calls first, all when no alarm minds",
+        help="release new images: a share of the calls first, all if no alarm fires",
         description="Applies Terraform so that new versions get a share of the calls, watches "
         "their alarms, and then gives them all of the calls, or none. Exit code 0: released, or "
         "nothing to do; 1: taken back, or failed; 2: wrong usage.",
@@ -60,7 +60,7 @@ def add(commands: Any, finished: Callable[[bool], Any]) -> None:
         "--bake-minutes", type=_minutes, default=DEFAULT_BAKE_MINUTES, metavar="MINUTES",
         help=f"how long alarms are watched (default: {DEFAULT_BAKE_MINUTES:g})",
     )  # fmt: skip
-    deploy.add_argument("--plan", action="store_true", help="only tell what would change")
+    deploy.add_argument("--plan", action="store_true", help="only show what would change")
     deploy.add_argument(
         "--again", action="store_true", help="release versions that were taken back, too"
     )
@@ -87,14 +87,14 @@ def _deploy(options: argparse.Namespace) -> bool:
         deletions=options.allow_deletions,
         only_plan=options.plan,
     )
-    return _conduct(options, lambda conductor: conductor.deploy(settings))
+    return _run(options, lambda releaser: releaser.deploy(settings))
 
 
 def _rollback(options: argparse.Namespace) -> bool:
-    return _conduct(options, Conductor.rollback)
+    return _run(options, Releaser.rollback)
 
 
-def _conduct(options: argparse.Namespace, work: Callable[[Conductor], Outcome]) -> bool:
+def _run(options: argparse.Namespace, work: Callable[[Releaser], Outcome]) -> bool:
     began = time.monotonic()
     terraform = Terraform(
         LAB, options.environment, _work(options.environment), options.state_bucket
@@ -109,7 +109,7 @@ def _conduct(options: argparse.Namespace, work: Callable[[Conductor], Outcome]) 
             status.update(f"no alarm; {seconds:.0f} s left")
 
         terraform.init()
-        outcome = work(Conductor(terraform, clients(terraform), Reporter(step, left)))
+        outcome = work(Releaser(terraform, clients(terraform), Reporter(step, left)))
     if options.json:
         document = {"environment": options.environment, **asdict(outcome)}
         print(json.dumps({**document, "seconds": round(time.monotonic() - began, 1)}))  # noqa: T201
@@ -134,7 +134,7 @@ def clients(terraform: Terraform) -> Callable[[str], Any]:
 
 
 def show(outcome: Outcome, environment: str) -> None:
-    """Tells people what became of it."""
+    """Prints the outcome."""
     said = {
         Result.NOTHING: "Nothing to do: what is there is live.",
         Result.PLANNED: f"A release of {environment} would change:",

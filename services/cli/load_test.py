@@ -15,13 +15,13 @@ from typing import Any
 from rich.markup import escape
 
 from services.load_test import report, summary
-from services.load_test.containers import ContainerStage
-from services.load_test.embedded import EmbeddedStage
+from services.load_test.containers import ContainerTarget
+from services.load_test.embedded import EmbeddedTarget
 from services.load_test.figures import figures
 from services.load_test.photos import album_of, sample_album
 from services.load_test.plan import Plan
-from services.load_test.runner import Conductor, Run, Sample
-from services.load_test.target import Stage
+from services.load_test.runner import Run, Runner, Sample
+from services.load_test.target import Target
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
@@ -37,13 +37,13 @@ WORKERS_MAX = 64
 
 
 def add(commands: Any, finished: Callable[[bool], Any]) -> None:
-    """Adds the subcommand. `finished` makes the exit code, of whether the books balance."""
+    """Adds the subcommand. `finished` makes the exit code, from whether the run reconciles."""
     parser = commands.add_parser(
         "load-test",
         help="put photos through a lab at a given rate, and account for every one",
-        description="Uploads photos at a given rate, whatever becomes of them; waits until the "
-        "books balance; writes a report. Exit code 0: nothing lost, nothing doubled; 1: otherwise, "
-        "or the lab failed; 2: wrong usage.",
+        description="Uploads photos at a given rate, without waiting for results; then waits until "
+        "every photo is accounted for, and writes a report. Exit code 0: nothing lost, nothing "
+        "doubled; 1: otherwise, or the lab failed; 2: wrong usage.",
     )
     parser.add_argument(
         "--embedded", action="store_true", help="on an embedded lab, without Docker"
@@ -100,13 +100,13 @@ def run(options: argparse.Namespace) -> bool:
         with suppress(OSError):
             plan.folder.rmdir()
     page.print(f"\nThe report: [bold]{escape(str(_shown(written)))}[/]")
-    return done.books.balanced
+    return done.reconciliation.balanced
 
 
 def _perform(plan: Plan, options: argparse.Namespace) -> Run:
     with people.status("making sample photos") as status:
 
-        def tell(text: str) -> None:
+        def show(text: str) -> None:
             status.update(text)
 
         if plan.photos is not None:
@@ -115,25 +115,25 @@ def _perform(plan: Plan, options: argparse.Namespace) -> Run:
             FOLDER.mkdir(parents=True, exist_ok=True)
             album = sample_album(FOLDER / "samples", plan.run_id)
         plan.folder.mkdir(parents=True)
-        tell("starting the lab")
-        opened: AbstractContextManager[Stage] = (
-            EmbeddedStage.opened(plan, options.port)
+        show("starting the lab")
+        opened: AbstractContextManager[Target] = (
+            EmbeddedTarget.opened(plan, options.port)
             if options.embedded
-            else ContainerStage.opened(plan, options.port, tell)
+            else ContainerTarget.opened(plan, options.port, show)
         )
         began = time.monotonic()
 
         def progress(sample: Sample, kills: int) -> None:
             left = sum(depth.total for depth in sample.depths.values())
-            tell(
+            show(
                 f"{time.monotonic() - began:.0f} s: {sample.uploaded} of {plan.count} uploaded, "
                 f"{sample.settled} settled, {left} messages in the queues"
                 + (f", {kills} workers killed" if plan.faults else "")
             )
 
-        with opened as stage:
-            tell("the first photos")
-            return Conductor(plan, stage, album, progress).run()
+        with opened as target:
+            show("the first photos")
+            return Runner(plan, target, album, progress).run()
 
 
 def _whole(maximum: int) -> Callable[[str], int]:

@@ -1,1 +1,1 @@
-"""Releases: new versions get a share of the calls first, and all of them when no alarm minds."""
+"""Releases: new versions get a share of the calls first, and all of them if no alarm fires."""

@@ -14,7 +14,7 @@ from services.platform.errors import TransientError
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
 ALARMS_A_CALL = 100
 POLL_SECONDS = 15.0
-# A canary that nobody watches is none.
+# Without a working watch the release must not go on.
 FAILURES_ALLOWED = 3
 
 
@@ -50,7 +50,7 @@ class Watch:
         return tuple(sorted(name for name, state in found.items() if state == "ALARM"))
 
     def through(self, seconds: float, progress: Callable[[float], None]) -> None:
-        """Returns after `seconds` in which no alarm went off. `progress` hears the seconds that are
+        """Returns after `seconds` in which no alarm went off. `progress` receives the seconds
         left. Raises AlarmError as soon as one did, or when CloudWatch does not answer."""
         until = self.clock() + seconds
         failures = 0

@@ -30,7 +30,7 @@ class Change:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Functions whose callers would notice."""
+        """Functions whose callers get another version."""
         return tuple(sorted({*self.versions, *self.aliases}))
 
 

@@ -1,4 +1,4 @@
-"""A release from its plan to its end, and the way back.
+"""Releases new versions, and rolls them back.
 
 1. The plan: every alias stays where it is, newest versions get a share of the calls.
 2. Apply. A version that does not start fails here, before any call (terraform/modules/function).
@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.record import Record, read_record, write_record
-from services.operations.signals import undisturbed
+from services.operations.signals import defer_signals
 from services.platform.errors import DarkroomError, PermanentError
 
 LAMBDA = "lambda"
@@ -86,7 +86,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reporter:
-    """Who is told of the progress: a line for each step, and the seconds left while alarms are
+    """Receives the progress: a line for each step, and the seconds left while alarms are
     watched."""
 
     step: Callable[[str], None]
@@ -119,7 +119,7 @@ def read_lab(outputs: Mapping[str, Any]) -> Lab:
 
 
 @dataclass(frozen=True)
-class Conductor:
+class Releaser:
     """Releases one environment. `clients` makes a client of an AWS service in the lab's region."""
 
     terraform: Configured
@@ -187,7 +187,7 @@ class Conductor:
         except (DarkroomError, BotoCoreError, ClientError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
             self.report.step(f"going back: {reason}")
-            with undisturbed():
+            with defer_signals():
                 self._write(lab, Record(record.before, {**held, **released}))
                 self._apply()
             return Outcome(Result.TAKEN_BACK, planned.moved, held=released, reason=reason)
@@ -208,7 +208,7 @@ class Conductor:
                 "expected a release to go back from; nothing was released since the last rollback"
             )
         self.report.step(f"going back: {', '.join(f'{n} to {v}' for n, v in sorted(back.items()))}")
-        with undisturbed():
+        with defer_signals():
             self._write(lab, Record({}, {**record.held, **back}))
             self._apply()
         return Outcome(

@@ -1,4 +1,4 @@
-"""Terraform as a subprocess: one environment of the lab, with timeouts and clear complaints."""
+"""Terraform as a subprocess: one environment of the lab, with timeouts and error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 
-# An Aurora cluster or an RDS server takes its quarter of an hour.
+# Creating an Aurora cluster or an RDS instance takes about 15 minutes.
 APPLY_SECONDS = 3600
 PLAN_SECONDS = 900
 READ_SECONDS = 120
@@ -24,14 +24,14 @@ READ_SECONDS = 120
 STOP_SECONDS = 300
 # `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
 NO_CHANGE, CHANGES = 0, 2
-COMPLAINT_CHARACTERS = 3_000
-# Its variables lie beside the environments', and are another root module's.
+ERROR_CHARACTERS = 3_000
+# Its variables are in the same folder, but belong to another root module.
 REGISTRY = "registry"
 _BUCKET = re.compile(r"^\s*bucket\s*=", re.MULTILINE)
 
 
 class TerraformError(TransientError):
-    """Terraform failed; what it did until then is in its state. The message has its complaint."""
+    """Terraform failed; its state has what it did until then. The message has Terraform's error."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ class Terraform:
             raise
         self._note(command, "" if reads else out, err)
         if process.returncode not in allowed:
-            complaint = (err.strip() or out.strip())[-COMPLAINT_CHARACTERS:]
+            error_text = (err.strip() or out.strip())[-ERROR_CHARACTERS:]
             raise TerraformError(
-                f"terraform {command} ended with {process.returncode} ({self.log}):\n{complaint}"
+                f"terraform {command} ended with {process.returncode} ({self.log}):\n{error_text}"
             )
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -1,13 +1,12 @@
-"""The load test: photos at a given rate through a whole lab, and books that must balance.
+"""The load test: uploads photos at a given rate to a whole lab, and reconciles the results.
 
-command        the options, one run from beginning to end
-plan           what is asked for
-stage          what a run needs of a lab: `containers` (LocalStack, the real images) or
-               `embedded` (no Docker)
-photos         the photos; `generator` uploads them, an open loop
-conduct        generator, faults and observation together; gives a Run
-evidence       what is there at the end; `accounting` balances it; `doubts` settles e-mails
-               of which nobody knows
-worker_log     what the workers logged; `figures` makes percentiles, memory and cost of it
-report         the page and its JSON, with `plots`; `summary` for the terminal
+plan                the options of a run
+target              the lab that a run uses: `containers` (LocalStack, function images) or
+                    `embedded` (no Docker)
+photos              the photos; `generator` uploads them in an open loop
+runner              runs generator, faults and observation together; returns a Run
+observations        the state at the end; `reconciliation` compares it with the uploads;
+                    `unconfirmed_emails` resolves e-mails that may not have been sent
+worker_log          reads the workers' logs; `figures` computes percentiles, memory and cost
+report              the page and its JSON, with `plots`; `summary` for the terminal
 """

@@ -25,14 +25,14 @@ from services.build import images
 from services.build.engine import ImageError, docker
 from services.load_test import target
 from services.load_test.plan import Plan
-from services.load_test.target import Crew, Places, StageKind
+from services.load_test.target import Resources, TargetKind, WorkerGroup
 from services.local import topology
 from services.local.aws_session import READ_TIMEOUT_SECONDS
 from services.local.emulator import ACCESS_KEY_ID, LOOPBACK, REGION, SECRET_ACCESS_KEY
 from services.local.provision import Lab, provision
 from services.local.state import PROJECT, alive
 from services.mail.letter import EVENT_ID_HEADER
-from services.operations.signals import undisturbed
+from services.operations.signals import defer_signals
 from services.platform import manifest
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
@@ -64,7 +64,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class _Worker:
-    """One place in a crew, and the containers that have held it; the last one runs."""
+    """One place in a group, and the containers that have held it; the last one runs."""
 
     name: str
     function: str
@@ -72,10 +72,10 @@ class _Worker:
     containers: list[str] = field(default_factory=list)
 
 
-class ContainerStage:
+class ContainerTarget:
     """Everything in containers. Use `opened`."""
 
-    kind = StageKind.CONTAINERS
+    kind = TargetKind.CONTAINERS
 
     def __init__(self, plan: Plan, port: int | None) -> None:
         self._plan = plan
@@ -89,16 +89,16 @@ class ContainerStage:
         self._endpoints: dict[str, str] = {}
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
-        self.crews: tuple[Crew, ...] = ()
+        self.worker_groups: tuple[WorkerGroup, ...] = ()
         self.remarks: tuple[str, ...] = ()
 
     @classmethod
     @contextmanager
     def opened(
         cls, plan: Plan, port: int | None = None, progress: Progress = lambda _text: None
-    ) -> Iterator[ContainerStage]:
-        """The stage for the length of a `with` block; LocalStack answers on `port` of loopback, a
-        free one unless told. Raises PermanentError (no engine, no image, a port taken),
+    ) -> Iterator[ContainerTarget]:
+        """Starts the target for a `with` block. LocalStack listens on `port` of loopback (default:
+        a free one). Raises PermanentError (no engine, no image, a port taken),
         TransientError (something does not get ready)."""
         require_checkout("a load test in containers")
         docker_engine.require_engine()
@@ -112,10 +112,10 @@ class ContainerStage:
             yield made
         finally:
             progress("removing the containers")
-            with undisturbed():
+            with defer_signals():
                 remove(f"{RUN_LABEL}={plan.run_id}")
 
-    # -- what a stage can do
+    # -- the Target protocol
 
     def client(self, service: str) -> Any:
         own = "dynamodb" if service == "dynamodb" and "ministack" in self._endpoints else ""
@@ -142,7 +142,7 @@ class ContainerStage:
                 docker("kill", "--signal", "KILL", before)
             except ImageError:
                 # It ended before, by itself: that is no fault of our making.
-                raise TransientError(_obituary(worker.name, before)) from None
+                raise TransientError(_exit_message(worker.name, before)) from None
             worker.containers.append(worker.start())
         return worker.name
 
@@ -156,7 +156,7 @@ class ContainerStage:
             )  # fmt: skip
         for container, name in wanted.items():
             if container not in running:
-                raise TransientError(_obituary(name, container))
+                raise TransientError(_exit_message(name, container))
 
     # -- setting it up
 
@@ -194,7 +194,7 @@ class ContainerStage:
             topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
             manifests,
         )
-        self.places = Places(
+        self.resources = Resources(
             originals=self._lab.bucket("originals"),
             renditions=self._lab.bucket("renditions"),
             images=self._lab.table("images"),
@@ -204,18 +204,18 @@ class ContainerStage:
     def _start_workers(self, manifests: Sequence[Manifest], progress: Progress) -> None:
         progress("starting the workers")
         cores = os.cpu_count() or 1
-        crews, wanted = [], 0.0
+        worker_groups, wanted = [], 0.0
         for item in manifests:
             count = self._plan.workers if item.name == DEVELOPER else MAIL_WORKERS
             cpus = min(item.memory_mib / MIB_PER_CPU, float(cores))
             wanted += count * cpus
-            crews.append(Crew(item.name, count, item.memory_mib, cpus))
+            worker_groups.append(WorkerGroup(item.name, count, item.memory_mib, cpus))
             for number in range(1, count + 1):
                 name = f"{item.name}-{number}"
                 worker = _Worker(name, item.name, self._starter(item, cpus))
                 worker.containers.append(worker.start())
                 self._workers.append(worker)
-        self.crews = tuple(crews)
+        self.worker_groups = tuple(worker_groups)
         remarks = [
             f"CPU quotas are Lambda's, memory / {MIB_PER_CPU} MiB of a processor"
             + (
@@ -292,7 +292,7 @@ class ContainerStage:
         container = self._clouds[name]
         while not ready():
             if docker("inspect", "--format", "{{.State.Running}}", container) != "true":
-                raise TransientError(_obituary(name, container))
+                raise TransientError(_exit_message(name, container))
             if time.monotonic() > give_up_at:
                 raise TransientError(
                     f"{name} was not ready within {START_SECONDS:.0f} s; the machine may be too "
@@ -408,11 +408,11 @@ def _event_id(raw: str) -> str:
     return str(headers[EVENT_ID_HEADER])
 
 
-def _obituary(name: str, container: str) -> str:
+def _exit_message(name: str, container: str) -> str:
     state = docker(
         "inspect", "--format", "{{.State.ExitCode}} {{.State.OOMKilled}}", container
     ).split()
-    why = "for want of memory" if state[1] == "true" else f"with code {state[0]}"
+    why = "because it ran out of memory" if state[1] == "true" else f"with code {state[0]}"
     return f"{name} ended {why} during the run. The end of its log:\n{_tail(container)}"
 
 

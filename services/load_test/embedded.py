@@ -1,4 +1,4 @@
-"""The embedded lab as a stage: an emulator and worker processes, no Docker."""
+"""The embedded lab as a target: an emulator and worker processes, no Docker."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from typing import Any
 
 from services.load_test import target
 from services.load_test.plan import Plan
-from services.load_test.target import Crew, Places, StageKind
+from services.load_test.target import Resources, TargetKind, WorkerGroup
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.parts import WORKER
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, alive
-from services.operations.signals import undisturbed
+from services.operations.signals import defer_signals
 from services.platform import manifest
 from services.platform.errors import TransientError
 from services.platform.manifest import Feature
 
-# The supervisor brings a killed worker back within a moment.
-REVIVAL_SECONDS = 20.0
+# The supervisor restarts a killed worker within this time.
+RESTART_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
 
-class EmbeddedStage:
-    """A lab of the run's own, in the run's folder."""
+class EmbeddedTarget:
+    """A lab for this run alone, in the run's folder."""
 
-    kind = StageKind.EMBEDDED
+    kind = TargetKind.EMBEDDED
 
     def __init__(self, plan: Plan, state: LabState, files: LabFiles) -> None:
         self._state = state
         self._files = files
-        self.places = Places(
+        self.resources = Resources(
             originals=state.buckets["originals"],
             renditions=state.buckets["renditions"],
             images=state.tables["images"],
             queues=state.queues,
         )
-        self.crews = tuple(
-            Crew(m.name, plan.workers, m.memory_mib, None)
+        self.worker_groups = tuple(
+            WorkerGroup(m.name, plan.workers, m.memory_mib, None)
             for m in manifest.load_all(PROJECT / "images")
             if m.name in state.queues
         )
@@ -54,9 +54,9 @@ class EmbeddedStage:
 
     @classmethod
     @contextmanager
-    def opened(cls, plan: Plan, port: int | None = None) -> Iterator[EmbeddedStage]:
-        """The stage for the length of a `with` block; the emulator answers on `port` of loopback, a
-        free one unless told. Raises TransientError, PermanentError."""
+    def opened(cls, plan: Plan, port: int | None = None) -> Iterator[EmbeddedTarget]:
+        """Starts the lab for a `with` block. The emulator listens on `port` of loopback (default:
+        a free one). Raises TransientError, PermanentError."""
         root = plan.folder / "lab"
         try:
             with _environment(plan.worker_variables):
@@ -65,7 +65,7 @@ class EmbeddedStage:
                 )
             yield cls(plan, state, LabFiles(root))
         finally:
-            with undisturbed():
+            with defer_signals():
                 labs.down(root)
 
     def client(self, service: str) -> Any:
@@ -81,11 +81,11 @@ class EmbeddedStage:
     def kill(self, draw: float) -> str:
         workers = self._workers()
         victim = workers[int(draw * len(workers))]
-        give_up_at = time.monotonic() + REVIVAL_SECONDS
+        give_up_at = time.monotonic() + RESTART_SECONDS
         while not alive(victim.pid):
             if time.monotonic() > give_up_at:
                 raise TransientError(
-                    f"{victim.name} was not brought back within {REVIVAL_SECONDS:.0f} s; "
+                    f"{victim.name} did not restart within {RESTART_SECONDS:.0f} s; "
                     f"see {victim.log}"
                 )
             time.sleep(_POLL_SECONDS)
@@ -96,8 +96,8 @@ class EmbeddedStage:
     def check(self) -> None:
         if labs.running(self._files.root) is None:
             state = self._files.read()
-            told = state.message if state is not None and state.message else "it gave no reason"
-            raise TransientError(f"the lab ended during the run: {told}; see {self._files.logs}")
+            reason = state.message if state is not None and state.message else "it gave no reason"
+            raise TransientError(f"the lab ended during the run: {reason}; see {self._files.logs}")
 
     def _workers(self) -> list[ChildState]:
         """The worker hosts. Each runs all functions, so each log has the lines of all of them."""

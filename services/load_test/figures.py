@@ -125,9 +125,9 @@ def latencies(run: Run) -> dict[str, float]:
 def figures(run: Run) -> Figures:
     """The figures of `run`. They can be taken of a run that went wrong, too."""
     functions = tuple(
-        _function(crew.function, [i for i in run.logs.invocations if i.function == crew.function])
-        for crew in run.crews
-        if any(i.function == crew.function for i in run.logs.invocations)
+        _function(group.function, [i for i in run.logs.invocations if i.function == group.function])
+        for group in run.worker_groups
+        if any(i.function == group.function for i in run.logs.invocations)
     )
     arrived = [upload for upload in run.uploads if upload.problem is None]
     settled = settled_at(run)

@@ -1,4 +1,4 @@
-"""Uploads photos at a given rate, whatever becomes of them: an open loop.
+"""Uploads photos at a given rate, without waiting for results: an open loop.
 
 A generator that waits for the lab would slow down with it, and hide how slow it is.
 """
@@ -25,7 +25,7 @@ UPLOADS_AT_ONCE = 32
 @dataclass(frozen=True)
 class Upload:
     """One photo that was sent. Times in seconds since the epoch; `due` is when it should have
-    begun. `problem` tells why it did not arrive."""
+    begun. `problem` says why it did not arrive."""
 
     key: str
     image_id: str

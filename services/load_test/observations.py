@@ -1,4 +1,4 @@
-"""Gathers what a run has left behind: the catalogue, the renditions, e-mails, queues."""
+"""Collects the results of a run: the catalogue, the renditions, e-mails, queues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from services.catalog.model import ImageRecord, Source
 from services.catalog.store import Catalog
 from services.load_test.generator import Upload
-from services.load_test.target import Places, Stage
+from services.load_test.target import Resources, Target
 from services.operations import dead_letters
 from services.operations.dead_letter_queues import DeadLetter
 
@@ -27,8 +27,8 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Everything that the books are made of."""
+class Observations:
+    """Everything that a reconciliation reads."""
 
     uploads: tuple[Upload, ...]
     sources: Mapping[str, Source]
@@ -39,25 +39,25 @@ class Evidence:
     dead_letters: tuple[DeadLetter, ...]
 
 
-def gather(stage: Stage, owner: str, uploads: tuple[Upload, ...]) -> Evidence:
+def gather(target: Target, owner: str, uploads: tuple[Upload, ...]) -> Observations:
     """All of the owner's. Everything the catalogue has is read, not only what was uploaded."""
-    catalog = Catalog(stage.client("dynamodb"), stage.places.images)
-    sqs = stage.client("sqs")
-    return Evidence(
+    catalog = Catalog(target.client("dynamodb"), target.resources.images)
+    sqs = target.client("sqs")
+    return Observations(
         uploads=uploads,
         sources={s.key: s for s in catalog.sources(owner, [u.key for u in uploads])},
         records={r.image_id: r for r in catalog.images(owner, _listed(catalog, owner))},
-        renditions=frozenset(_keys(stage.client("s3"), stage.places.renditions, owner)),
-        mails=tuple(stage.mails()),
-        depths=depths(sqs, stage.places),
-        dead_letters=tuple(dead_letters.peek(sqs, stage.places.queues)),
+        renditions=frozenset(_keys(target.client("s3"), target.resources.renditions, owner)),
+        mails=tuple(target.mails()),
+        depths=depths(sqs, target.resources),
+        dead_letters=tuple(dead_letters.peek(sqs, target.resources.queues)),
     )
 
 
-def depths(sqs: Any, places: Places) -> dict[str, Depth]:
+def depths(sqs: Any, resources: Resources) -> dict[str, Depth]:
     """How full each function's queue is."""
     found = {}
-    for name, queue in places.queues.items():
+    for name, queue in resources.queues.items():
         answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
         found[name] = Depth(
             waiting=int(answer["ApproximateNumberOfMessages"])

@@ -18,7 +18,7 @@ DAMAGED_EVERY = 25
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo to upload. `expected` is what must become of it, None where nobody knows."""
+    """One photo to upload. `expected` is what must become of it, None if it is unknown."""
 
     filename: str
     content: bytes
@@ -43,12 +43,12 @@ class Album:
             path, expected = self.good[number % len(self.good)], ImageStatus.DEVELOPED
         return Photo(
             filename=f"{path.stem}-{number:06d}{path.suffix}",
-            content=unlike_any_other(path.read_bytes(), f"{self.run_id}/{number}"),
+            content=make_unique(path.read_bytes(), f"{self.run_id}/{number}"),
             expected=expected if self.known else None,
         )
 
 
-def unlike_any_other(content: bytes, mark: str) -> bytes:
+def make_unique(content: bytes, mark: str) -> bytes:
     """`content` with `mark` behind the picture, where every format ends before the file does and
     phones leave notes of their own: another content, the same picture."""
     return content + b"\x00darkroom load test " + mark.encode()

@@ -8,8 +8,8 @@ from pathlib import Path
 # A worker is killed this often when faults are wanted, but never more often than this in all.
 KILL_EVERY_SECONDS = 4.0
 KILLS_MAX = 500
-# What a killed worker held comes back after this lease (30 s unless told), so that a run with
-# faults ends soon. The claim on an e-mail is shortened in step (45 s unless told): it must outlive
+# What a killed worker held comes back after this lease (default: 30 s), so that a run with
+# faults ends soon. The claim on an e-mail is shortened likewise (default: 45 s): it must outlive
 # the lease, and end before the message's last allowed receive.
 VISIBILITY_SECONDS = 5
 MAIL_LEASE_SECONDS = 20
@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def worker_variables(self) -> dict[str, str]:
-        """What the workers are told beyond what they always need."""
+        """Additional environment variables of the workers."""
         if not self.faults:
             return {}
         return {

@@ -24,7 +24,7 @@ from services.load_test.plan import KILL_EVERY_SECONDS, VISIBILITY_SECONDS
 from services.load_test.plots import Axes, Bars, Series
 from services.load_test.runner import Run
 from services.load_test.summary import ledger, verdict
-from services.load_test.target import StageKind
+from services.load_test.target import TargetKind
 
 _POINTS = 1_000
 _COLUMNS = 60
@@ -47,7 +47,7 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
     return {
         "run_id": run.plan.run_id,
         "verdict": verdict(run),
-        "balanced": run.books.balanced,
+        "balanced": run.reconciliation.balanced,
         "began": _moment(run.began).isoformat(timespec="seconds"),
         "plan": {
             "stage": run.kind.value,
@@ -57,9 +57,9 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
             "faults": run.plan.faults,
             "photos": str(run.plan.photos) if run.plan.photos is not None else None,
         },
-        "crews": [dataclasses.asdict(crew) for crew in run.crews],
-        "books": dataclasses.asdict(run.books),
-        "in_doubt": [dataclasses.asdict(doubt) for doubt in run.doubts],
+        "crews": [dataclasses.asdict(group) for group in run.worker_groups],
+        "books": dataclasses.asdict(run.reconciliation),
+        "in_doubt": [dataclasses.asdict(email) for email in run.unconfirmed_emails],
         "figures": dataclasses.asdict(figures),
         "latency_seconds": {key: round(s, 3) for key, s in sorted(latencies(run).items())},
         "samples": [
@@ -75,24 +75,26 @@ def page(run: Run, figures: Figures) -> str:
     """The page."""
     began = _moment(run.began)
     where = (
-        "in containers, on LocalStack" if run.kind is StageKind.CONTAINERS else "on an embedded lab"
+        "in containers, on LocalStack"
+        if run.kind is TargetKind.CONTAINERS
+        else "on an embedded lab"
     )
-    crews = ", ".join(
-        f"{crew.count} × {crew.function}"
-        + (f" ({crew.cpus:.2f} vCPU, {crew.memory_mib} MiB)" if crew.cpus is not None else "")
-        for crew in run.crews
+    worker_groups = ", ".join(
+        f"{group.count} × {group.function}"
+        + (f" ({group.cpus:.2f} vCPU, {group.memory_mib} MiB)" if group.cpus is not None else "")
+        for group in run.worker_groups
     )
     faults = (
         f"A worker was killed every {KILL_EVERY_SECONDS:g} seconds, {len(run.kills)} in all."
         if run.plan.faults
         else "No faults were made."
     )
-    good = "good" if run.books.balanced else "bad"
+    good = "good" if run.reconciliation.balanced else "bad"
     body = [
         f'<header><p class="over">Darkroom load test · {began:%d %B %Y, %H:%M}</p>',
         f'<h1 class="{good}">{_headline(run)}</h1>',
         f'<p class="lead">{run.plan.count} photos at {run.plan.rate:g} a second {where}: '
-        f"{escape(crews)}. {faults}</p></header>",
+        f"{escape(worker_groups)}. {faults}</p></header>",
         _tiles(run, figures),
         _discrepancies(run),
         *_sections(run, figures),
@@ -114,7 +116,7 @@ def remarks(run: Run, figures: Figures) -> Iterable[str]:
     yield (
         "Every photo has content of its own. It counts as developed or rejected when the catalogue "
         "has exactly one record of it, from exactly its upload, with every rendition in its "
-        "bucket; as told when exactly one e-mail bears its event's id. Records, renditions and "
+        "bucket; as notified when exactly one e-mail bears its event's id. Records, renditions and "
         "e-mails that belong to no photo would count as doubled."
     )
     yield (
@@ -138,13 +140,14 @@ def remarks(run: Run, figures: Figures) -> Iterable[str]:
     if run.plan.faults:
         yield (
             "Killed invocations leave no report line, so their milliseconds are in no figure. "
-            f"Messages held by a killed worker come back after {VISIBILITY_SECONDS} s (30 s unless "
-            "told)."
+            f"Messages held by a killed worker become visible again after {VISIBILITY_SECONDS} s "
+            "(default: 30 s)."
         )
         yield (
-            "An e-mail whose sending was cut off is in doubt: it is not sent again but kept as a "
-            "dead letter. Afterwards the test does what an operator does: it looks whether the "
-            "e-mail went out, discards the dead letter if so, and replays it once if not."
+            "An e-mail whose sending was interrupted is unconfirmed: it becomes a dead letter "
+            "and is not sent again. Afterwards the test does what an operator does: it checks "
+            "whether the e-mail was sent, discards the dead letter if so, and replays it once "
+            "if not."
         )
     yield from run.remarks
 
@@ -168,9 +171,9 @@ def _tiles(run: Run, figures: Figures) -> str:
 
 
 def _discrepancies(run: Run) -> str:
-    if run.books.balanced:
+    if run.reconciliation.balanced:
         return ""
-    rows = [[d.fault.value, d.subject, d.detail] for d in run.books.discrepancies]
+    rows = [[d.fault.value, d.subject, d.detail] for d in run.reconciliation.discrepancies]
     return (
         f'<section class="alarm"><h2>What is wrong ({len(rows)})</h2>'
         f"{_table(['', 'which', 'what was found'], rows, numbers=())}</section>"
@@ -182,7 +185,7 @@ def _sections(run: Run, figures: Figures) -> Iterable[str]:
     settled = [at - run.began for at in settled_at(run).values()]
     sent = [u.ended - run.began for u in run.uploads if u.problem is None]
 
-    yield "<section><h2>The books</h2>"
+    yield "<section><h2>Reconciliation</h2>"
     yield _table(["", "photos"], [list(line) for line in ledger(run, figures)], head=False)
     yield "</section>"
 
@@ -257,20 +260,20 @@ def _latency(run: Run, figures: Figures, timed: Timed) -> str:
 
 def _queues(run: Run, timed: Timed) -> str:
     drawn = []
-    for crew in run.crews:
+    for group in run.worker_groups:
         moments = [
-            (s.at - run.began, s.depths[crew.function]) for s in run.samples
-            if crew.function in s.depths
+            (s.at - run.began, s.depths[group.function]) for s in run.samples
+            if group.function in s.depths
         ]  # fmt: skip
         drawn.append(
-            f"<figure><figcaption>{escape(crew.function)}</figcaption>"
+            f"<figure><figcaption>{escape(group.function)}</figcaption>"
             + plots.lines(
                 timed("messages"),
                 [
                     Series("waiting", "s1", [(at, d.waiting) for at, d in moments], filled=True),
                     Series("in flight", "s3", [(at, d.in_flight) for at, d in moments]),
                 ],
-                f"messages in the queue of {crew.function} over time",
+                f"messages in the queue of {group.function} over time",
             )
             + "</figure>"
         )
@@ -376,7 +379,7 @@ def _table(
     head: bool = True,
     numbers: Sequence[int] | None = None,
 ) -> str:
-    """A table; all columns but the first hold numbers, unless told."""
+    """A table; all columns but the first hold numbers by default."""
     right = range(1, len(heads)) if numbers is None else numbers
 
     def cells(tag: str, values: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Conducts a run: generator, faults and observation at the same time, then the books."""
+"""Runs a load test: generator, faults and observation at the same time, then reconciliation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from services.load_test.generator import Generator, Upload
 from services.load_test.observations import Depth
 from services.load_test.photos import Album
 from services.load_test.plan import KILL_EVERY_SECONDS, KILLS_MAX, Plan
-from services.load_test.reconciliation import Books, balance
-from services.load_test.target import Crew, Stage, StageKind
-from services.load_test.unconfirmed_emails import Doubt
+from services.load_test.reconciliation import Reconciliation, reconcile
+from services.load_test.target import Target, TargetKind, WorkerGroup
+from services.load_test.unconfirmed_emails import UnconfirmedEmail
 from services.load_test.worker_log import WorkerLogs
 from services.platform.errors import TransientError
 
@@ -57,8 +57,8 @@ class Run:
     have each photo settled, to within SAMPLE_SECONDS; the handlers' logs know it exactly."""
 
     plan: Plan
-    kind: StageKind
-    crews: tuple[Crew, ...]
+    kind: TargetKind
+    worker_groups: tuple[WorkerGroup, ...]
     remarks: tuple[str, ...]
     began: float
     ended: float
@@ -67,15 +67,15 @@ class Run:
     kills: tuple[Kill, ...]
     seen: dict[str, float]
     logs: WorkerLogs
-    doubts: tuple[Doubt, ...]
-    books: Books
+    unconfirmed_emails: tuple[UnconfirmedEmail, ...]
+    reconciliation: Reconciliation
 
 
 class Killer:
-    """Kills a random worker every few seconds until told to stop."""
+    """Kills a random worker every few seconds until `stop` is called."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._random = random.Random()  # noqa: S311  which worker dies is no secret
         self._stop = threading.Event()
         self.kills: list[Kill] = []
@@ -86,32 +86,32 @@ class Killer:
     def run(self) -> None:
         while len(self.kills) < KILLS_MAX and not self._stop.wait(KILL_EVERY_SECONDS):
             at = time.time()
-            self.kills.append(Kill(at, self._stage.kill(self._random.random())))
+            self.kills.append(Kill(at, self._target.kill(self._random.random())))
 
 
-class Conductor:
-    """One run on a stage that is ready."""
+class Runner:
+    """One run on a target that is ready."""
 
     def __init__(
         self,
         plan: Plan,
-        stage: Stage,
+        target: Target,
         album: Album,
         progress: Callable[[Sample, int], None] = lambda _sample, _kills: None,
     ) -> None:
         self._plan = plan
-        self._stage = stage
+        self._target = target
         self._progress = progress
-        self._generator = Generator(plan, album, stage.client("s3"), stage.places.originals)
-        self._killer = Killer(stage)
-        self._catalog = Catalog(stage.client("dynamodb"), stage.places.images)
+        self._generator = Generator(plan, album, target.client("s3"), target.resources.originals)
+        self._killer = Killer(target)
+        self._catalog = Catalog(target.client("dynamodb"), target.resources.images)
         self._seen: dict[str, float] = {}
         self._samples: list[Sample] = []
-        self._doubts: list[Doubt] = []
+        self._unconfirmed_emails: list[UnconfirmedEmail] = []
 
     def run(self) -> Run:
-        """Runs the plan. Raises TransientError when the stage breaks down; books that do not
-        balance are no error here."""
+        """Runs the plan. Raises TransientError when the target fails. A reconciliation with
+        discrepancies is not an error here."""
         began = time.time()
         with ThreadPoolExecutor(2, thread_name_prefix="load-test") as pool:
             try:
@@ -125,25 +125,25 @@ class Conductor:
             finally:
                 self._generator.stop()
                 self._killer.stop()
-        found = observations.gather(self._stage, self._plan.owner, self._generator.uploads)
+        found = observations.gather(self._target, self._plan.owner, self._generator.uploads)
         return Run(
             plan=self._plan,
-            kind=self._stage.kind,
-            crews=self._stage.crews,
-            remarks=self._stage.remarks,
+            kind=self._target.kind,
+            worker_groups=self._target.worker_groups,
+            remarks=self._target.remarks,
             began=began,
             ended=time.time(),
             uploads=self._generator.uploads,
             samples=tuple(self._samples),
             kills=tuple(self._killer.kills),
             seen=self._seen,
-            logs=worker_log.read(self._stage.logs()),
-            doubts=tuple(self._doubts),
-            books=balance(found),
+            logs=worker_log.read(self._target.logs()),
+            unconfirmed_emails=tuple(self._unconfirmed_emails),
+            reconciliation=reconcile(found),
         )
 
     def _observe(self, generating: Future[None], killing: Future[None] | None) -> None:
-        """Looks on until nothing is left to do, or nothing has happened for too long."""
+        """Samples until nothing is left to do, or nothing has happened for too long."""
         # A slow timetable is no standstill.
         progress = _Progress(NO_PROGRESS_SECONDS + 1 / self._plan.rate)
         checked_at = quiet_since = 0.0
@@ -153,12 +153,12 @@ class Conductor:
                 if task is not None and task.done():
                     task.result()  # raises what it raised
             if now - checked_at > CHECK_SECONDS:
-                self._stage.check()
+                self._target.check()
                 checked_at = now
             try:
                 sample = self._sample()
             except (BotoCoreError, ClientError) as error:
-                progress.note_silence(error)
+                progress.note_error(error)
             else:
                 progress.note(sample)
                 busy = any(depth.total for depth in sample.depths.values())
@@ -176,21 +176,21 @@ class Conductor:
             time.sleep(max(0.0, SAMPLE_SECONDS - (time.monotonic() - now)))
 
     def _settle(self) -> None:
-        """Waits for the mailbox, and settles e-mails in doubt, until nothing is in doubt."""
-        sqs, queues = self._stage.client("sqs"), self._stage.places.queues
-        # A replay can be in doubt again only when something is killed, and nothing is any more.
+        """Waits for the mailbox, and resolves unconfirmed e-mails, until none are left."""
+        sqs, queues = self._target.client("sqs"), self._target.resources.queues
+        # Only a kill makes an e-mail unconfirmed, and no more workers are killed.
         for _ in range(2):
             self._await_mails()
-            found = unconfirmed_emails.settle(sqs, queues, frozenset(self._stage.mails()))
+            found = unconfirmed_emails.resolve(sqs, queues, frozenset(self._target.mails()))
             if not found:
                 return
-            self._doubts += found
+            self._unconfirmed_emails += found
             self._observe(_finished(), None)
 
     def _await_mails(self) -> None:
         give_up_at = time.monotonic() + MAILBOX_SECONDS
         wanted = sum(upload.problem is None for upload in self._generator.uploads)
-        while len(self._stage.mails()) < wanted and time.monotonic() < give_up_at:
+        while len(self._target.mails()) < wanted and time.monotonic() < give_up_at:
             time.sleep(SAMPLE_SECONDS)
 
     def _sample(self) -> Sample:
@@ -199,7 +199,7 @@ class Conductor:
         for source in self._catalog.sources(self._plan.owner, pending):
             if source.announced:
                 self._seen[source.key] = time.time()
-        depths = observations.depths(self._stage.client("sqs"), self._stage.places)
+        depths = observations.depths(self._target.client("sqs"), self._target.resources)
         sample = Sample(time.time(), len(arrived), len(self._seen), depths)
         self._samples.append(sample)
         self._progress(sample, len(self._killer.kills))
@@ -211,7 +211,7 @@ class Conductor:
 
 
 class _Progress:
-    """Whether something still happens. Raises TransientError when the stage stays silent."""
+    """Detects a standstill. Raises TransientError when the target does not answer."""
 
     def __init__(self, patience_seconds: float) -> None:
         self._patience = patience_seconds
@@ -227,7 +227,7 @@ class _Progress:
         if now != self._last:
             self._last, self._since = now, time.monotonic()
 
-    def note_silence(self, error: Exception) -> None:
+    def note_error(self, error: Exception) -> None:
         if self.stalled:
             raise TransientError(
                 f"the lab's queues and tables have not answered for {self._patience:.0f} s "

@@ -16,53 +16,56 @@ DISCREPANCIES_SHOWN = 20
 
 def verdict(run: Run) -> str:
     """The one sentence that says how it went."""
-    books = run.books
-    photos = f"{books.uploaded} photo{'s' * (books.uploaded != 1)}"
-    if books.balanced:
+    reconciliation = run.reconciliation
+    photos = f"{reconciliation.uploaded} photo{'s' * (reconciliation.uploaded != 1)}"
+    if reconciliation.balanced:
         return f"{photos}, nothing lost, nothing doubled."
     counts = {
-        "lost": books.count(LOST),
-        "doubled": books.count(DOUBLED),
-        "not uploaded": books.count(frozenset({Fault.NOT_UPLOADED})),
+        "lost": reconciliation.count(LOST),
+        "doubled": reconciliation.count(DOUBLED),
+        "not uploaded": reconciliation.count(frozenset({Fault.NOT_UPLOADED})),
     }
-    counts["otherwise wrong"] = len(books.discrepancies) - sum(counts.values())
+    counts["otherwise wrong"] = len(reconciliation.discrepancies) - sum(counts.values())
     parts = [f"{number} {word}" for word, number in counts.items() if number]
     return f"{photos}: {', '.join(parts)}."
 
 
 def ledger(run: Run, figures: Figures) -> list[tuple[str, str]]:
-    """The books, line by line."""
-    books = run.books
-    sent = sum(doubt.verdict is Verdict.SENT for doubt in run.doubts)
+    """The reconciliation, line by line."""
+    reconciliation = run.reconciliation
+    sent = sum(email.verdict is Verdict.SENT for email in run.unconfirmed_emails)
     lines = [
-        ("uploaded", f"{books.uploaded}"),
-        ("developed", f"{books.developed}"),
-        ("rejected, with a reason", f"{books.rejected}"),
-        ("told once by e-mail", f"{books.notified}"),
-        ("lost", f"{books.count(LOST)}"),
-        ("doubled", f"{books.count(DOUBLED)}"),
+        ("uploaded", f"{reconciliation.uploaded}"),
+        ("developed", f"{reconciliation.developed}"),
+        ("rejected, with a reason", f"{reconciliation.rejected}"),
+        ("notified by exactly one e-mail", f"{reconciliation.notified}"),
+        ("lost", f"{reconciliation.count(LOST)}"),
+        ("doubled", f"{reconciliation.count(DOUBLED)}"),
         ("workers killed", f"{len(run.kills)}"),
         ("messages delivered again", f"{figures.redeliveries}"),
-        ("repetitions recognised, and not repeated", f"{figures.repetitions}"),
+        ("repeated messages that were recognised", f"{figures.repetitions}"),
     ]
-    if run.plan.faults or run.doubts:
+    if run.plan.faults or run.unconfirmed_emails:
         lines += [
-            ("e-mails in doubt, found sent", f"{sent}"),
-            ("e-mails in doubt, found not sent and replayed once", f"{len(run.doubts) - sent}"),
+            ("unconfirmed e-mails that were sent", f"{sent}"),
+            (
+                "unconfirmed e-mails that were not sent, replayed once",
+                f"{len(run.unconfirmed_emails) - sent}",
+            ),
         ]
     return lines
 
 
 def show(run: Run, figures: Figures, page: Console) -> None:
     """Prints the summary."""
-    colour = "green" if run.books.balanced else "red"
+    colour = "green" if run.reconciliation.balanced else "red"
     page.print(f"\n[bold {colour}]{verdict(run)}[/]\n")
-    books = Table(box=None, pad_edge=False, show_header=False)
-    books.add_column()
-    books.add_column(justify="right")
+    totals = Table(box=None, pad_edge=False, show_header=False)
+    totals.add_column()
+    totals.add_column(justify="right")
     for name, value in ledger(run, figures):
-        books.add_row(name, value)
-    page.print(books)
+        totals.add_row(name, value)
+    page.print(totals)
     page.print(
         f"\n{figures.throughput:.1f} photos a second ({figures.upload_rate:.1f} uploaded) over "
         f"{figures.seconds:.0f} s"
@@ -97,9 +100,11 @@ def show(run: Run, figures: Figures, page: Console) -> None:
         "\nA million photos on Lambda: "
         + ", ".join(f"${figures.dollars[a]:,.2f} on {a.value}" for a in Architecture)
     )
-    for number, found in enumerate(run.books.discrepancies):
+    for number, found in enumerate(run.reconciliation.discrepancies):
         if number == DISCREPANCIES_SHOWN:
-            page.print(f"... and {len(run.books.discrepancies) - number} more, in the report")
+            page.print(
+                f"... and {len(run.reconciliation.discrepancies) - number} more, in the report"
+            )
             break
         page.print(
             f"[red]{found.fault.value}[/] {escape(found.subject)}: {escape(found.detail)}",

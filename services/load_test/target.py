@@ -1,4 +1,4 @@
-"""Where a lab stands during a load test: what the test needs of it, and no more."""
+"""The lab that a load test runs on: the interface that both kinds implement."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from services.local.provision import FunctionQueue
 CONNECTIONS = 40
 
 
-class StageKind(StrEnum):
+class TargetKind(StrEnum):
     CONTAINERS = "containers"
     EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True)
-class Places:
-    """Names of what the lab has: buckets, the catalogue's table, each function's queues."""
+class Resources:
+    """Names of the lab's resources: buckets, the catalogue's table, each function's queues."""
 
     originals: str
     renditions: str
@@ -30,7 +30,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerGroup:
     """A function's workers. `cpus` is each one's quota, None where there is none."""
 
     function: str
@@ -39,21 +39,21 @@ class Crew:
     cpus: float | None
 
 
-class Stage(Protocol):
-    """A running lab. Methods raise TransientError when a part of it is away."""
+class Target(Protocol):
+    """A running lab. Methods raise TransientError when a part of it is unavailable."""
 
     @property
-    def kind(self) -> StageKind: ...
+    def kind(self) -> TargetKind: ...
 
     @property
-    def places(self) -> Places: ...
+    def resources(self) -> Resources: ...
 
     @property
-    def crews(self) -> tuple[Crew, ...]: ...
+    def worker_groups(self) -> tuple[WorkerGroup, ...]: ...
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of the report must know about this stage."""
+        """What a reader of the report must know about this target."""
         ...
 
     def client(self, service: str) -> Any:
@@ -74,7 +74,7 @@ class Stage(Protocol):
         ...
 
     def check(self) -> None:
-        """Raises TransientError, with what to do, when the stage itself has broken down."""
+        """Raises TransientError, with what to do, when the target has failed."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Settles the e-mails in doubt, as an operator does.
+"""Resolves unconfirmed e-mails, as an operator does.
 
 A mailer that is killed while it sends leaves it unknown whether the e-mail went out. It is not
 sent again: it becomes a dead letter (services/mail/send_image_email.py). The mailbox decides:
@@ -17,7 +17,7 @@ from services.mail.outbox import DeliveryUnknownError
 from services.operations import dead_letters
 from services.operations.dead_letter_queues import DeadLetter, Queues
 
-_IN_DOUBT = DeliveryUnknownError.__name__
+_DELIVERY_UNKNOWN = DeliveryUnknownError.__name__
 
 
 class Verdict(StrEnum):
@@ -26,29 +26,31 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """An e-mail of which nobody knew, and what the mailbox told."""
+class UnconfirmedEmail:
+    """An unconfirmed e-mail, and whether the mailbox has it."""
 
     event_id: str
     verdict: Verdict
 
 
-def in_doubt(letter: DeadLetter) -> bool:
-    """Whether it is such a dead letter."""
-    return letter.error_type == _IN_DOUBT
+def is_unconfirmed(letter: DeadLetter) -> bool:
+    """Whether the dead letter is an unconfirmed e-mail."""
+    return letter.error_type == _DELIVERY_UNKNOWN
 
 
-def settle(sqs: Any, queues: Mapping[str, Queues], mails: frozenset[str]) -> list[Doubt]:
-    """Discards or replays every dead letter in doubt, by whether its e-mail is in `mails`."""
-    doubts = []
+def resolve(
+    sqs: Any, queues: Mapping[str, Queues], mails: frozenset[str]
+) -> list[UnconfirmedEmail]:
+    """Discards or replays every unconfirmed dead letter, by whether its e-mail is in `mails`."""
+    resolved = []
     for letter in dead_letters.peek(sqs, queues):
-        if not in_doubt(letter):
+        if not is_unconfirmed(letter):
             continue
         event = parse_image_event(letter.body).id
         if event in mails:
             dead_letters.discard(sqs, queues, [letter.message_id])
-            doubts.append(Doubt(event, Verdict.SENT))
+            resolved.append(UnconfirmedEmail(event, Verdict.SENT))
         else:
             dead_letters.replay(sqs, queues, [letter.message_id])
-            doubts.append(Doubt(event, Verdict.REPLAYED))
-    return doubts
+            resolved.append(UnconfirmedEmail(event, Verdict.REPLAYED))
+    return resolved

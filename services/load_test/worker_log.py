@@ -35,7 +35,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class WorkerLogs:
-    """What the logs of all workers tell together.
+    """What the logs of all workers say together.
 
     `settled` has the time at which each photo (by key) was in the catalogue and announced, as its
     handler logged it. `attempts` has the highest receive count that a handler saw for each message,
@@ -53,7 +53,7 @@ class WorkerLogs:
 
 
 def read(logs: Iterable[tuple[str, str]]) -> WorkerLogs:
-    """Reads (worker, log) pairs. Lines that are no JSON objects are passed over: a killed worker
+    """Reads (worker, log) pairs. Lines that are no JSON objects are ignored: a killed worker
     may leave half a line."""
     invocations: list[Invocation] = []
     settled: dict[str, float] = {}

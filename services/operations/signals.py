@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """No interrupt for the length of a `with` block: cleaning up is not to be cut short."""
     if threading.current_thread() is not threading.main_thread():
         yield

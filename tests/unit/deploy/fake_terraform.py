@@ -2,7 +2,7 @@
 """A `terraform` for tests: of the lab it knows the functions' images, versions and aliases.
 
 It answers the calls that a deployment makes in the forms of Terraform 1.11, which were recorded
-from the lab on an emulator (plans.json). Its world is the folder `world` in the root module:
+from the lab on an emulator (plans.json). Its files are in the folder `environment` of the root:
 `state.json`, `record.json` (the parameter that says what is held), `calls` (one line a call), and
 `orders.json`: what a test wants of it.
 """
@@ -19,16 +19,16 @@ from typing import Any
 def main(arguments: list[str]) -> int:
     lab = Path(arguments[0].removeprefix("-chdir="))
     command, options = arguments[1], arguments[2:]
-    world = lab / "world"
-    with (world / "calls").open("a") as calls:
+    environment = lab / "environment"
+    with (environment / "calls").open("a") as calls:
         calls.write(" ".join([command, *options]) + "\n")
-    orders = json.loads((world / "orders.json").read_text())
+    orders = json.loads((environment / "orders.json").read_text())
     if command == orders.get("hangs"):
         time.sleep(60)
     if command == "init":
         return 0
     if command == "output":
-        print(json.dumps(outputs(read(world, "state"), orders)))  # noqa: T201
+        print(json.dumps(outputs(read(environment, "state"), orders)))  # noqa: T201
         return 0
     if command == "show":
         print(json.dumps(json.loads(Path(options[-1]).read_text())["shown"]))  # noqa: T201
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         if option.startswith("-var-file=") and option.endswith(".json"):
             variables |= json.loads(Path(option.removeprefix("-var-file=")).read_text())
     if command == "plan":
-        planned = plan(read(world, "state"), read(world, "record"), orders, variables)
+        planned = plan(read(environment, "state"), read(environment, "record"), orders, variables)
         (file,) = (o.removeprefix("-out=") for o in options if o.startswith("-out="))
         Path(file).write_text(json.dumps(planned))
         return 2 if planned["shown"]["resource_changes"] else 0
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
             if function["asked"] and function["image"] in orders.get("bad_images", []):
                 # The version is there, and the alias stays where it was.
                 bad.append(name)
-                before = read(world, "state")[name]
+                before = read(environment, "state")[name]
                 function.update(live=before["live"], weights=before["weights"], asked=False)
-        write(world, "state", state)
+        write(environment, "state", state)
         if bad:
             print(f"Error: the warm-up of {', '.join(bad)} failed", file=sys.stderr)  # noqa: T201
             return 1
@@ -121,13 +121,13 @@ def outputs(state: dict[str, Any], orders: dict[str, Any]) -> dict[str, Any]:
     return {name: {"sensitive": False, "value": value} for name, value in values.items()}
 
 
-def read(world: Path, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((world / f"{name}.json").read_text())
+def read(environment: Path, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((environment / f"{name}.json").read_text())
     return document
 
 
-def write(world: Path, name: str, document: dict[str, Any]) -> None:
-    (world / f"{name}.json").write_text(json.dumps(document))
+def write(environment: Path, name: str, document: dict[str, Any]) -> None:
+    (environment / f"{name}.json").write_text(json.dumps(document))
 
 
 if __name__ == "__main__":

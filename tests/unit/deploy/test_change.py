@@ -11,7 +11,7 @@ from services.deploy.change import NOTHING, Change, read_change
 PLANS: dict[str, Any] = json.loads((Path(__file__).parent / "plans.json").read_text())
 
 
-def test_another_image_is_a_version_and_its_alias_alone() -> None:
+def test_change_of_image_is_version_and_alias() -> None:
     assert read_change(PLANS["new_image"]) == Change(
         versions=("get-api-document",),
         aliases=("get-api-document",),
@@ -21,12 +21,12 @@ def test_another_image_is_a_version_and_its_alias_alone() -> None:
     )
 
 
-def test_the_end_of_a_release_moves_the_alias() -> None:
+def test_change_at_end_of_release_moves_alias() -> None:
     change = read_change(PLANS["released"])
     assert (change.versions, change.functions) == ((), ("get-api-document",))
 
 
-def test_a_new_lab_has_functions_workers_and_the_rest() -> None:
+def test_change_of_first_apply_has_functions_workers_and_others() -> None:
     change = read_change(PLANS["first"])
     assert change.functions == ("get-image",)
     assert change.workers == ("process-image",)
@@ -34,11 +34,11 @@ def test_a_new_lab_has_functions_workers_and_the_rest() -> None:
     assert change.deletions == ()
 
 
-def test_no_plan_is_no_change() -> None:
+def test_missing_plan_is_no_change() -> None:
     assert read_change(None) == NOTHING
 
 
-def test_a_task_or_a_warm_up_that_is_replaced_is_no_deletion() -> None:
+def test_replaced_task_or_warm_up_is_not_a_deletion() -> None:
     replaced = [
         item(f'module.function["get-image"].{kind}.it', kind, ["delete", "create"])
         for kind in ("aws_lambda_invocation", "aws_ecs_task_definition")
@@ -46,7 +46,7 @@ def test_a_task_or_a_warm_up_that_is_replaced_is_no_deletion() -> None:
     assert read_change({"resource_changes": replaced}).deletions == ()
 
 
-def test_a_function_that_goes_is_a_deletion() -> None:
+def test_removed_function_is_a_deletion() -> None:
     gone = item(
         'module.function["get-image"].aws_lambda_function.this', "aws_lambda_function", ["delete"]
     )
@@ -54,7 +54,7 @@ def test_a_function_that_goes_is_a_deletion() -> None:
     assert (change.versions, change.deletions) == ((), (gone["address"],))
 
 
-def test_data_that_is_read_is_no_change() -> None:
+def test_data_source_read_is_no_change() -> None:
     read = item("data.aws_region.current", "aws_region", ["read"]) | {"mode": "data"}
     assert read_change({"resource_changes": [read]}) == NOTHING
 

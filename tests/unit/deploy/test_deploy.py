@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from services.deploy import terraform as terraform_module
-from services.deploy.release import Conductor, Moved, Outcome, Reporter, Result, Settings
+from services.deploy.release import Moved, Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform, TerraformError
 from services.platform.errors import PermanentError
 from tests.unit.deploy import fake_terraform
@@ -24,7 +24,7 @@ ALARMS = {"list-images": ["list-images-errors"], "get-image": ["get-image-errors
 
 
 @dataclass
-class World:
+class FakeEnvironment:
     """A lab that the fake Terraform applies to, and AWS beside it."""
 
     lab: Path
@@ -40,28 +40,28 @@ class World:
         return Terraform(self.lab, "test", self.lab.parent / "work")
 
     @property
-    def conductor(self) -> Conductor:
-        return Conductor(
+    def releaser(self) -> Releaser:
+        return Releaser(
             self.terraform, lambda _service: self, Reporter(self.steps.append, lambda _left: None)
         )
 
     def order(self, **more: Any) -> None:
-        file = self.lab / "world" / "orders.json"
+        file = self.lab / "environment" / "orders.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | more))
 
     def image(self, function: str, image: str) -> None:
-        images = json.loads((self.lab / "world" / "orders.json").read_text())["images"]
+        images = json.loads((self.lab / "environment" / "orders.json").read_text())["images"]
         self.order(images=images | {function: image})
 
     def deploy(self, settings: Settings = CAREFUL) -> Outcome:
-        return self.conductor.deploy(settings)
+        return self.releaser.deploy(settings)
 
     def rollback(self) -> Outcome:
-        return self.conductor.rollback()
+        return self.releaser.rollback()
 
     @property
     def state(self) -> dict[str, Any]:
-        return fake_terraform.read(self.lab / "world", "state")
+        return fake_terraform.read(self.lab / "environment", "state")
 
     @property
     def live(self) -> dict[str, str]:
@@ -73,11 +73,11 @@ class World:
 
     @property
     def record(self) -> dict[str, Any]:
-        return fake_terraform.read(self.lab / "world", "record")
+        return fake_terraform.read(self.lab / "environment", "record")
 
     @property
     def calls(self) -> list[str]:
-        lines = (self.lab / "world" / "calls").read_text().splitlines()
+        lines = (self.lab / "environment" / "calls").read_text().splitlines()
         return [line.split()[0] for line in lines]
 
     # -- of Systems Manager and CloudWatch
@@ -88,7 +88,7 @@ class World:
 
     def put_parameter(self, Name: str, Value: str, **_options: Any) -> None:  # noqa: N803
         assert Name == "/darkroom/release"
-        fake_terraform.write(self.lab / "world", "record", json.loads(Value))
+        fake_terraform.write(self.lab / "environment", "record", json.loads(Value))
 
     def describe_alarms(self, AlarmNames: list[str], **_options: Any) -> dict[str, Any]:  # noqa: N803
         if self.weights:
@@ -109,7 +109,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEnvironment]:
     """A lab with three functions that was deployed once."""
     binary = tmp_path / "bin" / "terraform"
     binary.parent.mkdir()
@@ -117,268 +117,283 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", f"{binary.parent}{os.pathsep}{os.environ['PATH']}")
     lab = tmp_path / "terraform" / "lab"
-    (lab / "world").mkdir(parents=True)
+    (lab / "environment").mkdir(parents=True)
     environments = lab.parent / "environments"
     environments.mkdir()
     (environments / "test.tfvars").write_text("")
-    (lab / "world" / "calls").write_text("")
-    fake_terraform.write(lab / "world", "state", {})
-    fake_terraform.write(lab / "world", "record", {"before": {}, "held": {}})
+    (lab / "environment" / "calls").write_text("")
+    fake_terraform.write(lab / "environment", "state", {})
+    fake_terraform.write(lab / "environment", "record", {"before": {}, "held": {}})
     images = {"list-images": "a1", "get-image": "b1", "process-image": "c1"}
-    fake_terraform.write(lab / "world", "orders", {"images": images, "alarms": ALARMS})
-    made = World(lab)
+    fake_terraform.write(lab / "environment", "orders", {"images": images, "alarms": ALARMS})
+    made = FakeEnvironment(lab)
     made.terraform.init()
     assert made.deploy().result is Result.RELEASED
-    (lab / "world" / "calls").write_text("")
+    (lab / "environment" / "calls").write_text("")
     yield made
     # Whatever came of it, no call goes to two versions any more.
     assert made.weights == {}
 
 
-def test_the_first_release_is_an_apply(world: World) -> None:
-    assert world.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
-    assert world.asked == []
+def test_first_release_applies_without_canary(environment: FakeEnvironment) -> None:
+    assert environment.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
+    assert environment.asked == []
 
 
-def test_deploying_again_changes_nothing(world: World) -> None:
-    assert world.deploy().result is Result.NOTHING
-    assert "apply" not in world.calls
+def test_deploy_without_change_does_nothing(environment: FakeEnvironment) -> None:
+    assert environment.deploy().result is Result.NOTHING
+    assert "apply" not in environment.calls
 
 
-def test_a_new_image_gets_a_share_of_the_calls_and_then_all(world: World) -> None:
-    world.image("get-image", "b2")
-    outcome = world.deploy()
+def test_deploy_of_new_image_shifts_calls_in_two_steps(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    outcome = environment.deploy()
     assert outcome.result is Result.RELEASED
     assert outcome.moved == (Moved("get-image", "1", "2"),)
-    assert world.weights_seen[0] == {"get-image": {"2": 0.1}}
-    assert world.live == {"list-images": "1", "get-image": "2", "process-image": "1"}
-    assert world.deploy().result is Result.NOTHING
+    assert environment.weights_seen[0] == {"get-image": {"2": 0.1}}
+    assert environment.live == {"list-images": "1", "get-image": "2", "process-image": "1"}
+    assert environment.deploy().result is Result.NOTHING
 
 
-def test_only_the_alarms_of_what_changes_are_watched(world: World) -> None:
-    world.image("get-image", "b2")
-    world.deploy()
-    assert {name for names in world.asked for name in names} == {"get-image-errors", "api-5xx"}
+def test_deploy_watches_only_alarms_of_changed_functions(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.deploy()
+    assert {name for names in environment.asked for name in names} == {
+        "get-image-errors",
+        "api-5xx",
+    }
 
 
-def test_a_plan_alone_applies_nothing(world: World) -> None:
-    world.image("get-image", "b2")
-    outcome = world.deploy(replace(CAREFUL, only_plan=True))
+def test_deploy_with_only_plan_applies_nothing(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    outcome = environment.deploy(replace(CAREFUL, only_plan=True))
     assert (outcome.result, outcome.moved) == (Result.PLANNED, (Moved("get-image", "1", None),))
-    assert "apply" not in world.calls
+    assert "apply" not in environment.calls
 
 
-def test_an_alarm_takes_the_release_back(world: World) -> None:
-    world.image("get-image", "b2")
-    world.alarms["api-5xx"] = "ALARM"
-    outcome = world.deploy()
+def test_deploy_with_alarm_is_taken_back(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.alarms["api-5xx"] = "ALARM"
+    outcome = environment.deploy()
     assert outcome.result is Result.TAKEN_BACK
     assert outcome.reason == "in alarm: api-5xx"
-    assert world.live["get-image"] == "1"
-    assert world.record == {"before": {}, "held": {"get-image": "1"}}
+    assert environment.live["get-image"] == "1"
+    assert environment.record == {"before": {}, "held": {"get-image": "1"}}
 
 
-def test_what_was_taken_back_is_not_released_by_the_next_deployment(world: World) -> None:
-    world.image("get-image", "b2")
-    world.alarms["api-5xx"] = "ALARM"
-    world.deploy()
-    world.alarms.clear()
-    assert world.deploy().result is Result.NOTHING
-    world.image("list-images", "a2")
-    outcome = world.deploy()
+def test_deploy_after_failed_release_keeps_function_held(
+    environment: FakeEnvironment,
+) -> None:
+    environment.image("get-image", "b2")
+    environment.alarms["api-5xx"] = "ALARM"
+    environment.deploy()
+    environment.alarms.clear()
+    assert environment.deploy().result is Result.NOTHING
+    environment.image("list-images", "a2")
+    outcome = environment.deploy()
     assert outcome.moved == (Moved("list-images", "1", "2"),)
     assert outcome.held == {"get-image": "1"}
-    assert world.live == {"list-images": "2", "get-image": "1", "process-image": "1"}
+    assert environment.live == {"list-images": "2", "get-image": "1", "process-image": "1"}
 
 
-def test_its_next_image_is(world: World) -> None:
-    world.image("get-image", "b2")
-    world.alarms["api-5xx"] = "ALARM"
-    world.deploy()
-    world.alarms.clear()
-    world.image("get-image", "b3")
-    outcome = world.deploy()
+def test_deploy_of_next_image_releases_held_function(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.alarms["api-5xx"] = "ALARM"
+    environment.deploy()
+    environment.alarms.clear()
+    environment.image("get-image", "b3")
+    outcome = environment.deploy()
     assert outcome.moved == (Moved("get-image", "1", "3"),)
-    assert world.weights_seen[-1] == {"get-image": {"3": 0.1}}
-    assert world.record["held"] == {}
+    assert environment.weights_seen[-1] == {"get-image": {"3": 0.1}}
+    assert environment.record["held"] == {}
 
 
-def test_so_it_is_when_asked_for(world: World) -> None:
-    world.image("get-image", "b2")
-    world.alarms["api-5xx"] = "ALARM"
-    world.deploy()
-    world.alarms.clear()
+def test_deploy_with_again_releases_held_function(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.alarms["api-5xx"] = "ALARM"
+    environment.deploy()
+    environment.alarms.clear()
     again = replace(CAREFUL, again=True)
-    assert world.deploy(replace(again, only_plan=True)).moved == (Moved("get-image", "1", "2"),)
-    assert world.record["held"] == {"get-image": "1"}
-    assert world.deploy(again).moved == (Moved("get-image", "1", "2"),)
-    assert world.record["held"] == {}
+    assert environment.deploy(replace(again, only_plan=True)).moved == (
+        Moved("get-image", "1", "2"),
+    )
+    assert environment.record["held"] == {"get-image": "1"}
+    assert environment.deploy(again).moved == (Moved("get-image", "1", "2"),)
+    assert environment.record["held"] == {}
 
 
-def test_a_version_that_does_not_start_gets_no_call(world: World) -> None:
-    world.order(bad_images=["b2"])
-    world.image("get-image", "b2")
-    world.image("list-images", "a2")
-    outcome = world.deploy()
+def test_deploy_of_version_that_fails_to_start_is_taken_back(environment: FakeEnvironment) -> None:
+    environment.order(bad_images=["b2"])
+    environment.image("get-image", "b2")
+    environment.image("list-images", "a2")
+    outcome = environment.deploy()
     assert outcome.result is Result.TAKEN_BACK
     assert "the warm-up of get-image failed" in str(outcome.reason)
     # The good one of the same release goes back as well: a release is all or nothing.
-    assert world.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
-    assert world.record["held"] == {"get-image": "1", "list-images": "1"}
-    assert world.asked == []
+    assert environment.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
+    assert environment.record["held"] == {"get-image": "1", "list-images": "1"}
+    assert environment.asked == []
 
 
-def test_an_alarm_from_before_does_not_stop_the_cure(world: World) -> None:
-    world.order(alarms={"get-image": ["before-errors", "api-5xx"]})
-    world.alarms["before-errors"] = "ALARM"
-    world.image("get-image", "b2")
-    assert world.deploy().result is Result.RELEASED
-    assert {name for names in world.asked for name in names} == {"api-5xx"}
-    assert "not watched, since in alarm already: before-errors" in world.steps
+def test_deploy_with_earlier_alarm_does_not_watch_it(environment: FakeEnvironment) -> None:
+    environment.order(alarms={"get-image": ["before-errors", "api-5xx"]})
+    environment.alarms["before-errors"] = "ALARM"
+    environment.image("get-image", "b2")
+    assert environment.deploy().result is Result.RELEASED
+    assert {name for names in environment.asked for name in names} == {"api-5xx"}
+    assert "not watched, since in alarm already: before-errors" in environment.steps
 
 
-def test_alarms_that_cannot_be_watched_take_the_release_back(world: World) -> None:
-    world.cloudwatch_failures = 3
-    world.image("get-image", "b2")
-    outcome = world.deploy()
+def test_deploy_without_readable_alarms_is_taken_back(environment: FakeEnvironment) -> None:
+    environment.cloudwatch_failures = 3
+    environment.image("get-image", "b2")
+    outcome = environment.deploy()
     assert outcome.result is Result.TAKEN_BACK
     assert "cannot be watched" in str(outcome.reason)
-    assert world.live["get-image"] == "1"
+    assert environment.live["get-image"] == "1"
 
 
-def test_cloudwatch_may_be_away_for_a_moment(world: World) -> None:
-    world.cloudwatch_failures = 2
-    world.image("get-image", "b2")
-    assert world.deploy().result is Result.RELEASED
+def test_deploy_with_brief_cloudwatch_failure_succeeds(environment: FakeEnvironment) -> None:
+    environment.cloudwatch_failures = 2
+    environment.image("get-image", "b2")
+    assert environment.deploy().result is Result.RELEASED
 
 
-def test_alarms_that_are_not_there_are_told_before_anything_is_applied(world: World) -> None:
-    world.alarms["before-missing"] = "missing"
-    world.order(alarms={"get-image": ["before-missing"]})
-    world.image("get-image", "b2")
+def test_deploy_with_missing_alarm_fails_before_apply(
+    environment: FakeEnvironment,
+) -> None:
+    environment.alarms["before-missing"] = "missing"
+    environment.order(alarms={"get-image": ["before-missing"]})
+    environment.image("get-image", "b2")
     with pytest.raises(Exception, match="expected the alarms before-missing, found none"):
-        world.deploy()
-    assert "apply" not in world.calls
+        environment.deploy()
+    assert "apply" not in environment.calls
 
 
-def test_an_interrupt_takes_the_release_back(world: World) -> None:
-    world.image("get-image", "b2")
+def test_deploy_interrupted_is_taken_back(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
 
     def interrupt(_left: float) -> None:
         raise KeyboardInterrupt
 
-    conductor = replace(world.conductor, report=Reporter(world.steps.append, interrupt))
-    outcome = conductor.deploy(CAREFUL)
+    releaser = replace(environment.releaser, report=Reporter(environment.steps.append, interrupt))
+    outcome = releaser.deploy(CAREFUL)
     assert (outcome.result, outcome.reason) == (Result.TAKEN_BACK, "interrupted")
-    assert world.live["get-image"] == "1"
+    assert environment.live["get-image"] == "1"
 
 
-def test_a_release_that_was_killed_is_brought_to_its_end(world: World) -> None:
-    world.image("get-image", "b2")
+def test_deploy_after_killed_release_completes_it(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
 
     def kill(_left: float) -> None:
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        replace(world.conductor, report=Reporter(world.steps.append, kill)).deploy(CAREFUL)
-    assert world.weights == {"get-image": {"2": 0.1}}
-    outcome = world.deploy()
+        replace(environment.releaser, report=Reporter(environment.steps.append, kill)).deploy(
+            CAREFUL
+        )
+    assert environment.weights == {"get-image": {"2": 0.1}}
+    outcome = environment.deploy()
     assert (outcome.result, outcome.moved) == (Result.RELEASED, (Moved("get-image", "1", "2"),))
-    assert world.asked[-1] == ["api-5xx", "get-image-errors"]
-    world.rollback()
-    assert world.live["get-image"] == "1"
+    assert environment.asked[-1] == ["api-5xx", "get-image-errors"]
+    environment.rollback()
+    assert environment.live["get-image"] == "1"
 
 
-def test_without_alarms_it_says_so(world: World) -> None:
-    world.image("process-image", "c2")
-    assert world.deploy().result is Result.RELEASED
-    assert "there are no alarms to watch: the release is not tried out" in world.steps
+def test_deploy_without_alarms_reports_it(environment: FakeEnvironment) -> None:
+    environment.image("process-image", "c2")
+    assert environment.deploy().result is Result.RELEASED
+    assert "there are no alarms to watch: the release is not tried out" in environment.steps
 
 
-def test_a_rollback_goes_back_to_what_was_live_before(world: World) -> None:
-    world.image("get-image", "b2")
-    world.image("list-images", "a2")
-    world.deploy()
-    outcome = world.rollback()
+def test_rollback_restores_previous_versions(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.image("list-images", "a2")
+    environment.deploy()
+    outcome = environment.rollback()
     assert outcome.result is Result.ROLLED_BACK
     assert outcome.moved == (Moved("get-image", "2", "1"), Moved("list-images", "2", "1"))
-    assert world.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
-    assert world.deploy().result is Result.NOTHING
+    assert environment.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
+    assert environment.deploy().result is Result.NOTHING
 
 
-def test_a_rollback_undoes_the_last_release_only(world: World) -> None:
-    world.image("get-image", "b2")
-    world.deploy()
-    world.image("list-images", "a2")
-    world.deploy()
-    world.rollback()
-    assert world.live == {"list-images": "1", "get-image": "2", "process-image": "1"}
+def test_rollback_undoes_only_last_release(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.deploy()
+    environment.image("list-images", "a2")
+    environment.deploy()
+    environment.rollback()
+    assert environment.live == {"list-images": "1", "get-image": "2", "process-image": "1"}
 
 
-def test_there_is_no_second_rollback(world: World) -> None:
-    world.image("get-image", "b2")
-    world.deploy()
-    world.rollback()
+def test_rollback_twice_is_refused(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.deploy()
+    environment.rollback()
     with pytest.raises(PermanentError, match="nothing was released since"):
-        world.rollback()
+        environment.rollback()
 
 
-def test_deletions_have_to_be_meant(world: World) -> None:
+def test_deploy_with_deletions_requires_permission(environment: FakeEnvironment) -> None:
     gone = {
         "address": 'module.queue["old"].aws_sqs_queue.this',
         "mode": "managed",
         "type": "aws_sqs_queue",
         "change": {"actions": ["delete"], "after_unknown": {}},
     }
-    world.order(other_changes=[gone])
+    environment.order(other_changes=[gone])
     with pytest.raises(PermanentError, match=r"the plan deletes module\.queue\[\"old\"\]"):
-        world.deploy()
-    assert "apply" not in world.calls
-    outcome = world.deploy(replace(CAREFUL, deletions=True))
+        environment.deploy()
+    assert "apply" not in environment.calls
+    outcome = environment.deploy(replace(CAREFUL, deletions=True))
     assert outcome.result is Result.RELEASED
     assert outcome.others == ('module.queue["old"].aws_sqs_queue.this',)
 
 
-def test_without_terraform_it_says_what_to_install(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_terraform_missing_error_says_what_to_install(
+    environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PermanentError, match="found no terraform command: install Terraform"):
-        world.terraform.init()
+        environment.terraform.init()
 
 
-def test_an_unknown_environment_is_told_with_those_there_are(world: World) -> None:
+def test_environment_unknown_error_lists_known_ones(environment: FakeEnvironment) -> None:
     with pytest.raises(PermanentError, match=r"expected an environment of test .*, got 'live'"):
-        replace(world.terraform, environment="live").init()
+        replace(environment.terraform, environment="live").init()
 
 
-def test_the_registry_is_no_environment(world: World) -> None:
-    (world.lab.parent / "environments" / "registry.tfvars").write_text("")
+def test_environment_registry_is_refused(environment: FakeEnvironment) -> None:
+    (environment.lab.parent / "environments" / "registry.tfvars").write_text("")
     with pytest.raises(PermanentError, match=r"of test .*, got 'registry'"):
-        replace(world.terraform, environment="registry").init()
+        replace(environment.terraform, environment="registry").init()
 
 
-def test_a_state_without_a_bucket_is_told_before_terraform_is_asked(world: World) -> None:
-    backend = world.lab.parent / "environments" / "test.s3.tfbackend"
+def test_init_without_state_bucket_fails_before_terraform_runs(
+    environment: FakeEnvironment,
+) -> None:
+    backend = environment.lab.parent / "environments" / "test.s3.tfbackend"
     backend.write_text('key = "lab.tfstate"\n')
     with pytest.raises(PermanentError, match="expected the bucket of the state, in --state-bucket"):
-        world.terraform.init()
-    assert world.calls == []
+        environment.terraform.init()
+    assert environment.calls == []
     backend.write_text('key = "lab.tfstate"\nbucket = "states"\n')
-    world.terraform.init()
-    assert world.calls == ["init"]
+    environment.terraform.init()
+    assert environment.calls == ["init"]
 
 
-def test_each_environment_has_its_own_state(world: World) -> None:
-    (world.lab.parent / "environments" / "test.s3.tfbackend").write_text("")
-    replace(world.terraform, state_bucket="states").init()
-    line = (world.lab / "world" / "calls").read_text().splitlines()[-1]
+def test_init_of_environment_uses_its_own_state(environment: FakeEnvironment) -> None:
+    (environment.lab.parent / "environments" / "test.s3.tfbackend").write_text("")
+    replace(environment.terraform, state_bucket="states").init()
+    line = (environment.lab / "environment" / "calls").read_text().splitlines()[-1]
     assert "-reconfigure" in line
     assert line.endswith("test.s3.tfbackend -backend-config=bucket=states")
 
 
-def test_terraform_that_hangs_is_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.order(hangs="plan")
+def test_terraform_that_hangs_is_stopped_after_timeout(
+    environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.order(hangs="plan")
     monkeypatch.setattr(terraform_module, "PLAN_SECONDS", 0.5)
     with pytest.raises(TerraformError, match=r"terraform plan did not end in 0\.5 s"):
-        world.terraform.plan()
+        environment.terraform.plan()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendition
 from services.events.images import ImageEventType, event_id
 from services.load_test.generator import Upload
-from services.load_test.observations import Depth, Evidence
+from services.load_test.observations import Depth, Observations
 from services.operations.dead_letter_queues import DeadLetter
 
 OWNER = "load-test"
@@ -58,9 +58,9 @@ def letter(error_type: str = "TimeoutError", body: str = "{}") -> DeadLetter:
     )
 
 
-def evidence() -> Evidence:
+def observations() -> Observations:
     records = [record(n) for n in range(3)]
-    return Evidence(
+    return Observations(
         uploads=tuple(upload(n) for n in range(3)),
         sources={KEYS[n]: source(n) for n in range(3)},
         records={r.image_id: r for r in records},

@@ -34,7 +34,7 @@ MANIFESTS = load_all(PROJECT / "images")
         ("--port", "70000", "a whole number 1..65535, got '70000'"),
     ],
 )
-def test_a_wrong_value_is_told(
+def test_option_with_wrong_value_is_refused(
     option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -43,12 +43,12 @@ def test_a_wrong_value_is_told(
     assert expected in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_photos_folder_missing_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["load-test", "--photos", "/nowhere"]) == 2
     assert "/nowhere does not exist" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told(
+def test_load_test_on_full_disk_reports_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object) -> None:
@@ -90,7 +90,7 @@ def required(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> bool:
     return containers._require_images([m for m in MANIFESTS if m.name in str(ALL)])
 
 
-def test_the_real_localstack_brings_its_own_dynamodb(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_localstack_without_standin_label_serves_dynamodb(monkeypatch: pytest.MonkeyPatch) -> None:
     assert required(monkeypatch, Engine(ALL)) is True
 
 
@@ -98,7 +98,7 @@ def test_the_real_localstack_brings_its_own_dynamodb(monkeypatch: pytest.MonkeyP
     ("missing", "advice"),
     [("darkroom/process-image:latest", "make images"), (containers.LOCALSTACK, "make standins")],
 )
-def test_an_image_that_is_missing_is_told(
+def test_missing_image_is_reported_with_advice(
     missing: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Engine({name: a for name, a in ALL.items() if name != missing})
@@ -107,11 +107,11 @@ def test_an_image_that_is_missing_is_told(
 
 
 @pytest.mark.parametrize("name", ["darkroom/send-image-email:latest", containers.POSTGRES])
-def test_an_image_for_another_processor_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_for_other_platform_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PermanentError, match="for linux/amd64, got one for linux/arm64"):
         required(monkeypatch, Engine(ALL | {name: "arm64"}))
 
 
-def test_an_email_claim_outlives_the_lease_and_ends_before_the_last_receive() -> None:
+def test_email_claim_with_faults_outlives_lease_and_ends_before_last_receive() -> None:
     # Its receives 2 to 5 come after the lease, then 5, 10 and 20 s later at least: the back-off.
     assert VISIBILITY_SECONDS < MAIL_LEASE_SECONDS <= VISIBILITY_SECONDS + 5 + 10 + 20

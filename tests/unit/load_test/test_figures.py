@@ -9,17 +9,17 @@ import pytest
 from services.load_test.figures import Architecture, dollars, figures, percentile, spread
 from services.load_test.observations import Depth
 from services.load_test.plan import Plan
-from services.load_test.reconciliation import balance
+from services.load_test.reconciliation import reconcile
 from services.load_test.runner import Kill, Run, Sample
-from services.load_test.target import Crew, StageKind
+from services.load_test.target import TargetKind, WorkerGroup
 from services.load_test.worker_log import Invocation, WorkerLogs
 
-from .examples import KEYS, evidence
+from .examples import KEYS, observations
 
 
 def run(**changes: object) -> Run:
     """A run of three photos: 2 s, 3 s and, by the catalogue only, 4.5 s."""
-    found = evidence()
+    found = observations()
     invocations = (
         *(
             Invocation("process-image-1", "process-image", 102.0 + n, "success", 500.0 + n,
@@ -31,8 +31,11 @@ def run(**changes: object) -> Run:
     )  # fmt: skip
     values: dict[str, object] = {
         "plan": Plan("20261123-120000", 3, 1.0, 2, True, None, Path("folder")),
-        "kind": StageKind.CONTAINERS,
-        "crews": (Crew("process-image", 2, 1769, 1.0), Crew("send-image-email", 1, 512, 0.29)),
+        "kind": TargetKind.CONTAINERS,
+        "worker_groups": (
+            WorkerGroup("process-image", 2, 1769, 1.0),
+            WorkerGroup("send-image-email", 1, 512, 0.29),
+        ),
         "remarks": ("The machine has 2 processors.",),
         "began": 100.0,
         "ended": 110.0,
@@ -46,8 +49,8 @@ def run(**changes: object) -> Run:
         "logs": WorkerLogs(
             invocations, {KEYS[0]: 102.5, KEYS[1]: 104.5}, {("process-image", "m"): 2}, 1
         ),
-        "doubts": (),
-        "books": balance(found),
+        "unconfirmed_emails": (),
+        "reconciliation": reconcile(found),
     }
     return Run(**values | changes)  # type: ignore[arg-type]
 
@@ -55,34 +58,34 @@ def run(**changes: object) -> Run:
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100), (0.001, 1), (0.505, 51)]
 )
-def test_percentiles_by_nearest_rank(share: float, expected: int) -> None:
+def test_percentile_of_many_values_uses_nearest_rank(share: float, expected: int) -> None:
     assert percentile(range(1, 101), share) == expected  # type: ignore[arg-type]
 
 
-def test_the_percentile_of_one_value_is_that_value() -> None:
+def test_percentile_of_one_value_is_that_value() -> None:
     assert percentile([7.0], 0.5) == percentile([7.0], 0.99) == 7.0
 
 
-def test_no_values_have_no_percentile() -> None:
+def test_percentile_of_no_values_raises() -> None:
     with pytest.raises(ValueError, match="got none"):
         percentile([], 0.5)
     assert spread([]) is None
 
 
-def test_a_spread_sorts() -> None:
+def test_spread_of_unsorted_values_is_sorted() -> None:
     found = spread([3.0, 1.0, 2.0])
     assert found is not None
     assert (found.p50, found.p90, found.maximum, found.count) == (2.0, 3.0, 3.0, 3)
 
 
-def test_dollars_by_hand() -> None:
+def test_dollars_match_hand_calculation() -> None:
     # A million requests of 1 s at 1 GiB: a million GB-seconds and the requests' 20 cents.
     assert dollars(1_000_000, 1_000_000_000, 1024, Architecture.X86) == pytest.approx(16.8667)
     assert dollars(1_000_000, 1_000_000_000, 1024, Architecture.ARM) == pytest.approx(13.5334)
     assert dollars(0, 0, 1024, Architecture.X86) == 0
 
 
-def test_the_figures_of_a_run() -> None:
+def test_figures_of_run_match_hand_calculation() -> None:
     found = figures(run())
     assert found.latency is not None
     assert (found.latency.p50, found.latency.maximum, found.latency.count) == (3.0, 4.5, 3)
@@ -107,7 +110,7 @@ def test_the_figures_of_a_run() -> None:
     assert found.requests == pytest.approx(4 / 3 * 1e6)
 
 
-def test_workers_that_run_two_functions_have_figures_for_each() -> None:
+def test_figures_of_worker_with_two_functions_are_separate() -> None:
     invocations = (
         Invocation("worker-1", "process-image", 102.0, "success", 500.0, 500, 1769, 140, None),
         Invocation("worker-1", "send-image-email", 103.0, "success", 50.0, 50, 512, 60, None),
@@ -122,14 +125,14 @@ def test_workers_that_run_two_functions_have_figures_for_each() -> None:
     ]
 
 
-def test_a_run_in_which_nothing_happened_has_figures_too() -> None:
+def test_figures_of_empty_run_are_zero() -> None:
     found = figures(run(uploads=(), samples=(), kills=(), seen={}, logs=WorkerLogs((), {}, {}, 0)))
     assert found.latency is None
     assert found.throughput == 0.0
     assert found.functions == ()
 
 
-def test_a_photo_settled_before_its_uploader_knew_took_no_time() -> None:
+def test_latency_of_photo_settled_before_upload_response_is_zero() -> None:
     found = figures(run(logs=WorkerLogs((), {KEYS[0]: 99.0}, {}, 0), seen={KEYS[0]: 103.0}))
     assert found.latency is not None
     assert found.latency.maximum == 0.0

@@ -41,7 +41,7 @@ def album(tmp_path: Path) -> Album:
     return album_of(tmp_path, "run")
 
 
-def test_a_slow_lab_does_not_slow_the_generator(album: Album) -> None:
+def test_generator_on_slow_lab_keeps_its_rate(album: Album) -> None:
     generator = Generator(plan(10, 50.0), album, FakeS3(seconds=0.5), "bucket")
     began = time.monotonic()
     generator.run()
@@ -52,7 +52,7 @@ def test_a_slow_lab_does_not_slow_the_generator(album: Album) -> None:
     assert all(u.ended - u.began >= 0.5 for u in generator.uploads)
 
 
-def test_every_photo_is_of_its_own_content_and_known_by_it(album: Album) -> None:
+def test_generator_uploads_photos_with_unique_content(album: Album) -> None:
     s3 = FakeS3()
     generator = Generator(plan(5, 1000.0), album, s3, "bucket")
     generator.run()
@@ -62,20 +62,20 @@ def test_every_photo_is_of_its_own_content_and_known_by_it(album: Album) -> None
     }
 
 
-def test_an_upload_that_fails_is_told() -> None:
+def test_upload_of_missing_file_records_problem() -> None:
     album = Album("run", (Path("/nowhere.jpg"),), (), known=False)
     generator = Generator(plan(1, 1000.0), album, FakeS3(), "bucket")
     generator.run()
     assert "No such file" in (generator.uploads[0].problem or "")
 
 
-def test_a_lab_that_is_away_is_told(album: Album) -> None:
+def test_upload_to_unreachable_lab_records_problem(album: Album) -> None:
     generator = Generator(plan(2, 1000.0), album, FakeS3(fails=True), "bucket")
     generator.run()
     assert all("nowhere" in (u.problem or "") for u in generator.uploads)
 
 
-def test_told_to_stop_it_stops(album: Album) -> None:
+def test_generator_stopped_ends_early(album: Album) -> None:
     generator = Generator(plan(1000, 1.0), album, FakeS3(), "bucket")
     thread = threading.Thread(target=generator.run)
     thread.start()
@@ -85,7 +85,7 @@ def test_told_to_stop_it_stops(album: Album) -> None:
     assert len(generator.uploads) <= 1
 
 
-def test_a_few_of_the_samples_are_damaged(tmp_path: Path) -> None:
+def test_sample_album_includes_damaged_photos(tmp_path: Path) -> None:
     for name in ("01-good.jpg", *DAMAGED):
         (tmp_path / name).write_bytes(name.encode())
     album = sample_album(tmp_path, "run")
@@ -94,6 +94,6 @@ def test_a_few_of_the_samples_are_damaged(tmp_path: Path) -> None:
     assert {n for n, e in enumerate(expected) if e is ImageStatus.REJECTED} == {24, 49, 74, 99}
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_album_of_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="found no file"):
         album_of(tmp_path, "run")

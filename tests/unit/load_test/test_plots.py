@@ -16,7 +16,7 @@ def parsed(text: str) -> ElementTree.Element:
     return ElementTree.fromstring(text)
 
 
-def test_a_line_runs_from_corner_to_corner_of_the_frame() -> None:
+def test_line_fills_the_frame() -> None:
     drawn = parsed(
         plots.lines(Axes("s", "photos"), [Series("a", "s1", [(0, 0), (5, 5), (10, 10)])], "title")
     )
@@ -31,7 +31,7 @@ def test_a_line_runs_from_corner_to_corner_of_the_frame() -> None:
     )
 
 
-def test_a_column_for_every_value_that_is_not_zero_as_high_as_it_is() -> None:
+def test_bars_have_heights_of_their_values() -> None:
     drawn = parsed(plots.bars(Axes("s", "n"), [Bars("", "s1", 0, 1, [4, 0, 2])], "title"))
     columns = [r for r in drawn.iter(f"{NAMESPACE}rect") if r.attrib["class"].startswith("bar")]
     heights = [float(column.attrib["height"]) for column in columns]
@@ -39,7 +39,7 @@ def test_a_column_for_every_value_that_is_not_zero_as_high_as_it_is() -> None:
     assert heights[0] == pytest.approx(2 * heights[1])
 
 
-def test_marks_and_axes_are_told() -> None:
+def test_plot_shows_marks_and_axis_labels() -> None:
     axes = Axes("seconds", "messages", [2.0, 4.0], "worker killed", rules=[(3.0, "p50 3 s")])
     drawn = parsed(plots.lines(axes, [Series("waiting", "s1", [(0, 1), (9, 2)])], "title"))
     marks = [e for e in drawn.iter(f"{NAMESPACE}line") if e.attrib["class"] == "kill"]
@@ -49,14 +49,14 @@ def test_marks_and_axes_are_told() -> None:
 
 
 @pytest.mark.parametrize("points", [[], [(0.0, 0.0)], [(0.0, 0.0), (1e-9, 1e9)]])
-def test_odd_values_make_a_plot_too(points: list[tuple[float, float]]) -> None:
+def test_lines_of_extreme_values_are_valid_svg(points: list[tuple[float, float]]) -> None:
     text = plots.lines(Axes("<s>", "&"), [Series("a<b", "s1", points, filled=True)], '"t"')
     parsed(text)
     assert "nan" not in text
     assert "inf" not in text
 
 
-def test_plots_of_the_same_end_have_the_same_scale() -> None:
+def test_plots_with_same_end_have_same_scale() -> None:
     short = Series("a", "s1", [(0, 0), (5, 1)])
     drawn = parsed(plots.lines(Axes("s", "n", x_end=10), [short], "title"))
     (line,) = drawn.iter(f"{NAMESPACE}polyline")
@@ -64,7 +64,7 @@ def test_plots_of_the_same_end_have_the_same_scale() -> None:
     assert last == pytest.approx((plots.LEFT + plots.WIDTH - plots.RIGHT) / 2)
 
 
-def test_a_histogram_counts_every_value() -> None:
+def test_histogram_counts_every_value() -> None:
     values = [0.0, 0.1, 4.9, 5.0, 5.0]
     step, counts = plots.histogram(values, columns=5)
     assert step == 1
@@ -75,11 +75,11 @@ def test_a_histogram_counts_every_value() -> None:
 @pytest.mark.parametrize(
     ("step", "expected"), [(0.9, 1), (1, 1), (1.1, 2), (2.1, 2.5), (26, 50), (0.03, 0.05), (0, 1)]
 )
-def test_steps_are_round(step: float, expected: float) -> None:
+def test_nice_rounds_up_to_round_step(step: float, expected: float) -> None:
     assert plots.nice(step) == pytest.approx(expected)
 
 
-def test_thinning_keeps_the_ends() -> None:
+def test_thinned_keeps_first_and_last_point() -> None:
     points = [(float(n), float(n)) for n in range(1000)]
     kept = plots.thinned(points, 11)
     assert len(kept) == 11

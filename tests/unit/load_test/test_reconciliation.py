@@ -8,23 +8,23 @@ from dataclasses import replace
 import pytest
 
 from services.catalog.model import ImageStatus
-from services.load_test.observations import Depth, Evidence
-from services.load_test.reconciliation import DOUBLED, LOST, Books, Fault, balance
+from services.load_test.observations import Depth, Observations
+from services.load_test.reconciliation import DOUBLED, LOST, Fault, Reconciliation, reconcile
 
-from .examples import IMAGES, KEYS, event, evidence, letter, record, source, upload
+from .examples import IMAGES, KEYS, event, letter, observations, record, source, upload
 
-Spoil = Callable[[Evidence], Evidence]
+Spoil = Callable[[Observations], Observations]
 
 
-def test_a_run_that_went_well_balances() -> None:
-    assert balance(evidence()) == Books(
+def test_reconciliation_of_correct_run_has_no_discrepancies() -> None:
+    assert reconcile(observations()) == Reconciliation(
         uploaded=3, developed=2, rejected=1, notified=3, discrepancies=()
     )
-    assert balance(evidence()).balanced
+    assert reconcile(observations()).balanced
 
 
 def _with_record(number: int, **changes: object) -> Spoil:
-    def spoil(found: Evidence) -> Evidence:
+    def spoil(found: Observations) -> Observations:
         changed = replace(record(number), **changes)  # type: ignore[arg-type]
         return replace(found, records={**found.records, IMAGES[number]: changed})
 
@@ -32,7 +32,7 @@ def _with_record(number: int, **changes: object) -> Spoil:
 
 
 def _with_source(number: int, **changes: object) -> Spoil:
-    def spoil(found: Evidence) -> Evidence:
+    def spoil(found: Observations) -> Observations:
         changed = replace(source(number), **changes)  # type: ignore[arg-type]
         return replace(found, sources={**found.sources, KEYS[number]: changed})
 
@@ -105,36 +105,38 @@ SPOILED: dict[str, tuple[Spoil, list[Fault]]] = {
 
 
 @pytest.mark.parametrize(("spoil", "expected"), SPOILED.values(), ids=SPOILED)
-def test_what_is_wrong_is_found(spoil: Spoil, expected: list[Fault]) -> None:
-    books = balance(spoil(evidence()))
-    assert [d.fault for d in books.discrepancies] == expected
-    assert not books.balanced
+def test_reconciliation_of_spoiled_run_finds_the_faults(
+    spoil: Spoil, expected: list[Fault]
+) -> None:
+    reconciliation = reconcile(spoil(observations()))
+    assert [d.fault for d in reconciliation.discrepancies] == expected
+    assert not reconciliation.balanced
 
 
-def test_every_fault_is_tried() -> None:
+def test_spoiled_runs_cover_every_fault() -> None:
     assert {fault for _, faults in SPOILED.values() for fault in faults} == set(Fault)
 
 
-def test_a_photo_told_twice_is_not_counted_as_told_once() -> None:
-    found = evidence()
-    assert balance(replace(found, mails=(*found.mails, event(0)))).notified == 2
+def test_photo_with_two_emails_is_not_counted_as_notified() -> None:
+    found = observations()
+    assert reconcile(replace(found, mails=(*found.mails, event(0)))).notified == 2
 
 
-def test_lost_and_doubled_are_counted_apart() -> None:
-    found = evidence()
-    books = balance(replace(found, mails=(event(0), event(0), event(1))))
-    assert (books.count(LOST), books.count(DOUBLED)) == (1, 1)
+def test_reconciliation_counts_lost_and_doubled_separately() -> None:
+    found = observations()
+    reconciliation = reconcile(replace(found, mails=(event(0), event(0), event(1))))
+    assert (reconciliation.count(LOST), reconciliation.count(DOUBLED)) == (1, 1)
 
 
-def test_photos_of_a_folder_have_no_expected_outcome() -> None:
-    found = evidence()
+def test_photo_without_expected_status_reconciles() -> None:
+    found = observations()
     uploads = tuple(replace(u, expected=None) for u in found.uploads)
-    assert balance(replace(found, uploads=uploads)).balanced
+    assert reconcile(replace(found, uploads=uploads)).balanced
 
 
-def test_an_upload_that_got_no_answer_and_arrived_is_wrong_in_that_alone() -> None:
-    found = evidence()
+def test_upload_without_response_that_arrived_is_one_discrepancy() -> None:
+    found = observations()
     uploads = (replace(found.uploads[0], problem="ReadTimeoutError"), *found.uploads[1:])
-    books = balance(replace(found, uploads=uploads))
-    assert [d.fault for d in books.discrepancies] == [Fault.NOT_UPLOADED]
-    assert (books.uploaded, books.notified) == (2, 2)
+    reconciliation = reconcile(replace(found, uploads=uploads))
+    assert [d.fault for d in reconciliation.discrepancies] == [Fault.NOT_UPLOADED]
+    assert (reconciliation.uploaded, reconciliation.notified) == (2, 2)

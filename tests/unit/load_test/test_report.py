@@ -11,14 +11,14 @@ from rich.console import Console
 
 from services.load_test import report, summary
 from services.load_test.figures import figures
-from services.load_test.reconciliation import balance
-from services.load_test.unconfirmed_emails import Doubt, Verdict
+from services.load_test.reconciliation import reconcile
+from services.load_test.unconfirmed_emails import UnconfirmedEmail, Verdict
 
-from .examples import event, evidence
+from .examples import event, observations
 from .test_figures import run
 
 
-def test_the_page_needs_nothing_else_and_begins_with_the_verdict(tmp_path: Path) -> None:
+def test_page_is_self_contained_and_begins_with_verdict(tmp_path: Path) -> None:
     done = run()
     text = report.write(done, figures(done), tmp_path).read_text()
     assert "3 photos, nothing lost, nothing doubled." in text.split("</title>")[0]
@@ -29,18 +29,23 @@ def test_the_page_needs_nothing_else_and_begins_with_the_verdict(tmp_path: Path)
     assert "What is wrong" not in text
 
 
-def test_what_is_wrong_stands_in_the_report_escaped() -> None:
-    found = evidence()
-    books = balance(replace(found, mails=(*found.mails, "<unknown>")))
-    done = run(books=books)
+def test_page_with_discrepancies_escapes_them() -> None:
+    found = observations()
+    reconciliation = reconcile(replace(found, mails=(*found.mails, "<unknown>")))
+    done = run(reconciliation=reconciliation)
     text = report.page(done, figures(done))
     assert '<h1 class="bad">3&nbsp;photos:&nbsp;1&nbsp;doubled.</h1>' in text
     assert "&lt;unknown&gt;" in text
     assert "<unknown>" not in text
 
 
-def test_machines_read_the_same(tmp_path: Path) -> None:
-    done = run(doubts=(Doubt(event(0), Verdict.SENT), Doubt(event(1), Verdict.REPLAYED)))
+def test_json_report_has_the_same_figures(tmp_path: Path) -> None:
+    done = run(
+        unconfirmed_emails=(
+            UnconfirmedEmail(event(0), Verdict.SENT),
+            UnconfirmedEmail(event(1), Verdict.REPLAYED),
+        )
+    )
     report.write(done, figures(done), tmp_path)
     read = json.loads((tmp_path / "report.json").read_text())
     assert read["balanced"] is True
@@ -51,20 +56,23 @@ def test_machines_read_the_same(tmp_path: Path) -> None:
     assert len(read["latency_seconds"]) == 3
 
 
-def test_a_run_in_which_nothing_happened_can_be_reported() -> None:
+def test_page_of_empty_run_is_written() -> None:
     from services.load_test.worker_log import WorkerLogs
 
     done = run(uploads=(), samples=(), kills=(), seen={}, logs=WorkerLogs((), {}, {}, 0))
     assert "<svg" in report.page(done, figures(done))
 
 
-def test_the_summary_shows_doubts_and_what_is_wrong() -> None:
-    found = evidence()
-    books = balance(replace(found, mails=found.mails[:2]))
-    done = run(books=books, doubts=(Doubt(event(1), Verdict.REPLAYED),))
+def test_summary_shows_unconfirmed_emails_and_discrepancies() -> None:
+    found = observations()
+    reconciliation = reconcile(replace(found, mails=found.mails[:2]))
+    done = run(
+        reconciliation=reconciliation,
+        unconfirmed_emails=(UnconfirmedEmail(event(1), Verdict.REPLAYED),),
+    )
     out = io.StringIO()
     summary.show(done, figures(done), Console(file=out, width=200))
     text = out.getvalue()
     assert "3 photos: 1 lost." in text
-    assert "e-mails in doubt, found not sent and replayed once" in text
+    assert "unconfirmed e-mails that were not sent, replayed once" in text
     assert "e-mail lost" in text

@@ -26,7 +26,7 @@ class Clock:
         monkeypatch.setattr(runner.time, "monotonic", lambda: self.now)
 
 
-def test_what_changes_is_progress_and_what_does_not_is_none(
+def test_progress_without_change_is_stalled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock(monkeypatch)
@@ -41,14 +41,14 @@ def test_what_changes_is_progress_and_what_does_not_is_none(
     assert progress.stalled
 
 
-def test_a_lab_that_stays_silent_is_told_but_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_answers_raises_after_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     progress = _Progress(100.0)
     clock.now = 99.0
-    progress.note_silence(SILENCE)
+    progress.note_error(SILENCE)
     clock.now = 101.0
     with pytest.raises(TransientError, match=r"not answered for 100 s .* try a lower one"):
-        progress.note_silence(SILENCE)
+        progress.note_error(SILENCE)
 
 
 class Victims:
@@ -66,7 +66,7 @@ class Victims:
         return "process-image-1"
 
 
-def test_the_killer_kills_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killer_until_stopped_kills_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.01)
     victims: Any = Victims(3)
     killer = Killer(victims)
@@ -80,7 +80,7 @@ def test_the_killer_kills_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) ->
     assert all(0 <= draw < 1 for draw in victims.draws)
 
 
-def test_there_are_only_so_many_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killer_at_maximum_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(runner, "KILLS_MAX", 4)
     victims: Any = Victims(1)

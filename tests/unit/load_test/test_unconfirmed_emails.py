@@ -7,7 +7,7 @@ from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, publish
 from services.load_test import unconfirmed_emails
-from services.load_test.unconfirmed_emails import Doubt, Verdict
+from services.load_test.unconfirmed_emails import UnconfirmedEmail, Verdict
 from services.local.provision import FunctionQueue
 from services.mail.outbox import DeliveryUnknownError
 from services.platform.aws import dead_letter
@@ -76,22 +76,25 @@ def _body(number: int) -> str:
     return recorder.message
 
 
-def test_each_is_settled_by_the_mailbox_and_others_stay() -> None:
+def test_unconfirmed_emails_are_resolved_by_mailbox_and_others_stay() -> None:
     sqs = FakeSqs()
     sqs.put_dead(1, DeliveryUnknownError.__name__)
     sqs.put_dead(2, DeliveryUnknownError.__name__)
     sqs.put_dead(3, "TimeoutError")
 
-    found = unconfirmed_emails.settle(sqs, QUEUES, frozenset({"event-1", "event-3"}))
+    found = unconfirmed_emails.resolve(sqs, QUEUES, frozenset({"event-1", "event-3"}))
 
-    assert found == [Doubt("event-1", Verdict.SENT), Doubt("event-2", Verdict.REPLAYED)]
+    assert found == [
+        UnconfirmedEmail("event-1", Verdict.SENT),
+        UnconfirmedEmail("event-2", Verdict.REPLAYED),
+    ]
     assert [json.loads(m["Body"])["id"] for m in sqs.messages["queue"]] == ["event-2"]
     assert [m["MessageId"] for m in sqs.messages["dead"]] == ["message-3"]
 
 
-def test_nothing_in_doubt_changes_nothing() -> None:
+def test_resolve_without_unconfirmed_emails_changes_nothing() -> None:
     sqs = FakeSqs()
     sqs.put_dead(3, "TimeoutError")
-    assert unconfirmed_emails.settle(sqs, QUEUES, frozenset()) == []
+    assert unconfirmed_emails.resolve(sqs, QUEUES, frozenset()) == []
     assert len(sqs.messages["dead"]) == 1
     assert not sqs.messages["queue"]

@@ -31,7 +31,7 @@ def handled(message: str, attempt: int, outcome: str, at: str = AT, key: str = "
     )
 
 
-def test_a_report_line_as_the_worker_writes_it() -> None:
+def test_report_line_of_worker_is_parsed() -> None:
     done = Invocation(
         request_id="r",
         outcome=Outcome.SUCCESS,
@@ -53,7 +53,7 @@ def test_a_report_line_as_the_worker_writes_it() -> None:
     assert found.cold
 
 
-def test_a_photo_is_settled_when_it_was_first_so() -> None:
+def test_photo_settled_twice_uses_first_time() -> None:
     later = "2026-11-23T12:00:05.5Z"
     logs = read(
         [
@@ -65,17 +65,17 @@ def test_a_photo_is_settled_when_it_was_first_so() -> None:
     assert logs.settled == {"o/1/a.jpg": SECONDS}
 
 
-def test_redeliveries_count_receives_that_left_no_line_too() -> None:
+def test_redeliveries_include_receives_without_log_line() -> None:
     logs = read([("a", "\n".join([handled("m", 3, "developed"), handled("n", 1, "rejected")]))])
     assert logs.redeliveries == 2
 
 
-def test_one_message_that_logs_twice_is_redelivered_once() -> None:
+def test_message_logged_twice_counts_as_one_redelivery() -> None:
     failed = line(event="message_failed", function="f", message_id="m", attempt=2)
     assert read([("a", f"{failed}\n{failed}")]).redeliveries == 1
 
 
-def test_repetitions_that_were_recognised() -> None:
+def test_repeated_messages_are_counted() -> None:
     sent = line(event="email_already_sent", function="send-image-email", message_id="x", attempt=2)
     logs = read([("a", handled("m", 2, "repeated: the event was handled before")), ("b", sent)])
     assert logs.repetitions == 2
@@ -83,6 +83,6 @@ def test_repetitions_that_were_recognised() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", '{"event": "report", "dur', "[1]", "{}", "null"])
-def test_other_lines_are_passed_over(text: str) -> None:
+def test_lines_of_other_formats_are_ignored(text: str) -> None:
     logs = read([("a", text)])
     assert (logs.invocations, logs.attempts) == ((), {})
