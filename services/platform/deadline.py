@@ -10,10 +10,12 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 
 # Left for the response after the last call.
 RESERVE_SECONDS = 1.0
-_ends_at = math.inf
+# Of the thread that handles the invocation: two of them in one process do not share it.
+_ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 
 
 def invocation(remaining_milliseconds: float) -> AbstractContextManager[None]:
@@ -23,19 +25,18 @@ def invocation(remaining_milliseconds: float) -> AbstractContextManager[None]:
 
 def reserve() -> AbstractContextManager[None]:
     """Lets a last call, which reports a failure, use the reserve."""
-    return _until(_ends_at + RESERVE_SECONDS)
+    return _until(_ends_at.get() + RESERVE_SECONDS)
 
 
 @contextmanager
 def _until(ends_at: float) -> Iterator[None]:
-    global _ends_at
-    before, _ends_at = _ends_at, ends_at
+    before = _ends_at.set(ends_at)
     try:
         yield
     finally:
-        _ends_at = before
+        _ends_at.reset(before)
 
 
 def seconds_left() -> float:
     """Time for calls; infinite outside an invocation, negative when it is over."""
-    return _ends_at - RESERVE_SECONDS - time.monotonic()
+    return _ends_at.get() - RESERVE_SECONDS - time.monotonic()

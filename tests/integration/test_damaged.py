@@ -29,6 +29,6 @@ def test_damaged_photos_are_developed_or_rejected_without_crash(
             # A reason of imaging, not "failed-repeatedly": no photo crashed its process.
             assert document["reason"] in REASONS, (outcome.path.name, document["reason"])
             assert document["message"]
-    log = (Path(lab.mail_folder).parent / "logs" / "process-image.log").read_text()
+    log = (Path(lab.mail_folder).parent / "logs" / "worker.log").read_text()
     assert "Runtime.ExitError" not in log
     assert "Task timed out" not in log

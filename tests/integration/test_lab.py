@@ -136,7 +136,7 @@ class TestDevelop:
 
     @pytest.mark.parametrize(
         "arguments",
-        [("develop",), ("develop", "/nowhere"), ("nonsense",), ("up", "--port", "0"), ()],
+        [("develop",), ("develop", "/nowhere"), ("nonsense",), ("up", "--port", "0")],
     )
     def test_wrong_usage_is_exit_code_2(self, arguments: tuple[str, ...]) -> None:
         done = darkroom(*arguments)
@@ -408,6 +408,8 @@ class TestTemporaryLab:
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # A background job of a shell ignores SIGINT, and its children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert command.stdout is not None
         if ready:
