@@ -12,10 +12,8 @@ from ipaddress import IPv4Network, ip_network
 from typing import Any, TypeVar
 
 import pytest
-
-# mypy finds the folder docker/ of this project in place of the package.
-from docker.client import DockerClient  # type: ignore[import-not-found]
-from docker.errors import DockerException, NotFound  # type: ignore[import-not-found]
+from docker.client import DockerClient
+from docker.errors import DockerException, NotFound
 from testcontainers.core.container import DockerContainer
 
 OWNER_LABEL = "dev.darkroom.test"  # its value: host name and process id of the test run

@@ -435,7 +435,8 @@ def _sleep_in(database: Database) -> None:
 def _sleeping(lab: LabState) -> bool:
     with lab.database().transaction() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
-        return bool(cursor.fetchone()[0])
+        row = cursor.fetchone()
+        return row is not None and bool(row[0])
 
 
 def _answers_query(lab: LabState) -> bool:

@@ -74,7 +74,7 @@ class Environment:
         return [parse_image_event(body) for body in self._drain(self.published)]
 
     def _drain(self, url: str) -> list[str]:
-        bodies = []
+        bodies: list[str] = []
         while True:
             answer = self.sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0

@@ -133,7 +133,7 @@ def _directory(entries: Sequence[Entry], at: int, order: str) -> bytes:
             assert isinstance(values, bytes)
             body, count = values + b"\0", len(values) + 1
         elif kind == RATIONAL:
-            body = b"".join(struct.pack(order + "LL", *pair) for pair in values)
+            body = b"".join(struct.pack(order + "LL", *pair) for pair in values)  # type: ignore[misc]
             count = len(values)
         else:
             assert not isinstance(values, bytes)

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from services.accounts import passwords
 from services.accounts import rate_limit as limits
@@ -217,7 +218,7 @@ def test_sign_in_after_parameter_change_rehashes_the_password(
     create_account(api)
     users = Users(api.fresh.database())
     before = users.find("ada@example.com")
-    stronger = passwords.PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1)
+    stronger = PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1)
     monkeypatch.setattr(passwords, "_HASHER", stronger)
     assert sign_in(api).status == 201
     after = users.find("ada@example.com")

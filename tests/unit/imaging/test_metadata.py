@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -158,7 +159,7 @@ def _boxes(data: bytes) -> Iterator[bytes]:
 
 def _sources() -> Iterator[tuple[str, bytes]]:
     exif, icc = photos.full_exif(), photos.rgb_profile(photos.P3, photos.GAMMA_SRGB)
-    everything = {"exif": exif, "icc_profile": icc, "xmp": XMP}
+    everything: dict[str, Any] = {"exif": exif, "icc_profile": icc, "xmp": XMP}
     yield "jpeg", photos.jpeg(comment=SECRET, **everything)
     yield "png", photos.saved(photos.scene(), "PNG", exif=exif, icc_profile=icc)
     yield "webp", photos.saved(photos.scene(), "WEBP", **everything)

@@ -59,7 +59,7 @@ def run(**changes: object) -> Run:
     ("share", "expected"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100), (0.001, 1), (0.505, 51)]
 )
 def test_percentile_of_many_values_uses_nearest_rank(share: float, expected: int) -> None:
-    assert percentile(range(1, 101), share) == expected  # type: ignore[arg-type]
+    assert percentile(range(1, 101), share) == expected
 
 
 def test_percentile_of_one_value_is_that_value() -> None:
