@@ -91,7 +91,12 @@ def test_container_run_accounts_for_every_photo() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "--count", "500"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A background job of a shell ignores SIGINT, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         give_up_at = time.monotonic() + 60
