@@ -64,7 +64,7 @@ def pushed(
     with pytest.MonkeyPatch.context() as patch:
         # Keep the login and the digests out of the user's own files.
         patch.setenv("DOCKER_CONFIG", str(folder))
-        patch.setattr(images, "DIGESTS_FILE", folder / "images.json")
+        patch.setattr(push, "DIGESTS_FILE", folder / "images.json")
         _, failed = images.build(
             ON_LAMBDA, base=docker_engine.BASE, wanted=docker_engine.host_platform(), force=False
         )
