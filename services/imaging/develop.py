@@ -12,12 +12,14 @@ from PIL import Image
 
 from services.imaging.colour import to_srgb
 from services.imaging.fingerprint import fingerprint
+from services.imaging.formats.structure import Size
 from services.imaging.icc import read as read_profile
 from services.imaging.inspection import OpenedPhoto, open_photo
 from services.imaging.limits import Deadline
 from services.imaging.model import (
     Developed,
     Facts,
+    JpegFlavour,
     Limits,
     Recipe,
     Rendition,
@@ -121,24 +123,21 @@ def _stills(
         if not (opened.is_animation and registry.FORMATS[output].animate)
     ]
     renditions: list[Rendition] = []
+    files: dict[tuple[Size, JpegFlavour], list[bytes]] = {}
     for spec in _largest_first(recipe):
         size = fit(opened.size, spec.long_edge_pixels)
-        same = [r for r in renditions if (r.width, r.height) == size][: len(formats)]
-        if same:  # the photo is smaller than both sizes
-            renditions += [_renamed(rendition, spec.name) for rendition in same]
-            continue
-        picture = shrink(picture, size)
-        for output in formats:
-            deadline.check()
-            data = registry.FORMATS[output].encode(picture, recipe)
-            renditions.append(Rendition(spec.name, output, *size, data, animated=False))
+        same = files.get((size, spec.jpeg_flavour))
+        if same is None:  # else the photo is smaller than both sizes
+            picture = shrink(picture, size)
+            same = files[size, spec.jpeg_flavour] = []
+            for output in formats:
+                deadline.check()
+                same.append(registry.FORMATS[output].encode(picture, recipe, spec))
+        renditions += [
+            Rendition(spec.name, output, *size, data, animated=False)
+            for output, data in zip(formats, same, strict=True)
+        ]
     return renditions, picture
-
-
-def _renamed(rendition: Rendition, name: str) -> Rendition:
-    return Rendition(
-        name, rendition.format, rendition.width, rendition.height, rendition.data, animated=False
-    )
 
 
 def _animations(

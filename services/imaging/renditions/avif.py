@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
-from services.imaging.model import Recipe
+from services.imaging.model import Recipe, RenditionSpec
 from services.imaging.renditions.encode import RenditionFormat, saved
 
 
-def encode(image: Image.Image, recipe: Recipe) -> bytes:
+def encode(image: Image.Image, recipe: Recipe, spec: RenditionSpec) -> bytes:  # noqa: ARG001
     """`image` (L, RGB or RGBA) as an AVIF file."""
     from PIL import AvifImagePlugin
 

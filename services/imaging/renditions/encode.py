@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from services.imaging.model import Recipe
+from services.imaging.model import Recipe, RenditionSpec
 
 _WHITE = (255, 255, 255)
 
@@ -38,7 +38,7 @@ class RenditionFormat:
     that is shown a number of times (0: without end); None if the format holds stills only.
     """
 
-    encode: Callable[[Image.Image, Recipe], bytes]
+    encode: Callable[[Image.Image, Recipe, RenditionSpec], bytes]
     animate: Callable[[tuple[int, int], int, Recipe], AnimationWriter] | None = None
 
 

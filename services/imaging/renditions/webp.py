@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from services.imaging.model import Recipe
+from services.imaging.model import Recipe, RenditionSpec
 from services.imaging.renditions.encode import RenditionFormat, saved
 
 # A frame that asks for less is shown for this long by every browser (10 ms and below count as 100).
@@ -12,7 +12,7 @@ _MILLISECONDS_SHORT, _MILLISECONDS_SHORT_SHOWN = 10, 100
 _KEYFRAME_MIN, _KEYFRAME_MAX = 3, 5
 
 
-def encode(image: Image.Image, recipe: Recipe) -> bytes:
+def encode(image: Image.Image, recipe: Recipe, spec: RenditionSpec) -> bytes:  # noqa: ARG001
     """`image` (L, RGB or RGBA) as a WebP file."""
     from PIL import WebPImagePlugin
 

@@ -9,10 +9,18 @@ import pytest
 from PIL import Image
 
 from services.imaging.develop import develop
-from services.imaging.model import OutputFormat, Recipe, Rendition, RenditionSpec, SourceFormat
+from services.imaging.model import (
+    JpegFlavour,
+    OutputFormat,
+    Recipe,
+    Rendition,
+    RenditionSpec,
+    SourceFormat,
+)
 from tests.support import photos
 
 RECIPE = Recipe(jpeg_quality=95, webp_quality=95)
+FRAME_MARKERS = {"baseline": b"\xff\xc0", "progressive": b"\xff\xc2"}
 FORMATS = {
     "jpg": SourceFormat.JPEG, "mpo": SourceFormat.JPEG, "png": SourceFormat.PNG,
     "webp": SourceFormat.WEBP, "gif": SourceFormat.GIF, "tif": SourceFormat.TIFF,
@@ -202,7 +210,38 @@ def test_develop_avif_recipe_gives_avif_renditions() -> None:
     assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 8
 
 
-def test_develop_jpeg_renditions_are_progressive() -> None:
+def _frame_markers(data: bytes) -> set[str]:
+    """The kinds of JPEG frame in `data`: SOF0 is baseline, SOF2 progressive."""
+    return {name for name, marker in FRAME_MARKERS.items() if marker in data}
+
+
+def test_develop_default_recipe_gives_baseline_jpeg() -> None:
     for rendition in develop(photos.jpeg(), RECIPE).renditions:
         if rendition.format is OutputFormat.JPEG:
-            assert b"\xff\xc2" in rendition.data
+            assert _frame_markers(rendition.data) == {"baseline"}
+
+
+def test_develop_jpeg_flavour_is_that_of_the_rendition() -> None:
+    recipe = Recipe(
+        formats=(OutputFormat.JPEG,),
+        # The photo is smaller than both sizes: the files differ all the same.
+        renditions=(
+            RenditionSpec("quick", 2048, JpegFlavour.BASELINE),
+            RenditionSpec("gradual", 2048, JpegFlavour.PROGRESSIVE),
+            RenditionSpec("also-quick", 3000, JpegFlavour.BASELINE),
+        ),
+    )
+    quick, gradual, also_quick = develop(photos.jpeg(), recipe).renditions
+    assert _frame_markers(quick.data) == {"baseline"}
+    assert _frame_markers(gradual.data) == {"progressive"}
+    assert also_quick.data == quick.data
+    assert np.array_equal(_pixels(quick), _pixels(gradual))
+
+
+def test_develop_baseline_jpeg_has_huffman_tables_of_its_own() -> None:
+    scene = photos.scene(600, 400)
+    recipe = Recipe(formats=(OutputFormat.JPEG,), renditions=(RenditionSpec("only", 600),))
+    optimised = develop(photos.saved(scene, "PNG"), recipe).renditions[0].data
+    standard = io.BytesIO()
+    scene.save(standard, "JPEG", quality=recipe.jpeg_quality, subsampling="4:2:0")
+    assert len(optimised) < len(standard.getvalue())

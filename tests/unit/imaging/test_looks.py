@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 
 from services.imaging.develop import develop
 from services.imaging.fingerprint import fingerprint
-from services.imaging.model import OutputFormat, Recipe, RenditionSpec
+from services.imaging.model import JpegFlavour, OutputFormat, Recipe, RenditionSpec
 from services.imaging.placeholder import dominant_colour, thumbhash
 from tests.support import photos
 
@@ -155,6 +155,12 @@ def test_a_recipes_version_changes_with_anything_that_decides_the_bytes() -> Non
     others = [
         replace(recipe, renditions=(RenditionSpec("thumb", 257),)),
         replace(recipe, formats=(OutputFormat.JPEG,)),
+        replace(
+            recipe,
+            renditions=tuple(
+                replace(spec, jpeg_flavour=JpegFlavour.PROGRESSIVE) for spec in recipe.renditions
+            ),
+        ),
         replace(recipe, jpeg_quality=81),
         replace(recipe, webp_quality=81),
         replace(recipe, webp_method=3),
