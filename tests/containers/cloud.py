@@ -13,7 +13,8 @@ from testcontainers.core.network import Network
 
 from services.local.aws_session import LocalSession
 from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
-from tests.containers.engine import Engine, answers, eventually, running
+from tests.containers.engine import Engine, answers, running
+from tests.support.waiting import eventually
 
 LOCALSTACK = "localstack/localstack:4.14.0"
 MINISTACK = "ministackorg/ministack:1.5.33"

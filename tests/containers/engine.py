@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -104,17 +103,6 @@ def _alive(process: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def eventually(
-    probe: Callable[[], Value], what: str, seconds: float = 60, pause_seconds: float = 0.1
-) -> Value:
-    """Polls `probe` and returns its first true result. Fails with `what` and its last result."""
-    give_up_at = time.monotonic() + seconds
-    while not (answer := probe()):
-        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}; got {answer!r}"
-        time.sleep(pause_seconds)
-    return answer
 
 
 def fetch(url: str, body: bytes | None = None, timeout_seconds: float = 60) -> bytes:

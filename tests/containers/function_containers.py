@@ -12,7 +12,8 @@ from urllib.error import HTTPError
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from tests.containers.engine import Engine, eventually, fetch, running
+from tests.containers.engine import Engine, fetch, running
+from tests.support.waiting import eventually
 
 EMULATOR_PORT = 8080
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"

@@ -21,8 +21,9 @@ from services.local import provision, topology
 from services.local.emulator import REGION
 from services.platform.manifest import load_all
 from tests.containers.cloud import Cloud
-from tests.containers.engine import answers, eventually, fetch, running
+from tests.containers.engine import answers, fetch, running
 from tests.containers.function_containers import Emulated, Worker, emulated
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = {manifest.name: manifest for manifest in load_all(ROOT / "images")}

@@ -10,12 +10,13 @@ from urllib.request import Request, urlopen
 from services.accounts.model import Role, User
 from services.accounts.sessions import SessionStore
 from tests.containers.lab import ContainerLab
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 def get(url: str, token: str | None) -> tuple[int, dict[str, object]]:
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     try:
-        with urlopen(Request(url, headers=headers), timeout=35) as answer:
+        with urlopen(Request(url, headers=headers), timeout=scaled(HTTP_SECONDS)) as answer:
             return answer.status, json.load(answer)
     except HTTPError as error:
         with error:

@@ -7,9 +7,10 @@ from services.build.openapi import placeholder_environment
 from services.events.images import ImageEvent, ImageEventType, parse_image_event, publish
 from services.platform.aws import dead_letter
 from services.platform.idempotency import Claim, IdempotencyStore
-from tests.containers.engine import Engine, eventually
+from tests.containers.engine import Engine
 from tests.containers.function_containers import emulated
 from tests.containers.lab import MANIFESTS, OWNER, RECIPIENT, ContainerLab
+from tests.support.waiting import eventually
 
 
 def test_image_runs_as_function_and_as_worker(

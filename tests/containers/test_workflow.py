@@ -25,9 +25,10 @@ from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Reference, Resource
 from tests.containers.cloud import Cloud
-from tests.containers.engine import answers, eventually, running
+from tests.containers.engine import answers, running
 from tests.containers.function_containers import emulated
 from tests.containers.lab import MANIFESTS, ROOT, ContainerLab, photo
+from tests.support.waiting import HTTP_SECONDS, eventually, scaled
 
 POSTGRES = "postgres:17"
 PASSWORD = "not-a-secret"
@@ -90,7 +91,7 @@ class OrderLab:
             f"{self.provider_url}/payments?order_id={order_id}",
             headers={"authorization": f"Bearer {self.api_key}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(HTTP_SECONDS)) as answer:
             return [payment["status"] for payment in json.load(answer)["payments"]]
 
 

@@ -23,6 +23,7 @@ from tests.infrastructure.conftest import Applied
 from tests.infrastructure.environment import Cloud, lab_environment, running_functions
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import changed
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
 # The endpoint of a running LocalStack, in place of a container that the test starts.
@@ -116,7 +117,7 @@ def test_photo_is_developed_and_order_is_shipped(subset: Applied, tmp_path: Path
 
 def mails(endpoint: str) -> int:
     """The number of e-mails that LocalStack received."""
-    with urllib.request.urlopen(f"{endpoint}/_aws/ses", timeout=10) as answer:
+    with urllib.request.urlopen(f"{endpoint}/_aws/ses", timeout=scaled(HTTP_SECONDS)) as answer:
         return len(json.load(answer)["messages"])
 
 

@@ -33,6 +33,7 @@ from services.local.terminal import shown_path
 from services.platform.database import Database
 from services.platform.errors import PermanentError, TransientError
 from services.platform.manifest import Feature
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 
@@ -280,7 +281,7 @@ class TestLabLifecycle:
             f"{lab.endpoint}/_ministack/health", headers={"Origin": "https://evil.example"}
         )
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=scaled(HTTP_SECONDS))
 
     def test_killed_supervisor_leaves_no_process_and_no_lock(self, tmp_path: Path) -> None:
         state = labs.up(tmp_path, PHOTOS)

@@ -31,6 +31,7 @@ from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
 from tests.integration.conftest import Provisioned
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 SENDER = "Darkroom <photos@darkroom.example>"
 
@@ -98,7 +99,7 @@ class Proxy:
                 proxy.requests += 1
                 body = self.rfile.read(int(self.headers["content-length"]))
                 request = urllib.request.Request(target + self.path, body, dict(self.headers))
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=scaled(HTTP_SECONDS)) as answer:
                     answer.read()
                 self.close_connection = True
 
@@ -121,7 +122,7 @@ def response_dropping_proxy(target: str) -> Iterator[Proxy]:
 
 def emails_to(provisioned: Provisioned, recipient: str | None) -> int:
     url = f"{provisioned.session.endpoint}/_ministack/ses/messages"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=scaled(HTTP_SECONDS)) as answer:
         sent = json.load(answer)
     return json.dumps(sent).count(f'"To": ["{recipient}"]')
 

@@ -29,6 +29,7 @@ from tests.infrastructure.scenarios.run import (
     Scenario,
     ScenarioRun,
 )
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 def ship_order(run: ScenarioRun, _folder: Path) -> None:
@@ -166,7 +167,7 @@ def payment_webhook(run: ScenarioRun, _folder: Path) -> None:
                 SIGNATURE_HEADERS[Provider.SANDBOX]: sign(WEBHOOK_SECRET, body, time.time()),
             },
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(HTTP_SECONDS)) as answer:
             assert answer.status == 200
 
 

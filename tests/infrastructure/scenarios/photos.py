@@ -16,6 +16,7 @@ from tests.infrastructure.scenarios.run import (
     Scenario,
     ScenarioRun,
 )
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 def develop_photo(run: ScenarioRun, folder: Path) -> None:
@@ -46,7 +47,7 @@ def links(document: Any) -> Iterator[str]:
 
 def _follow(link: str) -> None:
     try:
-        with urllib.request.urlopen(link, timeout=10) as answer:
+        with urllib.request.urlopen(link, timeout=scaled(HTTP_SECONDS)) as answer:
             assert answer.read()
     except urllib.error.HTTPError as error:
         if error.code == 403:

@@ -17,6 +17,7 @@ from services.local.state import PROJECT, LabState
 from services.platform.manifest import load_all
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts, sessions
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 class CallerKind(StrEnum):
@@ -157,7 +158,7 @@ def test_authorization_matches_the_table(
         lab.api + accounts.path(path),
         headers={} if token is None else {"authorization": f"Bearer {token}"},
         json=body_of(route, accounts),
-        timeout=35,
+        timeout=scaled(HTTP_SECONDS),
     )
     expected = TABLE[route][list(CallerKind).index(who)]
     assert answer.status_code == expected, answer.text
@@ -171,7 +172,7 @@ def test_authorization_matches_the_table(
             method,
             lab.api + path.replace("{id}", NO_ORDER if "orders" in path else NO_IMAGE),
             headers={"authorization": f"Bearer {token}"},
-            timeout=35,
+            timeout=scaled(HTTP_SECONDS),
         )
         assert other.json()["type"] == answer.json()["type"]
 
@@ -180,5 +181,7 @@ def test_authorization_matches_the_table(
     "header", ["", "Bearer", "Basic YTpi", "Bearer a b", "Bearer " + "x" * 5000, "x"]
 )
 def test_authorization_invalid_header_is_refused(lab: LabState, header: str) -> None:
-    answer = httpx.get(f"{lab.api}/images", headers={"authorization": header}, timeout=35)
+    answer = httpx.get(
+        f"{lab.api}/images", headers={"authorization": header}, timeout=scaled(HTTP_SECONDS)
+    )
     assert answer.status_code == 401

@@ -18,6 +18,7 @@ from services.accounts.model import Role
 from services.local.lab import running
 from services.local.state import LabState
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 REQUESTS_PER_SECOND = 50
 SECONDS = 12
@@ -88,7 +89,9 @@ def test_database_restarts_under_load_answer_only_503(
                 continue
 
     with (
-        httpx.Client(timeout=35, limits=httpx.Limits(max_connections=32)) as client,
+        httpx.Client(
+            timeout=scaled(HTTP_SECONDS), limits=httpx.Limits(max_connections=32)
+        ) as client,
         ThreadPoolExecutor(32) as pool,
     ):
         helpers = [threading.Thread(target=restart), threading.Thread(target=watch)]

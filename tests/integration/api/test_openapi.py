@@ -22,6 +22,7 @@ from services.accounts.model import Role
 from services.build import openapi
 from services.local.state import LabState
 from tests.integration.api.conftest import Customer, forget_attempts
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 EXAMPLES = 40  # an operation
 CHECKS = [
@@ -57,7 +58,7 @@ def test_openapi_every_response_matches_the_document(
         base_url=lab.api,
         headers={"authorization": f"Bearer {administrator.api.token}"},
         checks=CHECKS,
-        timeout=35,
+        timeout=scaled(HTTP_SECONDS),
     )
 
 

@@ -19,6 +19,7 @@ from services.local.state import LabState
 from services.orders.products import Products
 from tests.integration.api.conftest import Customer
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 PRODUCT = "print-10x15-glossy"
 NO_ORDER = str(uuid.UUID(int=0))
@@ -235,7 +236,7 @@ def losing_relay(terminal: Terminal) -> Iterator[str]:
                 terminal.api + self.path,
                 content=body,
                 headers={name: self.headers[name] for name in names if name in self.headers},
-                timeout=35,
+                timeout=scaled(HTTP_SECONDS),
             )
             if self.command == "POST" and not lost:
                 lost.append(answer.json()["id"])

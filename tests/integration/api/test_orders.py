@@ -20,6 +20,7 @@ from tests.integration.api.conftest import Customer
 from tests.integration.api.test_authorization import DELIVERY
 from tests.integration.api.test_openapi import CHECKS
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 PRODUCT = "print-10x15-glossy"
 # The payment provider is unavailable: the order stays open until it is cancelled.
@@ -92,9 +93,14 @@ def test_orders_of_another_customer_are_not_found(
     for _ in range(2):
         order(anna.api, image_id)
     url = f"{anna.api.url}/orders"
-    page = httpx.get(url, params={"limit": "1"}, headers=headers(anna), timeout=35).json()
+    page = httpx.get(
+        url, params={"limit": "1"}, headers=headers(anna), timeout=scaled(HTTP_SECONDS)
+    ).json()
     others = httpx.get(
-        url, params={"cursor": page["next_cursor"]}, headers=headers(berta), timeout=35
+        url,
+        params={"cursor": page["next_cursor"]},
+        headers=headers(berta),
+        timeout=scaled(HTTP_SECONDS),
     ).json()
     assert annas not in {found["id"] for found in others["orders"]}
 
@@ -123,7 +129,7 @@ def test_order_concurrent_repeated_key_creates_one_order(anna: Customer, image_i
             f"{anna.api.url}/orders",
             json={"lines": lines(image_id), "payment_method": WAITING, "delivery": DELIVERY},
             headers=headers(anna) | {"idempotency-key": key},
-            timeout=35,
+            timeout=scaled(HTTP_SECONDS),
         )
 
     with ThreadPoolExecutor(6) as pool:
@@ -145,7 +151,7 @@ def test_order_invalid_key_is_refused(anna: Customer, image_id: str, key: str | 
             *[(k.encode(), v.encode()) for k, v in headers(anna).items()],
             (b"idempotency-key", raw),
         ],
-        timeout=35,
+        timeout=scaled(HTTP_SECONDS),
     )
     assert (answer.status_code, answer.json()["type"]) == (
         400, "urn:darkroom:problem:invalid-request",
@@ -216,7 +222,10 @@ def test_cancellation_is_idempotent_and_refused_after_printing(
 )
 def test_orders_invalid_cursor_is_refused(anna: Customer, cursor: str) -> None:
     answer = httpx.get(
-        f"{anna.api.url}/orders", params={"cursor": cursor}, headers=headers(anna), timeout=35
+        f"{anna.api.url}/orders",
+        params={"cursor": cursor},
+        headers=headers(anna),
+        timeout=scaled(HTTP_SECONDS),
     )
     assert answer.status_code == 400, answer.text
     (error,) = answer.json()["errors"]
@@ -232,7 +241,9 @@ def test_order_responses_match_the_openapi_document(anna: Customer, image_id: st
 
     def ask(method: str, path: str, status: int, **values: Any) -> Any:
         case = schema[path][method].Case(**values)
-        answer = case.call(base_url=anna.api.url, headers=headers(anna), timeout=35)
+        answer = case.call(
+            base_url=anna.api.url, headers=headers(anna), timeout=scaled(HTTP_SECONDS)
+        )
         case.validate_response(answer, checks=CHECKS)
         assert answer.status_code == status, answer.text
         return answer.json()

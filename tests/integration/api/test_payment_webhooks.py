@@ -11,6 +11,7 @@ import pytest
 
 from services.local.state import LabState
 from services.payments.webhooks import TOLERANCE_SECONDS, sign
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,9 @@ def send(lab: LabState, body: bytes, signature: str | None) -> httpx.Response:
     headers = {"content-type": "application/json"}
     if signature is not None:
         headers["payment-signature"] = signature
-    return httpx.post(f"{lab.api}/payments/notices", content=body, headers=headers, timeout=35)
+    return httpx.post(
+        f"{lab.api}/payments/notices", content=body, headers=headers, timeout=scaled(HTTP_SECONDS)
+    )
 
 
 def test_webhook_signed_is_received(lab: LabState, secret: str) -> None:

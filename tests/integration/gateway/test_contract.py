@@ -17,7 +17,7 @@ from tests.integration.gateway.support import (
     received,
     write_http_function,
 )
-from tests.integration.worker.support import eventually
+from tests.support.waiting import eventually
 
 # Answers as its request tells it to.
 OBEYS = """

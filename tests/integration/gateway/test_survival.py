@@ -23,7 +23,7 @@ from tests.integration.gateway.support import (
     received,
     write_http_function,
 )
-from tests.integration.worker.support import eventually
+from tests.support.waiting import eventually
 
 ECHOES = """
     import json, os, time

@@ -19,7 +19,8 @@ from tests.integration.gateway.support import (
     http_worker,
     write_http_function,
 )
-from tests.integration.worker.support import ROOT, eventually
+from tests.integration.worker.support import ROOT
+from tests.support.waiting import eventually
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 SAYS_WHO = """

@@ -27,6 +27,7 @@ from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
 from tests.integration.orders.conftest import OrderFactory, OrderResources
 from tests.support.at_once import at_once
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 SENDER = "Darkroom <orders@darkroom.example>"
 NO_ORDER = str(uuid.UUID(int=0))
@@ -81,7 +82,7 @@ def ordered(factory: OrderFactory, orders: Orders) -> Order:
 def mails(resources: OrderResources, recipient: str) -> list[dict[str, Any]]:
     """The e-mails that SES accepted for the recipient."""
     url = f"{resources.session.endpoint}/_ministack/ses/messages"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=scaled(HTTP_SECONDS)) as answer:
         sent = json.load(answer)
     return [
         mail

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,9 @@ import boto3
 from botocore.config import Config
 
 from services.local.emulator import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, aws_environment
+from tests.support.waiting import STEP_SECONDS, eventually, scaled
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_SECONDS = 20.0
 
 
 def client(endpoint: str) -> Any:
@@ -33,18 +32,6 @@ def client(endpoint: str) -> Any:
         aws_secret_access_key=SECRET_ACCESS_KEY,
         config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3}),
     )
-
-
-def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """The first true value of `condition`; fails with `what` when there is none in time."""
-    give_up_at = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > give_up_at:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.03)
 
 
 @dataclass(frozen=True)
@@ -167,7 +154,7 @@ class RunningWorker:
         return [line for line in self.lines() if line.get("event") == event]
 
     def await_event(
-        self, event: str, count: int = 1, seconds: float = PATIENCE_SECONDS
+        self, event: str, count: int = 1, seconds: float = STEP_SECONDS
     ) -> list[dict[str, Any]]:
         """Waits for `count` lines of `event`."""
 
@@ -182,14 +169,14 @@ class RunningWorker:
         assert len(found) >= count, f"the worker ended before {event}: {self.lines()[-20:]}"
         return found
 
-    def reports(self, count: int = 1, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+    def reports(self, count: int = 1, seconds: float = STEP_SECONDS) -> list[dict[str, Any]]:
         return self.await_event("report", count, seconds)
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def exit_code(self, seconds: float = PATIENCE_SECONDS) -> int:
-        return self.process.wait(seconds)
+    def exit_code(self, seconds: float = STEP_SECONDS) -> int:
+        return self.process.wait(scaled(seconds))
 
 
 @contextmanager

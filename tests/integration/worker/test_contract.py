@@ -12,7 +12,8 @@ from pathlib import Path
 from services.runtime.execution import Environment, Outcome
 from services.runtime.function import Function
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.support import ROOT, Queues, eventually, write_function
+from tests.integration.worker.support import ROOT, Queues, write_function
+from tests.support.waiting import eventually
 
 
 def test_a_function_gets_lambdas_event_and_its_messages_are_deleted(

@@ -10,8 +10,9 @@ from typing import Any
 
 from services.local import emulator as emulators
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.support import Queues, eventually
+from tests.integration.worker.support import Queues
 from tests.support.loopback import Received, Reply, forward, serving
+from tests.support.waiting import eventually
 
 SUCCEED = "def handler(event, context): return {'batchItemFailures': []}\n"
 DENIED = Reply(403, {"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "denied"})

@@ -20,10 +20,10 @@ from tests.integration.worker.support import (
     Queues,
     RunningWorker,
     client,
-    eventually,
     make_queues,
     write_function,
 )
+from tests.support.waiting import eventually
 
 SUCCEED = "def handler(event, context): return {'batchItemFailures': []}\n"
 EXIT = "import os\ndef handler(event, context): os._exit(3)\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from services.runtime.exit_codes import ExitCode
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.support import Queues, eventually
+from tests.integration.worker.support import Queues
+from tests.support.waiting import eventually
 
 SLOW = """
     import time

@@ -15,7 +15,8 @@ import pytest
 
 from services.local import emulator as emulators
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.support import Queues, eventually
+from tests.integration.worker.support import Queues
+from tests.support.waiting import eventually
 
 # Each of these handlers misbehaves on the message "bad" and works on any other.
 
