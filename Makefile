@@ -50,13 +50,15 @@ types: $(READY) ## mypy (strict) over services/, tests/ and every handler
 unit: $(READY) ## Unit tests (no network)
 	$(PYTEST) tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
-# The longest files run first, so that both test processes end at about the same time.
-longest := tests/integration/workflow tests/load
+# The longest files run first, so that all test processes end at about the same time. Tests wait for
+# other processes half of the time: three test processes keep two cores busy.
+longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/test_lab.py \
+  tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
 
 integration: $(READY) ## Integration tests on embedded labs
 	$(PYTEST) $(longest) $(others) -m 'not containers' \
-	  -n 2 --dist loadfile --no-loadscope-reorder --durations=10 \
+	  -n 3 --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
 coverage: $(READY) ## Measure unit and integration tests together; HTML in .darkroom/coverage/html

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -215,7 +214,6 @@ def develop(lab: ContainerLab, user_id: str) -> str:
 
 
 def test_workflow_reaches_each_of_its_ends(order_lab: OrderLab) -> None:
-    began = time.monotonic()
     poster = Product("test-poster", "Test poster", "matte", 300, 400, 2500, "EUR")
     Products(order_lab.orders.database).offer(poster, 5)
     started = {
@@ -234,4 +232,3 @@ def test_workflow_reaches_each_of_its_ends(order_lab: OrderLab) -> None:
         Bucket=order_lab.lab.made.bucket("prints")
     )["Contents"]
     assert len([item for item in prints if started[OrderStatus.FULFILLED] in item["Key"]]) == 2
-    assert time.monotonic() - began < 120

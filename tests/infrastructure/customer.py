@@ -11,6 +11,7 @@ from services.client.api import Api
 from services.local.mailbox import SentMail, sent_mails
 from tests.infrastructure.environment import LabEnvironment
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import scaled
 
 EMAIL = "anna@darkroom.example"
 PASSWORD = "correct horse battery staple"
@@ -47,7 +48,7 @@ def order(api: Api, image: dict[str, Any]) -> dict[str, Any]:
 
 def mails(environment: LabEnvironment, count: int, recipient: str | None = None) -> list[SentMail]:
     """The e-mails so far, to all or one recipient, as soon as there are `count`."""
-    give_up_at = time.monotonic() + MAIL_SECONDS
+    give_up_at = time.monotonic() + scaled(MAIL_SECONDS)
     while True:
         sent = [m for m in sent_mails(environment.mail) if recipient in (None, m.recipient)]
         if len(sent) >= count or time.monotonic() > give_up_at:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +28,7 @@ from services.runtime.processes import die_with_parent
 from services.schema.migrate_database import migrate
 from tests.infrastructure.terraform import images
 from tests.support.relay import relayed
+from tests.support.waiting import eventually, scaled
 
 TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
 START_SECONDS = 60
@@ -172,7 +172,7 @@ def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     finally:
         started.terminate()
         try:
-            started.wait(STOP_SECONDS)
+            started.wait(scaled(STOP_SECONDS))
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
@@ -272,11 +272,11 @@ def _payment_provider(lab: LabEnvironment) -> Iterator[None]:
 
 
 def _await(url: str) -> None:
-    give_up_at = time.monotonic() + START_SECONDS
-    while True:
+    def answers() -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
+            with urllib.request.urlopen(url, timeout=scaled(2)):
+                return True
         except OSError:
-            assert time.monotonic() < give_up_at, f"{url} does not answer"
-            time.sleep(0.1)
+            return False
+
+    eventually(answers, f"{url} answers", START_SECONDS)

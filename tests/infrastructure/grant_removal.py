@@ -22,6 +22,7 @@ from tests.infrastructure.scenarios.run import (
     Scenario,
     ScenarioRun,
 )
+from tests.support.waiting import scaled
 
 # Asynchronous work may continue after the scenario has killed.
 SETTLING_SECONDS = 8
@@ -258,12 +259,12 @@ class ScenarioThread:
         give_up_at = None
         while (line := failure_line() or self._refusal()) is None:
             if not self._thread.is_alive():
-                give_up_at = give_up_at or time.monotonic() + SETTLING_SECONDS
+                give_up_at = give_up_at or time.monotonic() + scaled(SETTLING_SECONDS)
                 if time.monotonic() > give_up_at:
                     break
             time.sleep(POLL_SECONDS)
         self.run.stop.set()
-        self._thread.join(STOP_SECONDS)
+        self._thread.join(scaled(STOP_SECONDS))
         assert not self._thread.is_alive(), f"the scenario of {self.run.grant} does not stop"
         return line
 
@@ -286,7 +287,7 @@ def restart(function: str) -> None:
             ):
                 os.kill(int(process.name), signal.SIGKILL)
                 killed.append(process.name)
-    give_up_at = time.monotonic() + STOP_SECONDS
+    give_up_at = time.monotonic() + scaled(STOP_SECONDS)
     while any(map(_is_running, killed)):
         assert time.monotonic() < give_up_at, f"environments of {function} do not exit"
         time.sleep(0.01)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from services.local.emulator import LOOPBACK, REGION
 from services.local.state import PROJECT
 from tests.support.relay import relayed
+from tests.support.waiting import scaled
 
 # An apply of the whole lab takes about two minutes on two cores, mostly the provider's waits.
 TIMEOUT_SECONDS = 600
@@ -48,7 +49,7 @@ def plugin_folder() -> str:
     """The folder of providers that the Makefile finds; empty without one."""
     done = subprocess.run(
         ["make", "--no-print-directory", "terraform-plugins"],
-        cwd=PROJECT, capture_output=True, text=True, check=True, timeout=30,
+        cwd=PROJECT, capture_output=True, text=True, check=True, timeout=scaled(60),
     )  # fmt: skip
     return done.stdout.strip()
 
@@ -106,7 +107,7 @@ class Terraform:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=TIMEOUT_SECONDS,
+                timeout=scaled(TIMEOUT_SECONDS),
             )
         if done.returncode != 0:
             raise AssertionError(

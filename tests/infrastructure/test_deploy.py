@@ -27,6 +27,7 @@ from services.local.state import PROJECT
 from services.runtime.processes import die_with_parent
 from tests.containers.engine import Engine
 from tests.infrastructure import terraform
+from tests.support.waiting import scaled
 
 pytestmark = pytest.mark.slow
 FUNCTIONS = ("get-api-document", "answer-preflight")
@@ -59,7 +60,7 @@ class Trial:
             done = subprocess.run(
                 [*command, ENVIRONMENT, "--json"],
                 cwd=PROJECT, env=self._environment(aws), capture_output=True, text=True,
-                timeout=TIMEOUT_SECONDS, check=False,
+                timeout=scaled(TIMEOUT_SECONDS), check=False,
             )  # fmt: skip
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         document: dict[str, Any] = json.loads(done.stdout)

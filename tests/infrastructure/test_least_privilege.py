@@ -39,6 +39,7 @@ from tests.infrastructure.environment import manifests, running_functions
 from tests.infrastructure.roles import Grant, Roles, assumable, session
 from tests.infrastructure.scenarios.run import RunningLab, new_photo
 from tests.support.photos import jpeg
+from tests.support.waiting import HTTP_SECONDS, eventually, scaled
 
 pytestmark = pytest.mark.slow
 log = logging.getLogger(__name__)
@@ -267,7 +268,7 @@ def test_queue_refuses_messages_of_another_topic(applied: Applied) -> None:
         for topic, text in ((another, "not to come"), (own, "to come")):
             sns.publish(TopicArn=topic, Message=text, MessageAttributes=attributes)
         found: list[dict[str, Any]] = []
-        give_up_at = time.monotonic() + DELIVERY_SECONDS
+        give_up_at = time.monotonic() + scaled(DELIVERY_SECONDS)
         while time.monotonic() < give_up_at:
             found += sqs.receive_message(QueueUrl=queue["url"], WaitTimeSeconds=1).get(
                 "Messages", []
@@ -328,10 +329,11 @@ def test_photo_is_developed_and_order_is_shipped(running_lab: RunningLab, tmp_pa
     assert image["status"] == "developed"
     order = customer.order(running_lab.api, image)
     assert [step["status"] for step in order["history"]] == customer.SHIPPED
-    give_up_at = time.monotonic() + MAIL_SECONDS
-    while len(sent_mails(running_lab.environment.mail)) < before + customer.MAILS:
-        assert time.monotonic() < give_up_at, "e-mails are missing"
-        time.sleep(0.2)
+    eventually(
+        lambda: len(sent_mails(running_lab.environment.mail)) >= before + customer.MAILS,
+        "all e-mails are sent",
+        MAIL_SECONDS,
+    )
 
 
 def test_modified_upload_form_is_refused(running_lab: RunningLab) -> None:
@@ -347,7 +349,9 @@ def test_modified_upload_form_is_refused(running_lab: RunningLab) -> None:
         changed = {**fields, **changes}
         assert not changes or changed != fields, "the form does not change"
         files = {"file": ("a.jpg", photo, changed["Content-Type"])}
-        return httpx.post(form["url"], data=changed, files=files, timeout=30).status_code
+        return httpx.post(
+            form["url"], data=changed, files=files, timeout=scaled(HTTP_SECONDS)
+        ).status_code
 
     def policy(change: Any) -> str:
         document = json.loads(base64.b64decode(fields["policy"]))

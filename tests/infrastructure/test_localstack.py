@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +22,7 @@ from tests.infrastructure.conftest import Applied
 from tests.infrastructure.environment import Cloud, lab_environment, running_functions
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import changed
-from tests.support.waiting import HTTP_SECONDS, scaled
+from tests.support.waiting import HTTP_SECONDS, eventually, scaled
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
 # The endpoint of a running LocalStack, in place of a container that the test starts.
@@ -66,16 +65,16 @@ def started(engine: Engine) -> Iterator[str]:
         container.with_env(name, value)
     with container:
         endpoint = f"http://{LOOPBACK}:{port}"
-        give_up_at = time.monotonic() + START_SECONDS
-        while not healthy(endpoint):
-            assert time.monotonic() < give_up_at, container.get_logs()
-            time.sleep(0.5)
+        try:
+            eventually(lambda: healthy(endpoint), "LocalStack is healthy", START_SECONDS, 0.5)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its log: {container.get_logs()}") from None
         yield endpoint
 
 
 def healthy(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{endpoint}/_localstack/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{endpoint}/_localstack/health", timeout=scaled(5)) as answer:
             return bool(json.load(answer))
     except (OSError, ValueError):
         return False
@@ -108,11 +107,9 @@ def test_photo_is_developed_and_order_is_shipped(subset: Applied, tmp_path: Path
         assert image["status"] == "developed"
         order = customer.order(api, image)
         assert [step["status"] for step in order["history"]] == customer.SHIPPED
-        give_up_at = time.monotonic() + MAIL_SECONDS
-        while (sent := mails(subset.environment.cloud.endpoint)) < customer.MAILS:
-            assert time.monotonic() < give_up_at, f"{sent} e-mails of {customer.MAILS}"
-            time.sleep(0.2)
-        assert sent == customer.MAILS
+        endpoint = subset.environment.cloud.endpoint
+        eventually(lambda: mails(endpoint) >= customer.MAILS, "all e-mails are sent", MAIL_SECONDS)
+        assert mails(endpoint) == customer.MAILS
 
 
 def mails(endpoint: str) -> int:

@@ -22,6 +22,7 @@ from tests.infrastructure.environment import Cloud, manifests, worker
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform, changed
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import scaled
 
 pytestmark = pytest.mark.slow
 BUCKET = "existing-originals"
@@ -154,7 +155,7 @@ def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
         photos.cloud.client("s3").put_object(
             Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=7)), ContentType="image/jpeg"
         )
-        give_up_at = time.monotonic() + SECONDS
+        give_up_at = time.monotonic() + scaled(SECONDS)
         while not (found := developed(photos, output["tables"]["images"])):
             assert time.monotonic() < give_up_at, f"{key} was not developed"
             time.sleep(0.2)

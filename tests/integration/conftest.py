@@ -12,11 +12,11 @@ import pytest
 from services.local import emulator as emulators
 from services.local import lab as labs
 from services.local import postgres as servers
-from services.local import topology
 from services.local.aws_session import LocalSession
 from services.local.provision import Lab, provision
-from services.local.state import PROJECT, LabState
-from services.platform import manifest
+from services.local.state import LabState
+from services.platform.manifest import Feature
+from tests.support.declarations import lab_topology, manifests
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +43,12 @@ class Provisioned:
 
 @pytest.fixture
 def provisioned(cloud: emulators.Emulator) -> Provisioned:
-    """Fresh buckets, tables, topics and queues, as the manifests want them."""
+    """Fresh buckets, tables and topics, and the queues of the photo functions."""
     session = LocalSession(cloud.endpoint)
     made = provision(
         session,
-        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
-        manifest.load_all(PROJECT / "images"),
+        lab_topology(),
+        manifests(Feature.PHOTOS),
         prefix=f"t{uuid.uuid4().hex[:8]}",
     )
     return Provisioned(session, made)

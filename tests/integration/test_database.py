@@ -31,6 +31,7 @@ from services.platform.database import Database
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from services.schema import migrate_database
 from tests.support.postgres import FreshDatabase, fresh_database, superuser
+from tests.support.waiting import eventually, scaled
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_under_load_a_restart_costs_transient_errors_only(
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(scaled(20))
     assert outages
     # One that ended while it was being committed may count and have been reported as an outage.
     assert len(done) <= value(database) <= len(done) + len(outages)
@@ -317,10 +318,9 @@ def test_a_transaction_that_was_cut_off_is_not_gone_on_with(database: Database) 
 
 def test_a_slow_statement_is_ended(fresh: FreshDatabase) -> None:
     database = fresh.database(statement_timeout_seconds=0.1)
-    before, started = pid(database), time.monotonic()
+    before = pid(database)
     with pytest.raises(TransientError, match="took too long"), database.transaction() as cursor:
         cursor.execute("SELECT pg_sleep(10)")
-    assert time.monotonic() - started < 2
     assert pid(database) == before
     database.close()
 
@@ -348,7 +348,7 @@ def test_a_setting_does_not_outlive_its_transaction(database: Database) -> None:
 def test_of_two_that_block_each_other_one_is_to_try_again(
     database: Database, fresh: FreshDatabase
 ) -> None:
-    other, both = fresh.database(), threading.Barrier(2, timeout=10)
+    other, both = fresh.database(), threading.Barrier(2, timeout=scaled(10))
     failures: list[BaseException] = []
 
     def update(one: Database, first: int, second: int) -> None:
@@ -367,7 +367,7 @@ def test_of_two_that_block_each_other_one_is_to_try_again(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(scaled(20))
     assert len(failures) == 1
     assert "deadlock" in str(failures[0])
     assert value(database) == 1
@@ -413,7 +413,7 @@ def test_migrate_concurrently_applies_each_revision_once(fresh: FreshDatabase) -
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    applied = [process.communicate(timeout=60)[0].split() for process in processes]
+    applied = [process.communicate(timeout=scaled(60))[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     status = migrate_database.status(fresh.database())
     assert status.revision == status.head
@@ -505,7 +505,7 @@ def test_function_image_contains_every_revision(fresh: FreshDatabase, tmp_path: 
         input="go\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -591,10 +591,7 @@ def test_the_server_ends_with_its_parent(tmp_path: Path) -> None:
     server = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
-    while alive(server):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: not alive(server), "the server ends with its parent")
     parent.stdout.close()
 
 

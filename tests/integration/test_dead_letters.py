@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 
 import pytest
@@ -12,6 +11,7 @@ from services.local.state import LabState
 from services.operations import dead_letters
 from services.operations.dead_letter_queues import DeadLetter, Queues
 from services.platform.errors import PermanentError
+from tests.support.waiting import eventually
 
 FUNCTION = "process-image"
 
@@ -52,13 +52,11 @@ def test_dead_letter_keeps_the_attributes_of_its_sender(
 
 
 def wait_for(lab: LabState, queues: dict[str, Queues], mark: str) -> DeadLetter:
-    give_up_at = time.monotonic() + 30
-    while time.monotonic() < give_up_at:
-        for letter in dead_letters.peek(lab.session.client("sqs"), queues):
-            if mark in letter.body:
-                return letter
-        time.sleep(0.2)
-    pytest.fail("the poison message did not become a dead letter in time")
+    def found() -> list[DeadLetter]:
+        letters = dead_letters.peek(lab.session.client("sqs"), queues)
+        return [letter for letter in letters if mark in letter.body]
+
+    return eventually(found, "the poison message becomes a dead letter")[0]
 
 
 def test_dead_letter_poison_message_has_its_reason_after_one_attempt(
@@ -116,16 +114,12 @@ def test_replay_and_discard_of_all_letters(lab: LabState, queues: dict[str, Queu
     sqs = lab.session.client("sqs")
     marks = {poison(lab) for _ in range(12)}  # more than one receive can take
 
-    def wait_for_all() -> None:
-        give_up_at = time.monotonic() + 30
-        while time.monotonic() < give_up_at:
-            bodies = "".join(letter.body for letter in dead_letters.peek(sqs, queues))
-            if all(mark in bodies for mark in marks):
-                return
-        pytest.fail("not every poison message became a dead letter in time")
+    def all_dead() -> bool:
+        bodies = "".join(letter.body for letter in dead_letters.peek(sqs, queues))
+        return all(mark in bodies for mark in marks)
 
-    wait_for_all()
+    eventually(all_dead, "every poison message becomes a dead letter")
     assert len(dead_letters.replay(sqs, queues, None).letters) >= len(marks)
-    wait_for_all()
+    eventually(all_dead, "every replayed message becomes a dead letter again")
     dead_letters.discard(sqs, queues, None)
     assert dead_letters.peek(sqs, queues) == []

@@ -27,11 +27,12 @@ from services.local.parts import WORKER
 from services.local.state import LabFiles, LabState, alive
 from services.operations import dead_letters
 from services.platform.manifest import Feature
+from tests.support.waiting import eventually
 
 PHOTOS = int(os.environ.get("DARKROOM_FAULT_PHOTOS", "300"))
-# A message has five receives: each of the two hosts, which run all functions, must live long enough
-# between two kills to start its execution environments on a busy machine and to handle messages.
-KILL_EVERY_SECONDS = 5.0
+# A message has five receives. Between two kills the hosts send this many e-mails, so few kills hit
+# the same message, however slow the machine is.
+MAILS_PER_KILL = 15
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -49,14 +50,19 @@ def make_photos(folder: Path, count: int) -> None:
 
 
 class Killer(threading.Thread):
-    """Kills the worker hosts of the lab in turn, one every KILL_EVERY_SECONDS."""
+    """Kills the worker hosts of the lab in turn, one after each MAILS_PER_KILL e-mails."""
 
     def __init__(self, files: LabFiles) -> None:
         super().__init__()
         self.files, self.kills, self.ended = files, Counter[str](), threading.Event()
 
     def run(self) -> None:
-        while not self.ended.wait(KILL_EVERY_SECONDS):
+        mails_before = 0
+        while not self.ended.wait(0.05):
+            mails = len(list(self.files.mail.glob("*.eml")))
+            if mails < mails_before + MAILS_PER_KILL:
+                continue
+            mails_before = mails
             state = self.files.read()
             workers = [c for c in state.children if c.name.startswith(WORKER)] if state else []
             least = sorted(workers, key=lambda child: self.kills[child.name])
@@ -101,20 +107,18 @@ def test_killed_workers_lose_and_double_no_photo(
 def wait_for_quiet(lab: LabState) -> list[str]:
     """Waits for empty queues without dead letters; returns the event of each e-mail."""
     sqs = lab.session.client("sqs")
-    give_up_at = time.monotonic() + 120
-    while time.monotonic() < give_up_at:
-        busy = {}
-        for name, queue in lab.queues.items():
+
+    def quiet() -> bool:
+        for queue in lab.queues.values():
             counts = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])
-            busy[name] = sum(
+            if any(
                 int(counts["Attributes"][f"ApproximateNumberOfMessages{kind}"])
                 for kind in ("", "NotVisible")
-            )
-        if not any(busy.values()):
-            break
-        time.sleep(0.5)
-    else:
-        pytest.fail(f"messages are left in the queues: {busy}")
+            ):
+                return False
+        return True
+
+    eventually(quiet, "all queues are empty", 120, 0.5)
     assert dead_letters.peek(sqs, lab.queues) == []
     time.sleep(1)  # the emulator delivers e-mails in the background
     return [mail.event_id for mail in sent_mails(Path(lab.mail_folder))]

@@ -10,10 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from services.local.terminal import shown_path
 from services.platform.database import Database
 from services.platform.errors import PermanentError, TransientError
 from services.platform.manifest import Feature
-from tests.support.waiting import HTTP_SECONDS, scaled
+from tests.support.waiting import HTTP_SECONDS, eventually, scaled
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 
@@ -44,7 +43,7 @@ def darkroom(*arguments: str, timeout: float = 120) -> subprocess.CompletedProce
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=scaled(timeout),
         check=False,
     )
 
@@ -187,9 +186,7 @@ def test_each_photo_is_one_mail_with_its_thumbnail(lab: LabState, photos: Path) 
     (photos / "bad.jpg").write_text("no photo")
     outcomes = list(develop.develop_all(lab, develop.find_photos([photos])))
     assert len(outcomes) == 3
-    give_up_at = time.monotonic() + 20
-    while len(sent_mails(Path(lab.mail_folder))) - before < 3 and time.monotonic() < give_up_at:
-        time.sleep(0.1)
+    eventually(lambda: len(sent_mails(Path(lab.mail_folder))) >= before + 3, "three e-mails")
     mails = {mail.subject: mail for mail in sent_mails(Path(lab.mail_folder))[before:]}
     assert set(mails) == {
         "Developed: a b+c.jpg",
@@ -198,13 +195,6 @@ def test_each_photo_is_one_mail_with_its_thumbnail(lab: LabState, photos: Path) 
     }
     assert mails["Developed: é.png"].thumbnail is not None
     assert mails["We could not develop bad.jpg"].thumbnail is None
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at, "the condition did not become true in time"
-        time.sleep(0.05)
 
 
 def child(root: Path, name: str) -> ChildState:
@@ -287,7 +277,7 @@ class TestLabLifecycle:
         state = labs.up(tmp_path, PHOTOS)
         os.kill(state.pid, signal.SIGKILL)
         pids = [child.pid for child in state.children]
-        wait_for(lambda: not any(map(alive, pids)))
+        eventually(lambda: not any(map(alive, pids)), "all processes end")
         assert labs.running(tmp_path) is None
         labs.up(tmp_path, PHOTOS)
         assert labs.down(tmp_path)
@@ -295,7 +285,7 @@ class TestLabLifecycle:
     def test_ended_emulator_fails_a_lab_in_memory(self, tmp_path: Path) -> None:
         state = labs.up(tmp_path, PHOTOS)
         os.kill(emulator_pid(state), signal.SIGKILL)
-        wait_for(lambda: _status(tmp_path) is LabStatus.FAILED)
+        eventually(lambda: _status(tmp_path) is LabStatus.FAILED, "the lab fails")
         ended = LabFiles(tmp_path).read()
         assert ended is not None
         assert "the emulator ended" in ended.message
@@ -304,7 +294,7 @@ class TestLabLifecycle:
         root = Path(lab.mail_folder).parent
         victim = child(root, "gateway")
         os.kill(victim.pid, signal.SIGKILL)
-        wait_for(lambda: child(root, "gateway").pid != victim.pid)
+        eventually(lambda: child(root, "gateway").pid != victim.pid, "the gateway restarts")
         assert child(root, "gateway").restarts == victim.restarts + 1
 
     def test_killed_busy_postgres_is_restarted(self, lab: LabState) -> None:
@@ -313,13 +303,13 @@ class TestLabLifecycle:
         busy = lab.database()
         worker = threading.Thread(target=_sleep_in, args=(busy,), daemon=True)
         worker.start()
-        wait_for(lambda: _sleeping(lab))
+        eventually(lambda: _sleeping(lab), "a query runs")
         victim = child(root, "postgres")
         os.kill(victim.pid, signal.SIGKILL)
-        wait_for(lambda: child(root, "postgres").pid != victim.pid)
-        wait_for(lambda: _answers_query(lab), 120)
+        eventually(lambda: child(root, "postgres").pid != victim.pid, "Postgres restarts")
+        eventually(lambda: _answers_query(lab), "Postgres answers", 120)
         assert labs.running(root) is not None
-        worker.join(30)
+        worker.join(scaled(30))
 
     def test_state_that_cannot_be_written_does_not_end_the_lab(self, lab: LabState) -> None:
         """As with a full disk: writing fails, the lab goes on, and catches up later."""
@@ -329,10 +319,12 @@ class TestLabLifecycle:
         victim = child(root, "gateway")
         os.kill(victim.pid, signal.SIGKILL)
         log = LabFiles(root).log("supervisor")
-        wait_for(lambda: "the state cannot be written" in log.read_text())
+        eventually(
+            lambda: "the state cannot be written" in log.read_text(), "the log names the fault"
+        )
         assert alive(lab.pid)
         blocker.rmdir()
-        wait_for(lambda: child(root, "gateway").pid != victim.pid)
+        eventually(lambda: child(root, "gateway").pid != victim.pid, "the gateway restarts")
 
 
 class TestKeptLab:
@@ -350,14 +342,14 @@ class TestKeptLab:
         with state.database().transaction() as cursor:
             cursor.execute("CREATE TABLE kept AS SELECT 1 AS number")
         saved = LabFiles(tmp_path).cloud / "state" / "sqs.json"
-        wait_for(lambda: saved.exists() and b"kept" in saved.read_bytes())
+        eventually(lambda: saved.exists() and b"kept" in saved.read_bytes(), "the state is saved")
 
         os.kill(emulator_pid(state), signal.SIGKILL)
-        wait_for(lambda: emulator.healthy(state.endpoint))
+        eventually(lambda: emulator.healthy(state.endpoint), "the emulator answers")
         self._check(state, key)
         os.kill(state.pid, signal.SIGKILL)
-        wait_for(lambda: labs.running(tmp_path) is None)
-        wait_for(lambda: not any(alive(item.pid) for item in state.children))
+        eventually(lambda: labs.running(tmp_path) is None, "the lab ends")
+        eventually(lambda: not any(alive(item.pid) for item in state.children), "its processes end")
         again = labs.up(tmp_path, options)
         self._check(again, key)
         assert labs.down(tmp_path)
@@ -416,11 +408,11 @@ class TestTemporaryLab:
         if ready:
             command.stdout.readline()
         else:
-            wait_for(lambda: LabFiles(tmp_path).read() is not None)
+            eventually(lambda: LabFiles(tmp_path).read() is not None, "the lab starts")
         command.send_signal(number)
-        command.wait(60)
+        command.wait(scaled(60))
         command.stdout.close()
-        wait_for(lambda: not _processes_of(tmp_path))
+        eventually(lambda: not _processes_of(tmp_path), "no process is left")
 
 
 def _processes_of(root: Path) -> list[str]:

@@ -24,6 +24,7 @@ from services.imaging.model import Limits, OutputFormat, Recipe, RenditionSpec
 from services.platform.functions.sqs import Message
 from services.platform.manifest import Reference, Resource
 from tests.integration.conftest import Provisioned
+from tests.support.waiting import eventually
 
 OWNER = "ann"
 
@@ -87,11 +88,7 @@ class Environment:
 
     def _next(self) -> str:
         """The one message that S3 sends for one change."""
-        give_up_at = time.monotonic() + 5
-        while not (bodies := self.receive()):
-            assert time.monotonic() < give_up_at, "S3 sent no event"
-            time.sleep(0.01)
-        (body,) = bodies
+        (body,) = eventually(self.receive, "S3 sends an event", pause_seconds=0.01)
         return body
 
     def upload(self, key: str, content: bytes, **metadata: str) -> str:

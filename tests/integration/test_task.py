@@ -17,6 +17,7 @@ from services.local.emulator import Emulator
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.task import Task, workflow_task
 from tests.support.at_once import at_once
+from tests.support.waiting import scaled
 
 Work = Callable[[Mapping[str, Any], Task], Any]
 LAST_RECEIVE = 5
@@ -72,7 +73,7 @@ class Workflow:
 
     def ended(self) -> tuple[str, Any]:
         """Waits for the end of the execution; returns its status, and its output or error name."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + scaled(PATIENCE_SECONDS)
         while (found := self.now())["status"] == "RUNNING":
             assert time.monotonic() < give_up_at, "the execution goes on"
             time.sleep(0.02)

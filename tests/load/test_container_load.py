@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from services.build import images
 from services.build.engine import ImageError
 from services.load_test.containers import RUN_LABEL
 from services.platform.manifest import load_all
+from tests.support.waiting import eventually, scaled
 
 pytestmark = pytest.mark.containers
 
@@ -65,7 +65,7 @@ def _run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=scaled(240),
         check=False,
     )
 
@@ -99,12 +99,9 @@ def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> Non
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        give_up_at = time.monotonic() + 60
-        while not _ours() and time.monotonic() < give_up_at:
-            time.sleep(0.2)
-        assert _ours(), "it did not start"
+        eventually(_ours, "the run starts containers", pause_seconds=0.2)
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=scaled(60))
     finally:
         process.kill()
         process.wait()
@@ -121,20 +118,19 @@ def test_container_run_reports_a_dead_localstack() -> None:
     try:
         by_image = ["--quiet", "--filter", f"label={RUN_LABEL}"]
         by_image += ["--filter", "ancestor=localstack/localstack:4.14.0"]
-        give_up_at = time.monotonic() + 90
-        found: list[str] = []
         workers = [
             "--filter",
             f"label={RUN_LABEL}",
             "--filter",
             "ancestor=darkroom/process-image:latest",
         ]
-        while not (found and docker_engine.docker("ps", "--quiet", *workers)):
-            assert time.monotonic() < give_up_at, "it did not start"
-            found = docker_engine.docker("ps", *by_image).split()
-            time.sleep(0.2)
-        docker_engine.docker("kill", found[0])
-        _, told = process.communicate(timeout=120)
+        eventually(
+            lambda: docker_engine.docker("ps", "--quiet", *workers),
+            "the run starts its workers",
+            pause_seconds=0.2,
+        )
+        docker_engine.docker("kill", docker_engine.docker("ps", *by_image).split()[0])
+        _, told = process.communicate(timeout=scaled(120))
     finally:
         process.kill()
         process.wait()

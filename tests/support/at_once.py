@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.support.waiting import scaled
+
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Starts all calls at the same moment; returns their results or exceptions, in order."""
-    start = threading.Barrier(len(calls), timeout=20)
+    start = threading.Barrier(len(calls), timeout=scaled(20))
     outcomes: list[Any] = [None] * len(calls)
 
     def run(number: int, call: Callable[[], Any]) -> None:
@@ -23,6 +25,6 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(scaled(30))
     assert not any(thread.is_alive() for thread in threads)
     return outcomes

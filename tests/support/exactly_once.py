@@ -19,6 +19,7 @@ from typing import Any
 from services.payments.model import Charge, PaymentDeclined, PaymentVoided, Refund
 from services.platform.errors import TransientError
 from services.platform.idempotency import IdempotencyStore
+from tests.support.waiting import scaled
 
 LEASE_SECONDS, KEEP_SECONDS = 60.0, 90 * 24 * 3600.0
 # Stripe remembers idempotency keys for a day.
@@ -241,7 +242,7 @@ class Worker:
         self.dead = True
         if not self.finished:
             self._go.release()
-            self._thread.join(_STEP_TIMEOUT_SECONDS)
+            self._thread.join(scaled(_STEP_TIMEOUT_SECONDS))
         assert not self._thread.is_alive()
 
     def clock(self) -> float:
@@ -285,7 +286,7 @@ class Worker:
         self._stopped.release()
 
     def _wait(self) -> None:
-        assert self._stopped.acquire(timeout=_STEP_TIMEOUT_SECONDS), "a worker hangs"
+        assert self._stopped.acquire(timeout=scaled(_STEP_TIMEOUT_SECONDS)), "a worker hangs"
 
 
 @dataclass

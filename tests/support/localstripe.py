@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import stripe
 
 from services.local.emulator import LOOPBACK, free_port
+from tests.support.waiting import scaled
 
 API_KEY = "sk_test_of_the_lab"
 START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = 30, 10
@@ -63,7 +64,7 @@ class LocalStripe:
         self.ask("POST", "/_config/webhooks/lab", f"url={url}&secret={secret}")
 
     def ask(self, method: str, path: str, form: str = "") -> None:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=scaled(10))
         try:
             headers = {"content-type": "application/x-www-form-urlencoded"}
             connection.request(method, path, form, headers)
@@ -90,7 +91,7 @@ def running(log_file: Path) -> Iterator[LocalStripe]:
             stderr=subprocess.STDOUT,
         )
     started = LocalStripe(f"http://{LOOPBACK}:{port}")
-    give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
+    give_up_at = time.monotonic() + scaled(START_TIMEOUT_SECONDS)
     try:
         while True:
             try:
@@ -105,7 +106,7 @@ def running(log_file: Path) -> Iterator[LocalStripe]:
     finally:
         process.terminate()
         try:
-            process.wait(STOP_TIMEOUT_SECONDS)
+            process.wait(scaled(STOP_TIMEOUT_SECONDS))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

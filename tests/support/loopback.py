@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.support.waiting import scaled
+
 LOOPBACK = "127.0.0.1"
 _PATIENCE_SECONDS = 20
 
@@ -96,7 +98,7 @@ def serving(respond: Respond) -> Iterator[Served]:
             yield served
         finally:
             server.shutdown()
-            thread.join(_PATIENCE_SECONDS)
+            thread.join(scaled(_PATIENCE_SECONDS))
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def scripted(*replies: Reply | None) -> Iterator[Served]:
 
 def forward(url: str, request: Received) -> Reply:
     """The answer of the server at `url` to the same request."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=scaled(_PATIENCE_SECONDS))
     try:
         headers = {k: v for k, v in request.headers.items() if k not in ("host", "connection")}
         connection.request(request.method, request.path, request.body, headers)

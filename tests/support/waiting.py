@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 VARIABLE = "DARKROOM_TEST_TIME_SCALE"
 # Enough for any single step on a quiet machine: a process starts, a message arrives, a row changes.
-STEP_SECONDS = 30.0
+STEP_SECONDS = 60.0
 # One call over HTTP on loopback. API Gateway answers within 30 s (its integration limit).
 HTTP_SECONDS = 35.0
 MAX_SCALE = 10.0

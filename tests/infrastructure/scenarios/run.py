@@ -19,6 +19,7 @@ from tests.infrastructure import customer
 from tests.infrastructure.environment import LabEnvironment
 from tests.infrastructure.roles import Grant, Roles
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import scaled
 
 PRODUCT = "print-10x15-glossy"
 # Its stock is 0.
@@ -68,7 +69,7 @@ class ScenarioRun:
 
         Raises ScenarioStoppedError after `stop`, and AssertionError after `seconds`.
         """
-        give_up_at = time.monotonic() + self.seconds
+        give_up_at = time.monotonic() + scaled(self.seconds)
         while not (found := condition()):
             if self.stop.wait(POLL_SECONDS):
                 raise ScenarioStoppedError

@@ -13,7 +13,6 @@ import pytest
 
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
-from services.local import topology
 from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
 from services.local.postgres import Postgres
@@ -21,7 +20,9 @@ from services.local.provision import Database, Lab, provision
 from services.local.state import PROJECT
 from services.platform import manifest
 from services.platform.aws import clients
+from services.platform.manifest import Feature
 from services.schema import migrate_database
+from tests.support.declarations import lab_topology, manifests
 from tests.support.postgres import FreshDatabase, fresh_database
 
 
@@ -158,8 +159,8 @@ def api(cloud: Emulator, fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch) 
     session = LocalSession(cloud.endpoint)
     lab = provision(
         session,
-        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
-        manifest.load_all(PROJECT / "images"),
+        lab_topology(),
+        manifests(Feature.CUSTOMERS),
         prefix=f"t{uuid.uuid4().hex[:8]}",
         database=Database(fresh.url, fresh.postgres.username, fresh.postgres.password),
     )

@@ -18,6 +18,7 @@ from services.accounts.sessions import Expired, Session, SessionStore
 from services.accounts.users import Users
 from tests.integration.accounts.conftest import Clock
 from tests.integration.conftest import Provisioned
+from tests.support.waiting import scaled
 
 ADA = User(
     "11111111-1111-4111-8111-111111111111",
@@ -130,7 +131,7 @@ def test_concurrent_renewals_all_return_the_session(store: SessionStore, clock: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(scaled(20))
     assert len(found) == 10
     assert len(set(found)) == 1
     assert isinstance(found[0], Session)
@@ -145,7 +146,7 @@ def test_close_concurrent_with_renewals_wins(store: SessionStore, clock: Clock) 
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(scaled(20))
         assert store.find(token) is None
 
 
@@ -272,7 +273,7 @@ def test_concurrent_attempts_are_all_counted(limit: SignInLimit) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(scaled(20))
     assert len(refused) == 25 - rate_limit.ACCOUNT_ATTEMPTS
 
 

@@ -11,6 +11,7 @@ import pytest
 from services.accounts.model import EmailTakenError, Role, User
 from services.accounts.users import Position, Users
 from tests.support.postgres import FreshDatabase
+from tests.support.waiting import scaled
 
 
 def pages(users: Users, limit: int) -> Iterator[list[User]]:
@@ -71,7 +72,7 @@ def test_concurrent_creations_with_one_address_create_one_user(fresh: FreshDatab
         email = "".join(
             c.upper() if number >> i & 1 else c for i, c in enumerate("ada@example.com")
         )
-        start.wait(20)
+        start.wait(scaled(20))
         try:
             made.append(users.create(email, f"Ada {number}", "hash"))
         except EmailTakenError as error:
@@ -82,7 +83,7 @@ def test_concurrent_creations_with_one_address_create_one_user(fresh: FreshDatab
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(scaled(30))
     assert (len(made), len(taken)) == (1, 19)
     users = Users(fresh.database())
     assert [*pages(users, 5)] == [made]

@@ -17,6 +17,7 @@ from services.local.state import LabState
 from services.platform.manifest import load
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import eventually
 
 CACHE_SECONDS = 30
 
@@ -66,10 +67,7 @@ def test_customer_from_sign_up_to_sign_out(lab: LabState, photo: Path) -> None:
     assert manifest.authorizer is not None
     assert manifest.authorizer.cache_seconds == CACHE_SECONDS
     api.token = token
-    give_up_at = time.monotonic() + CACHE_SECONDS + 2
-    while signed_in(api):
-        assert time.monotonic() < give_up_at, "the closed session is still good"
-        time.sleep(0.5)
+    eventually(lambda: not signed_in(api), "the closed session ends", CACHE_SECONDS + 2, 0.5)
     assert refused(api.session).slug == "not-signed-in"
     api.close()
 
@@ -83,21 +81,18 @@ def signed_in(api: Api) -> bool:
 
 
 def wait_for_mails(lab: LabState, recipient: str) -> list[SentMail]:
-    give_up_at = time.monotonic() + 20
-    while True:
-        mails = [
-            m for m in sent_mails(Path(lab.mail_folder)) if m.recipient.lower() == recipient.lower()
-        ]
-        if mails or time.monotonic() > give_up_at:
-            return list(mails)
-        time.sleep(0.1)
+    def mails() -> list[SentMail]:
+        sent = sent_mails(Path(lab.mail_folder))
+        return [mail for mail in sent if mail.recipient.lower() == recipient.lower()]
+
+    return eventually(mails, f"{recipient} gets an e-mail")
 
 
 def await_gone(links: list[str]) -> None:
-    give_up_at = time.monotonic() + 20
-    while any(httpx.get(link).status_code != 404 for link in links):
-        assert time.monotonic() < give_up_at, "renditions of a deleted image are still there"
-        time.sleep(0.2)
+    eventually(
+        lambda: all(httpx.get(link).status_code == 404 for link in links),
+        "the renditions of a deleted image are gone",
+    )
 
 
 def test_upload_form_refuses_changed_fields(

@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.integration.worker.support import ROOT, RunningWorker
-
-CLIENT_SECONDS = 30.0
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 
 def write_http_function(
@@ -80,7 +79,9 @@ class Running(RunningWorker):
         body: bytes | str | None = None,
     ) -> Response:
         """One request on a connection of its own; `target` goes out as it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CLIENT_SECONDS)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=scaled(HTTP_SECONDS)
+        )
         try:
             connection.request(method, target, body, dict(headers or {}))
             answer = connection.getresponse()
@@ -89,7 +90,7 @@ class Running(RunningWorker):
             connection.close()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), CLIENT_SECONDS)
+        return socket.create_connection(("127.0.0.1", self.port), scaled(HTTP_SECONDS))
 
     def raw(self, *pieces: bytes) -> bytes:
         """Sends bytes; all that comes back until the connection ends."""
@@ -171,7 +172,7 @@ def _process(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(6)
+                process.wait(scaled(10))
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()

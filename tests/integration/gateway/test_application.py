@@ -25,6 +25,7 @@ from services.gateway.pool import Pool
 from services.gateway.routes import Route, Router
 from services.runtime.function import Function
 from tests.integration.gateway.support import write_http_function
+from tests.support.waiting import scaled
 
 SITE = "https://photos.example"
 SLEEPS = """
@@ -101,7 +102,7 @@ async def served(
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def whole() -> None:
-        await asyncio.wait_for(test(), 30)
+        await asyncio.wait_for(test(), scaled(30))
 
     asyncio.run(whole())
 

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from services.gateway import server
+from tests.support.waiting import scaled
 
 LARGE = 32 * 1024 * 1024
 
@@ -46,13 +47,13 @@ async def serving() -> AsyncIterator[Callable[..., Coroutine[Any, Any, Any]]]:
         "127.0.0.1", port, local_addr=(address, 0)
     )
     running.should_exit = True
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, scaled(10))
 
 
 def run(test: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     async def whole() -> None:
         async with serving() as connect:
-            await asyncio.wait_for(test(connect), 10)
+            await asyncio.wait_for(test(connect), scaled(10))
 
     asyncio.run(whole())
 
@@ -114,11 +115,14 @@ def test_a_head_in_pieces_that_is_in_time() -> None:
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     async def test(connect: Any) -> None:
         reader, writer = await connect()
-        began = asyncio.get_running_loop().time()
+        seconds = []
         for _ in range(50):
+            began = asyncio.get_running_loop().time()
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await reader.readuntil(b"xx")
-        assert asyncio.get_running_loop().time() - began < 50 * 0.02
+            seconds.append(asyncio.get_running_loop().time() - began)
+        # Linux delays an acknowledgement by at least 40 ms, whatever the machine.
+        assert min(seconds) < 0.04
         writer.close()
 
     run(test)

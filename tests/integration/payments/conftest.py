@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from services.local import emulator as emulators
-from services.local import payment_sandbox, topology
+from services.local import payment_sandbox
 from services.local.aws_session import LocalSession
 from services.local.payment_sandbox import PaymentProvider
 from services.local.provision import Payments, provision
-from services.local.state import PROJECT
 from services.payments.sandbox_gateway import SandboxGateway
 from services.payments.stripe_gateway import StripeGateway
-from services.platform import manifest
 from tests.integration.conftest import Provisioned
 from tests.support import localstripe
+from tests.support.declarations import lab_topology, manifests
 from tests.support.localstripe import LocalStripe
 from tests.support.loopback import Received, Reply, Served, serving
+from tests.support.waiting import eventually
 
 WEBHOOK_SECRET = "whsec_of_the_lab"
 SANDBOX_KEY = "key-of-the-lab"
@@ -41,6 +41,15 @@ class Inbox:
             return Reply(503)
         self.taken.append(request)
         return Reply(200)
+
+    def of(self, order: str) -> list[Received]:
+        """The webhooks that name the order."""
+        return [request for request in list(self.taken) if order.encode() in request.body]
+
+    def wait_for(self, order: str, count: int) -> list[Received]:
+        """The webhooks that name the order, as soon as there are `count`."""
+        eventually(lambda: len(self.of(order)) >= count, f"{count} webhooks for {order}")
+        return self.of(order)
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +108,8 @@ def resources(cloud: emulators.Emulator) -> Provisioned:
     session = LocalSession(cloud.endpoint)
     made = provision(
         session,
-        topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
-        manifest.load_all(PROJECT / "images"),
+        lab_topology(),
+        manifests(),
         prefix=f"t{uuid.uuid4().hex[:8]}",
         payments=Payments(SANDBOX_KEY, WEBHOOK_SECRET),
     )

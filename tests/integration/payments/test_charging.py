@@ -28,6 +28,7 @@ from tests.support.charging_machine import ChargingMachine
 from tests.support.exactly_once import Simulation
 from tests.support.localstripe import API_KEY, DECLINED, LocalStripe
 from tests.support.loopback import Wire, serving
+from tests.support.waiting import scaled
 
 AMOUNT = 1995
 WORKERS = 6
@@ -100,7 +101,7 @@ def order() -> str:
 
 def settled(ask: Callable[[], Any]) -> Any:
     """The final result of `ask`, repeated as a queue redelivers."""
-    give_up_at = time.monotonic() + RESULT_TIMEOUT_SECONDS
+    give_up_at = time.monotonic() + scaled(RESULT_TIMEOUT_SECONDS)
     while True:
         try:
             return ask()

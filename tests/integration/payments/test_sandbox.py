@@ -26,6 +26,7 @@ from tests.integration.payments.conftest import (
     WEBHOOK_SECRET,
     Inbox,
 )
+from tests.support.waiting import scaled
 
 AMOUNT = 1995
 
@@ -47,15 +48,9 @@ def published(
     inbox: Inbox, order: str, count: int, settle_seconds: float = 0.0
 ) -> list[WebhookEvent]:
     """The events of an order's webhooks: waits for `count`, then `settle_seconds` for more."""
-    give_up_at = time.monotonic() + 10
-    while True:
-        found = [r for r in list(inbox.taken) if order.encode() in r.body]
-        if len(found) >= count:
-            break
-        assert time.monotonic() < give_up_at, f"expected {count} webhooks, got {len(found)}"
-        time.sleep(0.02)
+    inbox.wait_for(order, count)
     time.sleep(settle_seconds)
-    found = [r for r in list(inbox.taken) if order.encode() in r.body]
+    found = inbox.of(order)
     webhook = WebhookReader(Provider.SANDBOX, WEBHOOK_SECRET)
     return [webhook.read(r.headers, r.body, time.time()) for r in found]
 
@@ -219,7 +214,7 @@ def test_payments_survive_a_kill(tmp_path: Path, order: str) -> None:
     gateway = SandboxGateway(provider.url, SANDBOX_KEY, CLIENT_TIMEOUT_SECONDS)
     charge = gateway.confirm(opened(gateway, order), "key")
     provider.process.send_signal(signal.SIGKILL)
-    provider.process.wait(10)
+    provider.process.wait(scaled(10))
     with pytest.raises(TransientError):
         gateway.confirm(charge.payment_id, "key")
     provider = begin(provider.port)

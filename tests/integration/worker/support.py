@@ -217,7 +217,7 @@ def worker(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(6)
+                process.wait(scaled(10))
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()

@@ -23,7 +23,7 @@ from tests.integration.worker.support import (
     make_queues,
     write_function,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, scaled
 
 SUCCEED = "def handler(event, context): return {'batchItemFailures': []}\n"
 EXIT = "import os\ndef handler(event, context): os._exit(3)\n"
@@ -87,7 +87,7 @@ def start_host(
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(10)
+                    process.wait(scaled(10))
                 except subprocess.TimeoutExpired:
                     process.kill()
             process.wait()
@@ -209,8 +209,12 @@ def test_host_with_invalid_plan_reports_every_mistake(tmp_path: Path) -> None:
     plan.write_text('{"environments": 0, "functions": [{"folder": "x", "queue_url": "y"}], "z": 1}')
     ended = subprocess.run(
         [sys.executable, "-m", "services.worker", "--host", str(plan)],
-        cwd=ROOT, capture_output=True, check=False, timeout=60, env={"PATH": os.environ["PATH"]},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=scaled(60),
+        env={"PATH": os.environ["PATH"]},
+    )
     assert ended.returncode == 2
     text = ended.stdout.decode()
     for expected in ("environments must be", "z is not a known", "functions[0].queue_url must be"):

@@ -40,6 +40,7 @@ from tests.integration.workflow.conftest import (
     Payment,
 )
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import scaled
 
 SCENARIO_TIMEOUT_SECONDS = 240
 # The longest time until MiniStack fires the rule of start-orders: a minute plus its poll interval.
@@ -202,7 +203,7 @@ def run_scenario(lab: OrderLab, scenario: Scenario) -> Result:
 
 def retried(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Repeats the call on a transient error, as a customer does."""
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + scaled(60)
     while True:
         try:
             return call()
@@ -214,7 +215,7 @@ def retried(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def status_changes(api: Api, order_id: str) -> Iterator[dict[str, Any]]:
     """Yields the order at each change of its status until it has ended."""
     ends = {"shipped", "rejected", "out_of_stock", "payment_declined", "cancelled", "failed"}
-    give_up_at = time.monotonic() + SCENARIO_TIMEOUT_SECONDS
+    give_up_at = time.monotonic() + scaled(SCENARIO_TIMEOUT_SECONDS)
     status = ""
     while status not in ends:
         assert time.monotonic() < give_up_at, f"order {order_id} is still {status}"
@@ -237,7 +238,7 @@ def test_order_under_fault_ends_consistently(
 
     # Refund and stock may follow the end status shortly after.
     wanted = (QUANTITY * PRICE_MINOR if shipped else 0, QUANTITY if shipped else 0, 0)
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + scaled(60)
     while True:
         payment, stock = order_lab.payment(order["id"]), order_lab.stock(result.product_id)
         if (payment.kept, stock.sold, stock.reserved) == wanted or time.monotonic() > give_up_at:
@@ -257,7 +258,7 @@ def test_order_under_fault_ends_consistently(
 
 
 def mails_of(lab: OrderLab, order_id: str, count: int) -> list[str]:
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + scaled(30)
     while len(lab.mails(order_id)) < count and time.monotonic() < give_up_at:
         time.sleep(0.2)
     return lab.mails(order_id)
@@ -402,7 +403,7 @@ def await_empty(lab: OrderLab) -> None:
     state = lab.state
     sqs = state.session.client("sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + scaled(60)
     for function, queue in state.queues.items():
         while True:
             got = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)["Attributes"]

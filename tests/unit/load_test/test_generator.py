@@ -15,6 +15,7 @@ from services.load_test.generator import Generator
 from services.load_test.photos import DAMAGED, DAMAGED_EVERY, Album, album_of, sample_album
 from services.load_test.plan import Plan
 from services.platform.errors import PermanentError
+from tests.support.waiting import scaled
 
 
 class FakeS3:
@@ -80,7 +81,7 @@ def test_generator_stopped_ends_early(album: Album) -> None:
     thread = threading.Thread(target=generator.run)
     thread.start()
     generator.stop()
-    thread.join(5)
+    thread.join(scaled(10))
     assert not thread.is_alive()
     assert len(generator.uploads) <= 1
 

@@ -13,6 +13,7 @@ from services.load_test import runner
 from services.load_test.observations import Depth
 from services.load_test.runner import Killer, Sample, _Progress
 from services.platform.errors import TransientError
+from tests.support.waiting import scaled
 
 SILENCE = ReadTimeoutError(endpoint_url="http://localstack")
 
@@ -73,9 +74,9 @@ def test_killer_until_stopped_kills_workers(monkeypatch: pytest.MonkeyPatch) -> 
     killer = Killer(victims)
     thread = threading.Thread(target=killer.run)
     thread.start()
-    assert victims.enough.wait(5)
+    assert victims.enough.wait(scaled(10))
     killer.stop()
-    thread.join(5)
+    thread.join(scaled(10))
     assert not thread.is_alive()
     assert len(killer.kills) == len(victims.draws) >= 3
     assert all(0 <= draw < 1 for draw in victims.draws)

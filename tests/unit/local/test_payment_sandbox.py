@@ -12,6 +12,7 @@ import pytest
 from services.local.payment_sandbox.ledger import Ledger
 from services.local.payment_sandbox.service import Method, PaymentService, Status
 from services.local.payment_sandbox.webhooks import WebhookSender
+from tests.support.waiting import scaled
 
 SECRET = "whsec_of_the_lab"
 WANTED = {
@@ -100,7 +101,7 @@ def test_waiting_for_a_webhook_does_not_block_the_ledger(service: PaymentService
         assert free, "the waiting thread holds the lock and waits for the ledger"
         service.webhooks._changed.release()
     service.ledger.execute("DELETE FROM webhooks")
-    waits.join(5)
+    waits.join(scaled(10))
     assert not waits.is_alive()
 
 

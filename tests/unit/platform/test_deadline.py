@@ -6,6 +6,7 @@ import math
 import threading
 
 from services.platform import deadline
+from tests.support.waiting import scaled
 
 
 def test_seconds_left_outside_an_invocation_is_infinite() -> None:
@@ -28,15 +29,15 @@ def test_overlapping_invocations_of_two_threads_leave_no_deadline() -> None:
     def other() -> None:
         with deadline.invocation(1_000):
             entered.set()
-            leave.wait(30)
+            leave.wait(scaled(30))
         after.append(deadline.seconds_left())
 
     with deadline.invocation(5_000):
         thread = threading.Thread(target=other)
         thread.start()
-        entered.wait(30)
+        entered.wait(scaled(30))
     assert deadline.seconds_left() == math.inf
     leave.set()
-    thread.join(30)
+    thread.join(scaled(30))
     assert after == [math.inf]
     assert deadline.seconds_left() == math.inf

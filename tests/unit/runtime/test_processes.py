@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.processes import ChildProcess, exit_message
+from tests.support.waiting import scaled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +45,7 @@ def test_process_that_exits_leaves_no_children(null: int) -> None:
     """
     process = start(code, null, write_end)
     child = int(os.read(read_end, 20))
-    assert process.wait(10) == 3
+    assert process.wait(scaled(10)) == 3
     give_up_at = time.monotonic() + 10
     while _runs(child):
         assert time.monotonic() < give_up_at, f"child {child} is alive"
@@ -59,7 +60,7 @@ def test_wait_while_the_process_runs_returns_none(null: int) -> None:
     assert process.wait(0.05) is None
     assert not process.ended()
     process.signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(scaled(10)) == -signal.SIGKILL
     assert process.ended()
     process.signal(signal.SIGKILL)  # no effect: the number may belong to another process
     process.close()
@@ -79,7 +80,7 @@ def test_reap_orphans_reaps_adopted_processes_and_leaves_children() -> None:
             reaped += processes.reap_orphans()
             time.sleep(0.01)
         assert reaped == 1, reaped
-        assert own.wait(10) == 0
+        assert own.wait(scaled(10)) == 0
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES, Event, Request, RuntimeApi
+from tests.support.waiting import scaled
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ class Asked:
         connection.close()
 
     def answer(self) -> Any:
-        self._thread.join(5)
+        self._thread.join(scaled(10))
         return self._found[0]
 
 
