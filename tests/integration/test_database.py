@@ -188,7 +188,7 @@ def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
     fresh.ask("ALTER SYSTEM SET default_transaction_read_only = on")
     fresh.ask("SELECT pg_reload_conf()")
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + scaled(5)
         while time.monotonic() < deadline:
             try:
                 add_one(database)

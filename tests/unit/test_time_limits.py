@@ -12,7 +12,8 @@ from tests.support import waiting
 TESTS = Path(__file__).resolve().parents[1]
 # A number as a limit of a wait: it would not grow with the machine's slowness.
 LITERAL = re.compile(
-    r"\b(?:timeout=|join\(|wait\()(?:[1-9]\d*)(?:\.\d+)?[,)]|time\.monotonic\(\) \+ \d"
+    r"\b(?:timeout=|join\(|wait\()[1-9]\d*(?:\.\d+)?[,)]"
+    r"|(?:deadline|give_up_at|ends?_at) = time\.monotonic\(\) \+ \d"
 )
 CALLS = ("subprocess", "urlopen", "httpx", "communicate", "join(", "wait(", "Barrier(", "monotonic")
 

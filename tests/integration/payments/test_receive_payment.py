@@ -26,6 +26,7 @@ from services.platform import manifest
 from services.platform.aws import clients
 from tests.integration.conftest import Provisioned
 from tests.integration.payments.conftest import SANDBOX_KEY, WEBHOOK_SECRET, Inbox
+from tests.support.waiting import scaled
 
 FUNCTION = PROJECT / "images" / "receive-payment"
 
@@ -73,7 +74,7 @@ class Receiver:
         """The events of an order: at least `at_least`, and those that follow shortly after."""
         sqs = self.resources.session.client("sqs")
         found: list[OrderEvent] = []
-        end_at, settled = time.monotonic() + 10, False
+        end_at, settled = time.monotonic() + scaled(10), False
         while time.monotonic() < end_at:
             if len(found) >= at_least and not settled:
                 end_at, settled = time.monotonic() + 0.15, True
