@@ -204,7 +204,7 @@ def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
             cursor.execute("SET default_transaction_read_only = off")
             cursor.execute("ALTER SYSTEM RESET default_transaction_read_only")
             cursor.execute("SELECT pg_reload_conf()")
-    count, deadline = value(database), time.monotonic() + 5
+    count, deadline = value(database), time.monotonic() + scaled(5)
     while True:
         try:
             add_one(database)
