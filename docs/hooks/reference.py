@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib
 import importlib.util
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -60,12 +60,7 @@ def paragraph(text: str | None) -> str:
 
 def render_cli() -> str:
     main = importlib.import_module("services.cli.main")
-    if hasattr(main, "app"):
-        import typer
-
-        body = "".join(_click(typer.main.get_command(main.app), "darkroom"))
-    else:
-        body = "".join(_argparse(main._parser(), "darkroom"))
+    body = "".join(_click(typer.main.get_command(main.app), "darkroom"))
     return f"# The darkroom command\n\n{GENERATED}{paragraph(main.__doc__)}\n\n{body}"
 
 
@@ -85,15 +80,6 @@ def _click(command: Any, path: str) -> Iterator[str]:
         yield table(("argument or option", "meaning"), rows)
     for name, inner in commands.items():
         yield from _click(inner, f"{path} {name}")
-
-
-def _argparse(parser: argparse.ArgumentParser, path: str) -> Iterator[str]:
-    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    if not inner:
-        yield f"## {path}\n\n```text\n{parser.format_help().strip()}\n```\n\n"
-    for action in inner:
-        for name, child in action.choices.items():
-            yield from _argparse(child, f"{path} {name}")
 
 
 # -- environment variables

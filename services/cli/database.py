@@ -1,21 +1,54 @@
-"""The database for commands of operators: DATABASE_URL names it, or the running lab has it."""
+"""`darkroom migrate`, and the database for commands of operators: DATABASE_URL names it, or the
+running lab has it."""
 
 from __future__ import annotations
 
+import dataclasses
+import json as jsonlib
 import os
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from services.accounts.model import Role, User
 from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
+from services.cli.options import ExitCode, Json
 from services.local import lab
+from services.local.terminal import page
 from services.platform.aws.clients import client
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.errors import DarkroomError, PermanentError
 
 SESSIONS_TABLE = "sessions"
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(migrate)
+
+
+def migrate(
+    status: Annotated[bool, typer.Option("--status", help="Only show the revision.")] = False,
+    json: Json = False,
+) -> ExitCode:
+    """Bring the database's schema up to date."""
+    from services.schema import migrate_database
+
+    reached = database()
+    applied = [] if status else migrate_database.migrate(reached)
+    found = migrate_database.status(reached)
+    if json:
+        document = {"applied": applied} | dataclasses.asdict(found)
+        print(jsonlib.dumps(document))  # noqa: T201  what stdout is for
+    elif found.pending:
+        page.print(f"at revision {found.revision}, to be applied: {', '.join(found.pending)}")
+    else:
+        done = f"applied {', '.join(applied)}; " if applied else ""
+        page.print(f"{done}the schema is up to date (revision {found.revision})")
+    return ExitCode.DONE
 
 
 def database() -> Database:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+import json as jsonlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.markup import escape
 from rich.padding import Padding
 
-from services.cli.logs import seconds
+from services.cli.log_lines import seconds
+from services.cli.options import ExitCode, Json, group, number
 from services.local import lab
-from services.local.terminal import page, people
+from services.local.terminal import page, people, shown_id
 from services.operations import dead_letters, deployed
 from services.operations.audit import AuditTrail
 from services.operations.dead_letter_queues import DeadLetter, Filter, Queues
@@ -25,159 +27,244 @@ from services.platform.errors import DarkroomError, PermanentError
 AUDIT_VARIABLE = "DARKROOM_AUDIT_LOG"
 
 
-def add(commands: Any, finished: Callable[[bool], Any]) -> None:
-    """Adds the command; `finished` makes the exit code of a success or a failure."""
-    letters = commands.add_parser("dead-letters", help="look into, replay or discard what failed")
-    actions = letters.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="list dead letters with their reasons")
-    listing.set_defaults(run=lambda options: finished(_list(options)))
-    showing = actions.add_parser("show", help="show one dead letter")
-    showing.add_argument("id", help="the message id, or its beginning")
-    showing.set_defaults(run=lambda options: finished(_show(options)), function=None)
-    replaying = actions.add_parser("replay", help="send dead letters back to their own queues")
-    replaying.set_defaults(run=lambda options: finished(_replay(options)))
-    replaying.add_argument(
-        "--rate", type=_rate, metavar="N", help="replay at most N letters a second"
-    )
-    discarding = actions.add_parser("discard", help="delete dead letters")
-    discarding.set_defaults(run=lambda options: finished(_discard(options)))
-    for parser in (replaying, discarding):
-        chosen = parser.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("ids", nargs="*", default=[], metavar="ID", help="message ids")
-        chosen.add_argument("--all", action="store_true", help="all that match the filters")
-        parser.add_argument("--dry-run", action="store_true", help="only show what would happen")
-        parser.add_argument(
-            "--audit-log",
-            type=Path,
-            default=os.environ.get(AUDIT_VARIABLE) or _default_audit_log(),
-            metavar="FILE",
-            help=f"append a JSON line for each letter to FILE (default: {AUDIT_VARIABLE}, or "
-            "darkroom/audit.jsonl in XDG_STATE_HOME)",
-        )
-    for parser in (listing, replaying, discarding):
-        _add_filters(parser)
-    for parser in (listing, showing, replaying, discarding):
-        parser.add_argument("--json", action="store_true", help="print JSON on stdout")
-        parser.add_argument(
-            "--outputs",
-            type=Path,
-            default=os.environ.get(deployed.VARIABLE),
-            metavar="FILE",
-            help="of a lab on AWS: the output of `terraform output -json` "
-            f"(default: {deployed.VARIABLE}, or the embedded lab)",
-        )
+RATE_MAX = 1000
+
+letters = group("List, show, replay or discard messages that failed for good.")
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Message ids, or their beginnings.")
+]
+Function = Annotated[str | None, typer.Option(help="Only letters of this function.")]
+Error = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="Only letters with this error type.")
+]
+Text = Annotated[str | None, typer.Option(help="Only letters with this text in reason or body.")]
+Older = Annotated[
+    str | None, typer.Option(metavar="AGE", help="Only letters older than AGE, such as 2h.")
+]
+Newer = Annotated[
+    str | None, typer.Option(metavar="AGE", help="Only letters newer than AGE, such as 30m.")
+]
+All = Annotated[bool, typer.Option("--all", help="All letters that match the filters.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")]
+AuditLog = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=AUDIT_VARIABLE,
+        metavar="FILE",
+        help="Append a JSON line for each letter to FILE; darkroom/audit.jsonl in XDG_STATE_HOME "
+        "by default.",
+    ),
+]
+Outputs = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=deployed.VARIABLE,
+        metavar="FILE",
+        help="For a lab on AWS: the output of `terraform output -json`. The embedded lab by "
+        "default.",
+    ),
+]
 
 
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--function", help="only letters of this function")
-    parser.add_argument("--error", metavar="TYPE", help="only letters with this error type")
-    parser.add_argument("--text", help="only letters with this text in the reason or the body")
-    parser.add_argument("--older", metavar="AGE", help="only letters older than AGE, such as 2h")
-    parser.add_argument("--newer", metavar="AGE", help="only letters newer than AGE, such as 30m")
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.add_typer(letters, name="dead-letters")
 
 
-def _filter(options: argparse.Namespace) -> Filter:
-    def age(option: str) -> timedelta | None:
-        text = getattr(options, option)
-        return None if text is None else timedelta(seconds=seconds(text, f"--{option}"))
-
-    return Filter(options.error, options.text, age("older"), age("newer"))
+EVERYTHING = Filter()
 
 
-def _queues(options: argparse.Namespace) -> tuple[Any, dict[str, Queues]]:
-    """An SQS client and the queues of the lab on AWS that `--outputs` names, or of the embedded
-    lab. Raises PermanentError for an unknown function, DarkroomError without a lab."""
-    queues: Mapping[str, Queues]
-    if options.outputs is not None:
-        made = deployed.read(Path(options.outputs))
-        sqs, queues = made.client("sqs"), made.queues
-    else:
-        state = lab.running()
-        if state is None:
-            raise DarkroomError("no lab is running; start one with `darkroom up`")
-        sqs, queues = state.session.client("sqs"), state.queues
-    if options.function is not None and options.function not in queues:
-        raise PermanentError(
-            f"--function must be one of {', '.join(sorted(queues))}, got {options.function!r}"
-        )
-    return sqs, {n: queue for n, queue in queues.items() if options.function in (None, n)}
+@dataclass(frozen=True)
+class Selection:
+    """Where the letters are, and which of them are meant."""
+
+    outputs: Path | None
+    function: str | None = None
+    matching: Filter = EVERYTHING
+
+    def queues(self) -> tuple[Any, dict[str, Queues]]:
+        """An SQS client and the queues of the lab on AWS that `outputs` names, or of the embedded
+        lab. Raises PermanentError for an unknown function, DarkroomError without a lab."""
+        queues: Mapping[str, Queues]
+        if self.outputs is not None:
+            made = deployed.read(self.outputs)
+            sqs, queues = made.client("sqs"), made.queues
+        else:
+            state = lab.running()
+            if state is None:
+                raise DarkroomError("no lab is running; start one with `darkroom up`")
+            sqs, queues = state.session.client("sqs"), state.queues
+        if self.function is not None and self.function not in queues:
+            raise PermanentError(
+                f"--function must be one of {', '.join(sorted(queues))}, got {self.function!r}"
+            )
+        return sqs, {n: queue for n, queue in queues.items() if self.function in (None, n)}
 
 
-def _list(options: argparse.Namespace) -> bool:
-    matching = _filter(options)
-    listing = dead_letters.survey(*_queues(options), matching)
-    if options.json:
+def _selection(
+    outputs: Path | None,
+    function: str | None,
+    error: str | None,
+    text: str | None,
+    older: str | None,
+    newer: str | None,
+) -> Selection:
+    def age(option: str, given: str | None) -> timedelta | None:
+        return None if given is None else timedelta(seconds=seconds(given, option))
+
+    matching = Filter(error, text, age("--older", older), age("--newer", newer))
+    return Selection(outputs, function, matching)
+
+
+def _chosen(ids: list[str] | None, everything: bool) -> list[str] | None:
+    """The ids, or None for all that match. Raises BadParameter for both and for neither."""
+    if bool(ids) == everything:
+        raise typer.BadParameter("expected either message ids or --all")
+    return ids or None
+
+
+def _audit(file: Path | None) -> AuditTrail:
+    return AuditTrail(file or _default_audit_log())
+
+
+@letters.command("list")
+def list_letters(
+    function: Function = None,
+    error: Error = None,
+    text: Text = None,
+    older: Older = None,
+    newer: Newer = None,
+    outputs: Outputs = None,
+    json: Json = False,
+) -> ExitCode:
+    """List dead letters with their reasons."""
+    chosen = _selection(outputs, function, error, text, older, newer)
+    listing = dead_letters.survey(*chosen.queues(), chosen.matching)
+    if json:
         page.out(
-            json.dumps([letter.document() for letter in listing.letters], indent=2), highlight=False
+            jsonlib.dumps([letter.document() for letter in listing.letters], indent=2),
+            highlight=False,
         )
     elif listing.letters:
         for letter in listing.letters:
             _print(letter)
     else:
-        page.print("No dead letters." if matching == Filter() else "No dead letters match.")
+        page.print(
+            "No dead letters." if chosen.matching == EVERYTHING else "No dead letters match."
+        )
     _warn_unread(listing.unread)
-    return True
+    return ExitCode.DONE
+
+
+@letters.command()
+def show(
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The message id, or its beginning.")
+    ],
+    outputs: Outputs = None,
+    json: Json = False,
+) -> ExitCode:
+    """Show one dead letter."""
+    letter = dead_letters.find(*Selection(outputs).queues(), message_id)
+    text = jsonlib.dumps(letter.document(), indent=2)
+    if json:
+        page.out(text, highlight=False)
+    else:
+        page.print_json(text)
+    return ExitCode.DONE
+
+
+@letters.command()
+def replay(
+    ids: Ids = None,
+    everything: All = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=number("letters a second", RATE_MAX),
+            metavar="N",
+            help="Replay at most N letters a second.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    audit_log: AuditLog = None,
+    function: Function = None,
+    error: Error = None,
+    text: Text = None,
+    older: Older = None,
+    newer: Newer = None,
+    outputs: Outputs = None,
+    json: Json = False,
+) -> ExitCode:
+    """Send dead letters back to their own queues."""
+    wanted = _chosen(ids, everything)
+    chosen = _selection(outputs, function, error, text, older, newer)
+    outcome = dead_letters.replay(
+        *chosen.queues(),
+        wanted,
+        lambda letter: people.print(f"replayed {letter.message_id} ({letter.function})"),
+        matching=chosen.matching,
+        per_second=rate,
+        dry_run=dry_run,
+        audit=_audit(audit_log),
+    )
+    _print_outcome(outcome, "would replay" if dry_run else "replayed", dry_run, as_json=json)
+    return ExitCode.FAILED if everything and outcome.unread else ExitCode.DONE
+
+
+@letters.command()
+def discard(
+    ids: Ids = None,
+    everything: All = False,
+    dry_run: DryRun = False,
+    audit_log: AuditLog = None,
+    function: Function = None,
+    error: Error = None,
+    text: Text = None,
+    older: Older = None,
+    newer: Newer = None,
+    outputs: Outputs = None,
+    json: Json = False,
+) -> ExitCode:
+    """Delete dead letters."""
+    wanted = _chosen(ids, everything)
+    chosen = _selection(outputs, function, error, text, older, newer)
+    outcome = dead_letters.discard(
+        *chosen.queues(),
+        wanted,
+        lambda letter: people.print(f"discarded {letter.message_id} ({letter.function})"),
+        matching=chosen.matching,
+        dry_run=dry_run,
+        audit=_audit(audit_log),
+    )
+    _print_outcome(outcome, "would discard" if dry_run else "discarded", dry_run, as_json=json)
+    return ExitCode.FAILED if everything and outcome.unread else ExitCode.DONE
 
 
 def _print(letter: DeadLetter) -> None:
     attempts = "" if letter.attempts is None else f", attempt {letter.attempts}"
     replays = f", replayed {letter.replays} times" if letter.replays else ""
     page.print(
-        f"[bold]{letter.message_id[:8]}[/]  {letter.function}  "
+        f"[bold]{shown_id(letter.message_id)}[/]  {letter.function}  "
         f"{(letter.failed_at or letter.sent_at)[:19].replace('T', ' ')}  "
         f"[yellow]{escape(letter.error_type)}[/]{attempts}{replays}"
     )
     page.print(Padding(escape(letter.reason), (0, 0, 0, 10)))
 
 
-def _show(options: argparse.Namespace) -> bool:
-    letter = dead_letters.find(*_queues(options), options.id)
-    text = json.dumps(letter.document(), indent=2)
-    if options.json:
-        page.out(text, highlight=False)
-    else:
-        page.print_json(text)
-    return True
-
-
-def _replay(options: argparse.Namespace) -> bool:
-    outcome = dead_letters.replay(
-        *_queues(options),
-        None if options.all else options.ids,
-        lambda letter: people.print(f"replayed {letter.message_id} ({letter.function})"),
-        matching=_filter(options),
-        per_second=options.rate,
-        dry_run=options.dry_run,
-        audit=AuditTrail(Path(options.audit_log)),
-    )
-    return _finish(options, outcome, "would replay" if options.dry_run else "replayed")
-
-
-def _discard(options: argparse.Namespace) -> bool:
-    outcome = dead_letters.discard(
-        *_queues(options),
-        None if options.all else options.ids,
-        lambda letter: people.print(f"discarded {letter.message_id} ({letter.function})"),
-        matching=_filter(options),
-        dry_run=options.dry_run,
-        audit=AuditTrail(Path(options.audit_log)),
-    )
-    return _finish(options, outcome, "would discard" if options.dry_run else "discarded")
-
-
-def _finish(options: argparse.Namespace, outcome: Outcome, done: str) -> bool:
-    """Prints the outcome. False if `--all` did not reach every letter."""
-    if options.json:
+def _print_outcome(outcome: Outcome, done: str, dry_run: bool, *, as_json: bool) -> None:
+    if as_json:
         page.out(
-            json.dumps([letter.document() for letter in outcome.letters], indent=2), highlight=False
+            jsonlib.dumps([letter.document() for letter in outcome.letters], indent=2),
+            highlight=False,
         )
     else:
-        if options.dry_run:
+        if dry_run:
             for letter in outcome.letters:
                 _print(letter)
         page.print(f"{done}: {len(outcome.letters)} dead letters")
     _warn_unread(outcome.unread)
-    return not (options.all and outcome.unread)
 
 
 def _warn_unread(unread: Mapping[str, int]) -> None:
@@ -186,16 +273,6 @@ def _warn_unread(unread: Mapping[str, int]) -> None:
             f"{function}: {count} more dead letters were not read; another reader hides them for "
             "up to a minute, or reading took too long"
         )
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1000, got {text!r}")
-    return rate
 
 
 def _default_audit_log() -> Path:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
-import os
+import json as jsonlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import boto3
+import typer
 from botocore.config import Config
 from rich.markup import escape
 
+from services.cli.options import ExitCode, Json, number
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform
 from services.local.state import PROJECT
@@ -32,73 +32,89 @@ OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
 
 
-def add(commands: Any, finished: Callable[[bool], Any]) -> None:
-    """Adds the subcommands. `finished` makes the exit code, of whether it came out as asked."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("environment", help="of terraform/environments: development, production")
-    common.add_argument(
-        "--state-bucket",
-        default=os.environ.get(STATE_BUCKET),
+Environment = Annotated[
+    str, typer.Argument(help="Of terraform/environments: development, production.")
+]
+StateBucket = Annotated[
+    str | None,
+    typer.Option(
+        envvar=STATE_BUCKET,
         metavar="BUCKET",
-        help=f"bucket of Terraform's state, unless its .s3.tfbackend names it (or {STATE_BUCKET})",
-    )
-    common.add_argument("--json", action="store_true", help="print one JSON object")
-
-    deploy = commands.add_parser(
-        "deploy",
-        parents=[common],
-        help="release new images: a share of the calls first, all if no alarm fires",
-        description="Applies Terraform so that new versions get a share of the calls, watches "
-        "their alarms, and then gives them all of the calls, or none. Exit code 0: released, or "
-        "nothing to do; 1: taken back, or failed; 2: wrong usage.",
-    )
-    deploy.add_argument(
-        "--weight", type=_share, default=DEFAULT_WEIGHT, metavar="SHARE",
-        help=f"share of the calls at first, above 0 to 1 (default: {DEFAULT_WEIGHT:g})",
-    )  # fmt: skip
-    deploy.add_argument(
-        "--bake-minutes", type=_minutes, default=DEFAULT_BAKE_MINUTES, metavar="MINUTES",
-        help=f"how long alarms are watched (default: {DEFAULT_BAKE_MINUTES:g})",
-    )  # fmt: skip
-    deploy.add_argument("--plan", action="store_true", help="only show what would change")
-    deploy.add_argument(
-        "--again", action="store_true", help="release versions that were taken back, too"
-    )
-    deploy.add_argument(
-        "--allow-deletions", action="store_true", help="apply a plan that deletes resources"
-    )
-    deploy.set_defaults(run=lambda options: finished(_deploy(options)))
-
-    rollback = commands.add_parser(
-        "rollback",
-        parents=[common],
-        help="go back to the versions before the last release",
-        description="Moves every function back to the version that was live before the last "
-        "release. Exit code 0: done; 1: failed; 2: there is nothing to go back to.",
-    )
-    rollback.set_defaults(run=lambda options: finished(_rollback(options)))
+        help="Bucket of Terraform's state, unless its .s3.tfbackend names it.",
+    ),
+]
 
 
-def _deploy(options: argparse.Namespace) -> bool:
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command()(deploy)
+    app.command()(rollback)
+
+
+def deploy(
+    environment: Environment,
+    weight: Annotated[
+        float,
+        typer.Option(
+            parser=number("a share", 1),
+            metavar="SHARE",
+            help="Share of the calls at first, above 0 to 1.",
+        ),
+    ] = DEFAULT_WEIGHT,
+    bake_minutes: Annotated[
+        float,
+        typer.Option(
+            parser=number("minutes", 24 * 60, zero=True),
+            metavar="MINUTES",
+            help="How long alarms are watched.",
+        ),
+    ] = DEFAULT_BAKE_MINUTES,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Release versions that were taken back, too.")
+    ] = False,
+    allow_deletions: Annotated[
+        bool, typer.Option("--allow-deletions", help="Apply a plan that deletes resources.")
+    ] = False,
+    state_bucket: StateBucket = None,
+    json: Json = False,
+) -> ExitCode:
+    """Release new images: a share of the calls first, all if no alarm fires.
+
+    Applies Terraform so that new versions get a share of the calls, watches their alarms, and then
+    gives them all of the calls, or none. Exit code 0: released, or nothing to do; 1: taken back, or
+    failed; 2: wrong usage.
+    """
     settings = Settings(
-        weight=options.weight,
-        bake_seconds=options.bake_minutes * 60,
-        again=options.again,
-        deletions=options.allow_deletions,
-        only_plan=options.plan,
+        weight=weight,
+        bake_seconds=bake_minutes * 60,
+        again=again,
+        deletions=allow_deletions,
+        only_plan=plan,
     )
-    return _run(options, lambda releaser: releaser.deploy(settings))
+    return _run(environment, state_bucket, lambda releaser: releaser.deploy(settings), as_json=json)
 
 
-def _rollback(options: argparse.Namespace) -> bool:
-    return _run(options, Releaser.rollback)
+def rollback(
+    environment: Environment, state_bucket: StateBucket = None, json: Json = False
+) -> ExitCode:
+    """Go back to the versions before the last release.
+
+    Moves every function back to the version that was live before the last release. Exit code 0:
+    done; 1: failed; 2: there is nothing to go back to.
+    """
+    return _run(environment, state_bucket, Releaser.rollback, as_json=json)
 
 
-def _run(options: argparse.Namespace, work: Callable[[Releaser], Outcome]) -> bool:
+def _run(
+    environment: str,
+    state_bucket: str | None,
+    work: Callable[[Releaser], Outcome],
+    *,
+    as_json: bool,
+) -> ExitCode:
     began = time.monotonic()
-    terraform = Terraform(
-        LAB, options.environment, _work(options.environment), options.state_bucket
-    )
+    terraform = Terraform(LAB, environment, _work(environment), state_bucket)
     with people.status("reading the state") as status, terminated_like_interrupted():
 
         def step(text: str) -> None:
@@ -110,12 +126,13 @@ def _run(options: argparse.Namespace, work: Callable[[Releaser], Outcome]) -> bo
 
         terraform.init()
         outcome = work(Releaser(terraform, clients(terraform), Reporter(step, left)))
-    if options.json:
-        document = {"environment": options.environment, **asdict(outcome)}
-        print(json.dumps({**document, "seconds": round(time.monotonic() - began, 1)}))  # noqa: T201
+    if as_json:
+        document = {"environment": environment, **asdict(outcome)}
+        document["seconds"] = round(time.monotonic() - began, 1)
+        print(jsonlib.dumps(document))  # noqa: T201  what stdout is for
     else:
-        show(outcome, options.environment)
-    return outcome.result is not Result.TAKEN_BACK
+        show(outcome, environment)
+    return ExitCode.FAILED if outcome.result is Result.TAKEN_BACK else ExitCode.DONE
 
 
 def _work(environment: str) -> Path:
@@ -158,23 +175,3 @@ def show(outcome: Outcome, environment: str) -> None:
     if outcome.held:
         held = ", ".join(f"{name} at {version}" for name, version in sorted(outcome.held.items()))
         page.print(f"Held until their next image, or --again: {held}.", soft_wrap=True)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a share above 0 to 1, got {text!r}")
-    return value
-
-
-def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 24 * 60:
-        raise argparse.ArgumentTypeError(f"expected minutes, 0 to a day, got {text!r}")
-    return value

@@ -2,152 +2,197 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import secrets
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from services.cli import database
-from services.cli.customer import print_result, runs_on_api
+from services.cli.connection import ApiAddress, connected, is_embedded, print_result
+from services.cli.options import ExitCode, Json, group, whole_id
 from services.client.api import Api
-from services.local.terminal import page, people
-from services.operations import products
+from services.local.terminal import page, people, shown_id
 from services.orders.api import KEY_CHARACTERS_MAX, is_key
 from services.orders.money import money
 from services.platform.errors import PermanentError
 
 GOOD_END = "shipped"
+# Of the embedded lab, where no print and no money is real.
+EXAMPLE_ADDRESS = "Anna Muster, Hafenstr. 1, 20457, Hamburg, DE"
+EXAMPLE_PAYMENT = "sandbox-ok"
+# An order's id is a UUID.
+ID_LENGTH = 36
 # How many at most is for the API to say.
 _QUANTITY = re.compile("[0-9]{1,9}")
 _ADDRESS = ("name", "line1", "postcode", "city", "country")
 
+orders = group("List, show and cancel your orders.")
+products = group("List what can be ordered; offer more.")
 
-def add(commands: Any, finished: Callable[[bool], Any]) -> None:
-    """Adds the subcommands. `finished` makes the exit code, of whether all went well."""
-    runs = runs_on_api(finished)
-    order = commands.add_parser(
-        "order",
-        help="order prints of your images, and watch the order go its way",
-        description="Orders prints, and waits until the order has ended. Exit code 0: shipped; 3: "
-        "it ended otherwise.",
-    )
-    order.add_argument(
-        "prints",
-        nargs="+",
-        metavar="IMAGE:PRODUCT[:QUANTITY]",
-        help="an image's id (or its beginning), a product's id, how many (default: 1)",
-    )
-    order.add_argument(
-        "--pay", default="sandbox-ok", metavar="METHOD", help="payment method (%(default)s)"
-    )
-    order.add_argument("--key", help="idempotency key (default: a new one)")
-    order.add_argument(
-        "--to",
-        default="Anna Muster, Hafenstr. 1, 20457, Hamburg, DE",
-        metavar="ADDRESS",
-        help="name, street, postcode, city, country, separated by commas (%(default)s)",
-    )
-    order.add_argument("--no-wait", action="store_true", help="do not wait for the order's end")
-    runs(order, _order)
-
-    orders = commands.add_parser("orders", help="list, show and cancel your orders")
-    actions = orders.add_subparsers(required=True, metavar="ACTION")
-    runs(actions.add_parser("list", help="all orders, newest first"), _list)
-    show = actions.add_parser("show", help="one order, with its history")
-    show.add_argument("id")
-    runs(show, _show)
-    cancel = actions.add_parser("cancel", help="cancel an order")
-    cancel.add_argument("id")
-    runs(cancel, _cancel)
-
-    parser = commands.add_parser("products", help="list what can be ordered; offer more")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    runs(actions.add_parser("list", help="what can be ordered"), _products)
-    offer = actions.add_parser(
-        "offer", help="sell the products of a file and add their stock, at the database itself"
-    )
-    offer.add_argument("file", type=Path, metavar="FILE.yaml")
-    offer.add_argument("--json", action="store_true", help="print JSON on stdout")
-    offer.set_defaults(run=lambda options: finished(_offer(options)))
+OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id, or its beginning.")]
 
 
-def _order(options: argparse.Namespace, api: Api) -> bool:
-    key = secrets.token_urlsafe(16) if options.key is None else options.key
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command()(order)
+    app.add_typer(orders, name="orders")
+    app.add_typer(products, name="products")
+
+
+def order(
+    prints: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE:PRODUCT[:QUANTITY]",
+            help="Image id and product id (or their beginnings), and how many (1 by default).",
+        ),
+    ],
+    pay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help=f"Payment method; {EXAMPLE_PAYMENT} by default in an embedded lab only.",
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key; a new one by default.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Name, street, postcode, city, country, separated by commas; an example address "
+            "by default in an embedded lab only.",
+        ),
+    ] = None,
+    line2: Annotated[
+        str | None, typer.Option(help="Second line of the address, such as a floor.")
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for the order's end.")
+    ] = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Order prints of your images, and follow the order.
+
+    Waits until the order has ended. Exit code 0: shipped; 3: it ended otherwise.
+    """
+    key = secrets.token_urlsafe(16) if key is None else key
     if not is_key(key):
         raise PermanentError(
             f"expected 1 to {KEY_CHARACTERS_MAX} printable ASCII characters in --key, got {key!r}"
         )
-    parts = [part.strip() for part in options.to.split(",")]
+    with connected(api) as reached:
+        delivery = _delivery(_example(to, "--to", EXAMPLE_ADDRESS, reached), line2)
+        payment = _example(pay, "--pay", EXAMPLE_PAYMENT, reached)
+        images = [image["id"] for image in reached.images()]
+        offered = [item["id"] for item in reached.products()]
+        lines = [_line(text, images, offered) for text in prints]
+        made = reached.order(lines, payment, delivery, key)
+        people.print(f"order {made['id']}, {_money(made)}")
+        if not no_wait:
+            made = reached.ended(made["id"], lambda step: people.print(_step(step)))
+    print_result(made, f"order [bold]{made['id']}[/]: {made['status']}", as_json=json)
+    done = no_wait or made["status"] == GOOD_END
+    return ExitCode.DONE if done else ExitCode.SOME_REJECTED
+
+
+def _example(given: str | None, option: str, example: str, api: Api) -> str:
+    """The option's value, or the example where nothing is real.
+
+    Raises PermanentError when there is no value and the API is not that of the embedded lab.
+    """
+    if given is not None:
+        return given
+    if not is_embedded(api):
+        raise PermanentError(
+            f"expected {option}: it has no default away from an embedded lab, and {api.url} is not "
+            "the lab that runs here"
+        )
+    return example
+
+
+def _delivery(text: str, line2: str | None) -> dict[str, Any]:
+    parts = [part.strip() for part in text.split(",")]
     if len(parts) != len(_ADDRESS):
-        raise PermanentError(f"expected {', '.join(_ADDRESS)} in --to, got {options.to!r}")
-    images = [image["id"] for image in api.images()]
-    lines = [_line(text, images) for text in options.prints]
-    order = api.order(lines, options.pay, dict(zip(_ADDRESS, parts, strict=True)), key)
-    people.print(f"order {order['id']}, {_money(order)}")
-    if not options.no_wait:
-        order = api.ended(order["id"], lambda step: people.print(_step(step)))
-    print_result(options, order, f"order [bold]{order['id']}[/]: {order['status']}")
-    return bool(options.no_wait or order["status"] == GOOD_END)
+        raise PermanentError(f"expected {', '.join(_ADDRESS)} in --to, got {text!r}")
+    address = dict(zip(_ADDRESS, parts, strict=True))
+    return address if line2 is None else {**address, "line2": line2}
 
 
-def _line(text: str, images: list[str]) -> dict[str, Any]:
+def _line(text: str, images: list[str], offered: list[str]) -> dict[str, Any]:
     image, _, rest = text.partition(":")
     product, _, quantity = rest.partition(":")
-    found = [known for known in images if image and known.startswith(image)]
     if not product or _QUANTITY.fullmatch(quantity or "1") is None:
         raise PermanentError(f"expected IMAGE:PRODUCT[:QUANTITY], got {text!r}")
-    if len(found) != 1:
-        raise PermanentError(
-            f"expected the beginning of one of your images' ids, {image!r} is that of {len(found)}"
-        )
-    return {"image_id": found[0], "product_id": product, "quantity": int(quantity or 1)}
+    return {
+        "image_id": whole_id(image, images, "image"),
+        "product_id": whole_id(product, offered, "product"),
+        "quantity": int(quantity or 1),
+    }
 
 
-def _list(options: argparse.Namespace, api: Api) -> bool:
-    orders = list(api.orders())
-    if options.json:
-        print_result(options, orders, "")
-        return True
+@orders.command("list")
+def list_orders(api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """List all orders, newest first."""
+    with connected(api) as reached:
+        found = list(reached.orders())
+    if json:
+        print_result(found, "", as_json=True)
+        return ExitCode.DONE
     table = Table("id", "since", "prints", "total", "status", box=None, pad_edge=False)
-    for order in orders:
-        prints = sum(line["quantity"] for line in order["lines"])
-        since = order["created_at"][:19].replace("T", " ")
-        table.add_row(order["id"], since, str(prints), _money(order), order["status"])
+    for item in found:
+        prints = sum(line["quantity"] for line in item["lines"])
+        since = item["created_at"][:19].replace("T", " ")
+        table.add_row(shown_id(item["id"]), since, str(prints), _money(item), item["status"])
     page.print(table)
-    return True
+    return ExitCode.DONE
 
 
-def _show(options: argparse.Namespace, api: Api) -> bool:
-    order = api.order_of(options.id)
-    if options.json:
-        print_result(options, order, "")
-        return True
-    page.print(f"order [bold]{order['id']}[/], {_money(order)}")
-    for line in order["lines"]:
+@orders.command()
+def show(order_id: OrderId, api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """Show one order, with its history."""
+    with connected(api) as reached:
+        found = reached.order_of(_whole_order_id(reached, order_id))
+    if json:
+        print_result(found, "", as_json=True)
+        return ExitCode.DONE
+    page.print(f"order [bold]{found['id']}[/], {_money(found)}")
+    for line in found["lines"]:
         page.print(
             f"  {line['quantity']} x {escape(line['product_name'])} of image {line['image_id']}"
         )
-    for step in order["history"]:
+    for step in found["history"]:
         page.print(_step(step))
-    return True
+    return ExitCode.DONE
 
 
-def _cancel(options: argparse.Namespace, api: Api) -> bool:
-    order = api.cancel_order(options.id)
-    print_result(options, order, f"order {order['id']}: {order['status']}")
-    return True
+@orders.command()
+def cancel(order_id: OrderId, api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """Cancel an order."""
+    with connected(api) as reached:
+        found = reached.cancel_order(_whole_order_id(reached, order_id))
+    print_result(found, f"order {found['id']}: {found['status']}", as_json=json)
+    return ExitCode.DONE
 
 
-def _products(options: argparse.Namespace, api: Api) -> bool:
-    offered = api.products()
-    if options.json:
-        print_result(options, offered, "")
-        return True
+def _whole_order_id(api: Api, text: str) -> str:
+    if len(text) >= ID_LENGTH:
+        return text
+    return whole_id(text, [item["id"] for item in api.orders()], "order")
+
+
+@products.command("list")
+def list_products(api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """List what can be ordered."""
+    with connected(api) as reached:
+        offered = reached.products()
+    if json:
+        print_result(offered, "", as_json=True)
+        return ExitCode.DONE
     table = Table("id", "product", "paper", "mm", "price", "", box=None, pad_edge=False)
     for item in offered:
         price = money(item["price_minor"], item["currency"])
@@ -155,20 +200,26 @@ def _products(options: argparse.Namespace, api: Api) -> bool:
         left = "" if item["available"] else "[yellow]out of stock[/]"
         table.add_row(item["id"], escape(item["name"]), escape(item["paper"]), size, price, left)
     page.print(table)
-    return True
+    return ExitCode.DONE
 
 
-def _offer(options: argparse.Namespace) -> bool:
-    offered = products.offer(database.database(), options.file)
-    ids = [product.id for product in offered]
-    print_result(options, ids, f"offered: {', '.join(ids)}")
-    return True
+@products.command()
+def offer(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The products and stock.")],
+    json: Json = False,
+) -> ExitCode:
+    """Sell the products of a file and add their stock, at the database itself."""
+    from services.operations import products as offering
+
+    ids = [product.id for product in offering.offer(database.database(), file)]
+    print_result(ids, f"offered: {', '.join(ids)}", as_json=json)
+    return ExitCode.DONE
 
 
-def _money(order: dict[str, Any]) -> str:
-    return money(order["total_minor"], order["currency"])
+def _money(found: dict[str, Any]) -> str:
+    return money(found["total_minor"], found["currency"])
 
 
 def _step(step: dict[str, Any]) -> str:
-    told = " ".join(filter(None, [step.get("message"), *step.get("warnings", ())]))
-    return f"  {step['at'][11:23]}  {step['status']:18} {escape(told)}".rstrip()
+    text = " ".join(filter(None, [step.get("message"), *step.get("warnings", ())]))
+    return f"  {step['at'][11:23]}  {step['status']:18} {escape(text)}".rstrip()

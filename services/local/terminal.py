@@ -21,6 +21,7 @@ PIPED_COLUMNS = 1000
 people = SafeConsole(stderr=True, highlight=False)
 page = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 _WIDE_COLUMNS = 110
+SHOWN_ID_CHARACTERS = 8
 
 
 def develop_with_progress(
@@ -57,7 +58,8 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
     """Prints the outcome of each photo as a table, then the reasons of rejections."""
     wide = page.width >= _WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "photo", "format", "pixels", *(["camera"] if wide else []), "taken"):
+    names = ("", "id", "photo", "format", "pixels", *(["camera"] if wide else []), "taken")
+    for name in names:
         table.add_column(name, justify="right" if name == "pixels" else "left", no_wrap=True)
     table.add_column("seconds", justify="right")
     table.add_column("outcome", no_wrap=True)
@@ -67,6 +69,7 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
         colour = shown["dominant_colour"]
         table.add_row(
             f"[{colour}]██[/]" if colour else "",
+            shown_id(shown["image_id"] or ""),
             escape(outcome.name),
             shown["format"] or "",
             f"{shown['width']}×{shown['height']}" if shown["width"] else "",
@@ -84,6 +87,11 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
         page.print("\n[yellow]Rejected:[/]")
         for line in rejections:
             page.print(f"  {line}")
+
+
+def shown_id(identifier: str) -> str:
+    """The id whole in a pipe, and its beginning in a terminal: commands take both."""
+    return identifier[:SHOWN_ID_CHARACTERS] if page.is_terminal else identifier
 
 
 def shown_path(path: Path | str) -> str:

@@ -97,7 +97,7 @@ def test_imports_point_one_way(package: str, path: Path) -> None:
 
 
 def test_the_import_reader_sees_every_form() -> None:
-    probe = ROOT / "services" / "cli" / "main.py"
+    probe = ROOT / "services" / "cli" / "database.py"
     assert {"local", "platform", "schema"} <= set(imported_packages(probe))
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from services.cli.main import main
+from services.cli.orders import EXAMPLE_ADDRESS
 from services.client import tokens
 from services.local.state import LabState
 from services.orders.products import Products
@@ -37,10 +38,7 @@ class Terminal:
     def run(self, *arguments: str, api: str | None = None) -> tuple[int, str, str]:
         """Runs a command and returns exit code, stdout and stderr."""
         self.capsys.readouterr()
-        try:
-            code = main([*arguments, "--api", self.api if api is None else api])
-        except SystemExit as ended:  # argparse's way
-            code = int(str(ended.code))
+        code = main([*arguments, "--api", self.api if api is None else api])
         out, err = self.capsys.readouterr()
         return int(code), out, err
 
@@ -65,6 +63,7 @@ def photographer(
 
 @pytest.fixture
 def terminal(
+    lab: LabState,
     photographer: tuple[Customer, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,6 +71,7 @@ def terminal(
 ) -> Terminal:
     customer, image_id = photographer
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("services.cli.connection.lab.running", lambda: lab)
     tokens.keep(customer.api.url, customer.api.token, tokens.default_file())
     return Terminal(customer.api.url, image_id, capsys)
 
@@ -131,6 +131,32 @@ def test_order_invalid_options_are_refused(terminal: Terminal, options: tuple[st
     )
     assert code == USAGE
     assert "expected" in message.lower()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [((), "--to"), (("--to", EXAMPLE_ADDRESS), "--pay"), (("--pay", "sandbox-ok"), "--to")],
+)
+def test_order_away_from_an_embedded_lab_has_no_defaults(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], missing: str
+) -> None:
+    monkeypatch.setattr("services.cli.connection.lab.running", lambda: None)
+    code, message = terminal.refused("order", f"{terminal.image_id}:{PRODUCT}", *given)
+    assert code == USAGE
+    assert f"expected {missing}" in message
+
+
+def test_order_with_line2_and_prefixes_keeps_the_whole_address(terminal: Terminal) -> None:
+    code, out, _ = terminal.run(
+        "order", f"{terminal.image_id[:6]}:print-10", "--line2", "2nd floor", "--no-wait",
+        "--pay", "sandbox-unavailable", "--json",
+    )  # fmt: skip
+    assert code == DONE
+    order = json.loads(out)
+    assert order["delivery"]["line2"] == "2nd floor"
+    code, out, _ = terminal.run("orders", "show", order["id"][:10], "--json")
+    assert (code, json.loads(out)["id"]) == (DONE, order["id"])
+    assert terminal.run("orders", "cancel", order["id"][:10])[0] == DONE
 
 
 def test_order_repeated_key_orders_once(terminal: Terminal) -> None:
@@ -267,7 +293,7 @@ def test_order_lost_response_orders_once(terminal: Terminal, losing_relay: str) 
     before = orders()
     code, out, _ = terminal.run(
         "order", f"{terminal.image_id}:{PRODUCT}", "--pay", "sandbox-unavailable", "--no-wait",
-        "--json", api=losing_relay,
+        "--json", "--to", EXAMPLE_ADDRESS, api=losing_relay,
     )  # fmt: skip
     assert code == DONE
     assert orders() == [json.loads(out)["id"], *before]

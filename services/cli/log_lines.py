@@ -1,4 +1,4 @@
-"""`darkroom logs`: one line of a lab's logs for people or machines."""
+"""One line of a lab's logs, for people or machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`darkroom status`: a lab's report for people."""
+"""A lab's report for people."""
 
 from __future__ import annotations
 

@@ -1,0 +1,114 @@
+"""`darkroom users`, `login` and `logout`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from services.accounts.model import Role
+from services.cli import database
+from services.cli.connection import ApiAddress, connected, password, print_result
+from services.cli.options import ExitCode, Json, PasswordStdin, group
+from services.client import tokens
+from services.local.terminal import page
+
+users = group("Create an account, list them all.")
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.add_typer(users, name="users")
+    app.command()(login)
+    app.command()(logout)
+
+
+@users.command()
+def create(
+    email: Email,
+    name: Annotated[str, typer.Option(help="The customer's name.")],
+    password_stdin: PasswordStdin = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Create an account; asks for its password."""
+    with connected(api) as reached:
+        user = reached.sign_up(email, name, password(from_stdin=password_stdin))
+    text = f"[bold]{escape(user['email'])}[/] has an account ({user['id']})."
+    print_result(user, text, as_json=json)
+    return ExitCode.DONE
+
+
+@users.command("list")
+def list_users(api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """List every account, for administrators."""
+    with connected(api) as reached:
+        found = list(reached.users())
+    if json:
+        print_result(found, "", as_json=True)
+        return ExitCode.DONE
+    table = Table("e-mail", "name", "role", "since", "id", box=None, pad_edge=False)
+    for user in found:
+        table.add_row(
+            *(escape(user[key]) for key in ("email", "name", "role")),
+            user["created_at"][:10],
+            user["id"],
+        )
+    page.print(table)
+    return ExitCode.DONE
+
+
+@users.command()
+def promote(
+    email: Email,
+    back: Annotated[
+        bool, typer.Option("--back", help="Make it a customer's account again.")
+    ] = False,
+    json: Json = False,
+) -> ExitCode:
+    """Make an account an administrator's, at the database itself."""
+    role = Role.CUSTOMER if back else Role.ADMINISTRATOR
+    user = database.give_role(email, role)
+    document = {"id": user.id, "email": user.email, "role": user.role.value}
+    text = f"[bold]{escape(user.email)}[/] is {role.value} now, and signed out."
+    print_result(document, text, as_json=json)
+    return ExitCode.DONE
+
+
+def login(
+    email: Email,
+    password_stdin: PasswordStdin = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Sign in; later commands use the session."""
+    with connected(api) as reached:
+        opened = reached.sign_in(email, password(from_stdin=password_stdin))
+        tokens.keep(reached.url, reached.token, tokens.default_file())
+    document = {name: value for name, value in opened.items() if name != "token"}
+    text = (
+        f"Signed in as [bold]{escape(opened['user']['email'])}[/] until {opened['expires_at']} "
+        "(longer with every use)."
+    )
+    print_result(document, text, as_json=json)
+    return ExitCode.DONE
+
+
+def logout(
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="End all sessions of the account.")
+    ] = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """End the session."""
+    with connected(api) as reached:
+        if reached.token is not None:
+            reached.sign_out(everywhere=everywhere)
+            tokens.keep(reached.url, None, tokens.default_file())
+    print_result({"signed_in": False}, "Signed out.", as_json=json)
+    return ExitCode.DONE

@@ -1,0 +1,75 @@
+"""The API that a command talks to."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from services.client import tokens
+from services.client.api import Api
+from services.local import lab
+from services.local.terminal import page
+from services.platform.errors import DarkroomError
+
+API_VARIABLE = "DARKROOM_API"
+
+ApiAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        envvar=API_VARIABLE,
+        metavar="URL",
+        help="Address of the API; the running lab's by default.",
+    ),
+]
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Api]:
+    """The API at `address`, or that of the running lab, with the kept session.
+
+    Raises DarkroomError when there is no address and no lab.
+    """
+    url = _lab_address() if address is None else address
+    if url is None:
+        raise DarkroomError(
+            f"expected an API's address in --api or {API_VARIABLE}, or a running lab; start "
+            "one with `darkroom up`"
+        )
+    url = url.rstrip("/")
+    api = Api(url, tokens.token(url, tokens.default_file()))
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def is_embedded(api: Api) -> bool:
+    """Whether this is the API of the lab that runs here."""
+    return api.url == _lab_address()
+
+
+def _lab_address() -> str | None:
+    state = lab.running()
+    return state.api.rstrip("/") if state is not None else None
+
+
+def password(*, from_stdin: bool) -> str:
+    """The password from stdin's first line, or typed without echo."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return getpass.getpass("Password: ")
+
+
+def print_result(document: Any, text: str, *, as_json: bool) -> None:
+    """Prints `text` for people, or `document` as JSON."""
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201  what stdout is for
+    else:
+        page.print(text)
