@@ -80,7 +80,7 @@ class TestDevelop:
             assert set(answer) == {
                 "path", "image_id", "status", "reason", "message", "width", "height", "format",
                 "placeholder", "fingerprint", "dominant_colour", "taken_at", "camera",
-                "renditions", "seconds",
+                "renditions", "seconds", "files",
             }  # fmt: skip
             assert answer["status"] == "developed"
             assert (answer["width"], answer["height"]) == (640, 480)
@@ -94,6 +94,8 @@ class TestDevelop:
             "develop", str(photos / "a b+c.jpg"), "--json", "--out", str(tmp_path / "o")
         )
         (answer,) = json.loads(done.stdout)
+        assert len(answer["files"]) == len(answer["renditions"])
+        assert all(Path(file).is_file() for file in answer["files"])
         for rendition in answer["renditions"]:
             extension = {"jpeg": "jpg"}.get(rendition["format"], rendition["format"])
             path = tmp_path / "o" / answer["image_id"] / f"{rendition['name']}.{extension}"
