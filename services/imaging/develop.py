@@ -56,11 +56,11 @@ def develop(
     opened = open_photo(source, limits, deadline)
     covering = fit(opened.structure.size, recipe.long_edge_pixels_max)
     deadline.check()
-    decoded = opened.decode(covering, limits)
+    prepare = _preparation(opened, recipe)
+    picture = _prepared(opened, prepare, covering, limits, deadline)
     deadline.check()
     facts = _facts(opened)
-    prepare = _preparation(opened, recipe)
-    renditions, smallest = _stills(prepare(decoded), opened, recipe, deadline)
+    renditions, smallest = _stills(picture, opened, recipe, deadline)
     if opened.is_animation:
         renditions += _animations(opened, prepare, recipe, deadline)
     deadline.check()
@@ -111,6 +111,19 @@ def _preparation(opened: OpenedPhoto, recipe: Recipe) -> Prepare:
         return upright(convert(shrink(image, stored)), opened.orientation)
 
     return prepare
+
+
+def _prepared(
+    opened: OpenedPhoto, prepare: Prepare, covering: Size, limits: Limits, deadline: Deadline
+) -> Image.Image:
+    """The largest rendition's picture. The decoder's, which is larger, is freed before encoders
+    need memory."""
+    decoded = opened.decode(covering, limits)
+    deadline.check()
+    picture = prepare(decoded)
+    if picture is not decoded:
+        opened.photo.release()
+    return picture
 
 
 def _stills(

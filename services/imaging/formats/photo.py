@@ -117,6 +117,10 @@ class Photo:
             self._load(covering)
             return self._plain()
 
+    def release(self) -> None:
+        """Frees the decoded picture. Nothing but `plays` can be used afterwards."""
+        self.file.close()
+
     def frames(self, count: int) -> Iterator[tuple[Image.Image, int]]:
         """Each frame as shown (disposal and blending done) and its duration in milliseconds.
 
