@@ -1,18 +1,22 @@
-// One form of the job with sharp: reads a line per photo, answers with the CPU time it took.
-// node sharp_side.mjs <each|once|cascade> <formats, comma separated>
-import { readFileSync } from "node:fs";
+// One form of the job with sharp: reads a job per line, answers with the CPU time it took.
+// node sharp_side.mjs <each|once|cascade> <formats, comma separated> <baseline|progressive>
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import sharp from "sharp";
 
 sharp.concurrency(1);
 sharp.cache(false);
 
-const [form, formatList] = process.argv.slice(2);
+const [form, formatList, flavour] = process.argv.slice(2);
 const formats = formatList.split(",");
-const SIZES = [2048, 1024, 256];
+const SIZES = { large: 2048, medium: 1024, thumb: 256 };
+const LARGEST = SIZES.large;
+const EXTENSIONS = { jpeg: "jpg", webp: "webp" };
 const ENCODERS = {
-  jpeg: (image) => image.jpeg({ quality: 80, progressive: true }),
-  webp: (image) => image.webp({ quality: 80, effort: 2 }),
+  // Huffman tables are made for the picture: sharp's default.
+  jpeg: (image, quality) => image.jpeg({ quality, progressive: flavour === "progressive" }),
+  webp: (image, quality) => image.webp({ quality, effort: 2 }),
 };
 const inside = (image, edge) =>
   image.resize(edge, edge, { fit: "inside", withoutEnlargement: true });
@@ -22,39 +26,39 @@ const from = ({ data, info }) =>
 
 const FORMS = {
   // As most image functions are written: every rendition starts from the file.
-  async each(source) {
-    let bytes = 0;
-    for (const edge of SIZES)
-      for (const format of formats)
-        bytes += (await ENCODERS[format](inside(sharp(source).rotate(), edge)).toBuffer()).length;
-    return bytes;
+  async each(source, encode) {
+    for (const [name, edge] of Object.entries(SIZES))
+      for (const format of formats) await encode(name, format, inside(sharp(source).rotate(), edge));
   },
   // Decoded once, every size from the largest.
-  async once(source) {
-    let bytes = 0;
-    const large = await pixels(inside(sharp(source).rotate(), SIZES[0]));
-    for (const edge of SIZES)
-      for (const format of formats)
-        bytes += (await ENCODERS[format](inside(from(large), edge)).toBuffer()).length;
-    return bytes;
+  async once(source, encode) {
+    const large = await pixels(inside(sharp(source).rotate(), LARGEST));
+    for (const [name, edge] of Object.entries(SIZES))
+      for (const format of formats) await encode(name, format, inside(from(large), edge));
   },
   // Decoded once, every size from the next larger.
-  async cascade(source) {
-    let bytes = 0;
-    let next = await pixels(inside(sharp(source).rotate(), SIZES[0]));
-    for (const edge of SIZES) {
-      if (edge !== SIZES[0]) next = await pixels(inside(from(next), edge));
-      for (const format of formats) bytes += (await ENCODERS[format](from(next)).toBuffer()).length;
+  async cascade(source, encode) {
+    let next = await pixels(inside(sharp(source).rotate(), LARGEST));
+    for (const [name, edge] of Object.entries(SIZES)) {
+      if (edge !== LARGEST) next = await pixels(inside(from(next), edge));
+      for (const format of formats) await encode(name, format, from(next));
     }
-    return bytes;
   },
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const source = readFileSync(line);
+  const { photo, quality, folder } = JSON.parse(line);
+  const source = readFileSync(photo);
+  const files = {};
+  const encode = async (name, format, image) => {
+    files[`${name}.${EXTENSIONS[format]}`] = await ENCODERS[format](image, quality).toBuffer();
+  };
   const before = process.cpuUsage();
-  const bytes = await FORMS[form](source);
+  await FORMS[form](source, encode);
   const { user, system } = process.cpuUsage(before);
+  if (folder)
+    for (const [name, data] of Object.entries(files)) writeFileSync(join(folder, name), data);
+  const bytes = Object.values(files).reduce((sum, data) => sum + data.length, 0);
   const status = readFileSync("/proc/self/status", "utf8");
   const peak = Number(/VmHWM:\s+(\d+)/.exec(status)[1]);
   process.stdout.write(
