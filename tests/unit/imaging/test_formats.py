@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.imaging import develop as pipeline
 from services.imaging.develop import develop
+from services.imaging.inspection import OpenedPhoto, open_photo
+from services.imaging.limits import Deadline
 from services.imaging.model import (
     JpegFlavour,
+    Limits,
     OutputFormat,
     Recipe,
     Rendition,
@@ -245,3 +249,26 @@ def test_develop_baseline_jpeg_has_huffman_tables_of_its_own() -> None:
     standard = io.BytesIO()
     scene.save(standard, "JPEG", quality=recipe.jpeg_quality, subsampling="4:2:0")
     assert len(optimised) < len(standard.getvalue())
+
+
+def test_develop_large_photo_frees_decoded_picture_before_encoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[OpenedPhoto] = []
+
+    def open_and_note(source: bytes, limits: Limits, deadline: Deadline) -> OpenedPhoto:
+        opened.append(open_photo(source, limits, deadline))
+        return opened[0]
+
+    monkeypatch.setattr(pipeline, "open_photo", open_and_note)
+    recipe = Recipe(renditions=(RenditionSpec("only", 50),))
+    assert len(develop(photos.jpeg(), recipe).renditions) == 2
+    with pytest.raises(ValueError, match="closed image"):
+        opened[0].photo.file.getpixel((0, 0))
+
+
+def test_release_keeps_the_number_of_plays() -> None:
+    opened = open_photo(photos.valid_files()["moving.gif"], Limits(), Deadline(60))
+    plays = opened.photo.plays
+    opened.photo.release()
+    assert opened.photo.plays == plays
