@@ -16,13 +16,18 @@ from services.catalog.model import (
     Source,
     image_id,
 )
+from services.catalog.originals import Original, download
 from services.events.images import ImageEvent, ImageEventType, event_id, publish
 from services.events.storage import ObjectEvent
-from services.imaging.isolation import develop
-from services.imaging.limits import check_bytes
-from services.imaging.model import Developed, Limits, PhotoRejected, Recipe
+from services.imaging.model import (
+    LATE_FORMAT,
+    Developed,
+    Limits,
+    PhotoRejected,
+    Recipe,
+    without_late_format,
+)
 from services.platform import log
-from services.platform.aws.clients import error_code
 from services.platform.functions.sqs import Message
 from services.platform.timestamps import now
 
@@ -34,20 +39,7 @@ _FAILED_REPEATEDLY_MESSAGE = (
     f"We tried {ATTEMPTS_BEFORE_REJECTION} times to develop this photo, and failed each time. "
     "Please save it again in a photo application, smaller if it is very large, and upload that."
 )
-# Wall time reserved for storing and announcing after the development.
-STORE_RESERVE_SECONDS = 10.0
 _THUMBNAIL = "thumb"
-_SUPERSEDED = frozenset({"NoSuchKey", "404", "NoSuchVersion", "PreconditionFailed", "412"})
-
-
-@dataclass(frozen=True)
-class Original:
-    """A downloaded original. `content` is empty for a file over the byte limit; `size` is in bytes;
-    `metadata` is the upload's object metadata."""
-
-    content: bytes
-    size: int
-    metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class CreatedOriginal:
             return "superseded: a newer event was handled"
         if found is not None and found.sequencer == event.sequencer and found.announced:
             return "repeated: the event was handled before"
-        original = self._download(event)
+        original = download(self.s3, event.bucket, event.key, event.etag, self.limits.bytes_max)
         if original is None:
             return "superseded: the original was changed or deleted"
         claim = self.images.claim(name.owner, found, _source(event, original), event.time or now())
@@ -82,23 +74,12 @@ class CreatedOriginal:
             return "superseded: the original was deleted during development"
         record = outcome or claim.record
         recipient = original.metadata.get(METADATA_NOTIFY)
-        publish(self.sns, self.topic_arn, _announcement(name, event, record, recipient))
+        announcement = _announcement(name, event, record, recipient)
+        if record.status is ImageStatus.DEVELOPED and LATE_FORMAT in self.recipe.formats:
+            announcement = dataclasses.replace(announcement, pending=LATE_FORMAT.value)
+        publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
         return record.status.value
-
-    def _download(self, event: ObjectEvent) -> Original | None:
-        """The original, or None if it is not the version of the event any more."""
-        condition = {"IfMatch": event.etag} if event.etag else {}
-        try:
-            answer = self.s3.get_object(Bucket=event.bucket, Key=event.key, **condition)
-        except self.s3.exceptions.ClientError as error:
-            if error_code(error) in _SUPERSEDED:
-                return None
-            raise
-        body, size = answer["Body"], answer["ContentLength"]
-        with body:
-            content = body.read() if size <= self.limits.bytes_max else b""
-        return Original(content, size, answer.get("Metadata", {}))
 
     def _develop(self, claim: Claim, original: Original, message: Message) -> ImageRecord:
         """Develops the photo and stores its renditions; returns the record of the outcome."""
@@ -106,7 +87,7 @@ class CreatedOriginal:
         if claim.source.attempts > ATTEMPTS_BEFORE_REJECTION:
             return _rejected(record, original, FAILED_REPEATEDLY, _FAILED_REPEATEDLY_MESSAGE)
         try:
-            developed = self._try_to_develop(original, message)
+            developed = original.develop(without_late_format(self.recipe), self.limits, message)
         except PhotoRejected as rejection:
             return _rejected(record, original, rejection.reason.value, rejection.message)
         except Exception:
@@ -131,12 +112,6 @@ class CreatedOriginal:
             facts=_facts(developed, original.metadata),
             renditions=renditions,
         )
-
-    def _try_to_develop(self, original: Original, message: Message) -> Developed:
-        check_bytes(original.size, self.limits)
-        seconds = min(self.limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
-        limits = dataclasses.replace(self.limits, seconds_max=max(seconds, 1.0))
-        return develop(original.content, self.recipe, limits)
 
 
 def _source(event: ObjectEvent, original: Original) -> Source:

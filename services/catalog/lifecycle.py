@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from services.catalog.model import ImageRecord, ImageStatus, Source
+from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendition
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import (
     Catalog,
@@ -79,11 +79,36 @@ class ImageLifecycle:
         """
         owner, source = claim.record.owner, claim.source
         if outcome is not None and not self._write_outcome(outcome, source.key):
-            self._delete_if_unused(owner, outcome.image_id)
+            self.delete_if_unused(owner, outcome.image_id)
             return False
         if source.stale_image_id is not None:
             self._detach_source(owner, source.stale_image_id, source.key)
         return True
+
+    def add_renditions(
+        self, record: ImageRecord, source_key: str, added: tuple[StoredRendition, ...]
+    ) -> bool:
+        """Adds stored renditions to a developed image; replaces those of the same name and format.
+
+        Returns False when the image was deleted, lost the original or got another recipe since
+        `record` was read. A deleted image's renditions are deleted again.
+        """
+        keys = {r.key for r in added}
+        renditions = [r for r in record.renditions if r.key not in keys] + list(added)
+        written = self.catalog.update(
+            record.owner,
+            image_item(record.image_id),
+            {"renditions": [dataclasses.asdict(r) for r in renditions]},
+            condition="contains(source_keys, :source) AND #status = :developed "
+            "AND recipe = :recipe",
+            names={"#status": "status"},
+            source=source_key,
+            developed=ImageStatus.DEVELOPED,
+            recipe=record.recipe,
+        )
+        if not written:
+            self.delete_if_unused(record.owner, record.image_id)
+        return written
 
     def detach(self, owner: str, found: Source | None, removed: Source) -> tuple[str, ...]:
         """Writes a tombstone for the removed original and detaches it from its images; deletes
@@ -194,7 +219,7 @@ class ImageLifecycle:
     def _detach_source(self, owner: str, image_id: str, source_key: str) -> None:
         """Removes an original from an image, and deletes the image if it has no other."""
         self._remove_source_key(owner, image_id, source_key)
-        self._delete_if_unused(owner, image_id)
+        self.delete_if_unused(owner, image_id)
 
     def _remove_source_key(self, owner: str, image_id: str, source_key: str) -> None:
         """Removes an original from an image's record, unless the original has that content again.
@@ -234,7 +259,9 @@ class ImageLifecycle:
                     f"{source_key} or its image changed while it was detached"
                 ) from None
 
-    def _delete_if_unused(self, owner: str, image_id: str) -> None:
+    def delete_if_unused(self, owner: str, image_id: str) -> None:
+        """Deletes an image that has no original: its renditions, then its record. Safe to repeat,
+        also without a record."""
         # No worker can claim the image while its status is `deleting`, so only old renditions are
         # deleted. If this worker dies, the redelivered event completes the deletion.
         if self._begin_deletion(owner, image_id):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 from services.platform.errors import PermanentError
@@ -38,9 +40,16 @@ def deterministic_id(*parts: str) -> str:
 
 
 def publish_event(
-    sns: Any, topic_arn: str, event: CloudEvent, *, source: str, subject: str
+    sns: Any,
+    topic_arn: str,
+    event: CloudEvent,
+    *,
+    source: str,
+    subject: str,
+    attributes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Publishes `event`, with its type as a message attribute for subscription filters."""
+    """Publishes `event`, with its type and `attributes` as message attributes for subscription
+    filters."""
     values: dict[str, Any] = dataclasses.asdict(event)  # type: ignore[call-overload]
     data = {k: v for k, v in values.items() if k not in _ATTRIBUTES and v is not None}
     document = {
@@ -56,7 +65,10 @@ def publish_event(
     sns.publish(
         TopicArn=topic_arn,
         Message=json.dumps(document),
-        MessageAttributes={"type": {"DataType": "String", "StringValue": event.type.value}},
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in {"type": event.type.value, **attributes}.items()
+        },
     )
 
 

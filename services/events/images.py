@@ -24,7 +24,8 @@ class ImageEvent:
     `id` is the same for every delivery of the change. `filename` is the customer's name of the
     photo; `recipient` the e-mail address to notify, if any; `thumbnail_key` a key in the renditions
     bucket. `reason` and `message` explain a rejection, for programs and for people. Width and
-    height are in pixels; `dominant_colour` is a CSS colour.
+    height are in pixels; `dominant_colour` is a CSS colour. `pending` is the format of renditions
+    that are still to be added, if any; it is a message attribute too, for subscription filters.
     """
 
     id: str
@@ -41,6 +42,7 @@ class ImageEvent:
     thumbnail_key: str | None = None
     reason: str | None = None
     message: str | None = None
+    pending: str | None = None
 
 
 def event_id(type_: ImageEventType, owner: str, source_key: str, sequencer: str) -> str:
@@ -50,7 +52,10 @@ def event_id(type_: ImageEventType, owner: str, source_key: str, sequencer: str)
 
 def publish(sns: Any, topic_arn: str, event: ImageEvent) -> None:
     """Publishes `event` to the topic."""
-    publish_event(sns, topic_arn, event, source=_SOURCE, subject=event.image_id)
+    attributes = {"pending": event.pending} if event.pending else {}
+    publish_event(
+        sns, topic_arn, event, source=_SOURCE, subject=event.image_id, attributes=attributes
+    )
 
 
 def parse_image_event(body: str) -> ImageEvent:

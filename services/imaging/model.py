@@ -6,7 +6,7 @@ Sizes are pixels, file sizes are bytes, angles are decimal degrees (WGS 84), tim
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 
 # Part of every recipe's version. Raise it when the pipeline or a codec library changes the
@@ -42,6 +42,10 @@ class OutputFormat(StrEnum):
     def content_type(self) -> str:
         """The media type as IANA registers it."""
         return f"image/{self.value}"
+
+
+# Encoded after all others, by a function of its own: it takes longer than they do together.
+LATE_FORMAT = OutputFormat.AVIF
 
 
 class JpegFlavour(StrEnum):
@@ -144,6 +148,11 @@ class Recipe:
     def long_edge_pixels_max(self) -> int:
         """The long edge of the largest rendition."""
         return max(spec.long_edge_pixels for spec in self.renditions)
+
+
+def without_late_format(recipe: Recipe) -> Recipe:
+    """`recipe` with the formats that are encoded at once."""
+    return replace(recipe, formats=tuple(f for f in recipe.formats if f is not LATE_FORMAT))
 
 
 @dataclass(frozen=True)

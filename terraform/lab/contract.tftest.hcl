@@ -88,7 +88,7 @@ run "photos_alone_need_no_database_network_or_api" {
   }
 
   assert {
-    condition     = keys(module.function) == ["process-image", "send-image-email"] && length(module.api) == 0 && length(module.workflow) == 0
+    condition     = keys(module.function) == ["add-avif", "process-image", "send-image-email"] && length(module.api) == 0 && length(module.workflow) == 0
     error_message = "expected the functions of photos only"
   }
   assert {

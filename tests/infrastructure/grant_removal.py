@@ -52,6 +52,13 @@ FAILED = re.compile(
 ALL = "*"
 # By function, then by action: the scenario that needs it. `ALL` covers all other actions.
 SCENARIOS: dict[str, dict[str, Scenario]] = {
+    "add-avif": {
+        ALL: photos.add_avif,
+        **dict.fromkeys(
+            ["s3:DeleteObject", "s3:ListBucket", "dynamodb:DeleteItem"],
+            photos.add_avif_to_deleted_photo,
+        ),
+    },
     "authorize-request": {
         ALL: accounts.sign_up_and_out,
         "dynamodb:UpdateItem": accounts.renew_session,
@@ -158,6 +165,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
 # the absence of these grants has no effect there:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 NOT_TESTABLE_ON_MINISTACK = {
+    ("add-avif", "s3:ListBucket on originals"),
     ("fulfill-order", "s3:ListBucket on originals"),
     ("fulfill-order", "s3:ListBucket on renditions"),
     ("process-image", "s3:ListBucket on originals"),

@@ -26,7 +26,7 @@ from tests.support.waiting import scaled
 
 pytestmark = pytest.mark.slow
 BUCKET = "existing-originals"
-FUNCTIONS = ("process-image", "send-image-email")
+FUNCTIONS = ("add-avif", "process-image", "send-image-email")
 SECONDS = 60
 EXAMPLE = Path("examples", "photos-only")
 
@@ -101,7 +101,7 @@ def example(tree: Path, cloud: Cloud) -> Terraform:
         '  features      = ["photos"]\n',
         '  features      = ["photos"]\n  target = "ministack"\n  protected = false\n'
         f"  python = {json.dumps(sys.executable)}\n"
-        '  compute = { process-image = "worker", send-image-email = "worker" }\n'
+        f"  compute = {json.dumps(dict.fromkeys(FUNCTIONS, 'worker'))}\n"
         "  worker_network = { subnet_ids = var.subnet_ids, security_group_ids = var.group_ids }\n",
     )
     text += (

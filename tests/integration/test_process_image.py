@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from services.catalog import created
+from services.catalog import created, originals
 from services.catalog.lifecycle import ChangedMeanwhileError, ImageLifecycle
 from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, ImageStatus, image_id
 from services.catalog.process_image import ProcessImage
@@ -349,7 +349,7 @@ def test_photo_that_crashes_the_process_repeatedly_is_rejected(
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(created, "develop", crash)
+        patched.setattr(originals, "develop", crash)
         for _ in range(created.ATTEMPTS_BEFORE_REJECTION):
             with pytest.raises(Crash):
                 environment.handle(body)
@@ -368,7 +368,7 @@ def test_exceptions_do_not_count_as_crashes(
         raise ConnectionError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(created, "develop", fails)
+        patched.setattr(originals, "develop", fails)
         for _ in range(created.ATTEMPTS_BEFORE_REJECTION + 2):
             with pytest.raises(ConnectionError):
                 environment.handle(body)
@@ -386,7 +386,7 @@ def test_exception_on_last_receive_rejects_photo_and_announces_it(
     def fails(*_: Any) -> None:
         raise IndexError("an error of the project")
 
-    monkeypatch.setattr(created, "develop", fails)
+    monkeypatch.setattr(originals, "develop", fails)
     environment.processor.handle(Message("m", body, 5, True, time.monotonic() + 60))
     record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
@@ -472,7 +472,7 @@ def test_stale_image_of_crashed_worker_is_deleted_by_next_event(
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(created, "develop", crash)
+        patched.setattr(originals, "develop", crash)
         with pytest.raises(Crash):
             environment.handle(blue)
     environment.handle(environment.upload(key, green), blue)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from services.catalog.store import Catalog
 from services.events import images as image_events
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
@@ -86,6 +87,56 @@ def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:
     topic = run.lab.output["topics"]["image-events"]
     for _ in range(2):
         image_events.publish(run.lab.client("sns"), topic, event)
+
+
+def add_avif(run: ScenarioRun, folder: Path) -> None:
+    """Uploads a photo and announces that its AVIF renditions are pending."""
+    image = run.upload(folder)
+    owner = run.api.session()["user"]["id"]
+    catalog = Catalog(run.lab.client("dynamodb"), run.lab.output["tables"]["images"])
+    record = catalog.image(owner, image["id"])
+    assert record is not None
+    (key,) = record.source_keys
+    source = catalog.source(owner, key)
+    assert source is not None
+    _announce_pending_avif(run, owner, image["id"], key, source.sequencer)
+    run.until(
+        "the AVIF renditions",
+        lambda: "avif" in {r["format"] for r in run.api.image(image["id"])["renditions"]},
+    )
+
+
+def add_avif_to_deleted_photo(run: ScenarioRun, _folder: Path) -> None:
+    """Announces that AVIF renditions of a deleted photo are pending, of which one was stored."""
+    owner, image = run.api.session()["user"]["id"], uuid.uuid4().hex
+    s3, bucket = run.lab.client("s3"), run.lab.output["buckets"]["renditions"]
+    s3.put_object(Bucket=bucket, Key=f"{owner}/{image}/thumb.avif", Body=b"left")
+    _announce_pending_avif(run, owner, image, f"{owner}/1/a.jpg", "0")
+    table = run.lab.output["tables"]["images"]
+    run.until(
+        "the deletion of the rendition and the record",
+        lambda: (
+            s3.list_objects_v2(Bucket=bucket, Prefix=f"{owner}/{image}/")["KeyCount"] == 0
+            and Catalog(run.lab.client("dynamodb"), table).image(owner, image) is None
+        ),
+    )
+
+
+def _announce_pending_avif(
+    run: ScenarioRun, owner: str, image: str, key: str, sequencer: str
+) -> None:
+    developed = image_events.ImageEventType.DEVELOPED
+    event = image_events.ImageEvent(
+        id=image_events.event_id(developed, owner, key, sequencer),
+        type=developed,
+        time="2026-01-01T00:00:00.000Z",
+        owner=owner,
+        image_id=image,
+        source_key=key,
+        filename="a.jpg",
+        pending="avif",
+    )
+    image_events.publish(run.lab.client("sns"), run.lab.output["topics"]["image-events"], event)
 
 
 def with_mail_refused(function: str, scenario: Scenario) -> Scenario:

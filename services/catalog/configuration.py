@@ -1,0 +1,49 @@
+"""Configuration of the functions that develop photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.imaging.model import Limits, OutputFormat, Recipe
+from services.platform.configuration import variable
+
+MIB = 1024 * 1024
+# What the handler's own process needs beside the one that decodes.
+HANDLER_MIB = 128
+_LIMITS = Limits()
+_RECIPE = Recipe()
+
+
+@dataclass(frozen=True)
+class DevelopmentConfiguration:
+    """Environment variables of the functions that develop photos. They must agree on them."""
+
+    formats: tuple[OutputFormat, ...] = variable("RENDITION_FORMATS", default=_RECIPE.formats)
+    max_mib: int = variable("PHOTO_MAX_MIB", default=_LIMITS.bytes_max // MIB, minimum=1)
+    max_pixels: int = variable("PHOTO_MAX_PIXELS", default=_LIMITS.pixels_per_frame_max, minimum=1)
+    max_frames: int = variable("PHOTO_MAX_FRAMES", default=_LIMITS.frames_max, minimum=1)
+    max_pixels_in_all: int = variable(
+        "PHOTO_MAX_PIXELS_IN_ALL", default=_LIMITS.pixels_in_all_max, minimum=1
+    )
+    max_seconds: float = variable("PHOTO_MAX_SECONDS", default=_LIMITS.seconds_max, minimum=1)
+    # Set by Lambda and by the worker.
+    memory_mib: int = variable(
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=_LIMITS.memory_bytes_max // MIB, minimum=128
+    )
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the deployment."""
+        return Recipe(formats=self.formats)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of one photo."""
+        return Limits(
+            bytes_max=self.max_mib * MIB,
+            pixels_per_frame_max=self.max_pixels,
+            frames_max=self.max_frames,
+            pixels_in_all_max=self.max_pixels_in_all,
+            seconds_max=self.max_seconds,
+            memory_bytes_max=max(self.memory_mib - HANDLER_MIB, 128) * MIB,
+        )
