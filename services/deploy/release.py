@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.record import Record, read_record, write_record
-from services.operations.signals import defer_signals
+from services.operations.signals import ignore_signals
 from services.platform.errors import DarkroomError, PermanentError
 
 LAMBDA = "lambda"
@@ -187,7 +187,7 @@ class Releaser:
         except (DarkroomError, BotoCoreError, ClientError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
             self.report.step(f"going back: {reason}")
-            with defer_signals():
+            with ignore_signals():
                 self._write(lab, Record(record.before, {**held, **released}))
                 self._apply()
             return Outcome(Result.TAKEN_BACK, planned.moved, held=released, reason=reason)
@@ -208,7 +208,7 @@ class Releaser:
                 "expected a release to go back from; nothing was released since the last rollback"
             )
         self.report.step(f"going back: {', '.join(f'{n} to {v}' for n, v in sorted(back.items()))}")
-        with defer_signals():
+        with ignore_signals():
             self._write(lab, Record({}, {**record.held, **back}))
             self._apply()
         return Outcome(

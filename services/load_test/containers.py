@@ -32,7 +32,7 @@ from services.local.emulator import ACCESS_KEY_ID, LOOPBACK, REGION, SECRET_ACCE
 from services.local.provision import Lab, provision
 from services.local.state import PROJECT, alive
 from services.mail.letter import EVENT_ID_HEADER
-from services.operations.signals import defer_signals
+from services.operations.signals import ignore_signals
 from services.platform import manifest
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
@@ -112,7 +112,7 @@ class ContainerTarget:
             yield made
         finally:
             progress("removing the containers")
-            with defer_signals():
+            with ignore_signals():
                 remove(f"{RUN_LABEL}={plan.run_id}")
 
     # -- the Target protocol

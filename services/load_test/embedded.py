@@ -18,7 +18,7 @@ from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.parts import WORKER
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, alive
-from services.operations.signals import defer_signals
+from services.operations.signals import ignore_signals
 from services.platform import manifest
 from services.platform.errors import TransientError
 from services.platform.manifest import Feature
@@ -65,7 +65,7 @@ class EmbeddedTarget:
                 )
             yield cls(plan, state, LabFiles(root))
         finally:
-            with defer_signals():
+            with ignore_signals():
                 labs.down(root)
 
     def client(self, service: str) -> Any:

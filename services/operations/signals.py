@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM may do to a run: end it early, but never its cleaning up."""
+"""Ctrl-C and SIGTERM end a run early, but never interrupt its clean-up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from types import FrameType
 
 
 @contextmanager
-def defer_signals() -> Iterator[None]:
-    """No interrupt for the length of a `with` block: cleaning up is not to be cut short."""
+def ignore_signals() -> Iterator[None]:
+    """Ignores SIGINT and SIGTERM within a `with` block, so that clean-up completes. A signal that
+    arrives there is dropped, not delivered later. In other threads than the main one: no effect."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -25,7 +26,7 @@ def defer_signals() -> Iterator[None]:
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: everything is removed first."""
+    """Raises KeyboardInterrupt on SIGTERM in a `with` block, so that the run cleans up first."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
