@@ -15,6 +15,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -22,7 +23,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import Popen as _Popen
 from types import FrameType
 from typing import IO
 
@@ -64,9 +64,6 @@ DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
 WEBHOOK_FUNCTION = "receive-payment"
 PROVIDER_URL = "PAYMENTS_URL"
 UMASK = 0o077
-
-
-Popen = _Popen[bytes]
 
 
 class StopRequested(Exception):  # noqa: N818  not an error
@@ -297,7 +294,7 @@ class Supervisor:
         return ""
 
     def _postgres_child(self, server: postgres.Postgres) -> Child:
-        def spawn() -> Popen:
+        def spawn() -> subprocess.Popen[bytes]:
             self.server = postgres.launch(
                 server.folder, server.port, log_file=server.log_file, durable=self.options.keep
             )
@@ -308,7 +305,7 @@ class Supervisor:
     def _emulator_child(self, cloud: Emulator, options: EmulatorOptions) -> Child:
         log = self.files.log(EMULATOR)
 
-        def spawn() -> Popen:
+        def spawn() -> subprocess.Popen[bytes]:
             self.cloud = emulator.launch(cloud.port, log, options, die_with_parent)
             return self.cloud.process
 
