@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RESULTS := .darkroom/test-results
 COVERAGE_FOLDER := .darkroom/coverage
+# Processes of the integration tests.
+PROCESSES ?= 3
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
@@ -51,14 +53,14 @@ unit: $(READY) ## Unit tests (no network)
 	$(PYTEST) tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
-# other processes half of the time: three test processes keep two cores busy.
+# other processes half of the time: three test processes (PROCESSES) keep two cores busy.
 longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/test_lab.py \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
 
 integration: $(READY) ## Integration tests on embedded labs
 	$(PYTEST) $(longest) $(others) -m 'not containers' \
-	  -n 3 --dist loadfile --no-loadscope-reorder --durations=10 \
+	  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
 coverage: $(READY) ## Measure unit and integration tests together; HTML in .darkroom/coverage/html
@@ -67,6 +69,7 @@ coverage: $(READY) ## Measure unit and integration tests together; HTML in .dark
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
+	@echo "Unit and integration tests cover $$($(BIN)/coverage report --format=total) % of services/ and images/."
 
 docs: $(READY) ## Build the documentation site in .darkroom/site (strict, no network)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
