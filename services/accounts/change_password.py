@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api, passwords
-from services.accounts.rate_limit import SignInLimit, TooManyAttemptsError
+from services.accounts.rate_limit import SignInLimit
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform import log
-from services.platform.errors import TransientError
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.validation import FieldError
 
@@ -33,19 +32,8 @@ class ChangePassword:
                 "The request has invalid fields; see `errors`.",
                 [FieldError("new_password", expected, "a hidden value")],
             )
-        try:
-            attempt = self.limit.count(caller.email, request.source_ip)
-        except TooManyAttemptsError as error:
-            raise HttpProblem(
-                api.TOO_MANY_ATTEMPTS,
-                f"Try again in {error.retry_after_seconds} seconds.",
-                headers={"Retry-After": str(error.retry_after_seconds)},
-            ) from None
-        try:
+        with self.limit.verification(caller.email, request.source_ip) as attempt:
             changed = self._change(caller.email, change)
-        except TransientError:
-            self.limit.withdraw(attempt)
-            raise
         if not changed:
             raise HttpProblem(api.WRONG_PASSWORD, "Send the current password of your account.")
         self.limit.succeeded(attempt)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from services.accounts import api, passwords
 from services.accounts.model import User
-from services.accounts.rate_limit import SignInLimit, TooManyAttemptsError
+from services.accounts.rate_limit import SignInLimit
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform import log
-from services.platform.errors import TransientError
 from services.platform.functions.http import HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
 
@@ -30,19 +29,8 @@ class OpenSession:
         work.
         """
         credentials: api.Credentials = request.body
-        try:
-            attempt = self.limit.count(credentials.email, request.source_ip)
-        except TooManyAttemptsError as error:
-            raise HttpProblem(
-                api.TOO_MANY_ATTEMPTS,
-                f"Try again in {error.retry_after_seconds} seconds.",
-                headers={"Retry-After": str(error.retry_after_seconds)},
-            ) from None
-        try:
+        with self.limit.verification(credentials.email, request.source_ip) as attempt:
             user = self._verify(credentials)
-        except TransientError:
-            self.limit.withdraw(attempt)
-            raise
         if user is None:
             raise HttpProblem(
                 api.WRONG_CREDENTIALS,

@@ -14,14 +14,16 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from services.accounts import api
 from services.accounts.model import normalize_email
 from services.platform.aws.items import Item, from_item, to_attribute, to_item
-from services.platform.errors import PermanentError
+from services.platform.errors import PermanentError, TransientError
+from services.platform.functions.http import HttpProblem
 
 WINDOW_SECONDS = 15 * 60
 # A network stays known for this long after the account's last sign-in from it.
@@ -60,6 +62,24 @@ class SignInLimit:
     dynamodb: Any
     table: str
     clock: Callable[[], float] = time.time
+
+    @contextmanager
+    def verification(self, email: str, address: str) -> Iterator[Attempt]:
+        """Counts an attempt, as `count`, for a `with` block that verifies the password. Withdraws
+        it if the block raises TransientError. Raises HttpProblem 429 when a limit is exceeded."""
+        try:
+            attempt = self.count(email, address)
+        except TooManyAttemptsError as error:
+            raise HttpProblem(
+                api.TOO_MANY_ATTEMPTS,
+                f"Try again in {error.retry_after_seconds} seconds.",
+                headers={"Retry-After": str(error.retry_after_seconds)},
+            ) from None
+        try:
+            yield attempt
+        except TransientError:
+            self.withdraw(attempt)
+            raise
 
     def count(self, email: str, address: str) -> Attempt:
         """Counts an attempt to sign in to the account `email` from the IP address `address`.
