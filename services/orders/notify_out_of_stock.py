@@ -1,36 +1,12 @@
-"""notify-out-of-stock: publishes order.out_of_stock, from which send-order-problem writes
-an e-mail.
-
-The e-mail is a function of its own, so that a slow mail server delays no workflow and an e-mail
-whose delivery is unknown becomes a dead letter that an operator can replay.
-"""
+"""notify-out-of-stock: publishes order.out_of_stock."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from services.events.orders import OrderEventType, order_event, publish
-from services.orders.loading import load_order
-from services.orders.store import Orders
-from services.platform.functions.task import Task
+from services.events.orders import OrderEventType
+from services.orders.notification import Notification
 
 
-@dataclass(frozen=True)
-class NotifyOutOfStock:
+class NotifyOutOfStock(Notification):
     """The NotifyOutOfStock task of the workflow."""
 
-    orders: Orders
-    sns: Any
-    topic_arn: str
-
-    def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
-        """Publishes the event and returns its id, which is the same for a repetition.
-
-        Raises OrderNotFound.
-        """
-        order = load_order(self.orders, task_input)
-        event = order_event(OrderEventType.OUT_OF_STOCK, order.id)
-        publish(self.sns, self.topic_arn, event)
-        return {"event_id": event.id}
+    event_type = OrderEventType.OUT_OF_STOCK
