@@ -71,6 +71,7 @@ def test_reap_orphans_reaps_adopted_processes_and_leaves_children() -> None:
         import ctypes, os, subprocess, sys, time
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, as PID 1 of a container
         from services.runtime import processes
+        from tests.support.waiting import scaled
         null = os.open(os.devnull, os.O_WRONLY)
         own = processes.ChildProcess(["true"], folder=".", variables=os.environ, output=null,
                                      inherited=())
