@@ -201,7 +201,7 @@ class Context:
 
 
 def serve_peer(path: Path) -> None:
-    """A plain web server: no gateway, no environments, and whoever calls is signed in already."""
+    """A plain web server: no gateway, no environments, and every caller is signed in."""
     import uvicorn
 
     plan = json.loads(path.read_text())

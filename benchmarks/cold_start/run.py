@@ -204,7 +204,7 @@ def import_tree(found: Sequence[Import]) -> Iterator[str]:
 
 
 def by_package(found: Sequence[Import]) -> Iterator[str]:
-    """What each package's modules take by themselves, whoever imported them first."""
+    """What each package's modules take by themselves, whichever module imported them first."""
     packages: Counter[str] = Counter()
     for item in found:
         packages[item.name.partition(".")[0]] += item.own

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(results: Sequence[Built | Pushed]) -> Table:
-    """What a person wants to know of the images."""
+    """The images as text for the terminal."""
     if isinstance(results[0], Pushed):
         columns = ["function", "pushed", "seconds"]
         caption = f"digests are in {DIGESTS_FILE.relative_to(ROOT)}"

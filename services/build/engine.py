@@ -19,7 +19,7 @@ console = Console(stderr=True, highlight=False)
 
 
 def warn(message: str) -> None:
-    """Tells the reader, on one line whatever the terminal's width: it may hold a command."""
+    """Prints one line, never wrapped: it may hold a command to copy."""
     console.print(message, style="red", markup=False, soft_wrap=True)
 
 

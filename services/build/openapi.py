@@ -249,14 +249,16 @@ def _responses(http: HttpTrigger, operation: Operation) -> dict[str, Any]:
         gateways.pop(401)
     for status in sorted({*by_status, *gateways}):
         problems = by_status.get(status, [])
-        told = [f"`{PROBLEM_PREFIX}{problem.slug}`: {problem.title}" for problem in problems]
+        descriptions = [
+            f"`{PROBLEM_PREFIX}{problem.slug}`: {problem.title}" for problem in problems
+        ]
         content: dict[str, Any] = {}
         if problems:
             content[PROBLEM_JSON] = {"schema": _schema(Problem)}
         if status in gateways:
-            told.append(f"{gateways[status]} (the gateway)")
+            descriptions.append(f"{gateways[status]} (the gateway)")
             content[JSON] = {"schema": _schema(GatewayMessage)}
-        responses[str(status)] = {"description": ". ".join(told), "content": content}
+        responses[str(status)] = {"description": ". ".join(descriptions), "content": content}
         if status == 503:
             responses[str(status)]["headers"] = {"Retry-After": _header("seconds", "integer")}
     return responses

@@ -40,13 +40,13 @@ class ApiProblem(PermanentError):  # noqa: N818  RFC 9457's word
         self.status = status
         self.slug = str(document.get("type", "")).rpartition(":")[2]
         self.document = document
-        told = document.get("detail") or document.get("message") or "no reason was given"
+        detail = document.get("detail") or document.get("message") or "no reason was given"
         errors = [
             f"{e.get('field') or 'the body'}: expected {e.get('expected')}, got {e.get('got')}"
             for e in document.get("errors", ())
         ]
         title = document.get("title")
-        super().__init__("; ".join([f"{title}: {told}" if title else told, *errors]))
+        super().__init__("; ".join([f"{title}: {detail}" if title else detail, *errors]))
 
 
 @dataclass
@@ -191,14 +191,14 @@ class Api:
         on_step: Callable[[dict[str, Any]], None] = lambda _: None,
         seconds: float = ENDED_SECONDS,
     ) -> dict[str, Any]:
-        """The order when it has come to an end. Waits for it; tells each step of its history."""
+        """Waits until the order has ended, and returns it. Reports each step of its history."""
         give_up_at = time.monotonic() + seconds
-        told = 0
+        reported = 0
         while True:
             order = self.order_of(order_id)
-            for step in order["history"][told:]:
+            for step in order["history"][reported:]:
                 on_step(step)
-            told = len(order["history"])
+            reported = len(order["history"])
             if order["status"] in ENDS:
                 return order
             if time.monotonic() > give_up_at:

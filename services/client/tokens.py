@@ -16,7 +16,7 @@ def default_file() -> Path:
 
 
 def token(api: str, file: Path) -> str | None:
-    """The token for `api`; None when nobody signed in."""
+    """The token for `api`; None without a sign-in."""
     return _read(file).get(api)
 
 

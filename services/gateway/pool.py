@@ -163,7 +163,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
-        def tell(set_outcome: Callable[[], None]) -> None:
+        def deliver(set_outcome: Callable[[], None]) -> None:
             self._settling += 1
             if not answer.done():  # else the caller was cancelled
                 set_outcome()
@@ -172,12 +172,12 @@ class Pool:
             try:
                 result = work()
             except BaseException as error:
-                loop.call_soon_threadsafe(tell, partial(answer.set_exception, error))
+                loop.call_soon_threadsafe(deliver, partial(answer.set_exception, error))
                 if not isinstance(error, InitError | Stopping):
                     self._discard(slot)
                     raise
             else:
-                loop.call_soon_threadsafe(tell, partial(answer.set_result, result))
+                loop.call_soon_threadsafe(deliver, partial(answer.set_result, result))
             # It is reused only once it waits for the next event.
             if slot.environment is not None and not slot.environment.ready():
                 self._discard(slot)

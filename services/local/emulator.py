@@ -22,7 +22,7 @@ from services.platform.errors import TransientError
 
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
-# For emulators that check no credentials; the names tell a reader of a log that they are no secret.
+# For emulators that check no credentials; the names show in a log that they are not secret.
 ACCESS_KEY_ID = "darkroom-local"
 SECRET_ACCESS_KEY = "not-a-secret"  # noqa: S105
 START_TIMEOUT_SECONDS = 60

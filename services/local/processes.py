@@ -94,7 +94,7 @@ def spawner(command: Sequence[str], environment: Mapping[str, str], log: Path) -
 
 def stop_all(children: Sequence[Child], drain_seconds: float, force_seconds: float) -> None:
     """Sends SIGTERM to every child, a second one after `drain_seconds`, and SIGKILL after
-    `force_seconds` more. The second SIGTERM tells a worker to stop without draining."""
+    `force_seconds` more. On the second SIGTERM a worker stops without draining."""
     processes = [child.process for child in children]
     for seconds in (drain_seconds, force_seconds):
         for process in processes:

@@ -1,4 +1,4 @@
-"""A lab on AWS, as `terraform -chdir=terraform/lab output -json` tells of it."""
+"""A lab on AWS, as `terraform -chdir=terraform/lab output -json` prints it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def read(path: Path) -> Deployed:
         )
     except FileNotFoundError:
         raise ConfigurationError(
-            str(path), ["expected Terraform's outputs, found none; `terraform output -json` tells"]
+            str(path),
+            ["the file does not exist; write the result of `terraform output -json` to it"],
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(

@@ -128,7 +128,7 @@ class Orders:
             )
 
     def get(self, order_id: str) -> Order | None:
-        """The order, whoever its customer is; None if there is none."""
+        """The order of any customer; None if it does not exist."""
         if not is_order_id(order_id):
             return None
         with self.database.transaction() as cursor:

@@ -70,7 +70,7 @@ class StripeGateway:
             intent = self._retrieve(payment_id)
             reason = _decline_of(intent) or str(error.code or "card_declined")
         except stripe.InvalidRequestError:
-            # It was confirmed or cancelled before; its status tells which.
+            # It was confirmed or cancelled before; its status shows which.
             intent = self._retrieve(payment_id)
         except TransientError as error:
             if not isinstance(error.__cause__, stripe.APIError):

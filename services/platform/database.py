@@ -158,7 +158,7 @@ class Database:
         except psycopg2.OperationalError as error:
             failure = error
         # The server answered and refused: the password may have been rotated since it was read.
-        # (libpq tells no SQLSTATE of a failed connection, and servers translate their messages.)
+        # (libpq gives no SQLSTATE for a failed connection, and servers translate their messages.)
         if "FATAL" in str(failure) and self.configuration.secret_arn:
             newer = self._fetch_credentials()
             if newer != credentials:

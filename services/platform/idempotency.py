@@ -44,7 +44,7 @@ class LostClaimError(TransientError):
 class Claim:
     """The right to do the work of `key` until `lease_until` (seconds since the epoch).
 
-    `takes_over` tells that an earlier owner's lease ended without a result: whether it did the
+    `takes_over` means that an earlier owner's lease ended without a result: whether it did the
     work is not known.
     """
 

@@ -50,7 +50,7 @@ def saved(image: Image.Image, name: str, **options: Any) -> bytes:
 
 
 def jpeg(image: Image.Image | None = None, **options: Any) -> bytes:
-    """A JPEG, at quality 92 unless told otherwise."""
+    """A JPEG, at quality 92 by default."""
     return saved(image or scene(), "JPEG", **{"quality": 92, **options})
 
 

@@ -1,4 +1,4 @@
-"""Tells an AWS service that is away from a request that is wrong, without importing botocore."""
+"""Distinguishes an unavailable AWS service from an invalid request, without importing botocore."""
 
 from __future__ import annotations
 

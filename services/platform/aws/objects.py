@@ -13,18 +13,18 @@ _SHOWN: Final = 3
 
 
 def delete_objects(s3: Any, bucket: str, keys: Sequence[str]) -> None:
-    """Deletes objects, in the order of `keys`; one that is not there is deleted.
+    """Deletes objects, in the order of `keys`. An object that does not exist counts as deleted.
 
-    Raises TransientError where S3 keeps some: it answers 200 all the same, and tells of each why,
-    be it a right that is missing.
+    Raises TransientError if S3 did not delete some. S3 answers 200 even then and gives a reason for
+    each object, such as a missing permission.
     """
     for start in range(0, len(keys), DELETED_AT_ONCE):
         chunk = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": chunk, "Quiet": True})
         if errors := answer.get("Errors"):
-            told = "; ".join(
+            reasons = "; ".join(
                 f"{e.get('Key')}: {e.get('Code')} ({e.get('Message')})" for e in errors[:_SHOWN]
             )
             raise TransientError(
-                f"expected {len(chunk)} objects to go from {bucket}, S3 kept {len(errors)}: {told}"
+                f"S3 did not delete {len(errors)} of {len(chunk)} objects in {bucket}: {reasons}"
             )

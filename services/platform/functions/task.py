@@ -141,7 +141,7 @@ class _Runner:
 
     def _give_up(self, task: Task, error: Exception) -> None:
         """Answers as the last of all attempts. If that fails too, the state's own timeouts end it:
-        what the dead letter tells is why the work failed."""
+        the dead letter gives the reason why the work failed."""
         name = error_name(error)
         cause = f"{name} at attempt {task.message.receive_count}, the last: {error}"
         try:
@@ -165,7 +165,7 @@ class _Runner:
                     # One that is lost does not matter, and the next may get through.
                     log.logger().warning("task_heartbeat_failed", exc_info=True)
 
-        # In the message's context, so that the log tells whose heartbeat it is.
+        # In the message's context, so that the log names the message of the heartbeat.
         run = contextvars.copy_context().run
         thread = threading.Thread(target=run, args=[beat], name="task-heartbeat", daemon=True)
         thread.start()

@@ -39,7 +39,7 @@ def new_customer(lab: LabState) -> Iterator[Callable[..., Customer]]:
         api = Api(lab.api)
         made.append(api)
         email = f"{uuid.uuid4().hex[:12]}@darkroom.example"
-        user = api.sign_up(email, "Somebody", PASSWORD)
+        user = api.sign_up(email, "Ada Example", PASSWORD)
         if role is not Role.CUSTOMER:
             assert change_role(Users(lab.database()), sessions(lab), email, role)
         api.sign_in(email, PASSWORD)

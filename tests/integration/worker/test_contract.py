@@ -97,7 +97,7 @@ def test_an_unknown_identifier_fails_the_whole_batch(start: Start, queues: Queue
     with start(
         """
         def handler(event, context):
-            return {"batchItemFailures": [{"itemIdentifier": "nobody"}]}
+            return {"batchItemFailures": [{"itemIdentifier": "unknown"}]}
         """,
         batch_size=10,
     ):

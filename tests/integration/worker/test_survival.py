@@ -1,4 +1,4 @@
-"""What a worker lives through: environments that die, leak, hang or shout; a queue that goes."""
+"""A worker survives environments that crash, leak, hang or print much, and a deleted queue."""
 
 from __future__ import annotations
 

@@ -131,9 +131,7 @@ def test_a_function_may_bring_its_own_dockerfile(project: Path, greet: Manifest)
     assert not (context.folder / "task/Dockerfile").exists()
 
 
-def test_staged_files_can_be_read_by_whoever_lambda_runs_them_as(
-    project: Path, greet: Manifest
-) -> None:
+def test_staged_files_are_readable_by_every_user(project: Path, greet: Manifest) -> None:
     (project / "images/greet/handler.py").chmod(0o600)
     context = stage(project, greet)
     assert (context.folder / "task/handler.py").stat().st_mode & 0o777 == 0o644

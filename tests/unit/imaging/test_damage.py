@@ -12,7 +12,7 @@ from services.imaging.develop import develop
 from services.imaging.model import PhotoRejected, RejectionReason
 from tests.support import photos
 
-# Behind the first picture of an MPO lies the second, which no rendition shows.
+# An MPO has a second picture after the first; no rendition shows it.
 WHOLE = {**photos.valid_files(), "two.mpo": photos.mpo()[: photos.mpo().rindex(b"\xff\xd8\xff")]}
 SECONDS_MAX = 5.0
 
@@ -87,7 +87,7 @@ def test_develop_truncated_jpeg_with_end_mark_is_rejected(name: str, percent: in
     """libjpeg paints the rest of such a picture grey, or leaves it coarse, without an error."""
     source = WHOLE[name]
     start = source.index(b"\xff\xda")
-    # Within the last scan of a progressive JPEG only detail is lost, and nothing tells.
+    # Within the last scan of a progressive JPEG only detail is lost, and no check detects it.
     end = source.rindex(b"\xff\xda") if name == "progressive.jpg" else len(source)
     cut = start + 14 + (end - start - 14) * percent // 100
     while source[cut - 1] == 0xFF:

@@ -130,7 +130,7 @@ def test_develop_jpeg_with_too_many_scans_is_damaged() -> None:
     assert _reason(source[:-2] + scan * 200 + source[-2:]) is RejectionReason.DAMAGED
 
 
-# An MPO has its second picture before whatever follows: no place to tell an executable.
+# An MPO has its second picture before whatever follows: appended data cannot be recognized there.
 SOUND = sorted(photos.valid_files().keys() - {"two.mpo"})
 
 

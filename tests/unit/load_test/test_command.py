@@ -1,4 +1,4 @@
-"""Wrong options, and images that are missing or for another processor, are told."""
+"""Errors for wrong options, and for images that are missing or for another processor."""
 
 from __future__ import annotations
 

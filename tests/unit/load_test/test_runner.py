@@ -54,7 +54,7 @@ def test_progress_without_answers_raises_after_patience(monkeypatch: pytest.Monk
 
 
 class Victims:
-    """A stage whose workers die as told, until one does not."""
+    """A load-test target whose workers fail as given, until one succeeds."""
 
     def __init__(self, killer_stops_after: int) -> None:
         self.draws: list[float] = []

@@ -1,4 +1,4 @@
-"""Terraform's outputs are read as they are, and what is none is told."""
+"""Reading Terraform's outputs, and the errors for files that are not outputs."""
 
 import json
 from pathlib import Path
@@ -29,5 +29,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_says_where_it_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="found none"):
+    with pytest.raises(
+        ConfigurationError, match="does not exist; write the result of `terraform output -json`"
+    ):
         deployed.read(tmp_path / "nothing.json")

@@ -1,4 +1,4 @@
-"""The file of products: what is in it is sold, and every mistake in it is told at once."""
+"""The file of products: its products are offered, and all its mistakes are reported together."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def test_a_value_that_is_missing(file: Path, name: str) -> None:
     assert mistake.endswith("got nothing")
 
 
-def test_every_mistake_is_told_at_once(file: Path) -> None:
-    told = mistakes(
+def test_mistakes_several_in_a_file_are_reported_together(file: Path) -> None:
+    reported = mistakes(
         file, GOOD | {"price_minor": 0, "colour": "red"}, "a text", GOOD | {7: 1}, GOOD | {"id": ""}
     )
-    assert [mistake.split(":")[0] for mistake in told] == [
+    assert [mistake.split(":")[0] for mistake in reported] == [
         "[0] colour", "[0] price_minor", "[1] expected a mapping of names to values, got 'a text'",
         "[2] expected a mapping of names to values, got \"{'id'", "[3] id",
     ]  # fmt: skip

@@ -85,7 +85,7 @@ def test_a_take_over_that_was_sent_twice_is_held(world: World) -> None:
 
 
 def test_a_result_that_was_sent_twice_is_stored(world: World) -> None:
-    """Its owner cannot tell that from a lost claim; whoever asks again gets the result."""
+    """The owner cannot distinguish this from a lost claim; the next caller gets the result."""
     claim = world.claimed()
     world.table.lost = 1
     with pytest.raises(LostClaimError):

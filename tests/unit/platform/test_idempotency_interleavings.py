@@ -1,8 +1,8 @@
-"""One result for a key, whatever crashes, is lost, is late or is tried again: the real store on an
+"""One result for a key, under crashes, lost or late calls and retries: the real store on an
 in-memory table, with workers that stop before each of their calls (tests/support/exactly_once.py).
 
-The work here is of the worst kind: whoever does it again gets another result. So one result for all
-who ask can only come from the store.
+The work gives another result at each call. Equal results for all callers can therefore only come
+from the store.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         leaves_open=st.sampled_from([False, False, False, True]),
         calls=st.sampled_from([1, 2, 1, 2, 0, 3]),
     )
-    def somebody_asks(self, skew: float, leaves_open: bool, calls: int) -> None:
+    def request(self, skew: float, leaves_open: bool, calls: int) -> None:
         worker = self.simulation.begin(self._leave_open if leaves_open else self._run, skew)
         self.asked.append(worker)
         self._resume(worker, calls)
@@ -125,7 +125,7 @@ class StoreMachine(RuleBasedStateMachine):
                 worker.resume(CallOutcome.DONE)
 
     @rule()
-    def somebody_asks_for_something_else(self) -> None:
+    def request_with_another_payload(self) -> None:
         taken = KEY in self.simulation.table.items
         try:
             claim = self._store().claim(KEY, OTHER_PAYLOAD)
@@ -167,8 +167,8 @@ class StoreMachine(RuleBasedStateMachine):
     def an_owner_outlives_its_lease(
         self, which: int, outcome_of_call: CallOutcome, served: int
     ) -> None:
-        """What all this is about, and chance finds too seldom: another is served, or nearly, before
-        the first goes on."""
+        """The central case, which random steps rarely reach: a second worker finishes, or nearly,
+        before the first continues."""
         first = self.simulation.active[which % len(self.simulation.active)]
         self.simulation.now += LEASE_SECONDS + 1
         second = self.simulation.begin(self._run)
@@ -188,28 +188,28 @@ class StoreMachine(RuleBasedStateMachine):
         assert (found.get("state") == {"S": State.COMPLETED.value}) == (result is not None)
 
     @invariant()
-    def all_are_told_the_same(self) -> None:
+    def all_results_are_equal(self) -> None:
         if not hasattr(self, "simulation"):
             return
-        told = set()
+        results = set()
         for worker in self.asked:
             if worker.finished and worker.error is None and worker.result is not None:
-                told.add(worker.result)
+                results.add(worker.result)
             elif worker.finished and worker.error is not None:
                 assert isinstance(worker.error, TransientError | Killed), worker.error
-        assert len(told) <= 1
-        self.told = told
+        assert len(results) <= 1
+        self.results = results
 
     def teardown(self) -> None:
-        """The faults are over: whoever asks is told, and what was told before."""
+        """After the faults, every caller gets a result, equal to earlier ones."""
         if not hasattr(self, "simulation"):
             return
         try:
             for worker in self.simulation.active:
                 worker.resume(CallOutcome.DIES_BEFORE)
-            self.all_are_told_the_same()
+            self.all_results_are_equal()
             final = self._settled()
-            assert self.told <= {final}, "a result was lost"
+            assert self.results <= {final}, "a result was lost"
             assert self._settled() == final
             self.a_stored_result_stays()
         finally:
@@ -222,15 +222,15 @@ class StoreMachine(RuleBasedStateMachine):
             except TransientError:
                 # As long as the longest lease, of an owner whose clock is ahead.
                 self.simulation.now += LEASE_SECONDS + 1
-        raise AssertionError("it never comes to an end")
+        raise AssertionError("no result after 8 attempts")
 
 
-def test_there_is_one_result() -> None:
+def test_store_under_faults_gives_one_result() -> None:
     run_state_machine_as_test(StoreMachine, settings=SETTINGS)
 
 
-class OverwritesItsSuccessor(IdempotencyStore):
-    """Stores its result without looking whose claim it is, as many a library does."""
+class StoresWithoutCheck(IdempotencyStore):
+    """Stores its result without checking the claim's owner, as many libraries do."""
 
     def complete(self, claim: Claim, result: Any = None) -> None:
         self._unchecked(
@@ -259,8 +259,8 @@ class OverwritesItsSuccessor(IdempotencyStore):
         )
 
 
-class GivesAwayItsSuccessorsKey(OverwritesItsSuccessor):
-    """Gives the key back without looking whose it is."""
+class ReleasesWithoutCheck(StoresWithoutCheck):
+    """Releases the key without checking its owner."""
 
     complete = IdempotencyStore.complete
 
@@ -269,8 +269,8 @@ class GivesAwayItsSuccessorsKey(OverwritesItsSuccessor):
             self._unchecked(claim, self.dynamodb.delete_item, names={}, values={})
 
 
-class ForgetsWhoHeldIt(IdempotencyStore):
-    """Takes over whatever claim there is when its turn comes."""
+class TakesOverWithoutCheck(IdempotencyStore):
+    """Takes over any claim, also one that changed meanwhile."""
 
     def _put(self, claim: Claim, digest: str, condition: str, values: dict[str, Any]) -> bool:
         if claim.takes_over:
@@ -279,10 +279,12 @@ class ForgetsWhoHeldIt(IdempotencyStore):
 
 
 @pytest.mark.parametrize(
-    "careless", [OverwritesItsSuccessor, GivesAwayItsSuccessorsKey, ForgetsWhoHeldIt]
+    "faulty_store", [StoresWithoutCheck, ReleasesWithoutCheck, TakesOverWithoutCheck]
 )
-def test_the_machine_finds_a_careless_store(careless: type[IdempotencyStore]) -> None:
-    machine = type("Careless", (StoreMachine,), {"store_type": careless})
+def test_store_without_a_check_fails_the_state_machine(
+    faulty_store: type[IdempotencyStore],
+) -> None:
+    machine = type("FaultyMachine", (StoreMachine,), {"store_type": faulty_store})
     quick = settings(
         SETTINGS, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False
     )

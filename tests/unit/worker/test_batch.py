@@ -77,8 +77,8 @@ def test_reported_messages_fail_and_the_others_do_not(answer: Any, expected: set
     [
         pytest.param(items(None), id="null identifier"),
         pytest.param(items(""), id="empty identifier"),
-        pytest.param(items("nobody"), id="unknown identifier"),
-        pytest.param(items("m1", "nobody"), id="one known, one unknown"),
+        pytest.param(items("unknown"), id="unknown identifier"),
+        pytest.param(items("m1", "unknown"), id="one known, one unknown"),
         pytest.param(items(1), id="a number"),
         pytest.param(items(["m1"]), id="a list as identifier"),
         pytest.param({"batchItemFailures": [{"id": "m1"}]}, id="bad key name"),

@@ -40,7 +40,7 @@ def test_without_keys_nothing_is_asked(s3: Any) -> None:
 
 
 def test_what_s3_keeps_is_told(s3: Any) -> None:
-    """As S3 answers to whoever may not delete: with 200, and an error for each key."""
+    """Answers as S3 does without permission to delete: 200, with an error for each key."""
     kept = {"Key": "a.jpg", "Code": "AccessDenied", "Message": "not authorized: s3:DeleteObject"}
     with Stubber(s3) as answers:
         answers.add_response("delete_objects", {"Errors": [kept]}, wanted(["a.jpg", "b.jpg"]))

@@ -1,6 +1,6 @@
 """What becomes of a task's token and its message, whatever becomes of the work.
 
-Step Functions is played here, for it cannot be told to be away at a certain call; tokens that it
+Step Functions is simulated here, because the real one cannot fail at a chosen call; tokens that it
 really gave out are answered in tests/integration/test_task.py.
 """
 
@@ -234,11 +234,11 @@ def test_a_result_that_is_no_json_is_a_bug_that_is_told(result: dict[str, Any]) 
     assert states.answers[0][1]["error"] == "RetriesExhausted"
 
 
-# -- tokens that nobody waits for, and a Step Functions that is away
+# -- tokens that are no longer valid, and outages of Step Functions
 
 
 @pytest.mark.parametrize("code", NOT_AWAITED)
-def test_work_that_nobody_waits_for_is_not_begun(code: str) -> None:
+def test_work_with_an_invalid_token_is_not_started(code: str) -> None:
     states = StepFunctions({HEARTBEAT: refusal(code)})
     assert sent(states, never)
     assert states.answers == []
@@ -247,7 +247,7 @@ def test_work_that_nobody_waits_for_is_not_begun(code: str) -> None:
 @pytest.mark.parametrize("receives", [1, LAST_RECEIVE])
 @pytest.mark.parametrize("code", NOT_AWAITED)
 @pytest.mark.parametrize("error", [None, PermanentError("no")])
-def test_an_answer_that_comes_too_late_is_let_go(
+def test_result_with_an_invalid_token_is_dropped(
     code: str, error: Exception | None, receives: int
 ) -> None:
     states = StepFunctions({SUCCESS: refusal(code), FAILURE: refusal(code)})
@@ -258,7 +258,7 @@ def test_an_answer_that_comes_too_late_is_let_go(
 
 @pytest.mark.parametrize("outage", [AWAY, refusal("ThrottlingException"), refusal("Any", 503)])
 @pytest.mark.parametrize("call", [HEARTBEAT, SUCCESS, FAILURE])
-def test_while_step_functions_is_away_the_message_comes_back(
+def test_message_during_an_outage_of_step_functions_is_received_again(
     call: str, outage: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states, begun = StepFunctions({call: [outage]}), []
@@ -270,28 +270,30 @@ def test_while_step_functions_is_away_the_message_comes_back(
 
     assert not sent(states, work)
     assert len(begun) == (call != HEARTBEAT)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told[-1]["error_type"] == "TransientError"
-    # And is answered when it does.
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert logged[-1]["error_type"] == "TransientError"
+    # The second receive sends the result.
     assert sent(states, work, receives=2)
     assert states.answers[-1][0] == (FAILURE if call == FAILURE else SUCCESS)
 
 
-def test_a_refusal_of_another_kind_is_no_outage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusal_for_missing_permission_is_not_an_outage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     states = StepFunctions({HEARTBEAT: refusal("AccessDeniedException")})
     assert not sent(states, never)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told[-1]["error_type"] == "ClientError"
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert logged[-1]["error_type"] == "ClientError"
 
 
-def test_giving_up_while_step_functions_is_away_tells_why_the_work_failed(
+def test_last_receive_during_an_outage_logs_why_the_work_failed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     states = StepFunctions({FAILURE: AWAY})
     assert not sent(states, raising(TransientError("Postgres is away")), receives=LAST_RECEIVE)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told[-1]["reason"] == "Postgres is away"
-    assert "task_answer_failed" in {line["event"] for line in told}
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert logged[-1]["reason"] == "Postgres is away"
+    assert "task_answer_failed" in {line["event"] for line in logged}
 
 
 # -- heartbeats
@@ -350,21 +352,21 @@ def test_short_work_is_not_waited_for_by_its_heartbeat() -> None:
 
 
 @pytest.mark.parametrize("lost", [AWAY, refusal("ThrottlingException"), RuntimeError("a bug")])
-def test_a_heartbeat_that_is_lost_does_not_matter(
+def test_heartbeat_lost_does_not_fail_the_task(
     lost: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states = StepFunctions({HEARTBEAT: [None, lost, lost]})
     assert sent(states, busy(lambda: states.heartbeats >= 4), beating(0.6))
     assert states.answers == [(SUCCESS, {"output": "{}"})]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line for line in lines if line["event"] == "task_heartbeat_failed"]
-    assert len(told) == 2
-    # It can be told whose it was.
-    assert {(line["message_id"], line["state"]) for line in told} == {("m", "CheckInventory")}
+    logged = [line for line in lines if line["event"] == "task_heartbeat_failed"]
+    assert len(logged) == 2
+    # The log names the message.
+    assert {(line["message_id"], line["state"]) for line in logged} == {("m", "CheckInventory")}
 
 
-def test_no_heart_beats_for_a_task_that_is_given_up() -> None:
-    """The work goes on: its order is looked at again at the end."""
+def test_heartbeats_after_a_timed_out_task_stop() -> None:
+    """The work continues; the order's status is checked again at its end."""
     states = StepFunctions({HEARTBEAT: [None, refusal("TaskTimedOut")]})
     assert sent(states, busy(lambda: states.heartbeats >= 2 and not beats()), beating(0.6))
     assert states.heartbeats == 2
@@ -405,21 +407,23 @@ def test_no_heart_beats_for_a_task_that_is_given_up() -> None:
     ],
     ids=lambda body: body[:40],
 )
-def test_a_message_that_is_no_task_is_kept_as_a_dead_letter(
+def test_message_that_is_not_a_task_becomes_a_dead_letter(
     body: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states = StepFunctions()
     assert not sent(states, never, body)
     assert states.calls == []
-    (told,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told["error_type"] == "PermanentError"
-    assert told["reason"].startswith("expected a task")
-    assert TOKEN not in told["reason"]
+    (logged,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert logged["error_type"] == "PermanentError"
+    assert logged["reason"].startswith("expected a task")
+    assert TOKEN not in logged["reason"]
 
 
 @pytest.mark.parametrize("failing", [None, "PermanentError", "ValueError", "TaskTimedOut"])
-def test_no_log_has_the_token(failing: str | None, capsys: pytest.CaptureFixture[str]) -> None:
-    """With it, whoever reads a log could answer."""
+def test_logs_do_not_contain_the_token(
+    failing: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any reader of the log could complete the task with it."""
     states = StepFunctions()
     tasks = []
 
