@@ -231,7 +231,7 @@ def _parameters(http: HttpTrigger, operation: Operation) -> Iterator[dict[str, A
 
 
 def _as_in_a_url(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that may be null is one that may be left out: a URL knows no null."""
+    """A parameter that may be null is one that may be left out: a URL cannot express null."""
     kinds: list[dict[str, Any]] = [
         kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}
     ]

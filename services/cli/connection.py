@@ -32,7 +32,7 @@ ApiAddress = Annotated[
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Api]:
-    """The API at `address`, or that of the running lab, with the kept session.
+    """The API at `address`, or that of the running lab, with the stored session.
 
     Raises DarkroomError when there is no address and no lab.
     """

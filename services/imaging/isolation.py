@@ -7,7 +7,7 @@ check between their calls can stop that. The child has limits on its memory and 
 limits its wall time; when the child dies, the photo is rejected at once, and the next photo gets a
 new child. The child can write no file and has none of the parent's connections.
 
-The child is kept from photo to photo: one for each photo would have to take its memory anew, which
+The child is reused for the next photo: a new one for each would have to take its memory anew, which
 costs 60 ms for 24 megapixels (docs/decisions.md).
 """
 

@@ -103,7 +103,7 @@ def down(root: Path = DEFAULT_ROOT) -> bool:
 
 
 def reset(root: Path = DEFAULT_ROOT) -> bool:
-    """Stops the lab if it runs, and removes all that it kept. False if there was nothing."""
+    """Stops the lab if it runs, and removes its data. False if there were none."""
     down(root)
     if not root.exists():
         return False
