@@ -54,7 +54,7 @@ unit: $(READY) ## Unit tests (no network)
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
 # other processes half of the time: three test processes (PROCESSES) keep two cores busy.
-longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/test_lab.py \
+longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/lab \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from services.imaging.model import RejectionReason
 from services.local import develop
 from services.local.state import LabState
-from tests.support.photos import damaged_corpus
+from tests.support.damaged_photos import damaged_corpus
 
 REASONS = {reason.value for reason in RejectionReason}
 

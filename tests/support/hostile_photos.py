@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -109,7 +109,7 @@ def jpeg_lone_markers() -> bytes:
 
 def gif_stray_block_ends() -> bytes:
     """20 MB of block ends between two blocks."""
-    source = photos.valid_files()["still.gif"]
+    source = damaged_photos.valid_files()["still.gif"]
     return source[:-1] + bytes(20_000_000) + source[-1:]
 
 

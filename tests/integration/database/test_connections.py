@@ -1,52 +1,22 @@
 """Postgres as the functions have it: on a real server that restarts, fails over and gives up."""
 
-# ruff: noqa: PT012  what is tested is what becomes of a transaction's whole body
+# ruff: noqa: PT012  the tests are about what becomes of a whole transaction
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import signal
-import socket
-import stat
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg2
 import pytest
 
-from services.build import context
 from services.local import postgres as servers
-from services.local.aws_session import LocalSession
-from services.local.emulator import Emulator, free_port
-from services.local.state import PROJECT
-from services.platform import manifest
 from services.platform.database import Database
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
-from services.schema import migrate_database
-from tests.support.postgres import FreshDatabase, fresh_database, superuser
-from tests.support.waiting import eventually, scaled
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[servers.Postgres]]:
-    """A server of these tests' own, for they stop it; the one that runs now is in the list."""
-    running = [servers.start(tmp_path_factory.mktemp("server"), free_port())]
-    yield running
-    servers.stop(running[0])
-
-
-@pytest.fixture
-def fresh(server: list[servers.Postgres], cloud: Emulator) -> FreshDatabase:
-    if server[0].process.poll() is not None:
-        start(server)
-    return fresh_database(server[0], LocalSession(cloud.endpoint))
+from tests.integration.database.support import start
+from tests.support.postgres import FreshDatabase, superuser
+from tests.support.waiting import scaled
 
 
 @pytest.fixture
@@ -57,10 +27,6 @@ def database(fresh: FreshDatabase) -> Iterator[Database]:
         cursor.execute("INSERT INTO counters VALUES (1, 0), (2, 0)")
     yield made
     made.close()
-
-
-def start(server: list[servers.Postgres]) -> None:
-    server[0] = servers.start(server[0].folder, server[0].port)
 
 
 def pid(database: Database) -> int:
@@ -375,229 +341,3 @@ def test_of_two_that_block_each_other_one_is_to_try_again(
 
 
 # -- migrations
-
-_MIGRATE = """
-import sys
-from services.platform import manifest
-from services.schema import migrate_database
-from services.platform.database import Database, DatabaseConfiguration
-import boto3
-url, arn, endpoint = sys.argv[1:]
-database = Database(
-    DatabaseConfiguration(url, arn, None, 5, 10.0, 15.0, "migration"),
-    boto3.client(
-        "secretsmanager",
-        "us-east-1",
-        endpoint_url=endpoint,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    ),
-)
-sys.stdin.readline()
-print(" ".join(migrate_database.migrate(database)))
-"""
-
-
-def test_migrate_concurrently_applies_each_revision_once(fresh: FreshDatabase) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _MIGRATE, fresh.url, fresh.secret_arn, fresh.session.endpoint],
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    applied = [process.communicate(timeout=scaled(60))[0].split() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    status = migrate_database.status(fresh.database())
-    assert status.revision == status.head
-    assert status.pending == ()
-    # One process applied all revisions.
-    assert sorted(len(revisions) > 0 for revisions in applied) == [False, False, True]
-    assert max(applied)[-1] == status.head
-
-
-def test_migrate_with_revision_stops_at_it(fresh: FreshDatabase) -> None:
-    database = fresh.database()
-    before = migrate_database.status(database)
-    assert before.revision is None
-    assert before.pending[0] == "0001"
-    assert migrate_database.migrate(database, "0001") == ["0001"]
-    assert migrate_database.status(database).pending == before.pending[1:]
-    assert migrate_database.migrate(database) == list(before.pending[1:])
-    assert migrate_database.migrate(database) == []
-    assert migrate_database.migrate(database, "0001") == []  # there are no downgrades
-
-
-def test_migrate_with_unknown_revision_raises_configuration_error(fresh: FreshDatabase) -> None:
-    database = fresh.database()
-    with pytest.raises(ConfigurationError, match="got 9999"):
-        migrate_database.migrate(database, "9999")
-    migrate_database.migrate(database)
-    with database.transaction() as cursor:
-        cursor.execute("UPDATE alembic_version SET version_num = '9999'")
-    for look in (migrate_database.migrate, migrate_database.status):
-        with pytest.raises(ConfigurationError, match="use a newer release"):
-            look(database)
-
-
-def test_migrate_with_failing_revision_rolls_it_back(
-    fresh: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "versions").mkdir()
-    for revision, before, sql in (
-        ("0001", None, "CREATE TABLE one (id int)"),
-        ("0002", "0001", "CREATE TABLE two (id int); SELECT 1 / 0"),
-    ):
-        (tmp_path / "versions" / f"{revision}_test.py").write_text(
-            f"from alembic import op\nrevision, down_revision = {revision!r}, {before!r}\n"
-            f"def upgrade():\n    op.execute({sql!r})\n"
-        )
-    monkeypatch.setattr(migrate_database, "FOLDER", tmp_path)
-    database = fresh.database()
-    with pytest.raises(Exception, match="division by zero"):
-        migrate_database.migrate(database)
-    assert migrate_database.status(database).revision == "0001"
-    with database.transaction() as cursor:
-        cursor.execute("SELECT to_regclass('one') IS NULL, to_regclass('two') IS NULL")
-        assert cursor.fetchone() == (False, True)
-    assert fresh.connections() == 1
-
-
-def test_migrate_during_another_migration_times_out(
-    fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migrate_database, "LOCK_WAIT_SECONDS", 0.3)
-    other = fresh.database().connect()
-    with other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [migrate_database.LOCK])
-    with pytest.raises(TransientError, match="another migration"):
-        migrate_database.migrate(fresh.database())
-    other.close()
-    assert migrate_database.migrate(fresh.database())
-
-
-def test_migrate_without_postgres_raises_transient_error(
-    fresh: FreshDatabase, server: list[servers.Postgres]
-) -> None:
-    servers.stop(server[0])
-    for look in (migrate_database.migrate, migrate_database.status):
-        with pytest.raises(TransientError):
-            look(fresh.database())
-    start(server)
-    assert migrate_database.migrate(fresh.database())
-
-
-def test_function_image_contains_every_revision(fresh: FreshDatabase, tmp_path: Path) -> None:
-    function = manifest.load(PROJECT / "images" / "migrate-database")
-    task = context.stage(PROJECT, function, tmp_path / "context").folder / "task"
-    code = "import services.schema.migrate_database as m; print(m.FOLDER)\n" + _MIGRATE
-    done = subprocess.run(
-        [sys.executable, "-c", code, fresh.url, fresh.secret_arn, fresh.session.endpoint],
-        cwd=task,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(task)},
-        input="go\n",
-        capture_output=True,
-        text=True,
-        timeout=scaled(60),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    folder, applied = done.stdout.splitlines()
-    assert folder == str(task / "services" / "schema")
-    assert applied.split()[-1] == migrate_database.status(fresh.database()).head
-
-
-# -- the server itself
-
-
-def test_the_server_keeps_its_secrets_and_its_data(tmp_path: Path) -> None:
-    folder = tmp_path / "postgres"
-    modes = {path: path.stat().st_mode for path in (tmp_path, *tmp_path.parents)}
-    with servers.running(folder) as first:
-        with superuser(first) as cursor:
-            cursor.execute("CREATE TABLE kept ()")
-        assert stat.S_IMODE((folder / "credentials.json").stat().st_mode) == 0o600
-        for password in (first.password, first.superuser_password):
-            assert password not in first.log_file.read_text()
-        for wrong in ("", "wrong"):
-            with pytest.raises(psycopg2.OperationalError):
-                psycopg2.connect(first.url, password=wrong)
-    with servers.running(folder) as second, superuser(second) as cursor:
-        assert second.password == first.password
-        cursor.execute("SELECT to_regclass('kept')")
-        assert cursor.fetchone() == ("kept",)
-    with servers.running(folder, fresh=True) as third, superuser(third) as cursor:
-        cursor.execute("SELECT to_regclass('kept')")
-        assert cursor.fetchone() == (None,)
-    assert {path: path.stat().st_mode for path in modes} == modes
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts Postgres as another user")
-def test_server_below_a_root_only_folder_runs_from_a_copy_without_mode_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed = tmp_path / "checkout"
-    closed.mkdir(mode=0o700)
-    found = importlib.util.find_spec(servers.WHEEL)
-    assert found is not None
-    assert found.origin is not None
-    installed = Path(found.origin).parent
-    for folder in (installed, installed.with_name(f"{installed.name}.libs")):
-        shutil.copytree(folder, closed / folder.name, symlinks=True)
-    monkeypatch.syspath_prepend(str(closed))
-    modes = {path: path.stat().st_mode for path in (closed, *closed.parents)}
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as copies:
-        Path(copies).chmod(0o755)
-        monkeypatch.setattr(servers, "COPIES", Path(copies), raising=False)
-        with servers.running(closed / "lab") as running, superuser(running) as cursor:
-            program = Path(f"/proc/{running.process.pid}/exe").resolve()
-            cursor.execute("SHOW data_directory")
-            assert cursor.fetchone() == (str(closed / "lab" / "data"),)
-        assert program.is_relative_to(copies)
-    assert {path: path.stat().st_mode for path in modes} == modes
-
-
-def test_a_server_without_its_port_tells_why(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(TransientError, match="Address already in use"):
-            servers.start(tmp_path, taken.getsockname()[1])
-
-
-def test_the_server_ends_with_its_parent(tmp_path: Path) -> None:
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time; from pathlib import Path; from services.local import postgres\n"
-            "server = postgres.start(Path(sys.argv[1]), int(sys.argv[2]))\n"
-            "print(server.process.pid, flush=True); time.sleep(60)",
-            str(tmp_path),
-            str(free_port()),
-        ],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert parent.stdout
-    server = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    eventually(lambda: not alive(server), "the server ends with its parent")
-    parent.stdout.close()
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False

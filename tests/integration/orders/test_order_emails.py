@@ -25,7 +25,7 @@ from services.orders.store import Orders
 from services.platform.errors import PermanentError
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
-from tests.integration.orders.conftest import OrderFactory, OrderResources
+from tests.integration.orders.environment import OrderFactory, OrderResources
 from tests.support.at_once import at_once
 from tests.support.waiting import HTTP_SECONDS, scaled
 

@@ -27,7 +27,7 @@ from services.orders.model import (
 from services.orders.products import Products
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
-from tests.integration.orders.conftest import PATHS, OrderFactory
+from tests.integration.orders.environment import PATHS, OrderFactory
 from tests.support.at_once import at_once
 
 RESERVED, VALIDATED, PAID = OrderStatus.RESERVED, OrderStatus.VALIDATED, OrderStatus.PAID

@@ -25,7 +25,7 @@ from services.orders.model import (
 )
 from services.orders.products import Products
 from services.orders.store import Orders, Position
-from tests.integration.orders.conftest import IMAGE_ID, PATHS, PRICE_MINOR, OrderFactory
+from tests.integration.orders.environment import IMAGE_ID, PATHS, PRICE_MINOR, OrderFactory
 from tests.support.at_once import at_once
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"

@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from services.build import __main__ as command
-from services.build import compose, context, engine, images, push, sbom
+from services.build import compose, context, engine, images
 from services.build.engine import ImageError
 from services.build.images import Built, Revision
-from services.build.push import Pushed
 from services.platform.errors import ConfigurationError
-from services.platform.manifest import Manifest, load, load_all
-
-ROOT = Path(__file__).parents[3]
-FUNCTION_YAML = """
-description: A function.
-feature: photos
-memory_mib: 512
-timeout_seconds: 10
-trigger: {}
-grants:
-  - {bucket: originals, actions: ["s3:GetObject"]}
-  - {mail: sender, actions: ["ses:SendRawEmail"]}
-environment: {}
-budgets: {image_mib_over_base: 10, init_ms: 100}
-"""
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A small project: a function, a capability with a template, and a worker."""
-    files = {
-        "images/greet/function.yaml": FUNCTION_YAML,
-        "images/greet/handler.py": "from services.mail.greet import greet\n",
-        "images/greet/requirements.txt": "boto3==1\n",
-        "images/greet/requirements.in": "boto3\n",
-        "images/greet/README.md": "about",
-        "docker/Dockerfile": "FROM base\n",
-        "docker/entrypoint.sh": "",
-        "docker/trim.py": "",
-        "docker/worker-requirements.txt": "",
-        "services/__init__.py": "",
-        "services/cli/__init__.py": "",
-        "services/mail/__init__.py": "",
-        "services/mail/greet.py": "def greet():\n    from services.platform import clock\n",
-        "services/mail/unused.py": "",
-        "services/mail/templates/hello.html": "<p>",
-        "services/mail/versions/0001_first.py": "import services.cli\n",
-        "services/platform/__init__.py": "",
-        "services/platform/clock.py": "from . import errors as e\nfrom .errors import now\n",
-        "services/platform/errors.py": "import time\n",
-        "services/platform/other.py": "",
-        "services/orders/__init__.py": "",
-        "services/worker/__init__.py": "",
-        "services/worker/__main__.py": "import services.worker.supervisor\n",
-        "services/worker/supervisor.py": "",
-    }
-    for name, content in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return tmp_path
-
-
-@pytest.fixture
-def greet(project: Path) -> Manifest:
-    return load(project / "images" / "greet")
+from services.platform.manifest import Manifest, load_all
+from tests.unit.build.support import ROOT, answers_of
 
 
 def stage(project: Path, manifest: Manifest) -> context.Context:
@@ -228,10 +168,6 @@ def test_trimming_refuses_a_service_that_botocore_does_not_have(installed: Path)
 BASE_IMAGE = {"Id": "sha256:" + "b" * 64, "Os": "linux", "Architecture": "amd64", "Size": 100}
 
 
-def answers_of(found: dict[str, Any] | None) -> Callable[[str], dict[str, Any] | None]:
-    return lambda _image: found
-
-
 def test_a_missing_base_that_cannot_be_pulled_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -331,134 +267,3 @@ def test_compose_runs_every_function_as_its_manifest_says() -> None:
 
 
 # -- pushing
-
-
-@pytest.mark.parametrize(
-    ("registry", "region"),
-    [
-        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1"),
-        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team", "cn-north-1"),
-        ("registry.example:5000", None),
-    ],
-)
-def test_ecr_gets_a_token_and_other_registries_do_not(
-    monkeypatch: pytest.MonkeyPatch, registry: str, region: str | None
-) -> None:
-    asked: list[str] = []
-    calls: list[tuple[str, ...]] = []
-
-    def credentials(region: str) -> tuple[str, str]:
-        asked.append(region)
-        return "AWS", "token"
-
-    def docker(*arguments: str, stdin: str | None = None) -> str:
-        calls.append((*arguments, stdin or ""))
-        return ""
-
-    monkeypatch.setattr(push, "ecr_credentials", credentials)
-    monkeypatch.setattr(push, "docker", docker)
-    push.login(registry, None, None)
-    assert asked == ([region] if region else [])
-    host = registry.partition("/")[0]
-    expected = ("login", "--username", "AWS", "--password-stdin", host, "token")
-    assert calls == ([expected] if region else [])
-
-
-def test_a_dirty_tree_is_not_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(push, "require_engine", lambda: None)
-    monkeypatch.setattr(push, "revision", lambda: Revision("abc", "", dirty=True))
-    with pytest.raises(ImageError, match="--allow-dirty"):
-        push.push((), registry="registry.example", allow_dirty=False)
-
-
-def test_push_goes_by_revision_and_notes_the_digests(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    calls: list[tuple[str, ...]] = []
-    name = load_all(ROOT / "images")[0].name
-    repository = f"registry.example/darkroom/{name}"
-
-    def docker(*arguments: str, stdin: str | None = None) -> str:
-        calls.append(arguments)
-        return ""
-
-    found = {
-        "RepoDigests": ["other@sha256:1", f"{repository}@sha256:2"],
-        "Config": {"Labels": None},
-    }
-    monkeypatch.setattr(push, "require_engine", lambda: None)
-    monkeypatch.setattr(push, "revision", lambda: Revision("abc", "", dirty=False))
-    monkeypatch.setattr(push, "docker", docker)
-    monkeypatch.setattr(push, "inspect", answers_of(found))
-    monkeypatch.setattr(push, "DIGESTS_FILE", tmp_path / "digests.json")
-    pushed, failed = push.push([name], registry="registry.example", allow_dirty=False)
-    assert failed == []
-    assert [image.reference for image in pushed] == [f"{repository}@sha256:2"]
-    assert calls == [("tag", f"darkroom/{name}:abc", f"{repository}:abc"),
-                     ("push", f"{repository}:abc")]  # fmt: skip
-    noted = json.loads((tmp_path / "digests.json").read_text())
-    assert noted == {"image_digests": {name: f"{repository}@sha256:2"}}
-
-
-def test_digests_of_other_functions_stay(tmp_path: Path) -> None:
-    path = tmp_path / "digests.json"
-    push.note_digests(path, [Pushed("b", "r/b@sha256:1", 0.1), Pushed("a", "r/a@sha256:1", 0.1)])
-    push.note_digests(path, [Pushed("b", "r/b@sha256:2", 0.1)])
-    noted = json.loads(path.read_text())["image_digests"]
-    assert noted == {"a": "r/a@sha256:1", "b": "r/b@sha256:2"}
-
-
-# -- bill of materials
-
-
-def test_the_bill_of_materials_names_every_distribution_once() -> None:
-    listed = [
-        {"name": "PyYAML", "version": "6", "license": "MIT", "folder": "/var/task"},
-        {"name": "boto3", "version": "1", "license": "", "folder": "/var/task"},
-        {"name": "boto3", "version": "2", "license": "Apache-2.0\nText", "folder": "/var/runtime"},
-    ]  # fmt: skip
-    about = {"version": "abc", "created": "2026-03-01T12:00:00+00:00"}
-    text = sbom.sbom("greet", "sha256:1", **about, listed=listed)
-    document = json.loads(text)
-    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
-    components = {c["bom-ref"]: c for c in document["components"]}
-    assert {ref: c["purl"] for ref, c in components.items()} == {
-        "/var/runtime:pkg:pypi/boto3@2": "pkg:pypi/boto3@2",
-        "/var/task:pkg:pypi/boto3@1": "pkg:pypi/boto3@1",
-        "/var/task:pkg:pypi/pyyaml@6": "pkg:pypi/pyyaml@6",
-    }
-    newest = components["/var/runtime:pkg:pypi/boto3@2"]
-    assert newest["licenses"] == [{"license": {"name": "Apache-2.0"}}]
-    assert "licenses" not in components["/var/task:pkg:pypi/boto3@1"]
-    assert document["metadata"]["component"]["version"] == "abc"
-    again = sbom.sbom("greet", "sha256:1", **about, listed=reversed(listed))
-    assert again == text
-
-
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Other threads go on in the middle of whatever one does: whenever garbage is collected."""
-
-    def give_way(_phase: str, _info: dict[str, int]) -> None:
-        time.sleep(0)
-
-    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
-    gc.callbacks.append(give_way)
-    gc.set_threshold(20)
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-    gc.set_threshold(*threshold)
-    gc.callbacks.remove(give_way)
-
-
-@pytest.mark.usefixtures("hasty_threads")
-def test_sources_are_read_for_several_images_at_once() -> None:
-    """Python 3.11 fails at that now and then, if it is let."""
-    handler = ROOT / "services" / "runtime" / "runtime_api.py"
-    with ThreadPoolExecutor(4) as pool:
-        read = [
-            pool.submit(lambda: list(context._imports(ROOT, handler, "services.runtime")))
-            for _ in range(40)
-        ]
-    assert len({tuple(imports.result()) for imports in read}) == 1

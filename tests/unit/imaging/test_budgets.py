@@ -10,7 +10,7 @@ import pytest
 
 from services.imaging.develop import develop
 from services.imaging.model import Limits, PhotoRejected, Recipe, RejectionReason
-from tests.support import photos
+from tests.support import damaged_photos
 from tests.support.hostile_photos import HOSTILE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,7 +70,7 @@ def test_develop_hostile_file_is_rejected_by_name(name: str, reason: RejectionRe
 
 @pytest.mark.parametrize("name", ["plain.png", "lossy.webp", "photo.heic", "photo.avif"])
 def test_develop_estimate_over_memory_limit_is_rejected(name: str) -> None:
-    source = photos.valid_files()[name]
+    source = damaged_photos.valid_files()[name]
     base = 64 * 1024 * 1024 + len(source)
     develop(source, Recipe(), Limits(memory_bytes_max=2 * base))
     with pytest.raises(PhotoRejected) as caught:

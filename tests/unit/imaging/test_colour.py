@@ -12,7 +12,7 @@ from PIL import Image
 from services.imaging import icc
 from services.imaging.develop import develop
 from services.imaging.model import OutputFormat, Recipe, SourceFormat
-from tests.support import photos
+from tests.support import icc_profiles, photos
 
 RECIPE = Recipe(formats=(OutputFormat.WEBP, OutputFormat.JPEG), webp_quality=100, jpeg_quality=98)
 # JPEG and WebP each move a flat patch by a level or two.
@@ -52,37 +52,41 @@ def _assert_close(source: bytes, expected: np.ndarray) -> None:
 
 
 def _expected(primaries: Sequence[tuple[float, float]], linear: np.ndarray) -> np.ndarray:
-    to_srgb = np.linalg.inv(photos.rgb_to_xyz(photos.SRGB)) @ photos.rgb_to_xyz(primaries)
-    return photos.srgb_encoded(linear @ to_srgb.T) * 255
+    to_srgb = np.linalg.inv(icc_profiles.rgb_to_xyz(icc_profiles.SRGB)) @ icc_profiles.rgb_to_xyz(
+        primaries
+    )
+    return icc_profiles.srgb_encoded(linear @ to_srgb.T) * 255
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 def test_display_p3(name: str) -> None:
-    profile = photos.rgb_profile(photos.P3, photos.GAMMA_SRGB, "Display P3")
+    profile = icc_profiles.rgb_profile(icc_profiles.P3, icc_profiles.GAMMA_SRGB, "Display P3")
     image = _patches(COLOURS, "RGB")
     build = {"HEIF": photos.heic, "AVIF": photos.avif}.get(name)
     options = {"quality": 98, "icc_profile": profile}
     source = build(image, **options) if build else photos.saved(image, name, **options)
 
-    linear = photos.srgb_decoded(np.array(COLOURS) / 255)
-    expected = _expected(photos.P3, linear)
+    linear = icc_profiles.srgb_decoded(np.array(COLOURS) / 255)
+    expected = _expected(icc_profiles.P3, linear)
     assert np.abs(expected - np.array(COLOURS)).max() > 10  # else the test could not fail
     _assert_close(source, expected)
     assert develop(source).facts.colour_profile == "Display P3"
 
 
 def test_adobe_rgb() -> None:
-    profile = photos.rgb_profile(photos.ADOBE_RGB, photos.gamma_curve(2.19921875))
+    profile = icc_profiles.rgb_profile(icc_profiles.ADOBE_RGB, icc_profiles.gamma_curve(2.19921875))
     source = photos.jpeg(_patches(COLOURS, "RGB"), quality=98, icc_profile=profile)
 
     linear = (np.array(COLOURS) / 255) ** 2.19921875
-    expected = _expected(photos.ADOBE_RGB, linear)
+    expected = _expected(icc_profiles.ADOBE_RGB, linear)
     assert np.abs(expected - np.array(COLOURS)).max() > 10
     _assert_close(source, expected)
 
 
 def test_a_photo_in_srgb_is_left_alone() -> None:
-    profile = photos.rgb_profile(photos.SRGB, photos.GAMMA_SRGB, "sRGB made for a test")
+    profile = icc_profiles.rgb_profile(
+        icc_profiles.SRGB, icc_profiles.GAMMA_SRGB, "sRGB made for a test"
+    )
     read = icc.read(profile)
     assert read is not None
     assert read.is_srgb
@@ -90,23 +94,25 @@ def test_a_photo_in_srgb_is_left_alone() -> None:
     _assert_close(source, np.array(COLOURS, dtype=float))
 
 
-@pytest.mark.parametrize("primaries", [photos.P3, photos.ADOBE_RGB])
+@pytest.mark.parametrize("primaries", [icc_profiles.P3, icc_profiles.ADOBE_RGB])
 def test_other_primaries_are_not_taken_for_srgb(primaries: Sequence[tuple[float, float]]) -> None:
-    read = icc.read(photos.rgb_profile(primaries, photos.GAMMA_SRGB, "sRGB, it says"))
+    read = icc.read(icc_profiles.rgb_profile(primaries, icc_profiles.GAMMA_SRGB, "sRGB, it says"))
     assert read is not None
     assert not read.is_srgb
 
 
 def test_another_curve_is_not_taken_for_srgb() -> None:
-    read = icc.read(photos.rgb_profile(photos.SRGB, photos.gamma_curve(1.8)))
+    read = icc.read(icc_profiles.rgb_profile(icc_profiles.SRGB, icc_profiles.gamma_curve(1.8)))
     assert read is not None
     assert not read.is_srgb
 
 
 def test_grey_with_a_profile() -> None:
     levels = [(40,), (128,), (220,)]
-    source = photos.jpeg(_patches(levels, "L"), quality=98, icc_profile=photos.grey_profile(1.0))
-    expected = photos.srgb_encoded(np.array(levels) / 255) * 255
+    source = photos.jpeg(
+        _patches(levels, "L"), quality=98, icc_profile=icc_profiles.grey_profile(1.0)
+    )
+    expected = icc_profiles.srgb_encoded(np.array(levels) / 255) * 255
     assert expected[1, 0] > 180  # gamma 1.0 makes the middle much lighter
     _assert_close(source, np.repeat(expected, 3, axis=1))
 
@@ -125,9 +131,11 @@ INKS = ((0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 1, 1, 0), (0
 @pytest.mark.parametrize("name", ["JPEG", "TIFF"])
 def test_cmyk_with_a_profile(name: str) -> None:
     image = _patches([tuple(255 * ink for ink in inks) for inks in INKS], "CMYK")
-    source = photos.saved(image, name, quality=98, icc_profile=photos.cmyk_profile())
+    source = photos.saved(image, name, quality=98, icc_profile=icc_profiles.cmyk_profile())
 
-    expected = np.stack([photos.lab_to_srgb(photos.cmyk_corner_lab(*inks)) for inks in INKS])
+    expected = np.stack(
+        [icc_profiles.lab_to_srgb(icc_profiles.cmyk_corner_lab(*inks)) for inks in INKS]
+    )
     _assert_close(source, expected)
 
 
@@ -168,15 +176,15 @@ def test_lab_tiff() -> None:
     stored = [(round(l * 2.55), round(a + 128), round(b + 128)) for l, a, b in labs]  # noqa: E741
     source = photos.saved(_patches(stored, "LAB"), "TIFF")
     assert develop(source).facts.format is SourceFormat.TIFF
-    _assert_close(source, np.stack([photos.lab_to_srgb(lab) for lab in labs]))
+    _assert_close(source, np.stack([icc_profiles.lab_to_srgb(lab) for lab in labs]))
 
 
 @pytest.mark.parametrize(
     "profile",
     [
         b"not a profile",
-        photos.cmyk_profile(),
-        photos.rgb_profile(photos.P3, photos.GAMMA_SRGB)[:200],
+        icc_profiles.cmyk_profile(),
+        icc_profiles.rgb_profile(icc_profiles.P3, icc_profiles.GAMMA_SRGB)[:200],
     ],
     ids=["garbage", "for another kind of picture", "cut off"],
 )

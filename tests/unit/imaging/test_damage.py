@@ -10,22 +10,25 @@ import pytest
 
 from services.imaging.develop import develop
 from services.imaging.model import PhotoRejected, RejectionReason
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 # An MPO has a second picture after the first; no rendition shows it.
-WHOLE = {**photos.valid_files(), "two.mpo": photos.mpo()[: photos.mpo().rindex(b"\xff\xd8\xff")]}
+WHOLE = {
+    **damaged_photos.valid_files(),
+    "two.mpo": photos.mpo()[: photos.mpo().rindex(b"\xff\xd8\xff")],
+}
 SECONDS_MAX = 5.0
 
 
 def test_damaged_corpus_is_large_and_deterministic() -> None:
-    first, second = dict(photos.damaged_corpus()), dict(photos.damaged_corpus())
+    first, second = dict(damaged_photos.damaged_corpus()), dict(damaged_photos.damaged_corpus())
     assert len(first) >= 300
     assert first == second
 
 
 def test_develop_damaged_file_is_developed_or_rejected() -> None:
     ends: Counter[str] = Counter()
-    for name, source in photos.damaged_corpus():
+    for name, source in damaged_photos.damaged_corpus():
         started = time.monotonic()
         try:
             developed = develop(source)
@@ -99,14 +102,14 @@ def test_develop_truncated_jpeg_with_end_mark_is_rejected(name: str, percent: in
 
 def test_develop_jpeg_ending_in_mid_grey_is_developed() -> None:
     image = photos.scene()
-    image.paste((128, 128, 128), (0, 32, photos.WIDTH, photos.HEIGHT))
+    image.paste((128, 128, 128), (0, 32, damaged_photos.WIDTH, damaged_photos.HEIGHT))
     for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
         develop(photos.jpeg(image, **options))
     develop(photos.jpeg(image.convert("L")))
 
 
 def test_develop_png_with_wrong_data_checksum_is_damaged() -> None:
-    source = bytearray(photos.valid_files()["plain.png"])
+    source = bytearray(damaged_photos.valid_files()["plain.png"])
     source[source.index(b"IDAT") + 40] ^= 1
     with pytest.raises(PhotoRejected) as caught:
         develop(bytes(source))
@@ -153,7 +156,7 @@ def test_develop_tiff_without_width_is_damaged() -> None:
 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.avif"])
 def test_develop_heif_with_empty_directory_is_damaged(name: str) -> None:
-    source = photos.valid_files()[name]
+    source = damaged_photos.valid_files()[name]
     meta = b"\0\0\0\x14meta\0\0\0\0\0\0\0\x08iloc"
     start = source.index(b"meta") - 4
     with pytest.raises(PhotoRejected) as caught:

@@ -21,7 +21,7 @@ from services.imaging.model import (
     RenditionSpec,
     SourceFormat,
 )
-from tests.support import photos
+from tests.support import damaged_photos, icc_profiles, photos
 
 RECIPE = Recipe(jpeg_quality=95, webp_quality=95)
 FRAME_MARKERS = {"baseline": b"\xff\xc0", "progressive": b"\xff\xc2"}
@@ -41,9 +41,9 @@ def _pixels(rendition: Rendition) -> np.ndarray:
     return np.asarray(image, dtype=float)
 
 
-@pytest.mark.parametrize("name", sorted(photos.valid_files()))
+@pytest.mark.parametrize("name", sorted(damaged_photos.valid_files()))
 def test_develop_valid_file_gives_all_renditions(name: str) -> None:
-    developed = develop(photos.valid_files()[name], RECIPE)
+    developed = develop(damaged_photos.valid_files()[name], RECIPE)
 
     assert developed.facts.format is FORMATS[name.rsplit(".")[-1]]
     assert {(r.name, r.format) for r in developed.renditions} == {
@@ -125,7 +125,9 @@ def test_develop_ten_bit_heic_keeps_pixels() -> None:
 
     samples = np.asarray(photos.scene(), dtype=np.uint16) * 257
     out = io.BytesIO()
-    pillow_heif.encode("RGB;16", (photos.WIDTH, photos.HEIGHT), samples.tobytes(), out, quality=90)
+    pillow_heif.encode(
+        "RGB;16", (damaged_photos.WIDTH, damaged_photos.HEIGHT), samples.tobytes(), out, quality=90
+    )
     developed = develop(out.getvalue(), RECIPE)
     scene = np.asarray(photos.scene(), dtype=float)
     assert np.abs(_pixels(developed.renditions[0]) - scene).mean() < 6
@@ -195,7 +197,7 @@ def test_develop_animation_with_orientation_is_upright() -> None:
     source = photos.saved(
         frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=40, lossless=True,
         exif=photos.orientation_exif(6),
-        icc_profile=photos.rgb_profile(photos.SRGB, photos.GAMMA_SRGB),
+        icc_profile=icc_profiles.rgb_profile(icc_profiles.SRGB, icc_profiles.GAMMA_SRGB),
     )  # fmt: skip
     developed = develop(source, RECIPE)
     animated = next(r for r in developed.renditions if r.animated)
@@ -268,7 +270,7 @@ def test_develop_large_photo_frees_decoded_picture_before_encoding(
 
 
 def test_release_keeps_the_number_of_plays() -> None:
-    opened = open_photo(photos.valid_files()["moving.gif"], Limits(), Deadline(60))
+    opened = open_photo(damaged_photos.valid_files()["moving.gif"], Limits(), Deadline(60))
     plays = opened.photo.plays
     opened.photo.release()
     assert opened.photo.plays == plays

@@ -13,7 +13,7 @@ import pytest
 from services.imaging.develop import develop
 from services.imaging.isolation import IsolatedDeveloper, Work
 from services.imaging.model import Developed, Limits, PhotoRejected, Recipe, RejectionReason
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 MIB = 1024 * 1024
 RECIPE = Recipe()
@@ -39,7 +39,7 @@ def _rejected(work: Work, limits: Limits | None = None) -> RejectionReason:
 
 def test_isolated_photo_gives_what_develop_gives(developer: IsolatedDeveloper) -> None:
     for name in ("baseline.jpg", "plain.png", "moving.gif"):
-        source = photos.valid_files()[name]
+        source = damaged_photos.valid_files()[name]
         assert developer.develop(source, RECIPE, Limits()) == develop(source)
 
 

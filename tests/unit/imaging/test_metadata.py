@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.imaging import metadata
 from services.imaging.develop import develop
 from services.imaging.model import Location, OutputFormat, Recipe
-from tests.support import photos
+from tests.support import damaged_photos, icc_profiles, photos
 
 RECIPE = Recipe(formats=tuple(OutputFormat), avif_speed=10)
 SECRET = b"a private word"
@@ -37,7 +37,7 @@ def test_facts_camera_photo_are_complete(order: str) -> None:
     "name", ["plain.png", "lossy.webp", "photo.heic", "photo.avif", "baseline.jpg"]
 )
 def test_facts_exif_is_read_in_every_format(name: str) -> None:
-    facts = develop(photos.valid_files()[name], RECIPE).facts
+    facts = develop(damaged_photos.valid_files()[name], RECIPE).facts
     assert facts.camera == "Darkroom Optics Obscura 4"
     assert facts.location is not None
     assert facts.taken_at == "2026-11-20T17:45:10+01:00"
@@ -158,7 +158,10 @@ def _boxes(data: bytes) -> Iterator[bytes]:
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:
-    exif, icc = photos.full_exif(), photos.rgb_profile(photos.P3, photos.GAMMA_SRGB)
+    exif, icc = (
+        photos.full_exif(),
+        icc_profiles.rgb_profile(icc_profiles.P3, icc_profiles.GAMMA_SRGB),
+    )
     everything: dict[str, Any] = {"exif": exif, "icc_profile": icc, "xmp": XMP}
     yield "jpeg", photos.jpeg(comment=SECRET, **everything)
     yield "png", photos.saved(photos.scene(), "PNG", exif=exif, icc_profile=icc)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from services.imaging.develop import develop
 from services.imaging.model import OutputFormat, Recipe
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 RECIPE = Recipe(formats=(OutputFormat.JPEG,), jpeg_quality=95)
 ORIENTATIONS = range(1, 9)
@@ -32,9 +32,12 @@ def test_orientation_jpeg_is_applied_once(orientation: int, order: str) -> None:
 
     developed = develop(source, RECIPE)
 
-    assert (developed.facts.width, developed.facts.height) == (photos.WIDTH, photos.HEIGHT)
+    assert (developed.facts.width, developed.facts.height) == (
+        damaged_photos.WIDTH,
+        damaged_photos.HEIGHT,
+    )
     for rendition in developed.renditions:
-        assert (rendition.width, rendition.height) == (photos.WIDTH, photos.HEIGHT)
+        assert (rendition.width, rendition.height) == (damaged_photos.WIDTH, damaged_photos.HEIGHT)
         _assert_looks_like_scene(rendition.data)
         assert not Image.open(io.BytesIO(rendition.data)).getexif()
 
@@ -74,7 +77,10 @@ def test_orientation_other_formats_is_applied_once(
 
     developed = develop(build(stored, orientation), RECIPE)
 
-    assert (developed.facts.width, developed.facts.height) == (photos.WIDTH, photos.HEIGHT)
+    assert (developed.facts.width, developed.facts.height) == (
+        damaged_photos.WIDTH,
+        damaged_photos.HEIGHT,
+    )
     _assert_looks_like_scene(developed.renditions[0].data)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from services.imaging import icc
 from services.imaging.printing.model import Focus, PrintFormat, PrintSpec, RenderingIntent
 from services.imaging.printing.print_file import make_print_file
-from tests.support import photos
+from tests.support import icc_profiles, photos
 
 # A print of five patches in a row: 80 x 20 mm are 1016 x 307 pixels with bleed.
 WIDTH, HEIGHT, PATCH = 1016, 307, 203
@@ -49,16 +49,18 @@ def printed_patches(source: bytes, order: PrintSpec, count: int = 5) -> np.ndarr
 
 
 def to_srgb(primaries: Sequence[tuple[float, float]], linear: np.ndarray) -> np.ndarray:
-    matrix = np.linalg.inv(photos.rgb_to_xyz(photos.SRGB)) @ photos.rgb_to_xyz(primaries)
-    return photos.srgb_encoded(linear @ matrix.T) * 255
+    matrix = np.linalg.inv(icc_profiles.rgb_to_xyz(icc_profiles.SRGB)) @ icc_profiles.rgb_to_xyz(
+        primaries
+    )
+    return icc_profiles.srgb_encoded(linear @ matrix.T) * 255
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(found - expected).max() < TOLERANCE, (found.round(1), expected.round(1))
 
 
-P3 = photos.rgb_profile(photos.P3, photos.GAMMA_SRGB, "Display P3")
-ADOBE = photos.rgb_profile(photos.ADOBE_RGB, photos.gamma_curve(2.19921875))
+P3 = icc_profiles.rgb_profile(icc_profiles.P3, icc_profiles.GAMMA_SRGB, "Display P3")
+ADOBE = icc_profiles.rgb_profile(icc_profiles.ADOBE_RGB, icc_profiles.gamma_curve(2.19921875))
 
 
 @pytest.mark.parametrize("print_format", PrintFormat)
@@ -68,18 +70,18 @@ def test_display_p3_becomes_srgb(name: str, print_format: PrintFormat) -> None:
     options = {"quality": 98, "icc_profile": P3}
     image = patches(COLOURS)
     source = build(image, **options) if build else photos.saved(image, name, **options)
-    expected = to_srgb(photos.P3, photos.srgb_decoded(np.array(COLOURS) / 255))
+    expected = to_srgb(icc_profiles.P3, icc_profiles.srgb_decoded(np.array(COLOURS) / 255))
     assert np.abs(expected - np.array(COLOURS)).max() > 10  # else the test could not fail
     assert_close(printed_patches(source, spec(format=print_format)), expected)
 
 
 def test_adobe_rgb_becomes_srgb() -> None:
     source = photos.jpeg(patches(COLOURS), quality=98, icc_profile=ADOBE)
-    expected = to_srgb(photos.ADOBE_RGB, (np.array(COLOURS) / 255) ** 2.19921875)
+    expected = to_srgb(icc_profiles.ADOBE_RGB, (np.array(COLOURS) / 255) ** 2.19921875)
     assert_close(printed_patches(source, spec()), expected)
 
 
-@pytest.mark.parametrize("profile", [None, P3[:200], b"none", photos.grey_profile(1.0)])
+@pytest.mark.parametrize("profile", [None, P3[:200], b"none", icc_profiles.grey_profile(1.0)])
 def test_a_photo_without_a_usable_profile_is_srgb(profile: bytes | None) -> None:
     source = photos.jpeg(patches(COLOURS), quality=98, icc_profile=profile)
     assert_close(printed_patches(source, spec()), np.array(COLOURS, dtype=float))
@@ -90,8 +92,8 @@ def test_grey_is_printed_from_its_profile_and_as_rgb() -> None:
     image = patches([(int(v),) for v in levels], "L")
     plain = printed_patches(photos.jpeg(image, quality=98), spec())
     assert_close(plain, np.repeat(levels[:, None], 3, axis=1))
-    light = photos.jpeg(image, quality=98, icc_profile=photos.grey_profile(1.0))
-    expected = photos.srgb_encoded(levels / 255) * 255
+    light = photos.jpeg(image, quality=98, icc_profile=icc_profiles.grey_profile(1.0))
+    expected = icc_profiles.srgb_encoded(levels / 255) * 255
     assert_close(printed_patches(light, spec()), np.repeat(expected[:, None], 3, axis=1))
 
 
@@ -100,8 +102,10 @@ INKS = ((0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 1, 1, 0), (0, 0, 0, 1))
 
 def test_cmyk_with_and_without_a_profile() -> None:
     image = patches([tuple(255 * ink for ink in inks) for inks in INKS], "CMYK")
-    managed = photos.jpeg(image, quality=98, icc_profile=photos.cmyk_profile())
-    expected = np.stack([photos.lab_to_srgb(photos.cmyk_corner_lab(*inks)) for inks in INKS])
+    managed = photos.jpeg(image, quality=98, icc_profile=icc_profiles.cmyk_profile())
+    expected = np.stack(
+        [icc_profiles.lab_to_srgb(icc_profiles.cmyk_corner_lab(*inks)) for inks in INKS]
+    )
     assert_close(printed_patches(managed, spec()), expected)
     plain = np.array([[255 * (1 - ink) * (1 - k) for ink in (c, m, y)] for c, m, y, k in INKS])
     assert_close(printed_patches(photos.jpeg(image, quality=98), spec()), plain)
@@ -147,8 +151,10 @@ def test_the_file_carries_srgb_the_same_every_time() -> None:
 def test_a_printer_of_another_rgb(intent: RenderingIntent, print_format: PrintFormat) -> None:
     source = photos.jpeg(patches(COLOURS), quality=98)
     order = spec(profile=ADOBE, intent=intent, format=print_format)
-    linear = photos.srgb_decoded(np.array(COLOURS) / 255)
-    matrix = np.linalg.inv(photos.rgb_to_xyz(photos.ADOBE_RGB)) @ photos.rgb_to_xyz(photos.SRGB)
+    linear = icc_profiles.srgb_decoded(np.array(COLOURS) / 255)
+    matrix = np.linalg.inv(
+        icc_profiles.rgb_to_xyz(icc_profiles.ADOBE_RGB)
+    ) @ icc_profiles.rgb_to_xyz(icc_profiles.SRGB)
     expected = (linear @ matrix.T).clip(0, 1) ** (1 / 2.19921875) * 255
     assert_close(printed_patches(source, order), expected)
     image = Image.open(io.BytesIO(make_print_file(source, order).data))
@@ -192,14 +198,21 @@ def _press(inks: Callable[[float, float, float], Sequence[float]], black: float 
     )
     to_lab = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + ramp * 4 + seen + ramp * 3
     tags = {b"A2B0": to_lab, b"B2A0": to_inks}
-    tags |= {b"wtpt": photos._xyz_tag(photos._D50_XYZ), b"desc": photos._text_tag("a test's press")}
-    return photos._profile(b"CMYK", b"prtr", b"Lab ", tags)
+    tags |= {
+        b"wtpt": icc_profiles._xyz_tag(icc_profiles._D50_XYZ),
+        b"desc": icc_profiles._text_tag("a test's press"),
+    }
+    return icc_profiles._profile(b"CMYK", b"prtr", b"Lab ", tags)
 
 
 def _lab(colours: Sequence[tuple[int, ...]]) -> np.ndarray:
     """CIELAB (D50) of sRGB colours, by the formulas of IEC 61966-2-1 and CIE 15."""
-    linear = photos.srgb_decoded(np.array(colours) / 255)
-    xyz = linear @ (photos._to_d50() @ photos.rgb_to_xyz(photos.SRGB)).T / photos._D50_XYZ
+    linear = icc_profiles.srgb_decoded(np.array(colours) / 255)
+    xyz = (
+        linear
+        @ (icc_profiles._to_d50() @ icc_profiles.rgb_to_xyz(icc_profiles.SRGB)).T
+        / icc_profiles._D50_XYZ
+    )
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     lightness = 116 * f[:, 1] - 16
     return np.stack([lightness, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
@@ -239,9 +252,9 @@ def _press_of_intents() -> bytes:
 
     tags = {b"B2A%d" % ink: to_inks(ink) for ink in range(3)}
     tags |= {b"A2B0": _tag(_press(lambda l, _a, _b: (0, 0, 0, 1 - l)), b"A2B0")}  # noqa: E741
-    white = photos._xyz_tag(photos._D50_XYZ * PAPER)
-    tags |= {b"wtpt": white, b"desc": photos._text_tag("a test's press of intents")}
-    return photos._profile(b"CMYK", b"prtr", b"Lab ", tags)
+    white = icc_profiles._xyz_tag(icc_profiles._D50_XYZ * PAPER)
+    tags |= {b"wtpt": white, b"desc": icc_profiles._text_tag("a test's press of intents")}
+    return icc_profiles._profile(b"CMYK", b"prtr", b"Lab ", tags)
 
 
 def _tag(profile: bytes, name: bytes) -> bytes:
@@ -263,7 +276,7 @@ def test_the_intent_is_the_one_that_was_asked_for(intent: RenderingIntent) -> No
         black_point_compensation=False,
     )
     ink, white = INTENTS[intent]
-    luminance = photos.srgb_decoded(np.array(GREYS) / 255)[:, 1] / white
+    luminance = icc_profiles.srgb_decoded(np.array(GREYS) / 255)[:, 1] / white
     f = np.where(
         luminance > (6 / 29) ** 3, np.cbrt(luminance), luminance / (3 * (6 / 29) ** 2) + 4 / 29
     )
@@ -297,6 +310,6 @@ def test_black_point_compensation_keeps_the_shadows_apart() -> None:
 
 def test_an_output_profile_that_cannot_print_is_a_mistake() -> None:
     """It says how inks look, and not which inks to take for a colour."""
-    order = spec(profile=photos.cmyk_profile(), format=PrintFormat.TIFF_LZW)
+    order = spec(profile=icc_profiles.cmyk_profile(), format=PrintFormat.TIFF_LZW)
     with pytest.raises(ValueError, match="expected an output profile that can be printed with"):
         make_print_file(photos.jpeg(patches(COLOURS)), order)

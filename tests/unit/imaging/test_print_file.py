@@ -29,7 +29,7 @@ from services.imaging.printing.model import (
 )
 from services.imaging.printing.print_file import make_print_file
 from services.imaging.printing.sharpen import sharpen_for_print
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCTS = {
@@ -276,10 +276,10 @@ def test_too_low_a_resolution_is_refused_before_decoding(monkeypatch: pytest.Mon
 # --- damaged photos -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(photos.valid_files()))
+@pytest.mark.parametrize("name", sorted(damaged_photos.valid_files()))
 def test_every_format_is_refused_for_its_size(name: str) -> None:
     with pytest.raises(PrintRefused):
-        make_print_file(photos.valid_files()[name], PrintSpec(100, 150))
+        make_print_file(damaged_photos.valid_files()[name], PrintSpec(100, 150))
 
 
 BUILDERS = {
@@ -307,7 +307,7 @@ def test_a_truncated_photo_is_never_printed(name: str, percent: int) -> None:
 def test_every_damaged_file_is_printed_rejected_or_refused() -> None:
     """The corpus's pictures have 96 x 64 pixels, too few to print unless their size is damaged."""
     ends: Counter[str] = Counter()
-    for name, source in photos.damaged_corpus():
+    for name, source in damaged_photos.damaged_corpus():
         try:
             printed = make_print_file(source, SMALL)
         except (PhotoRejected, PrintRefused) as verdict:
@@ -323,7 +323,7 @@ def test_every_damaged_file_is_printed_rejected_or_refused() -> None:
 def test_the_damage_behind_the_header_is_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.imaging.printing.geometry.REFUSE_BELOW_DPI", 1)
     ends: Counter[str] = Counter()
-    for _, source in photos.damaged_corpus():
+    for _, source in damaged_photos.damaged_corpus():
         try:
             make_print_file(source, SMALL)
         except (PhotoRejected, PrintRefused) as verdict:

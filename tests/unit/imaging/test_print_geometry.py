@@ -25,7 +25,7 @@ from services.imaging.printing.model import (
     PrintSpec,
     Verdict,
 )
-from tests.support import photos
+from tests.support import icc_profiles
 
 # Millimetres of the finished edge and pixels with bleed, by hand: (mm + 6) / 25.4 x 300.
 EDGES = {100: 1252, 130: 1606, 150: 1843, 180: 2197, 200: 2433, 300: 3614, 400: 4795}
@@ -190,9 +190,9 @@ def test_a_spec_that_no_file_can_hold_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="expected an ICC profile"):
         PrintSpec(100, 150, profile=b"no profile")
     with pytest.raises(ValueError, match="expected an ICC profile for RGB or CMYK, got GRAY"):
-        PrintSpec(100, 150, profile=photos.grey_profile(2.2))
+        PrintSpec(100, 150, profile=icc_profiles.grey_profile(2.2))
     with pytest.raises(ValueError, match="expected a TIFF format"):
-        PrintSpec(100, 150, profile=photos.cmyk_profile())
-    PrintSpec(100, 150, profile=photos.cmyk_profile(), format=PrintFormat.TIFF_LZW)
+        PrintSpec(100, 150, profile=icc_profiles.cmyk_profile())
+    PrintSpec(100, 150, profile=icc_profiles.cmyk_profile(), format=PrintFormat.TIFF_LZW)
     with pytest.raises(ValueError, match="expected jpeg_quality"):
         PrintSpec(100, 150, jpeg_quality=0)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from services.imaging import icc
 from services.imaging.develop import develop
 from services.imaging.model import OutputFormat, Recipe
-from tests.support import photos
+from tests.support import icc_profiles, photos
 
 RECIPE = Recipe(formats=(OutputFormat.JPEG,))
 PROFILES = (
-    photos.rgb_profile(photos.P3, photos.GAMMA_SRGB),
-    photos.rgb_profile(photos.ADOBE_RGB, photos.gamma_curve(2.2)),
-    photos.grey_profile(1.8),
-    photos.cmyk_profile(),
+    icc_profiles.rgb_profile(icc_profiles.P3, icc_profiles.GAMMA_SRGB),
+    icc_profiles.rgb_profile(icc_profiles.ADOBE_RGB, icc_profiles.gamma_curve(2.2)),
+    icc_profiles.grey_profile(1.8),
+    icc_profiles.cmyk_profile(),
 )
 CHANGES = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), min_size=1, max_size=12)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.imaging.develop import develop
 from services.imaging.formats.trailer import UNKNOWN_BYTES_MAX
 from services.imaging.model import Limits, PhotoRejected, Recipe, RejectionReason
-from tests.support import photos
+from tests.support import damaged_photos, photos
 
 
 def _reason(source: bytes, limits: Limits | None = None) -> RejectionReason:
@@ -33,8 +33,8 @@ def test_develop_empty_file_is_rejected() -> None:
     "source",
     [
         b"Dear lab, please print this.",
-        photos.PDF,
-        photos.zip_archive(),
+        damaged_photos.PDF,
+        damaged_photos.zip_archive(),
         b"%!PS-Adobe-3.0 EPSF-3.0",
         b"\xff\xd8",
         b"\0" * 1000,
@@ -68,10 +68,10 @@ def test_develop_file_over_byte_limit_is_rejected() -> None:
     assert _reason(source, Limits(bytes_max=len(source) - 1)) is RejectionReason.TOO_MANY_BYTES
 
 
-@pytest.mark.parametrize("name", sorted(photos.valid_files()))
+@pytest.mark.parametrize("name", sorted(damaged_photos.valid_files()))
 def test_develop_picture_over_pixel_limit_is_rejected(name: str) -> None:
-    source = photos.valid_files()[name]
-    pixels = 48 * 32 if name.startswith("moving") else photos.WIDTH * photos.HEIGHT
+    source = damaged_photos.valid_files()[name]
+    pixels = 48 * 32 if name.startswith("moving") else damaged_photos.WIDTH * damaged_photos.HEIGHT
     develop(source, Recipe(), Limits(pixels_per_frame_max=pixels))
     reason = _reason(source, Limits(pixels_per_frame_max=pixels - 1))
     assert reason is RejectionReason.TOO_MANY_PIXELS
@@ -79,14 +79,14 @@ def test_develop_picture_over_pixel_limit_is_rejected(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
 def test_develop_animation_over_frame_limit_is_rejected(name: str) -> None:
-    source = photos.valid_files()[name]
+    source = damaged_photos.valid_files()[name]
     develop(source, Recipe(), Limits(frames_max=5))
     assert _reason(source, Limits(frames_max=4)) is RejectionReason.TOO_MANY_FRAMES
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "moving.png"])
 def test_develop_animation_over_total_pixel_limit_is_rejected(name: str) -> None:
-    source = photos.valid_files()[name]
+    source = damaged_photos.valid_files()[name]
     pixels = 5 * 48 * 32
     develop(source, Recipe(), Limits(pixels_in_all_max=pixels))
     reason = _reason(source, Limits(pixels_in_all_max=pixels - 1))
@@ -101,7 +101,7 @@ def test_develop_time_limit_is_checked_between_frames(monkeypatch: pytest.Monkey
     now = iter(range(1000))
     monkeypatch.setattr("services.imaging.limits.time.monotonic", lambda: next(now))
     # The steps before the stills check four times and three stills once each; five frames follow.
-    reason = _reason(photos.valid_files()["moving.gif"], Limits(seconds_max=8))
+    reason = _reason(damaged_photos.valid_files()["moving.gif"], Limits(seconds_max=8))
     assert reason is RejectionReason.TIMED_OUT
 
 
@@ -117,7 +117,7 @@ def test_develop_decompression_bomb_is_rejected_before_allocation() -> None:
 
 
 def test_develop_gif_frame_larger_than_canvas_counts_its_pixels() -> None:
-    source = bytearray(photos.valid_files()["still.gif"])
+    source = bytearray(damaged_photos.valid_files()["still.gif"])
     at = source.index(b",\0\0\0\0")
     source[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     assert _reason(bytes(source)) is RejectionReason.TOO_MANY_PIXELS
@@ -131,27 +131,27 @@ def test_develop_jpeg_with_too_many_scans_is_damaged() -> None:
 
 
 # An MPO has its second picture before whatever follows: appended data cannot be recognized there.
-SOUND = sorted(photos.valid_files().keys() - {"two.mpo"})
+SOUND = sorted(damaged_photos.valid_files().keys() - {"two.mpo"})
 
 
 @pytest.mark.parametrize("name", SOUND)
 @pytest.mark.parametrize(
     "payload",
     [
-        photos.zip_archive(),
-        photos.PDF,
-        photos.HTML,
+        damaged_photos.zip_archive(),
+        damaged_photos.PDF,
+        damaged_photos.HTML,
         b"\x7fELF\2\1\1" + bytes(60),
         b"MZ" + bytes(90),
     ],
     ids=["zip", "pdf", "html", "elf", "exe"],
 )
 def test_develop_photo_with_appended_document_is_polyglot(name: str, payload: bytes) -> None:
-    assert _reason(photos.valid_files()[name] + payload) is RejectionReason.POLYGLOT
+    assert _reason(damaged_photos.valid_files()[name] + payload) is RejectionReason.POLYGLOT
 
 
 def test_develop_jpeg_with_pdf_comment_is_polyglot() -> None:
-    assert _reason(photos.jpeg(comment=photos.PDF)) is RejectionReason.POLYGLOT
+    assert _reason(photos.jpeg(comment=damaged_photos.PDF)) is RejectionReason.POLYGLOT
 
 
 def test_develop_large_unknown_trailer_is_polyglot() -> None:

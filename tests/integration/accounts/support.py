@@ -1,0 +1,50 @@
+"""Accounts and sessions by the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.accounts.model import Role
+from services.accounts.roles import change_role
+from services.accounts.users import Users
+from tests.integration.accounts.conftest import Answered, Api
+
+PASSWORD = "correct horse battery"
+
+
+def create_account(api: Api, email: str = "ada@example.com") -> dict[str, Any]:
+    answer = api.call("create-user", {"email": email, "name": "Ada", "password": PASSWORD})
+    assert answer.status == 201, answer.document
+    document: dict[str, Any] = answer.document
+    return document
+
+
+def sign_in(
+    api: Api, email: str = "ada@example.com", password: str = PASSWORD, **more: str
+) -> Answered:
+    return api.call("open-session", {"email": email, "password": password}, **more)  # type: ignore[arg-type]
+
+
+def administrator_token(api: Api) -> str:
+    create_account(api, "root@example.com")
+    change_role(Users(api.fresh.database()), api.sessions, "root@example.com", Role.ADMINISTRATOR)
+    token: str = sign_in(api, "root@example.com").document["token"]
+    return token
+
+
+def slug(answer: Answered) -> str:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return str(answer.document["type"]).rpartition(":")[2]
+
+
+# -- create-user
+
+
+NEW_PASSWORD = "battery staple correct"
+
+
+def change_password(
+    api: Api, token: str | None, current: str = PASSWORD, new: str = NEW_PASSWORD, **more: str
+) -> Answered:
+    body = {"current_password": current, "new_password": new}
+    return api.call("change-password", body, token=token, **more)  # type: ignore[arg-type]
