@@ -49,6 +49,7 @@ def test_list_orders_pages_contain_every_order_once(
     factory: OrderFactory, orders: Orders, limit: int
 ) -> None:
     user, product = factory.user(), factory.product(orders)
+    other = orders.create(factory.new(factory.default_user, (product, 1))).id
     made = [orders.create(factory.new(user, (product, 1))).id for _ in range(5)]
     seen: list[str] = []
     cursor: str | None = None
@@ -60,7 +61,9 @@ def test_list_orders_pages_contain_every_order_once(
             break
         assert len(found.orders) == limit
         # A cursor of another customer's list shows nothing of it.
-        assert page(orders, factory.default_user, cursor=cursor).orders != []
+        shown = {order.id for order in page(orders, factory.default_user, cursor=cursor).orders}
+        assert other in shown
+        assert shown.isdisjoint(made)
     assert seen == made[::-1]
 
 
