@@ -28,7 +28,7 @@ from services.imaging.model import (
 )
 from services.platform.functions.sqs import Message
 from tests.integration.conftest import Provisioned
-from tests.integration.test_process_image import (
+from tests.integration.process_image.support import (
     BLUE,
     OWNER,
     RED,

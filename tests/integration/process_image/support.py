@@ -107,3 +107,30 @@ class Environment:
 def _sequencer(body: str) -> str:
     records = json.loads(body).get("Records")
     return records[0]["s3"]["object"]["sequencer"] if records else ""
+
+
+class Crash(BaseException):
+    """The end of the process: not caught by any handler."""
+
+
+class CrashingClient:
+    """Wraps an AWS client; raises Crash before or after the n-th call."""
+
+    def __init__(self, client: Any, calls: Iterator[int], crash_at: int, after: bool) -> None:
+        self._client, self._calls, self._crash_at, self._after = client, calls, crash_at, after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in ("exceptions", "get_paginator"):
+            return found
+
+        def call(**arguments: Any) -> Any:
+            mine = next(self._calls) == self._crash_at
+            if mine and not self._after:
+                raise Crash
+            answer = found(**arguments)
+            if mine:
+                raise Crash
+            return answer
+
+        return call

@@ -17,37 +17,18 @@ from services.catalog.store import Catalog
 from services.events.images import ImageEventType
 from services.imaging.model import OutputFormat, Recipe, RenditionSpec
 from services.platform.functions.sqs import Message
-from tests.integration.process_image.support import BLUE, OWNER, RED, Environment, photo
+from tests.integration.process_image.support import (
+    BLUE,
+    OWNER,
+    RED,
+    Crash,
+    CrashingClient,
+    Environment,
+    photo,
+)
 
 # One rendition, so that the test of a crash at every call has fewer calls.
 SMALL = Recipe(renditions=(RenditionSpec("thumb", 32),), formats=(OutputFormat.JPEG,))
-
-
-class Crash(BaseException):
-    """The end of the process: not caught by any handler."""
-
-
-class CrashingClient:
-    """Wraps an AWS client; raises Crash before or after the n-th call."""
-
-    def __init__(self, client: Any, calls: Iterator[int], crash_at: int, after: bool) -> None:
-        self._client, self._calls, self._crash_at, self._after = client, calls, crash_at, after
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        if name in ("exceptions", "get_paginator"):
-            return found
-
-        def call(**arguments: Any) -> Any:
-            mine = next(self._calls) == self._crash_at
-            if mine and not self._after:
-                raise Crash
-            answer = found(**arguments)
-            if mine:
-                raise Crash
-            return answer
-
-        return call
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
