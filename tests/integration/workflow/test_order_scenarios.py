@@ -189,7 +189,7 @@ def results(order_lab: OrderLab) -> dict[str, Result]:
 def run_scenario(lab: OrderLab, scenario: Scenario) -> Result:
     api = lab.api()
     try:
-        product = lab.product(scenario.stock, scenario.size_mm)
+        product = retried(lambda: lab.product(scenario.stock, scenario.size_mm))
         line = lab.line(product, QUANTITY, scenario.image_id)
         key = f"scenario-{scenario.name}"
         order = retried(lambda: api.order([line], scenario.pay, DELIVERY, key))
@@ -240,7 +240,8 @@ def test_order_under_fault_ends_consistently(
     wanted = (QUANTITY * PRICE_MINOR if shipped else 0, QUANTITY if shipped else 0, 0)
     give_up_at = time.monotonic() + scaled(60)
     while True:
-        payment, stock = order_lab.payment(order["id"]), order_lab.stock(result.product_id)
+        payment = order_lab.payment(order["id"])
+        stock = retried(lambda: order_lab.stock(result.product_id))
         if (payment.kept, stock.sold, stock.reserved) == wanted or time.monotonic() > give_up_at:
             break
         time.sleep(0.2)
