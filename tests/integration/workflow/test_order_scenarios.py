@@ -40,7 +40,7 @@ from tests.integration.workflow.conftest import (
     Payment,
 )
 from tests.support.photos import jpeg, scene
-from tests.support.waiting import scaled
+from tests.support.waiting import Value, scaled
 
 SCENARIO_TIMEOUT_SECONDS = 240
 # The longest time until MiniStack fires the rule of start-orders: a minute plus its poll interval.
@@ -201,7 +201,7 @@ def run_scenario(lab: OrderLab, scenario: Scenario) -> Result:
         api.close()
 
 
-def retried(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def retried(call: Callable[[], Value]) -> Value:
     """Repeats the call on a transient error, as a customer does."""
     give_up_at = time.monotonic() + scaled(60)
     while True:
