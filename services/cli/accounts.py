@@ -10,10 +10,10 @@ from rich.table import Table
 
 from services.accounts.model import Role
 from services.cli import database
-from services.cli.connection import ApiAddress, connected, password, print_result
+from services.cli.connection import ApiAddress, connected, password
 from services.cli.options import ExitCode, Json, PasswordStdin, group
+from services.cli.output import print_result
 from services.client import tokens
-from services.local.terminal import page
 
 users = group("Create an account, list them all.")
 
@@ -48,9 +48,6 @@ def list_users(api: ApiAddress = None, json: Json = False) -> ExitCode:
     """List every account, for administrators."""
     with connected(api) as reached:
         found = list(reached.users())
-    if json:
-        print_result(found, "", as_json=True)
-        return ExitCode.DONE
     table = Table("e-mail", "name", "role", "since", "id", box=None, pad_edge=False)
     for user in found:
         table.add_row(
@@ -58,7 +55,7 @@ def list_users(api: ApiAddress = None, json: Json = False) -> ExitCode:
             user["created_at"][:10],
             user["id"],
         )
-    page.print(table)
+    print_result(found, table, as_json=json)
     return ExitCode.DONE
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from services.client import tokens
 from services.client.api import Api
 from services.local import lab
-from services.local.terminal import page
 from services.platform.errors import DarkroomError
 
 API_VARIABLE = "DARKROOM_API"
@@ -65,11 +63,3 @@ def password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return getpass.getpass("Password: ")
-
-
-def print_result(document: Any, text: str, *, as_json: bool) -> None:
-    """Prints `text` for people, or `document` as JSON."""
-    if as_json:
-        print(json.dumps(document, indent=2))  # noqa: T201  what stdout is for
-    else:
-        page.print(text)

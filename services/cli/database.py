@@ -4,7 +4,6 @@ running lab has it."""
 from __future__ import annotations
 
 import dataclasses
-import json as jsonlib
 import os
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.cli.options import ExitCode, Json
+from services.cli.output import print_json
 from services.local import lab
 from services.local.terminal import page
 from services.platform.aws.clients import client
@@ -41,8 +41,7 @@ def migrate(
     applied = [] if status else migrate_database.migrate(reached)
     found = migrate_database.status(reached)
     if json:
-        document = {"applied": applied} | dataclasses.asdict(found)
-        print(jsonlib.dumps(document))  # noqa: T201  what stdout is for
+        print_json({"applied": applied} | dataclasses.asdict(found), indent=None)
     elif found.pending:
         page.print(f"at revision {found.revision}, to be applied: {', '.join(found.pending)}")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.padding import Padding
 
 from services.cli.log_lines import seconds
 from services.cli.options import ExitCode, Json, group, number
+from services.cli.output import print_json
 from services.local import lab
 from services.local.terminal import page, people, shown_id
 from services.operations import dead_letters, deployed
@@ -142,10 +142,7 @@ def list_letters(
     chosen = _selection(outputs, function, error, text, older, newer)
     listing = dead_letters.survey(*chosen.queues(), chosen.matching)
     if json:
-        page.out(
-            jsonlib.dumps([letter.document() for letter in listing.letters], indent=2),
-            highlight=False,
-        )
+        print_json([letter.document() for letter in listing.letters])
     elif listing.letters:
         for letter in listing.letters:
             _print(letter)
@@ -167,11 +164,10 @@ def show(
 ) -> ExitCode:
     """Show one dead letter."""
     letter = dead_letters.find(*Selection(outputs).queues(), message_id)
-    text = jsonlib.dumps(letter.document(), indent=2)
     if json:
-        page.out(text, highlight=False)
+        print_json(letter.document())
     else:
-        page.print_json(text)
+        page.print_json(data=letter.document())
     return ExitCode.DONE
 
 
@@ -255,10 +251,7 @@ def _print(letter: DeadLetter) -> None:
 
 def _print_outcome(outcome: Outcome, done: str, dry_run: bool, *, as_json: bool) -> None:
     if as_json:
-        page.out(
-            jsonlib.dumps([letter.document() for letter in outcome.letters], indent=2),
-            highlight=False,
-        )
+        print_json([letter.document() for letter in outcome.letters])
     else:
         if dry_run:
             for letter in outcome.letters:

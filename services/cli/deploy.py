@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json as jsonlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from botocore.config import Config
 from rich.markup import escape
 
 from services.cli.options import ExitCode, Json, number
+from services.cli.output import print_json
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform
 from services.local.state import PROJECT
@@ -129,7 +129,7 @@ def _run(
     if as_json:
         document = {"environment": environment, **asdict(outcome)}
         document["seconds"] = round(time.monotonic() - began, 1)
-        print(jsonlib.dumps(document))  # noqa: T201  what stdout is for
+        print_json(document, indent=None)
     else:
         show(outcome, environment)
     return ExitCode.FAILED if outcome.result is Result.TAKEN_BACK else ExitCode.DONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.connection import ApiAddress, connected, print_result
+from services.cli.connection import ApiAddress, connected
 from services.cli.options import ExitCode, Json, group, whole_id, writable_folder
+from services.cli.output import print_json, print_result
 from services.client.api import Api, ApiProblem
 from services.local.develop import find_photos
 from services.local.terminal import page, people, shown_id
@@ -48,7 +48,7 @@ def list_images(api: ApiAddress = None, json: Json = False) -> ExitCode:
     with connected(api) as reached:
         found = list(reached.images())
     if json:
-        print_result(found, "", as_json=True)
+        print_json(found)
     else:
         _show(found)
     return ExitCode.DONE
@@ -75,11 +75,9 @@ def upload(
             status.update(f"uploading {number} of {len(photos)}")
             try:
                 uploads.append(reached.upload(path, keep_location=keep_location))
-            except ApiProblem as error:
-                if error.status in {401, 403}:
-                    raise
-                failed.append(FailedUpload(path, str(error)))
             except PermanentError as error:
+                if isinstance(error, ApiProblem) and error.status in {401, 403}:
+                    raise
                 failed.append(FailedUpload(path, str(error)))
             except OSError as error:
                 failed.append(FailedUpload(path, error.strerror or str(error)))
@@ -88,7 +86,7 @@ def upload(
             status.update(f"developing {number} of {len(uploads)}")
             found.append(reached.developed(name))
     if json:
-        print_result([*found, *(item.document() for item in failed)], "", as_json=True)
+        print_json([*found, *(item.document() for item in failed)])
     else:
         _show(found)
         for item in failed:
@@ -103,9 +101,9 @@ def show(image_id: ImageId, api: ApiAddress = None, json: Json = False) -> ExitC
     with connected(api) as reached:
         image = reached.image(_whole_ids(reached, [image_id])[0])
     if json:
-        print_result(image, "", as_json=True)
+        print_json(image)
     else:
-        page.print_json(jsonlib.dumps(image))
+        page.print_json(data=image)
     return ExitCode.DONE
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,8 @@ import typer
 from rich.markup import escape
 
 from services.cli import lab_status, log_lines
-from services.cli.options import ExitCode, Json, whole_number, writable_folder
+from services.cli.options import PORT, ExitCode, Json, whole_number, writable_folder
+from services.cli.output import print_json
 from services.local import develop as developing
 from services.local import lab, logs, status
 from services.local.options import LabOptions, default_concurrency
@@ -20,7 +20,6 @@ from services.local.terminal import develop_with_progress, page, people, show_ou
 from services.platform.manifest import Feature
 
 WATCH_SECONDS = 2
-PORT_MAX = 65_535
 
 
 def add(app: typer.Typer) -> None:
@@ -38,7 +37,7 @@ def up(
     port: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number(1, PORT_MAX),
+            parser=PORT,
             metavar="PORT",
             help="Port of the emulator; a free one by default.",
         ),
@@ -46,7 +45,7 @@ def up(
     api_port: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number(1, PORT_MAX),
+            parser=PORT,
             metavar="PORT",
             help="Port of the HTTP API; a free one by default.",
         ),
@@ -164,13 +163,13 @@ def _print_status(*, as_json: bool) -> ExitCode:
         message = f" The last one ended: {last.message}" if last and last.message else ""
         if as_json:
             document = {"status": last.status.value if last else "stopped"}
-            print(jsonlib.dumps(document))  # noqa: T201  what stdout is for
+            print_json(document, indent=None)
         else:
             page.print(f"No lab is running; start one with `darkroom up`.{escape(message)}")
         return ExitCode.FAILED
     found = status.report(state, LabFiles(DEFAULT_ROOT))
     if as_json:
-        print(jsonlib.dumps(found.document(), indent=2))  # noqa: T201  what stdout is for
+        print_json(found.document())
     else:
         page.print(lab_status.render(found))
     return ExitCode.FAILED if found.problems else ExitCode.DONE
@@ -208,7 +207,7 @@ def develop(
             outcome.document() | {"files": written.get(str(outcome.path), [])}
             for outcome in outcomes
         ]
-        print(jsonlib.dumps(documents, indent=2))  # noqa: T201  what stdout is for
+        print_json(documents)
     else:
         show_outcomes(outcomes)
         for photo, renditions in written.items():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from services.cli.options import ExitCode, number, whole_number
+from services.cli.options import PORT, ExitCode, number, whole_number
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
@@ -67,7 +67,7 @@ def load_test(
     port: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number(1, 65_535),
+            parser=PORT,
             metavar="PORT",
             help="The emulator's port on loopback; a free one by default.",
         ),

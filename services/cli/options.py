@@ -33,19 +33,20 @@ def group(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text)
 
 
-def whole_number(minimum: int, maximum: int | None = None) -> Callable[[str | int], int]:
+def whole_number(minimum: int, maximum: float = math.inf) -> Callable[[str | int], int]:
     """A parser of whole numbers from `minimum` to `maximum`."""
+    bounds = f"of at least {minimum}" if maximum == math.inf else f"{minimum}..{maximum}"
 
     def parse(value: str | int) -> int:
         text = str(value)
-        if not (text.isascii() and text.isdigit()) or int(text) < minimum:
-            pass
-        elif maximum is None or int(text) <= maximum:
+        if text.isascii() and text.isdigit() and minimum <= int(text) <= maximum:
             return int(text)
-        bounds = f"of at least {minimum}" if maximum is None else f"{minimum}..{maximum}"
         raise typer.BadParameter(f"expected a whole number {bounds}, got {text!r}")
 
     return parse
+
+
+PORT = whole_number(1, 65_535)
 
 
 def number(what: str, maximum: float, *, zero: bool = False) -> Callable[[str | float], float]:

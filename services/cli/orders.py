@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli import database
-from services.cli.connection import ApiAddress, connected, is_embedded, print_result
+from services.cli.connection import ApiAddress, connected, is_embedded
 from services.cli.options import ExitCode, Json, group, whole_id
+from services.cli.output import print_json, print_result
 from services.client.api import Api
 from services.local.terminal import page, people, shown_id
 from services.orders.api import KEY_CHARACTERS_MAX, is_key
@@ -140,15 +141,12 @@ def list_orders(api: ApiAddress = None, json: Json = False) -> ExitCode:
     """List all orders, newest first."""
     with connected(api) as reached:
         found = list(reached.orders())
-    if json:
-        print_result(found, "", as_json=True)
-        return ExitCode.DONE
     table = Table("id", "since", "prints", "total", "status", box=None, pad_edge=False)
     for item in found:
         prints = sum(line["quantity"] for line in item["lines"])
         since = item["created_at"][:19].replace("T", " ")
         table.add_row(shown_id(item["id"]), since, str(prints), _money(item), item["status"])
-    page.print(table)
+    print_result(found, table, as_json=json)
     return ExitCode.DONE
 
 
@@ -158,7 +156,7 @@ def show(order_id: OrderId, api: ApiAddress = None, json: Json = False) -> ExitC
     with connected(api) as reached:
         found = reached.order_of(_whole_order_id(reached, order_id))
     if json:
-        print_result(found, "", as_json=True)
+        print_json(found)
         return ExitCode.DONE
     page.print(f"order [bold]{found['id']}[/], {_money(found)}")
     for line in found["lines"]:
@@ -190,16 +188,13 @@ def list_products(api: ApiAddress = None, json: Json = False) -> ExitCode:
     """List what can be ordered."""
     with connected(api) as reached:
         offered = reached.products()
-    if json:
-        print_result(offered, "", as_json=True)
-        return ExitCode.DONE
     table = Table("id", "product", "paper", "mm", "price", "", box=None, pad_edge=False)
     for item in offered:
         price = money(item["price_minor"], item["currency"])
         size = f"{item['width_mm']:g} x {item['height_mm']:g}"
         left = "" if item["available"] else "[yellow]out of stock[/]"
         table.add_row(item["id"], escape(item["name"]), escape(item["paper"]), size, price, left)
-    page.print(table)
+    print_result(offered, table, as_json=json)
     return ExitCode.DONE
 
 
