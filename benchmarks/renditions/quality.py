@@ -38,6 +38,7 @@ from benchmarks.renditions.contestants import (
     prepare_sharp,
 )
 from benchmarks.renditions.sources import Source, make_sources
+from tests.support import lanczos as reference
 
 # Below and above what the others need for Darkroom's bytes.
 OTHER_QUALITIES = (76, 84)
@@ -48,28 +49,14 @@ PERCEPTUAL = "medium"
 EXTENSIONS = {"jpeg": "jpg", "webp": "webp"}
 FORMS = (DARKROOM, SHARP_CASCADE, PYVIPS)
 FIGURES = HERE / "figures" / "quality.json"
-LOBES = 3
 
 Measures = dict[str, float]
-Pixels = np.ndarray
 
 
 def lanczos(photo: Image.Image, size: tuple[int, int]) -> Image.Image:
     """`photo` at `size`, by Lanczos over three lobes in double precision."""
-    pixels = np.asarray(photo, dtype=float)
-    down, across = _weights(photo.height, size[1]), _weights(photo.width, size[0])
-    rows = np.tensordot(down, pixels, (1, 0))
-    resized = np.tensordot(across, rows, (1, 1)).swapaxes(0, 1)
+    resized = reference.lanczos(np.asarray(photo, dtype=float), size)
     return Image.fromarray((resized.clip(0, 255) + 0.5).astype(np.uint8))
-
-
-def _weights(length: int, shorter: int) -> Pixels:
-    scale = length / shorter
-    centres = (np.arange(shorter) + 0.5) * scale
-    distance = (np.arange(length)[None] + 0.5 - centres[:, None]) / scale
-    weights = np.sinc(distance) * np.sinc(distance / LOBES) * (np.abs(distance) < LOBES)
-    normalised: Pixels = weights / weights.sum(axis=1, keepdims=True)
-    return normalised
 
 
 def measure(rendition: Path, reference: Path, *, perceptual: bool) -> Measures:

@@ -7,9 +7,7 @@ import pytest
 from PIL import Image
 
 from services.imaging.scale import shrink
-
-LOBES = 3
-Pixels = np.ndarray
+from tests.support.lanczos import Pixels, lanczos
 
 
 def _photo(width: int, height: int) -> Image.Image:
@@ -30,25 +28,9 @@ def _photo(width: int, height: int) -> Image.Image:
     return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
 
-def _weights(length: int, shorter: int) -> Pixels:
-    """The Lanczos weights of every source pixel for every target pixel of one line."""
-    scale = length / shorter
-    centres = (np.arange(shorter) + 0.5) * scale
-    distance = (np.arange(length)[None] + 0.5 - centres[:, None]) / scale
-    weights = np.sinc(distance) * np.sinc(distance / LOBES) * (np.abs(distance) < LOBES)
-    normalised: Pixels = weights / weights.sum(axis=1, keepdims=True)
-    return normalised
-
-
-def _lanczos(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    down, across = _weights(pixels.shape[0], size[1]), _weights(pixels.shape[1], size[0])
-    resized: Pixels = np.einsum("yh,hwc,xw->yxc", down, pixels, across, optimize=True)
-    return resized
-
-
 def _lanczos_premultiplied(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     opacity = pixels[:, :, 3:] / 255
-    resized = _lanczos(np.concatenate((pixels[:, :, :3] * opacity, pixels[:, :, 3:]), 2), size)
+    resized = lanczos(np.concatenate((pixels[:, :, :3] * opacity, pixels[:, :, 3:]), 2), size)
     return np.concatenate((resized[:, :, :3] / (resized[:, :, 3:] / 255), resized[:, :, 3:]), 2)
 
 
@@ -65,7 +47,7 @@ def test_shrink_opaque_picture_is_closer_to_lanczos_than_pillows_fast_filter(
 ) -> None:
     photo = _photo(1500, 1000).convert(mode)
     pixels = np.asarray(photo, dtype=float).reshape(1000, 1500, -1)
-    expected = _lanczos(pixels, size)
+    expected = lanczos(pixels, size)
     psnr = _psnr(shrink(photo, size), expected)
     assert psnr > 52
     before = photo.resize(size, Image.Resampling.HAMMING, reducing_gap=1.0)
