@@ -52,7 +52,7 @@ class JpegFlavour(StrEnum):
     """How a JPEG's picture data are ordered: from top to bottom, or coarse first and then finer.
 
     Both have Huffman tables made for the picture. Progressive takes twice the time to encode and
-    to decode, for about 2 % fewer bytes (benchmarks/renditions/README.md).
+    to decode.
     """
 
     BASELINE = "baseline"
