@@ -22,7 +22,7 @@ from tests.infrastructure.scenarios.run import (
     Scenario,
     ScenarioRun,
 )
-from tests.support.waiting import scaled
+from tests.support.waiting import eventually, scaled
 
 # Asynchronous work may continue after the scenario has killed.
 SETTLING_SECONDS = 8
@@ -295,10 +295,12 @@ def restart(function: str) -> None:
             ):
                 os.kill(int(process.name), signal.SIGKILL)
                 killed.append(process.name)
-    give_up_at = time.monotonic() + scaled(STOP_SECONDS)
-    while any(map(_is_running, killed)):
-        assert time.monotonic() < give_up_at, f"environments of {function} do not exit"
-        time.sleep(0.01)
+    eventually(
+        lambda: not any(map(_is_running, killed)),
+        f"the environments of {function} exit",
+        STOP_SECONDS,
+        pause_seconds=0.01,
+    )
 
 
 def _is_running(pid: str) -> bool:

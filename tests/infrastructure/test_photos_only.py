@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from tests.infrastructure.environment import Cloud, manifests, worker
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform, changed
 from tests.support.photos import jpeg, scene
-from tests.support.waiting import scaled
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 BUCKET = "existing-originals"
@@ -155,10 +154,12 @@ def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
         photos.cloud.client("s3").put_object(
             Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=7)), ContentType="image/jpeg"
         )
-        give_up_at = time.monotonic() + scaled(SECONDS)
-        while not (found := developed(photos, output["tables"]["images"])):
-            assert time.monotonic() < give_up_at, f"{key} was not developed"
-            time.sleep(0.2)
+        found = eventually(
+            lambda: developed(photos, output["tables"]["images"]),
+            f"{key} is developed",
+            SECONDS,
+            pause_seconds=0.2,
+        )
     assert found == ["anna"]
     renditions = photos.cloud.client("s3").list_objects_v2(Bucket=output["buckets"]["renditions"])
     assert renditions["KeyCount"] > 0

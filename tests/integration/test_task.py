@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from services.local.emulator import Emulator
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.task import Task, workflow_task
 from tests.support.at_once import at_once
-from tests.support.waiting import scaled
+from tests.support.waiting import eventually
 
 Work = Callable[[Mapping[str, Any], Task], Any]
 LAST_RECEIVE = 5
@@ -73,10 +72,13 @@ class Workflow:
 
     def ended(self) -> tuple[str, Any]:
         """Waits for the end of the execution; returns its status, and its output or error name."""
-        give_up_at = time.monotonic() + scaled(PATIENCE_SECONDS)
-        while (found := self.now())["status"] == "RUNNING":
-            assert time.monotonic() < give_up_at, "the execution goes on"
-            time.sleep(0.02)
+        eventually(
+            lambda: self.now()["status"] != "RUNNING",
+            "the execution ends",
+            PATIENCE_SECONDS,
+            pause_seconds=0.02,
+        )
+        found = self.now()
         return found["status"], found.get("error") or json.loads(found["output"])
 
     def now(self) -> dict[str, Any]:
