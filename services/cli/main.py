@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = ["--help"]
     try:
         code = app(given, prog_name="darkroom", standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # Typer's result for a KeyboardInterrupt
+            raise KeyboardInterrupt
         sys.stdout.flush()  # a full disk or a closed pipe shows here at the latest
         return ExitCode.DONE if code is None else ExitCode(code)
     except typer.TyperException as error:

@@ -22,6 +22,17 @@ def test_command_without_arguments_prints_help(capsys: pytest.CaptureFixture[str
     assert "dead-letters" in capsys.readouterr().out
 
 
+def test_interrupted_command_says_so_with_exit_code_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("services.local.lab.down", interrupt)
+    assert main(["down"]) == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
+
+
 def test_output_on_full_disk_is_one_line_and_exit_code_1() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
