@@ -59,7 +59,7 @@ class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
             min_length=1,
             max_length=FILENAME_CHARACTERS_MAX,
             pattern=rf"^[^/\\\x00-\x1f\x7f-\x9f]+{END}",
-            description="the file's name, without folders",
+            description="the file's name, without folders and control characters",
             examples=["harbour.jpg"],
         ),
     ]
@@ -142,7 +142,7 @@ class ListParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
             str,
             Meta(
                 pattern=f"^[0-9a-f]{{32}}{END}",
-                description="only the images of this upload, as a single page",
+                description="an upload's id, 32 hexadecimal digits: only its images, on one page",
             ),
         ]
         | None

@@ -31,7 +31,10 @@ class _Offer(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     width_mm: _Millimetres
     height_mm: _Millimetres
     price_minor: Annotated[int, Meta(ge=1, le=TOTAL_MINOR_MAX)]
-    currency: Annotated[str, Meta(pattern=f"^[A-Z]{{3}}{END}", description="ISO 4217's code")]
+    currency: Annotated[
+        str,
+        Meta(pattern=f"^[A-Z]{{3}}{END}", description="a currency's three letters (ISO 4217)"),
+    ]
     delivered: Annotated[int, Meta(ge=0, le=DELIVERED_MAX)] = 0
 
 

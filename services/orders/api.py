@@ -27,7 +27,13 @@ NOTICE_REFUSED = Problem(400, "notice-refused", "Webhook refused")
 
 _LINE = r"[^\x00-\x1f\x7f]"
 Text = Annotated[
-    str, Meta(min_length=1, max_length=100, pattern=f"^{_LINE}*[^\\s\\x00-\\x1f\\x7f]{_LINE}*{END}")
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=f"^{_LINE}*[^\\s\\x00-\\x1f\\x7f]{_LINE}*{END}",
+        description="1 to 100 characters, on one line",
+    ),
 ]
 OrderId = Annotated[
     str,
@@ -42,7 +48,7 @@ ProductId = Annotated[
     Meta(
         pattern=f"^[a-z0-9]+(-[a-z0-9]+)*{END}",
         max_length=64,
-        description="a product's id",
+        description="a product's id: small letters and digits, in words joined by -",
         examples=["print-10x15-glossy"],
     ),
 ]
@@ -70,7 +76,11 @@ class OrderedPrint(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
     product_id: ProductId
     image_id: Annotated[
-        str, Meta(pattern=f"^[0-9a-f]{{32}}{END}", description="id of one of your photos")
+        str,
+        Meta(
+            pattern=f"^[0-9a-f]{{32}}{END}",
+            description="the id of one of your photos: 32 hexadecimal digits",
+        ),
     ]
     quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="number of prints")]
     focus: Focus | None = None
@@ -88,11 +98,17 @@ class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
             min_length=1,
             max_length=16,
             pattern=f"^[A-Za-z0-9 -]*[A-Za-z0-9][A-Za-z0-9 -]*{END}",
+            description="a postcode: letters, digits, spaces and -",
         ),
     ]
     city: Text
     country: Annotated[
-        str, Meta(pattern=f"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2", examples=["DE"])
+        str,
+        Meta(
+            pattern=f"^[A-Z]{{2}}{END}",
+            description="a country's two capital letters (ISO 3166-1 alpha-2)",
+            examples=["DE"],
+        ),
     ]
     line2: Text | None = None
 
@@ -107,7 +123,8 @@ class OrderRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
             min_length=1,
             max_length=100,
             pattern=f"^[A-Za-z0-9_-]+{END}",
-            description="the payment provider's id of the customer's payment method",
+            description="the payment provider's id of the customer's payment method: "
+            "letters, digits, - and _",
             examples=["pm_card_visa", "sandbox-ok"],
         ),
     ]

@@ -17,7 +17,20 @@ MAX_ERRORS = 20
 # The beginnings of msgspec's messages that name a field of an inner object.
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
+# What msgspec says of a text that is not in an enum, or does not match a pattern.
+_NOT_IN_ENUM = "Invalid enum value "
+_PATTERN = " matching regex "
 _QUOTED = re.compile(r"`([^`]*)`")
+# A step of a path such as `.lines[2].name`.
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_BOUNDS = (
+    (re.compile(r"^text of length >= (\d+)"), r"text of at least \1 characters"),
+    (re.compile(r"^text of length <= (\d+)"), r"text of at most \1 characters"),
+    (re.compile(r"^a list of length >= (\d+)"), r"a list of at least \1 items"),
+    (re.compile(r"^a list of length <= (\d+)"), r"a list of at most \1 items"),
+    (re.compile(r" >= "), " of at least "),
+    (re.compile(r" <= "), " of at most "),
+)
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -81,14 +94,13 @@ def convert(values: Mapping[str, Any], model: type[Model], *, texts: bool = Fals
     for name, field in known.items():
         if name not in values:
             if field.required:
-                errors.append(FieldError(name, _description(field.type), "nothing"))
+                errors.append(FieldError(name, _in_words(field.type, ""), "nothing"))
             continue
         value = values[name]
         try:
             msgspec.convert(value, field.type, strict=not texts)
         except msgspec.ValidationError as error:
-            came = "a hidden value" if is_secret(field.type) else None
-            errors.append(_mistake(name, value, str(error), came))
+            errors.append(_mistake(name, field.type, value, str(error)))
         else:
             if _has_null(value):
                 errors.append(FieldError(name, "text without U+0000", "text with U+0000"))
@@ -129,7 +141,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
 
 
-def _mistake(name: str, value: Any, message: str, came: str | None) -> FieldError:
+def _mistake(name: str, annotation: Any, value: Any, message: str) -> FieldError:
     """msgspec's message ("Expected `int` >= 1, got `str` - at `$[0].count`") in our words."""
     said, _, where = message.partition(" - at `$")
     path = where.rstrip("`")
@@ -140,24 +152,56 @@ def _mistake(name: str, value: Any, message: str, came: str | None) -> FieldErro
             "an unknown field",
         )
     if said.startswith(_MISSING):
-        return FieldError(
-            _shortened(f"{name}{path}.{said[len(_MISSING) : -1]}"), "a value", "nothing"
-        )
-    expected = said.removeprefix("Expected ").split(", got ")[0]
-    plain = _QUOTED.sub(lambda quoted: _WORDS.get(quoted[1], quoted[1]), expected)
-    return FieldError(_shortened(name + path), plain, came or shown(_inside(value, path)))
+        missing = f"{path}.{said[len(_MISSING) : -1]}"
+        return FieldError(_shortened(name + missing), _in_words(annotation, missing), "nothing")
+    if said.startswith(_NOT_IN_ENUM) or _PATTERN in said:
+        expected = _in_words(annotation, path)
+    else:
+        expected = said.removeprefix("Expected ").split(", got ")[0]
+        expected = _QUOTED.sub(lambda quoted: _WORDS.get(quoted[1], quoted[1]), expected)
+        for bound, words in _BOUNDS:
+            expected = bound.sub(words, expected)
+    got = "a hidden value" if is_secret(annotation) else shown(_inside(value, path))
+    return FieldError(_shortened(name + path), expected, got)
 
 
-def _description(annotation: Any) -> str:
-    for item in getattr(annotation, "__metadata__", ()):
-        if isinstance(item, msgspec.Meta) and item.description:
-            return item.description
-    return "a value"
+def _in_words(annotation: Any, path: str) -> str:
+    """The values that the type at `path` allows, or its description."""
+    # Only invalid input needs it: a cold start does not import it.
+    from msgspec import inspect
+
+    node, description = _unwrapped(inspect.type_info(annotation))
+    for key, index in _STEP.findall(path):
+        if key and isinstance(node, inspect.StructType):
+            inner = next(field.type for field in node.fields if field.encode_name == key)
+        elif index and isinstance(node, inspect.ListType):
+            inner = node.item_type
+        else:
+            return "a value"
+        node, description = _unwrapped(inner)
+    if isinstance(node, inspect.LiteralType):
+        return "one of " + ", ".join(map(str, node.values))
+    return description
+
+
+def _unwrapped(node: Any) -> tuple[Any, str]:
+    """A type of msgspec.inspect without its metadata and `| None`, and its description."""
+    from msgspec import inspect
+
+    description = "a value"
+    while True:
+        if isinstance(node, inspect.Metadata):
+            description = (node.extra_json_schema or {}).get("description", description)
+            node = node.type
+        elif isinstance(node, inspect.UnionType):
+            node = next(kind for kind in node.types if not isinstance(kind, inspect.NoneType))
+        else:
+            return node, description
 
 
 def _inside(value: Any, path: str) -> Any:
     """The part of `value` at a path such as `.lines[2].name`."""
-    for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+    for key, index in _STEP.findall(path):
         try:
             value = value[key] if key else value[int(index)]
         except (KeyError, IndexError, TypeError):

@@ -57,3 +57,21 @@ def test_a_manifest_that_disagrees_with_its_code_is_refused(tmp_path: Path) -> N
     with pytest.raises(ConfigurationError) as caught:
         openapi.document(tmp_path)
     assert len(caught.value.mistakes) == 2
+
+
+def test_document_every_pattern_has_a_description_for_people(made: dict[str, Any]) -> None:
+    undescribed = []
+
+    def walk(where: str, node: Any, outer: str | None = None) -> None:
+        if isinstance(node, dict):
+            description = node.get("description")
+            if "pattern" in node and not (description or outer):
+                undescribed.append(where)
+            for key, value in node.items():
+                walk(f"{where}/{key}", value, description if key == "schema" else None)
+        elif isinstance(node, list):
+            for number, value in enumerate(node):
+                walk(f"{where}/{number}", value)
+
+    walk("", made)
+    assert not undescribed, "a person who sends a wrong value reads the description"

@@ -1,5 +1,5 @@
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -37,8 +37,8 @@ def test_all_mistakes_are_named_with_what_was_expected_and_what_came() -> None:
         b'{"email": "a", "lines": [{"count": 1}, {"count": 0}], "x": 1, "age": "z"}'
     ) == {
         "x": ("one of email, password, lines, age", "an unknown field"),
-        "email": ("text of length >= 3", '"a"'),
-        "lines[1].count": ("a whole number >= 1", "0"),
+        "email": ("text of at least 3 characters", '"a"'),
+        "lines[1].count": ("a whole number of at least 1", "0"),
         "age": ("a whole number or null", '"z"'),
     }
 
@@ -58,7 +58,7 @@ def test_inner_objects_are_looked_into() -> None:
 
 def test_a_secret_is_never_repeated() -> None:
     assert mistakes(b'{"email": "abc", "password": "hunter2"}') == {
-        "password": ("text of length >= 12", "a hidden value")
+        "password": ("text of at least 12 characters", "a hidden value")
     }
 
 
@@ -116,3 +116,55 @@ def test_convert_with_a_long_unknown_inner_field_shortens_its_name() -> None:
     with pytest.raises(InvalidInputError) as caught:
         decode_json(body, Body)
     assert all(len(error.field) <= 83 for error in caught.value.errors)
+
+
+class Choice(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    code: Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$", description="two small letters")]
+    side: Literal["front", "back"] = "front"
+    mark: Annotated[str, msgspec.Meta(pattern="^[0-9]$", description="a digit")] | None = None
+    inner: list[Line] = []
+
+
+class Choices(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    items: list[Choice]
+    kind: Annotated[Literal["a", "b"], msgspec.Meta(description="the kind")]
+
+
+def test_convert_text_against_pattern_reports_the_description() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        convert({"items": [{"code": "ab"}, {"code": "ABC"}], "kind": "a"}, Choices)
+    (error,) = caught.value.errors
+    assert (error.field, error.expected) == ("items[1].code", "two small letters")
+
+
+def test_convert_value_outside_enum_reports_the_values() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        convert({"items": [{"code": "ab", "side": "left"}], "kind": "c"}, Choices)
+    assert {e.field: (e.expected, e.got) for e in caught.value.errors} == {
+        "items[0].side": ("one of back, front", '"left"'),
+        "kind": ("one of a, b", '"c"'),
+    }
+
+
+def test_convert_optional_text_against_pattern_reports_the_description() -> None:
+    with pytest.raises(InvalidInputError, match=r"items\[0\].mark: expected a digit"):
+        convert({"items": [{"code": "ab", "mark": "x"}], "kind": "a"}, Choices)
+
+
+def test_convert_missing_field_reports_its_values_or_description() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        convert({"items": [{}]}, Choices)
+    assert {e.field: e.expected for e in caught.value.errors} == {
+        "items[0].code": "two small letters",
+        "kind": "one of a, b",
+    }
+
+
+def test_convert_list_of_wrong_length_reports_the_number_of_items() -> None:
+    class Few(msgspec.Struct):
+        names: Annotated[list[str], msgspec.Meta(min_length=1, max_length=2)]
+
+    with pytest.raises(InvalidInputError, match="a list of at least 1 items"):
+        convert({"names": []}, Few)
+    with pytest.raises(InvalidInputError, match="a list of at most 2 items"):
+        convert({"names": ["a", "b", "c"]}, Few)
