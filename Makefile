@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 RESULTS := .darkroom/test-results
 COVERAGE_FOLDER := .darkroom/coverage
 # Processes of the integration tests.
-PROCESSES ?= 2
+PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
@@ -53,7 +53,7 @@ unit: $(READY) ## Unit tests (no network)
 	$(PYTEST) tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
-# other processes half of the time; PROCESSES=3 is faster where nothing else runs.
+# other processes more than half of the time: two cores serve four of them.
 longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/lab \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))

@@ -12,6 +12,9 @@ from services.load_test.worker_log import Invocation
 
 MIB_PER_GIB = 1024
 PHOTOS_PRICED = 1_000_000
+# A run with fewer invocations for each cold start says nothing of the cold starts of a million
+# photos: on Lambda an environment serves thousands.
+INVOCATIONS_PER_COLD_START = 100
 # US dollars, us-east-1: https://aws.amazon.com/lambda/pricing/
 DOLLARS_PER_REQUEST = 0.20 / 1_000_000
 
@@ -38,7 +41,8 @@ class Spread:
 @dataclass(frozen=True)
 class FunctionFigures:
     """One function's invocations: durations in milliseconds, initialisation of cold ones apart.
-    `failed` did not succeed; those that were killed left no report."""
+    `failed` did not succeed; those that were killed left no report. `billed_ms` and `dollars`
+    leave out the initialisation if `cold_starts_left_out`."""
 
     function: str
     invocations: int
@@ -48,6 +52,7 @@ class FunctionFigures:
     billed_ms: int
     memory_mib: int
     dollars: dict[Architecture, float]
+    cold_starts_left_out: bool
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,11 @@ class Figures:
     repetitions: int
     dollars: dict[Architecture, float]
     requests: float
+
+    @property
+    def cold_starts_left_out(self) -> tuple[str, ...]:
+        """The functions whose price leaves out the initialisation of cold starts."""
+        return tuple(f.function for f in self.functions if f.cold_starts_left_out)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -157,7 +167,10 @@ def _function(name: str, invocations: Sequence[Invocation]) -> FunctionFigures:
     durations = spread(i.duration_ms for i in invocations)
     if durations is None:
         raise ValueError(f"expected invocations of {name}, got none")
-    billed, memory = sum(i.billed_ms for i in invocations), invocations[0].memory_mib
+    cold = sum(i.cold for i in invocations)
+    left_out = 0 < len(invocations) < cold * INVOCATIONS_PER_COLD_START
+    billed = sum(math.ceil(i.duration_ms) if left_out else i.billed_ms for i in invocations)
+    memory = invocations[0].memory_mib
     return FunctionFigures(
         function=name,
         invocations=len(invocations),
@@ -167,6 +180,7 @@ def _function(name: str, invocations: Sequence[Invocation]) -> FunctionFigures:
         billed_ms=billed,
         memory_mib=memory,
         dollars={a: dollars(len(invocations), billed, memory, a) for a in Architecture},
+        cold_starts_left_out=left_out,
     )
 
 

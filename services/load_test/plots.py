@@ -1,28 +1,53 @@
-"""Plots as SVG text, drawn by hand: axes, lines, bars, marks. Colours come from the page's style
-sheet, so that a plot is readable on light and on dark paper."""
+"""Plots of the load report, drawn by Matplotlib as SVG text.
+
+Colours are variables of the page's style sheet, so a plot is readable in light and in dark. Each
+plot is drawn for two widths: text on a phone has the size that it has on a desk.
+"""
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from html import escape
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 20, 40
-# Marks stand above the frame: many of them would hide what is in it.
-MARK_PIXELS = 10
-_TICKS = 5
+import matplotlib as mpl
+from matplotlib.axes import Axes as Plot
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
 _STEPS = (1, 2, 2.5, 5, 10)
-_LABEL_PIXELS = 6.2  # a character's width, about, at the size of the legend
+_POINTS_PER_INCH = 72
+# Matplotlib draws with these; the page has variables of these names.
+_VARIABLES = {
+    "s1": "#010101",
+    "s2": "#020202",
+    "s3": "#030303",
+    "kill": "#040404",
+    "ink": "#050505",
+    "soft": "#060606",
+    "line": "#070707",
+}
+
+
+class Size(Enum):
+    """A plot's width and height in CSS pixels, and the ticks of its x axis."""
+
+    WIDE = (720, 260, 8)
+    NARROW = (300, 230, 4)
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line by its points (x, y). `style` is a class of the style sheet: s1, s2, ..."""
+    """A line by its points (x, y), or a dot for each. `colour` is a variable of the style sheet:
+    s1, s2 or s3."""
 
     label: str
-    style: str
+    colour: str
     points: Sequence[tuple[float, float]]
     filled: bool = False
     dots: bool = False
@@ -30,58 +55,179 @@ class Series:
 
 @dataclass(frozen=True)
 class Bars:
-    """Columns over equal steps from `start`, each `step` wide; heights in `values`."""
+    """Columns over equal steps from 0, each `step` wide; heights in `values`."""
 
-    label: str
-    style: str
-    start: float
+    colour: str
     step: float
     values: Sequence[float]
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes say, units included. `marks` are moments on the x axis, which reaches at least
-    to `x_end`: plots beneath each other can be compared."""
+    """The labels of the axes, units included. `marks` are moments on the x axis, which reaches at
+    least to `x_end`: plots below each other can be compared. `rules` are upright lines with a
+    label each, such as percentiles."""
 
     x: str
     y: str
     marks: Sequence[float] = ()
     mark_label: str = ""
     rules: Sequence[tuple[float, str]] = ()
-    """Upright lines with a label each, such as percentiles."""
     x_end: float = 0.0
 
 
 def lines(axes: Axes, series: Sequence[Series], title: str) -> str:
-    """A plot of lines over a common x axis from 0."""
-    points = [point for one in series for point in one.points]
-    frame = _Frame.around(points, axes)
-    drawn = [_line(frame, one) for one in series]
-    legend = [(one.label, one.style) for one in series]
-    return _svg(frame, axes, drawn, legend, title)
+    """A plot of lines over a common x axis from 0, as HTML with inline SVG."""
+    return _html(title, lambda size: line_figure(axes, series, size))
 
 
-def bars(axes: Axes, groups: Sequence[Bars], title: str) -> str:
-    """A plot of columns; groups lie over each other, half transparent."""
-    points = [
-        (g.start + g.step * (i + 1), value) for g in groups for i, value in enumerate(g.values)
-    ]
-    frame = _Frame.around(points, axes)
-    drawn = []
-    for group in groups:
-        for i, value in enumerate(group.values):
-            if value:
-                left = frame.x(group.start + group.step * i)
-                right = frame.x(group.start + group.step * (i + 1))
-                top = frame.y(value)
-                drawn.append(
-                    f'<rect class="bar {group.style}" x="{left + 0.5:.1f}" y="{top:.1f}" '
-                    f'width="{max(0.8, right - left - 1):.1f}" '
-                    f'height="{frame.y(0) - top:.1f}"/>'
-                )
-    legend = [(g.label, g.style) for g in groups]
-    return _svg(frame, axes, drawn, legend, title)
+def bars(axes: Axes, group: Bars, title: str) -> str:
+    """A plot of columns, as HTML with inline SVG."""
+    return _html(title, lambda size: bar_figure(axes, group, size))
+
+
+def line_figure(axes: Axes, series: Sequence[Series], size: Size) -> Figure:
+    """The Matplotlib figure of `lines`."""
+    ends = [x for one in series for x, _ in one.points]
+    top = max((y for one in series for _, y in one.points), default=0.0)
+    figure, plot = _frame(axes, max([*ends, 0.0]), top, size)
+    for one in series:
+        x, y = [x for x, _ in one.points], [y for _, y in one.points]
+        colour = _VARIABLES[one.colour]
+        if one.dots:
+            plot.plot(
+                x, y, "o", color=colour, ms=4, mew=0, alpha=0.65, clip_on=False, label=one.label
+            )
+            continue
+        plot.plot(x, y, color=colour, linewidth=2, clip_on=False, label=one.label)
+        if one.filled:
+            plot.fill_between(x, y, color=colour, alpha=0.18, linewidth=0, clip_on=False)
+    _finish(figure, plot, axes)
+    return figure
+
+
+def bar_figure(axes: Axes, group: Bars, size: Size) -> Figure:
+    """The Matplotlib figure of `bars`."""
+    end = group.step * len(group.values)
+    figure, plot = _frame(axes, end, max(group.values, default=0.0), size)
+    plot.bar(
+        [group.step * (number + 0.5) for number in range(len(group.values))],
+        group.values,
+        width=group.step * 0.92,
+        color=_VARIABLES[group.colour],
+        alpha=0.9,
+        clip_on=False,
+    )
+    _finish(figure, plot, axes)
+    return figure
+
+
+def _settings() -> AbstractContextManager[None]:
+    return mpl.rc_context(
+        {
+            "font.family": "sans-serif",
+            "font.size": 11,
+            # Text stays text: it can be searched, and the page's font is used.
+            "svg.fonttype": "none",
+            # The same run gives the same page.
+            "svg.hashsalt": "darkroom",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.spines.left": False,
+        }
+    )
+
+
+def _frame(axes: Axes, end: float, top: float, size: Size) -> tuple[Figure, Plot]:
+    width, height, ticks = size.value
+    with _settings():
+        figure = Figure((width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), layout="constrained")
+        plot = figure.add_subplot()
+    figure.patch.set_visible(False)
+    plot.patch.set_visible(False)
+    plot.set_xlim(0, max([end, axes.x_end, *axes.marks, *(x for x, _ in axes.rules)]) or 1.0)
+    plot.set_ylim(0, top or 1.0)
+    soft = _VARIABLES["soft"]
+    plot.spines["bottom"].set_color(_VARIABLES["line"])
+    plot.tick_params(colors=soft, length=0)
+    plot.xaxis.set_major_locator(MaxNLocator(ticks, steps=_STEPS))
+    plot.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    for axis in (plot.xaxis, plot.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    plot.grid(axis="y", color=_VARIABLES["line"], clip_on=False)
+    plot.set_axisbelow(True)
+    plot.set_xlabel(axes.x, color=soft, loc="right")
+    plot.set_title(axes.y, color=soft, loc="left", fontsize=11, pad=12)
+    for number, (x, label) in enumerate(sorted(axes.rules)):
+        plot.axvline(x, color=soft, linewidth=1, linestyle=(0, (3, 3)), zorder=3, clip_on=False)
+        left = x > plot.get_xlim()[1] * (0.8 if size is Size.WIDE else 0.55)
+        plot.annotate(
+            label,
+            (x, 1),
+            xycoords=plot.get_xaxis_transform(),
+            xytext=(-4 if left else 4, -6 - 14 * number),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            color=_VARIABLES["ink"],
+        )
+    return figure, plot
+
+
+def _finish(figure: Figure, plot: Plot, axes: Axes) -> None:
+    """Draws the marks, and the legend of everything that has a label."""
+    if axes.marks:
+        # Above the frame: many of them would hide what is in it.
+        plot.plot(
+            axes.marks,
+            [1.04] * len(axes.marks),
+            "|",
+            transform=plot.get_xaxis_transform(),
+            color=_VARIABLES["kill"],
+            ms=9,
+            mew=1.5,
+            alpha=0.8,
+            clip_on=False,
+            label=axes.mark_label,
+        )
+    handles, labels = plot.get_legend_handles_labels()
+    if any(labels):
+        with _settings():
+            figure.legend(
+                handles,
+                labels,
+                loc="outside lower center",
+                ncols=1 if figure.get_figwidth() * _POINTS_PER_INCH < 400 else 3,
+                frameon=False,
+                labelcolor=_VARIABLES["soft"],
+            )
+
+
+def _html(title: str, draw: Callable[[Size], Figure]) -> str:
+    return "".join(
+        f'<div class="{size.name.lower()}">{_svg(draw(size), title, size)}</div>' for size in Size
+    )
+
+
+def _svg(figure: Figure, title: str, size: Size) -> str:
+    """The figure as an SVG element that fills its width and names no other file."""
+    written = io.StringIO()
+    with _settings():
+        figure.savefig(written, format="svg", transparent=True)
+    text = written.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    width, height, _ = size.value
+    text = re.sub(
+        r"<svg[^>]*>",
+        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width} {height}" '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        text,
+        count=1,
+    )
+    for name, colour in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    return text
 
 
 def histogram(values: Sequence[float], columns: int = 40) -> tuple[float, list[float]]:
@@ -101,126 +247,6 @@ def nice(step: float) -> float:
     return next(s for s in (power * factor for factor in _STEPS) if s >= step * (1 - 1e-9))
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """From values to pixels."""
-
-    x_max: float
-    y_max: float
-    x_step: float
-    y_step: float
-
-    @classmethod
-    def around(cls, points: Sequence[tuple[float, float]], axes: Axes) -> _Frame:
-        across = [x for x, _ in points] + list(axes.marks) + [x for x, _ in axes.rules]
-        x_max = max([*across, axes.x_end]) or 1.0
-        y_step = nice(max((y for _, y in points), default=0.0) / _TICKS)
-        up = max((y for _, y in points), default=0.0)
-        return cls(x_max, max(y_step, math.ceil(up / y_step) * y_step), nice(x_max / 8), y_step)
-
-    def x(self, value: float) -> float:
-        return LEFT + value / self.x_max * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - value / self.y_max * (HEIGHT - TOP - BOTTOM)
-
-
-def _line(frame: _Frame, series: Series) -> str:
-    if not series.points:
-        return ""
-    if series.dots:
-        return "".join(
-            f'<circle class="dot {series.style}" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
-            'r="2"/>'
-            for x, y in series.points
-        )
-    path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in series.points)
-    drawn = f'<polyline class="line {series.style}" points="{path}"/>'
-    if series.filled:
-        first, last = series.points[0][0], series.points[-1][0]
-        floor = frame.y(0)
-        area = f"{frame.x(first):.1f},{floor:.1f} {path} {frame.x(last):.1f},{floor:.1f}"
-        drawn = f'<polygon class="area {series.style}" points="{area}"/>' + drawn
-    return drawn
-
-
-def _svg(
-    frame: _Frame,
-    axes: Axes,
-    drawn: Sequence[str],
-    legend: Sequence[tuple[str, str]],
-    title: str,
-) -> str:
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        'xmlns="http://www.w3.org/2000/svg">'
-    ]
-    parts += _grid(frame)
-    parts += [
-        f'<line class="kill" x1="{frame.x(mark):.1f}" x2="{frame.x(mark):.1f}" '
-        f'y1="{TOP - MARK_PIXELS}" y2="{TOP}"/>'
-        for mark in axes.marks
-    ]
-    parts += drawn
-    parts += _rules(frame, axes)
-    parts.append(
-        f'<text class="axis" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">'
-        f"{escape(axes.x)}</text>"
-    )
-    parts.append(f'<text class="axis" x="{LEFT}" y="{HEIGHT - 6}">{escape(axes.y)} ↑</text>')
-    parts += _legend(axes, legend)
-    return "".join([*parts, "</svg>"])
-
-
-def _grid(frame: _Frame) -> list[str]:
-    parts = []
-    for i in range(round(frame.y_max / frame.y_step) + 1):
-        value = i * frame.y_step
-        y = frame.y(value)
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{_number(value)}</text>"
-        )
-    for i in range(int(frame.x_max / frame.x_step + 1e-9) + 1):
-        value = i * frame.x_step
-        parts.append(
-            f'<text class="tick" x="{frame.x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" '
-            f'text-anchor="middle">{_number(value)}</text>'
-        )
-    return parts
-
-
-def _rules(frame: _Frame, axes: Axes) -> list[str]:
-    parts = []
-    for number, (value, label) in enumerate(sorted(axes.rules)):
-        x, y = frame.x(value), TOP + 10 + 13 * number
-        left = x > WIDTH - 130
-        parts.append(
-            f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-            f'<text class="tick told" x="{x - 4 if left else x + 4:.1f}" y="{y}" '
-            f'text-anchor="{"end" if left else "start"}">{escape(label)}</text>'
-        )
-    return parts
-
-
-def _legend(axes: Axes, legend: Sequence[tuple[str, str]]) -> list[str]:
-    """In the middle below the axis, where nothing is drawn."""
-    entries = [(label, f"key {style}") for label, style in legend if label]
-    if axes.marks and axes.mark_label:
-        entries.append((axes.mark_label, "key killkey"))
-    widths = [18 + len(label) * _LABEL_PIXELS for label, _ in entries]
-    x = (WIDTH - sum(widths) - 14 * max(0, len(entries) - 1)) / 2
-    parts = []
-    for (label, style), width in zip(entries, widths, strict=True):
-        parts.append(
-            f'<rect class="{style}" x="{x:.0f}" y="{HEIGHT - 14}" width="11" height="8" rx="2"/>'
-            f'<text class="tick" x="{x + 15:.0f}" y="{HEIGHT - 6}">{escape(label)}</text>'
-        )
-        x += width + 14
-    return parts
-
-
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:g}"
 
@@ -235,5 +261,5 @@ def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
     if len(points) <= most:
         return list(points)
     step = (len(points) - 1) / (most - 1)
-    kept = sorted({round(i * step) for i in range(most)})
-    return [points[i] for i in kept]
+    chosen = sorted({round(i * step) for i in range(most)})
+    return [points[i] for i in chosen]

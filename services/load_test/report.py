@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.load_test import plots
 from services.load_test.figures import (
     DOLLARS_PER_GIB_SECOND,
     DOLLARS_PER_REQUEST,
+    INVOCATIONS_PER_COLD_START,
     Architecture,
     Figures,
     Spread,
@@ -31,6 +34,37 @@ _COLUMNS = 60
 _BEYOND_P99 = 1.25
 Timed = Callable[[str], Axes]
 _STYLE = Path(__file__).with_name("report.css")
+
+
+@dataclass(frozen=True)
+class _Meter:
+    """A cell with a bar: its text and the bar's share, such as "37.5%"."""
+
+    text: str
+    share: str
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table. `numbers` are the columns that hold numbers."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | _Meter]]
+    numbers: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class _Plot:
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    text: str = ""
+    table: _Table | None = None
+    plots: Sequence[_Plot] = ()
 
 
 def write(run: Run, figures: Figures, folder: Path) -> Path:
@@ -73,13 +107,34 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
 
 def page(run: Run, figures: Figures) -> str:
     """The page."""
-    began = _moment(run.began)
+    environment = Environment(
+        loader=PackageLoader("services.load_test", "."), autoescape=True, undefined=StrictUndefined
+    )
+    template = environment.get_template("report.html.jinja")
+    return template.render(
+        style=_STYLE.read_text(encoding="utf-8"),
+        run_id=run.plan.run_id,
+        began=f"{_moment(run.began):%d %B %Y, %H:%M}",
+        verdict=verdict(run),
+        balanced=run.reconciliation.balanced,
+        summary=_summary(run),
+        tiles=_tiles(run, figures),
+        wrong=_Table(
+            ("", "which", "what was found"),
+            [[d.fault.value, d.subject, d.detail] for d in run.reconciliation.discrepancies],
+        ),
+        sections=[*_sections(run, figures)],
+        remarks=[*remarks(run, figures)],
+    )
+
+
+def _summary(run: Run) -> str:
     where = (
         "in containers, on LocalStack"
         if run.kind is TargetKind.CONTAINERS
         else "on an embedded lab"
     )
-    worker_groups = ", ".join(
+    groups = ", ".join(
         f"{group.count} × {group.function}"
         + (f" ({group.cpus:.2f} vCPU, {group.memory_mib} MiB)" if group.cpus is not None else "")
         for group in run.worker_groups
@@ -89,26 +144,7 @@ def page(run: Run, figures: Figures) -> str:
         if run.plan.faults
         else "No faults were made."
     )
-    good = "good" if run.reconciliation.balanced else "bad"
-    body = [
-        f'<header><p class="over">Darkroom load test · {began:%d %B %Y, %H:%M}</p>',
-        f'<h1 class="{good}">{_headline(run)}</h1>',
-        f'<p class="lead">{run.plan.count} photos at {run.plan.rate:g} a second {where}: '
-        f"{escape(worker_groups)}. {faults}</p></header>",
-        _tiles(run, figures),
-        _discrepancies(run),
-        *_sections(run, figures),
-        "<section><h2>How to read this</h2><ul>",
-        *(f"<li>{escape(remark)}</li>" for remark in remarks(run, figures)),
-        "</ul></section>",
-    ]
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Load test {escape(run.plan.run_id)}: {escape(verdict(run))}</title>"
-        f"<style>{style}</style></head><body><main>{''.join(body)}</main></body></html>\n"
-    )
+    return f"{run.plan.count} photos at {run.plan.rate:g} a second {where}: {groups}. {faults}"
 
 
 def remarks(run: Run, figures: Figures) -> Iterable[str]:
@@ -134,8 +170,9 @@ def remarks(run: Run, figures: Figures) -> Iterable[str]:
         f"${DOLLARS_PER_GIB_SECOND[Architecture.X86]} a GB-second on x86_64, "
         f"${DOLLARS_PER_GIB_SECOND[Architecture.ARM]} on arm64, "
         f"${DOLLARS_PER_REQUEST * 1_000_000:.2f} a million requests; initialisation of cold starts "
-        "is billed. The milliseconds of arm64 are taken to be those measured here; storage, "
-        "queues, tables and e-mail are not in it."
+        "is billed, where the run is long enough to tell how many there are. The milliseconds of "
+        "arm64 are taken to be those measured here; storage, queues, "
+        "tables and e-mail are not in it."
     )
     if run.plan.faults:
         yield (
@@ -152,67 +189,56 @@ def remarks(run: Run, figures: Figures) -> Iterable[str]:
     yield from run.remarks
 
 
-def _tiles(run: Run, figures: Figures) -> str:
+def _tiles(run: Run, figures: Figures) -> list[tuple[str, str]]:
     latency = figures.latency
+    without = ", without cold starts" if figures.cold_starts_left_out else ""
     tiles = [
         (f"{figures.throughput:.1f}", "photos a second, settled"),
         (f"{latency.p50:.2f} s" if latency else "–", "upload to catalogue, median"),
         (f"{latency.p99:.2f} s" if latency else "–", "upload to catalogue, p99"),
-        (f"${figures.dollars[Architecture.X86]:,.2f}", "a million photos, x86_64"),
-        (f"${figures.dollars[Architecture.ARM]:,.2f}", "a million photos, arm64"),
+        (f"${figures.dollars[Architecture.X86]:,.2f}", f"a million photos, x86_64{without}"),
+        (f"${figures.dollars[Architecture.ARM]:,.2f}", f"a million photos, arm64{without}"),
     ]
     if run.plan.faults:
         tiles.insert(1, (f"{len(run.kills)}", "workers killed"))
-    inside = "".join(
-        f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
-        for value, name in tiles
-    )
-    return f'<div class="tiles">{inside}</div>'
+    return tiles
 
 
-def _discrepancies(run: Run) -> str:
-    if run.reconciliation.balanced:
-        return ""
-    rows = [[d.fault.value, d.subject, d.detail] for d in run.reconciliation.discrepancies]
-    return (
-        f'<section class="alarm"><h2>What is wrong ({len(rows)})</h2>'
-        f"{_table(['', 'which', 'what was found'], rows, numbers=())}</section>"
-    )
-
-
-def _sections(run: Run, figures: Figures) -> Iterable[str]:
+def _sections(run: Run, figures: Figures) -> Iterator[_Section]:
     timed = _timed(run)
     settled = [at - run.began for at in settled_at(run).values()]
     sent = [u.ended - run.began for u in run.uploads if u.problem is None]
-
-    yield "<section><h2>Reconciliation</h2>"
-    yield _table(["", "photos"], [list(line) for line in ledger(run, figures)], head=False)
-    yield "</section>"
-
-    yield _figure(
+    rows = [list(line) for line in ledger(run, figures)]
+    yield _Section("Reconciliation", table=_Table((), rows, numbers=(1,)))
+    uploaded_and_settled = plots.lines(
+        timed("photos"),
+        [
+            Series("uploaded", "s2", plots.thinned(plots.cumulative(sent), _POINTS)),
+            Series("settled", "s1", plots.thinned(plots.cumulative(settled), _POINTS)),
+        ],
+        "photos uploaded and settled over time",
+    )
+    yield _Section(
         "Photos uploaded and settled",
         "The distance between the lines, across, is how long a photo waits.",
-        plots.lines(
-            timed("photos"),
-            [
-                Series("uploaded", "s2", plots.thinned(plots.cumulative(sent), _POINTS)),
-                Series("settled", "s1", plots.thinned(plots.cumulative(settled), _POINTS)),
-            ],
-            "photos uploaded and settled over time",
-        ),
+        plots=[_Plot("", uploaded_and_settled)],
     )
     step = plots.nice(max(settled, default=0.0) / _COLUMNS)
-    yield _figure(
+    rates = plots.bars(
+        timed("photos a second"),
+        Bars("s1", step, _rates(settled, step)),
+        "photos settled a second over time",
+    )
+    yield _Section(
         "Throughput",
         f"Photos settled, in steps of {step:g} s; {figures.throughput:.2f} a second on average.",
-        plots.bars(
-            timed("photos a second"),
-            [Bars("settled", "s1", 0.0, step, _rates(settled, step))],
-            "photos settled a second over time",
-        ),
+        plots=[_Plot("", rates)],
     )
-    yield _latency(run, figures, timed)
-    yield _queues(run, timed)
+    if figures.latency is not None:
+        yield _latency(run, figures.latency, timed)
+    yield _Section(
+        "Queues", plots=[_queue(run, group.function, timed) for group in run.worker_groups]
+    )
     yield _durations(run, figures)
     yield _workers(figures)
     yield _cost(figures)
@@ -229,58 +255,54 @@ def _timed(run: Run) -> Timed:
     return axes
 
 
-def _latency(run: Run, figures: Figures, timed: Timed) -> str:
-    if figures.latency is None:
-        return ""
+def _latency(run: Run, spread: Spread, timed: Timed) -> _Section:
     ended = {u.key: u.ended - run.began for u in run.uploads}
     found = latencies(run)
-    spread = figures.latency
     step, counts, beyond = _histogram(list(found.values()), spread)
-    caption = "Distribution" + _beyond(beyond)
-    rules = [(spread.p50, f"p50 {spread.p50:.2f} s"), (spread.p90, f"p90 {spread.p90:.2f} s"),
-             (spread.p99, f"p99 {spread.p99:.2f} s")]  # fmt: skip
-    over_time = plots.lines(
-        timed("seconds"),
-        [Series("one photo, by the time of its upload", "s1",
-                [(ended[key], seconds) for key, seconds in found.items()], dots=True)],
-        "latency of each photo over time",
-    )  # fmt: skip
-    spread_out = plots.bars(
+    rules = [
+        (spread.p50, f"p50 {spread.p50:.2f} s"),
+        (spread.p90, f"p90 {spread.p90:.2f} s"),
+        (spread.p99, f"p99 {spread.p99:.2f} s"),
+    ]
+    distribution = plots.bars(
         Axes("seconds from upload to catalogue", "photos", rules=rules),
-        [Bars("", "s1", 0.0, step, counts)],
+        Bars("s1", step, counts),
         "distribution of latencies",
     )
-    table = _table(["", "p50", "p90", "p99", "max"], [_spread_row("seconds", spread, 2)])
-    return (
-        "<section><h2>From upload to catalogue</h2>"
-        f"{table}<figure><figcaption>{caption}</figcaption>{spread_out}</figure>"
-        f"<figure><figcaption>Over time</figcaption>{over_time}</figure></section>"
+    points = [(ended[key], seconds) for key, seconds in found.items()]
+    over_time = plots.lines(
+        timed("seconds"),
+        [Series("one photo, by the time of its upload", "s1", points, dots=True)],
+        "latency of each photo over time",
+    )
+    return _Section(
+        "From upload to catalogue",
+        table=_Table(
+            ("", "p50", "p90", "p99", "max"),
+            [["seconds", *_percentiles(spread, 2)]],
+            numbers=range(1, 5),
+        ),
+        plots=[
+            _Plot("Distribution" + _beyond(beyond), distribution),
+            _Plot("Over time", over_time),
+        ],
     )
 
 
-def _queues(run: Run, timed: Timed) -> str:
-    drawn = []
-    for group in run.worker_groups:
-        moments = [
-            (s.at - run.began, s.depths[group.function]) for s in run.samples
-            if group.function in s.depths
-        ]  # fmt: skip
-        drawn.append(
-            f"<figure><figcaption>{escape(group.function)}</figcaption>"
-            + plots.lines(
-                timed("messages"),
-                [
-                    Series("waiting", "s1", [(at, d.waiting) for at, d in moments], filled=True),
-                    Series("in flight", "s3", [(at, d.in_flight) for at, d in moments]),
-                ],
-                f"messages in the queue of {group.function} over time",
-            )
-            + "</figure>"
-        )
-    return f"<section><h2>Queues</h2>{''.join(drawn)}</section>"
+def _queue(run: Run, function: str, timed: Timed) -> _Plot:
+    moments = [(s.at - run.began, s.depths[function]) for s in run.samples if function in s.depths]
+    drawn = plots.lines(
+        timed("messages"),
+        [
+            Series("waiting", "s1", [(at, d.waiting) for at, d in moments], filled=True),
+            Series("in flight", "s3", [(at, d.in_flight) for at, d in moments]),
+        ],
+        f"messages in the queue of {function} over time",
+    )
+    return _Plot(function, drawn)
 
 
-def _durations(run: Run, figures: Figures) -> str:
+def _durations(run: Run, figures: Figures) -> _Section:
     rows, drawn = [], []
     for item in figures.functions:
         rows.append(
@@ -288,33 +310,30 @@ def _durations(run: Run, figures: Figures) -> str:
                 item.function,
                 f"{item.invocations:,}",
                 f"{item.failed:,}",
-                *_spread_row("", item.duration_ms, 0)[1:],
+                *_percentiles(item.duration_ms, 0),
                 str(item.init_ms.count) if item.init_ms else "0",
                 f"{item.init_ms.p50:,.0f}" if item.init_ms else "–",
             ]
         )
-        durations = [
-            i.duration_ms for i in run.logs.invocations if i.function == item.function
-        ]  # fmt: skip
+        durations = [i.duration_ms for i in run.logs.invocations if i.function == item.function]
         step, counts, beyond = _histogram(durations, item.duration_ms)
-        caption = escape(item.function) + _beyond(beyond)
-        drawn.append(
-            f"<figure><figcaption>{caption}</figcaption>"
-            + plots.bars(
-                Axes("milliseconds of an invocation", "invocations"),
-                [Bars("", "s1", 0.0, step, counts)],
-                f"distribution of durations of {item.function}",
-            )
-            + "</figure>"
+        distribution = plots.bars(
+            Axes("milliseconds of an invocation", "invocations"),
+            Bars("s1", step, counts),
+            f"distribution of durations of {item.function}",
         )
-    heads = ["function", "invocations", "failed", "p50 ms", "p90 ms", "p99 ms", "max ms",
-             "cold starts", "init p50 ms"]  # fmt: skip
-    return f"<section><h2>Invocations</h2>{_table(heads, rows)}{''.join(drawn)}</section>"
+        drawn.append(_Plot(item.function + _beyond(beyond), distribution))
+    heads = (
+        "function", "invocations", "failed", "p50 ms", "p90 ms", "p99 ms", "max ms",
+        "cold starts", "init p50 ms",
+    )  # fmt: skip
+    table = _Table(heads, rows, numbers=range(1, len(heads)))
+    return _Section("Invocations", table=table, plots=drawn)
 
 
 def _histogram(values: Sequence[float], spread: Spread) -> tuple[float, list[float], int]:
-    """A column's width, the columns, and how many values lie beyond them: one that met a stall
-    would squeeze all others into one column."""
+    """A column's width, the columns, and how many values lie beyond them: a single value after a
+    stall would squeeze all others into one column."""
     end = spread.p99 * _BEYOND_P99
     step, counts = plots.histogram([value for value in values if value <= end])
     return step, counts, sum(value > end for value in values)
@@ -324,85 +343,60 @@ def _beyond(count: int) -> str:
     return f"; {count} longer than shown" if count else ""
 
 
-def _workers(figures: Figures) -> str:
-    rows = []
-    for item in figures.workers:
-        share = min(1.0, item.peak_mib / item.memory_mib)
-        meter = (
-            f"{item.peak_mib} of {item.memory_mib} MiB "
-            f'<span class="meter"><i style="width:{share:.1%}"></i></span>'
-        )
-        rows.append(
-            [item.worker, item.function, f"{item.invocations:,}", str(item.kills), _Html(meter)]
-        )
-    heads = ["worker", "function", "invocations", "times killed", "peak memory of its function"]
-    return f"<section><h2>Workers</h2>{_table(heads, rows, numbers=(2, 3, 4))}</section>"
+def _workers(figures: Figures) -> _Section:
+    rows: list[list[str | _Meter]] = [
+        [
+            item.worker,
+            item.function,
+            f"{item.invocations:,}",
+            str(item.kills),
+            _Meter(
+                f"{item.peak_mib} of {item.memory_mib} MiB",
+                f"{min(1.0, item.peak_mib / item.memory_mib):.1%}",
+            ),
+        ]
+        for item in figures.workers
+    ]
+    heads = ("worker", "function", "invocations", "times killed", "peak memory of its function")
+    return _Section("Workers", table=_Table(heads, rows, numbers=(2, 3, 4)))
 
 
-def _cost(figures: Figures) -> str:
-    rows = []
+def _cost(figures: Figures) -> _Section:
     photos = figures.latency.count if figures.latency is not None else 1
-    for item in figures.functions:
-        million = 1_000_000 / photos
-        rows.append(
-            [
-                item.function,
-                f"{item.memory_mib:,}",
-                f"{item.billed_ms / photos:,.0f}",
-                f"{item.invocations * million:,.0f}",
-                *(f"{item.dollars[a] * million:,.2f}" for a in Architecture),
-            ]
-        )
-    rows.append(
-        ["in all", "", "", f"{figures.requests:,.0f}",
-         *(f"{figures.dollars[a]:,.2f}" for a in Architecture)]
+    million = 1_000_000 / photos
+    rows = [
+        [
+            item.function,
+            f"{item.memory_mib:,}",
+            f"{item.billed_ms / photos:,.0f}",
+            f"{item.invocations * million:,.0f}",
+            *(f"{item.dollars[a] * million:,.2f}" for a in Architecture),
+        ]
+        for item in figures.functions
+    ]
+    totals = [f"{figures.dollars[a]:,.2f}" for a in Architecture]
+    rows.append(["total", "", "", f"{figures.requests:,.0f}", *totals])
+    heads = (
+        "function", "MiB", "billed ms a photo", "requests", *(f"$ {a.value}" for a in Architecture)
     )  # fmt: skip
-    heads = ["function", "MiB", "billed ms a photo", "requests",
-             *(f"$ {a.value}" for a in Architecture)]  # fmt: skip
-    return f"<section><h2>A million photos on Lambda</h2>{_table(heads, rows)}</section>"
-
-
-def _headline(run: Run) -> str:
-    """The verdict, broken between its parts only."""
-    parts = verdict(run).split(", ")
-    return ", ".join(escape(part).replace(" ", "&nbsp;") for part in parts)
-
-
-class _Html(str):
-    """A cell that is HTML already."""
-
-
-def _table(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    head: bool = True,
-    numbers: Sequence[int] | None = None,
-) -> str:
-    """A table; all columns but the first hold numbers by default."""
-    right = range(1, len(heads)) if numbers is None else numbers
-
-    def cells(tag: str, values: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if i in right else ''}>"
-            f"{value if isinstance(value, _Html) else escape(value)}</{tag}>"
-            for i, value in enumerate(values)
+    text = ""
+    if figures.cold_starts_left_out:
+        text = (
+            "Without the initialisation of cold starts of "
+            f"{', '.join(figures.cold_starts_left_out)}: this run has fewer than "
+            f"{INVOCATIONS_PER_COLD_START} invocations for each, too few to tell how many cold "
+            "starts a million photos have."
         )
-
-    top = f"<thead><tr>{cells('th', heads)}</tr></thead>" if head else ""
-    inside = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table>{top}<tbody>{inside}</tbody></table></div>'
-
-
-def _figure(title: str, text: str, drawn: str) -> str:
-    return (
-        f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p><figure>{drawn}</figure></section>"
+    return _Section(
+        "A million photos on Lambda",
+        text,
+        table=_Table(heads, rows, numbers=range(1, len(heads))),
     )
 
 
-def _spread_row(name: str, spread: Spread, digits: int) -> list[str]:
+def _percentiles(spread: Spread, digits: int) -> list[str]:
     values = (spread.p50, spread.p90, spread.p99, spread.maximum)
-    return [name, *(f"{value:,.{digits}f}" for value in values)]
+    return [f"{value:,.{digits}f}" for value in values]
 
 
 def _rates(moments: Sequence[float], step: float) -> list[float]:

@@ -99,6 +99,11 @@ def show(run: Run, figures: Figures, page: Console) -> None:
     page.print(
         "\nA million photos on Lambda: "
         + ", ".join(f"${figures.dollars[a]:,.2f} on {a.value}" for a in Architecture)
+        + (
+            " (without cold starts: the run is too short to tell how many there are)"
+            if figures.cold_starts_left_out
+            else ""
+        )
     )
     for number, found in enumerate(run.reconciliation.discrepancies):
         if number == DISCREPANCIES_SHOWN:

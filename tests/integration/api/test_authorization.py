@@ -74,6 +74,9 @@ class Accounts:
     order_id: str
 
     def path(self, path: str) -> str:
+        if path.endswith("/cancellation"):
+            # An order that is a few seconds old may have ended.
+            return path.replace("{id}", new_order(self.owner, self.image_id))
         return path.replace("{id}", self.order_id if "orders" in path else self.image_id)
 
 
@@ -85,11 +88,20 @@ def accounts(
     path.write_bytes(jpeg(scene(1300, 1900)))
     owner = new_customer()
     image = owner.api.developed(owner.api.upload(path))
-    # Its payment provider is unavailable, so it stays open and can be cancelled.
-    order = owner.api.order([print_of(image["id"])], "sandbox-unavailable", DELIVERY)
     return Accounts(
-        owner, new_customer(), new_customer(Role.ADMINISTRATOR), image["id"], order["id"]
+        owner,
+        new_customer(),
+        new_customer(Role.ADMINISTRATOR),
+        image["id"],
+        new_order(owner, image["id"]),
     )
+
+
+def new_order(owner: Customer, image_id: str) -> str:
+    """An order that can be cancelled until its payment has failed several times."""
+    order = owner.api.order([print_of(image_id)], "sandbox-unavailable", DELIVERY)
+    order_id: str = order["id"]
+    return order_id
 
 
 def print_of(image_id: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_figures_of_run_match_hand_calculation() -> None:
     assert found.behind == pytest.approx(0.1)
     assert found.redeliveries == 1
     developer, mailer = found.functions
-    assert (developer.invocations, developer.billed_ms, mailer.billed_ms) == (3, 3000, 60)
+    assert (developer.invocations, developer.billed_ms, mailer.billed_ms) == (3, 1503, 60)
     assert developer.init_ms is not None
     assert developer.init_ms.count == 1
     assert mailer.init_ms is None
@@ -104,10 +104,28 @@ def test_figures_of_run_match_hand_calculation() -> None:
         ("process-image-1", 1, 142),
         ("send-image-email-1", 0, 60),
     ]
-    # 3 photos: 3 s at 1769 MiB, 0.06 s at 512 MiB, four requests.
-    x86 = (3 * 1769 / 1024 + 0.06 * 0.5) * 0.0000166667 + 4 * 0.2e-6
+    # 3 photos: 1.503 s at 1769 MiB without the cold start, 0.06 s at 512 MiB, four requests.
+    x86 = (1.503 * 1769 / 1024 + 0.06 * 0.5) * 0.0000166667 + 4 * 0.2e-6
     assert found.dollars[Architecture.X86] == pytest.approx(x86 / 3 * 1e6)
     assert found.requests == pytest.approx(4 / 3 * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("warm", "left_out", "billed_ms"), [(98, True, 99 * 500), (99, False, 99 * 500 + 900)]
+)
+def test_figures_price_cold_starts_only_of_a_run_that_tells_their_rate(
+    warm: int, left_out: bool, billed_ms: int
+) -> None:
+    def invocation(billed: int, init_ms: float | None) -> Invocation:
+        return Invocation(
+            "worker-1", "process-image", 102.0, "success", 500.0, billed, 1769, 140, init_ms
+        )
+
+    logs = WorkerLogs((invocation(900, 400.0), *[invocation(500, None)] * warm), {}, {}, 0)
+    found = figures(run(logs=logs))
+    (function,) = found.functions
+    assert found.cold_starts_left_out == (("process-image",) if left_out else ())
+    assert function.billed_ms == billed_ms
 
 
 def test_figures_of_worker_with_two_functions_are_separate() -> None:

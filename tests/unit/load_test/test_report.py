@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from services.load_test import report, summary
+from services.load_test import plots, report, summary
 from services.load_test.figures import figures
 from services.load_test.reconciliation import reconcile
 from services.load_test.unconfirmed_emails import UnconfirmedEmail, Verdict
@@ -22,11 +23,19 @@ def test_page_is_self_contained_and_begins_with_verdict(tmp_path: Path) -> None:
     done = run()
     text = report.write(done, figures(done), tmp_path).read_text()
     assert "3 photos, nothing lost, nothing doubled." in text.split("</title>")[0]
-    assert "nothing&nbsp;doubled." in text.split("</h1>")[0]
-    assert text.count("<svg") == 8
+    assert "nothing\u00a0doubled." in text.split("</h1>")[0]
+    assert text.count("<svg") == 8 * len(plots.Size)
+    without_namespaces = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[0-9a-z/]+"', "", text)
     for outside in ("http://", "https://", "<script", "@import", "url("):
-        assert outside not in text.replace('xmlns="http://www.w3.org/2000/svg"', ""), outside
+        assert outside not in without_namespaces, outside
     assert "What is wrong" not in text
+
+
+def test_page_of_short_run_says_that_price_leaves_out_cold_starts() -> None:
+    done = run()
+    text = report.page(done, figures(done))
+    assert text.count("a million photos, x86_64, without cold starts") == 1
+    assert "fewer than 100 invocations" in text.split("A million photos on Lambda</h2>")[1]
 
 
 def test_page_with_discrepancies_escapes_them() -> None:
@@ -34,7 +43,7 @@ def test_page_with_discrepancies_escapes_them() -> None:
     reconciliation = reconcile(replace(found, mails=(*found.mails, "<unknown>")))
     done = run(reconciliation=reconciliation)
     text = report.page(done, figures(done))
-    assert '<h1 class="bad">3&nbsp;photos:&nbsp;1&nbsp;doubled.</h1>' in text
+    assert '<h1 class="bad">3\u00a0photos:\u00a01\u00a0doubled.</h1>' in text
     assert "&lt;unknown&gt;" in text
     assert "<unknown>" not in text
 
