@@ -17,7 +17,7 @@ PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 .PHONY: help setup hooks demo test lint types unit integration coverage docs docs-serve format openapi requirements clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with the pinned development requirements
 
@@ -35,7 +35,7 @@ $(READY): $(VENV)/.requirements pyproject.toml
 hooks: $(READY) ## Install the pre-commit hooks
 	$(BIN)/pre-commit install
 
-demo: $(READY) ## Develop sample photos (or PHOTOS=folder) in an embedded lab and show the results
+demo: $(READY) ## Develop sample photos or PHOTOS=folder, without Docker
 	@$(BIN)/darkroom demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: lint types unit integration ## Lint, types, unit and integration tests
@@ -63,7 +63,7 @@ integration: $(READY) ## Integration tests on embedded labs
 	  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
 
-coverage: $(READY) ## Measure unit and integration tests together; HTML in .darkroom/coverage/html
+coverage: $(READY) ## Coverage of unit and integration tests together
 	@rm -rf $(COVERAGE_FOLDER)
 	@$(MAKE) --no-print-directory unit integration COVERAGE=1
 	$(BIN)/coverage combine --quiet
@@ -71,10 +71,10 @@ coverage: $(READY) ## Measure unit and integration tests together; HTML in .dark
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
 	@echo "Unit and integration tests cover $$($(BIN)/coverage report --format=total) % of services/ and images/."
 
-docs: $(READY) ## Build the documentation site in .darkroom/site (strict, no network)
+docs: $(READY) ## Build the documentation in .darkroom/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000 and rebuild it on changes
+docs-serve: $(READY) ## Serve the documentation at http://127.0.0.1:8000
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 format: $(READY) ## Format the code and apply ruff's fixes
@@ -87,7 +87,7 @@ openapi: $(READY) ## Generate the API's OpenAPI document from the code
 # UPGRADE=0 keeps the current pins and only adds or removes what changed.
 upgrade := $(if $(filter 0,$(UPGRADE)),,--upgrade)
 
-requirements: $(READY) ## Compile pinned, hashed requirements from pyproject.toml and the *.in files (UPGRADE=0: keep pins)
+requirements: $(READY) ## Compile the requirements (UPGRADE=0 keeps the pins)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header $(upgrade) pyproject.toml --extra dev -o requirements/dev.txt
 	@for input in images/*/requirements.in docker/worker-requirements.in; do \

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.platform.manifest import Feature, Reference, Resource, load_all
+from services.platform.manifest import WORKER_MIB, Feature, Reference, Resource, load_all
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -19,11 +19,6 @@ TEMPLATE = "compose.yaml.jinja"
 PREFIX = "darkroom"
 _QUEUES = "http://localstack:4566/queue/us-east-1/000000000000"
 _REGION_AND_ACCOUNT = "us-east-1:000000000000"
-# Lambda gives one whole processor at this size:
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
-# For the worker itself, beside the function.
-WORKER_MIB = 160
 PAYMENTS_URL = "PAYMENTS_URL"
 
 
@@ -62,7 +57,7 @@ def _workers(root: Path) -> list[FunctionWorker]:
         FunctionWorker(
             name=m.name,
             needs_database=any(g.reference.resource is Resource.SECRET for g in m.grants),
-            cpus=f"{m.memory_mib / MIB_PER_CPU:.2f}",
+            cpus=f"{m.cpus:.2f}",
             memory=f"{m.memory_mib + WORKER_MIB}M",
             queue_url=f"{_QUEUES}/{PREFIX}-{m.name}",
             environment={

@@ -36,7 +36,7 @@ from services.operations.signals import ignore_signals
 from services.platform import manifest
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
-from services.platform.manifest import Manifest
+from services.platform.manifest import MIB_PER_CPU, WORKER_MIB, Manifest
 
 RUN_LABEL = "darkroom.load-test"
 OWNER_LABEL = "darkroom.load-test.owner"  # its value: the machine and the process of the run
@@ -45,11 +45,6 @@ MINISTACK = "ministackorg/ministack:1.5.33"
 POSTGRES = "postgres:17"
 EDGE_PORT = 4566
 START_SECONDS = 120.0
-# Lambda gives CPU by memory, one whole processor at this size:
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
-# The worker's own process beside its execution environment.
-WORKER_OWN_MIB = 160
 # The mailer is ten times quicker than the developer: one of it keeps up with many of those.
 MAIL_WORKERS = 1
 DEVELOPER = "process-image"
@@ -207,7 +202,7 @@ class ContainerTarget:
         worker_groups, wanted = [], 0.0
         for item in manifests:
             count = self._plan.workers if item.name == DEVELOPER else MAIL_WORKERS
-            cpus = min(item.memory_mib / MIB_PER_CPU, float(cores))
+            cpus = min(item.cpus, float(cores))
             wanted += count * cpus
             worker_groups.append(WorkerGroup(item.name, count, item.memory_mib, cpus))
             for number in range(1, count + 1):
@@ -248,7 +243,7 @@ class ContainerTarget:
         }
         if "ministack" in self._endpoints:
             environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://ministack:{EDGE_PORT}"
-        limits = ["--memory", f"{item.memory_mib + WORKER_OWN_MIB}m", "--cpus", f"{cpus:.2f}"]
+        limits = ["--memory", f"{item.memory_mib + WORKER_MIB}m", "--cpus", f"{cpus:.2f}"]
         return lambda: self._run(
             None, _image(item), environment, *limits, "--no-healthcheck", command=("worker",)
         )

@@ -30,9 +30,6 @@ INIT_SECONDS = 60
 # Waiting costs nothing, and a lab in memory stops without waiting for its long polls.
 POLL_WAIT_SECONDS = 20
 KEPT_POLL_WAIT_SECONDS = 4
-# Lambda gives one whole processor at this size:
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
 
 
 @dataclass(frozen=True)
@@ -126,5 +123,5 @@ def _write_private(path: Path, text: str) -> None:
 def _concurrency(item: Manifest, options: LabOptions) -> int:
     """Only a function that works with its own CPU gains by more than one environment in a lab."""
     assert item.queue is not None  # noqa: S101  the caller checked
-    wanted = options.concurrency if item.memory_mib >= MIB_PER_CPU else 1
+    wanted = options.concurrency if item.cpus >= 1 else 1
     return min(wanted, item.queue.maximum_concurrency)

@@ -17,6 +17,11 @@ from services.platform.errors import ConfigurationError
 
 # Lambda's own limits: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB_RANGE = (128, 10_240)
+# Lambda gives CPU by memory, one whole processor at this size:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+MIB_PER_CPU = 1_769
+# A worker's own process, beside the environments of its function.
+WORKER_MIB = 160
 TIMEOUT_SECONDS_RANGE = (1, 900)
 BATCH_SIZE_RANGE = (1, 10_000)
 BATCH_WINDOW_SECONDS_RANGE = (0, 300)
@@ -205,6 +210,11 @@ class Manifest:
     @property
     def visibility_timeout_seconds(self) -> int:
         return self.timeout_seconds * VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT
+
+    @property
+    def cpus(self) -> float:
+        """The processors that Lambda gives the function."""
+        return self.memory_mib / MIB_PER_CPU
 
 
 def load(folder: Path) -> Manifest:

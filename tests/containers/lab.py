@@ -19,7 +19,7 @@ from services.build.images import Built
 from services.catalog.store import Catalog
 from services.local import provision, topology
 from services.local.emulator import REGION
-from services.platform.manifest import load_all
+from services.platform.manifest import WORKER_MIB, load_all
 from tests.containers.cloud import Cloud
 from tests.containers.engine import answers, fetch, running
 from tests.containers.function_containers import Emulated, Worker, emulated
@@ -28,11 +28,6 @@ from tests.support.waiting import eventually
 ROOT = Path(__file__).parents[2]
 MANIFESTS = {manifest.name: manifest for manifest in load_all(ROOT / "images")}
 HTTP_PORT = 8080
-# Lambda gives CPU by memory, one whole processor at this size:
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
-# The memory of the worker process itself, without its execution environments.
-WORKER_OWN_MIB = 160
 OWNER = "anna"
 RECIPIENT = "anna@darkroom.example"
 
@@ -85,8 +80,8 @@ class ContainerLab:
             .with_network(self.cloud.network)
             .with_kwargs(
                 labels=self.cloud.engine.labels,
-                mem_limit=f"{manifest.memory_mib + WORKER_OWN_MIB}m",
-                nano_cpus=int(manifest.memory_mib / MIB_PER_CPU * 1e9),
+                mem_limit=f"{manifest.memory_mib + WORKER_MIB}m",
+                nano_cpus=int(manifest.cpus * 1e9),
             )
         )
         self._cleanup.enter_context(running(container))
@@ -110,7 +105,7 @@ class ContainerLab:
             .with_network_aliases(function)
             .with_kwargs(
                 labels=self.cloud.engine.labels,
-                mem_limit=f"{MANIFESTS[function].memory_mib + WORKER_OWN_MIB}m",
+                mem_limit=f"{MANIFESTS[function].memory_mib + WORKER_MIB}m",
             )
         )
         self._cleanup.enter_context(running(container))

@@ -1,0 +1,16 @@
+"""The Makefile's own list of targets."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_make_help_fits_eighty_columns() -> None:
+    text = subprocess.run(
+        ["make", "--silent", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in text.splitlines()]
+    assert any(line.split()[0] == "demo" for line in lines)
+    assert [line for line in lines if len(line) > 80] == []
