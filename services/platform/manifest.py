@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from services.platform.errors import ConfigurationError
+from services.platform.yaml_reader import YamlReader
 
 # Lambda's own limits: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB_RANGE = (128, 10_240)
@@ -49,7 +50,10 @@ _CRON = rf"cron\({_FIELD} {_FIELD} (\? {_FIELD} {_FIELD}|{_FIELD} {_FIELD} \?) {
 _SCHEDULE = re.compile(f"{_RATE}|{_CRON}")
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/[A-Za-z0-9/{}_.+-]*)")
 _PATH_PARAMETER = re.compile(r"{([A-Za-z0-9_]+)\+?}")
-Choice = TypeVar("Choice", bound=StrEnum)
+_FIELDS = {
+    "description", "feature", "memory_mib", "timeout_seconds", "trigger", "grants", "environment",
+    "budgets",
+}  # fmt: skip
 # The one source of a queue that is nothing in the topology.
 SCHEDULE = "schedule"
 
@@ -231,7 +235,7 @@ def load(folder: Path) -> Manifest:
         raise ConfigurationError(str(path), ["expected a function manifest, found none"]) from None
     except yaml.YAMLError as error:
         raise ConfigurationError(str(path), [f"expected YAML: {error}"]) from None
-    reader = _Reader(document)
+    reader = YamlReader(document, _FIELDS)
     manifest = Manifest(
         name=folder.name,
         folder=folder,
@@ -243,11 +247,11 @@ def load(folder: Path) -> Manifest:
         http=_http(reader),
         authorizer=_authorizer(reader),
         grants=tuple(
-            Grant(reader.reference(item, f"grants[{i}]"), reader.texts(item, "actions"))
+            Grant(_reference(reader, item, f"grants[{i}]"), reader.texts(item, "actions"))
             for i, item in enumerate(reader.sequence("grants"))
         ),
         environment={
-            str(name): reader.reference(value, f"environment.{name}")
+            str(name): _reference(reader, value, f"environment.{name}")
             if isinstance(value, dict)
             else str(value)
             for name, value in reader.mapping("environment").items()
@@ -279,16 +283,16 @@ def closed(features: Iterable[Feature]) -> frozenset[Feature]:
     return wanted.union(*(feature.needs for feature in wanted))
 
 
-def _queue(reader: _Reader) -> QueueTrigger | None:
+def _queue(reader: YamlReader) -> QueueTrigger | None:
     if "queue" not in reader.mapping("trigger"):
         return None
     base = "trigger.queue"
     sources, schedules = [], []
     for i, item in enumerate(reader.sequence(f"{base}.sources")):
         if isinstance(item, dict) and SCHEDULE in item:
-            schedules.append(reader.schedule(item, f"{base}.sources[{i}]"))
+            schedules.append(_schedule(reader, item, f"{base}.sources[{i}]"))
             continue
-        reference = reader.reference(item, f"{base}.sources[{i}]")
+        reference = _reference(reader, item, f"{base}.sources[{i}]")
         wanted = item.get("filter") if isinstance(item, dict) else None
         sources.append(
             Source(
@@ -314,11 +318,11 @@ def _queue(reader: _Reader) -> QueueTrigger | None:
     )
 
 
-def _http(reader: _Reader) -> HttpTrigger | None:
+def _http(reader: YamlReader) -> HttpTrigger | None:
     if "http" not in reader.mapping("trigger"):
         return None
     base = "trigger.http"
-    method, path = reader.route(f"{base}.route")
+    method, path = _route(reader, f"{base}.route")
     return HttpTrigger(
         method=method,
         path=path,
@@ -330,19 +334,19 @@ def _http(reader: _Reader) -> HttpTrigger | None:
     )
 
 
-def _cors(reader: _Reader, base: str) -> Cors | None:
+def _cors(reader: YamlReader, base: str) -> Cors | None:
     item = reader.mapping(base)
     if not item:
         return None
     return Cors(
-        site=reader.reference(item, base),
+        site=_reference(reader, item, base),
         allow_headers=reader.texts(item, "allow_headers", required=False),
         expose_headers=reader.texts(item, "expose_headers", required=False),
         max_age_seconds=reader.integer(f"{base}.max_age_seconds", CORS_MAX_AGE_SECONDS_RANGE),
     )
 
 
-def _authorizer(reader: _Reader) -> AuthorizerTrigger | None:
+def _authorizer(reader: YamlReader) -> AuthorizerTrigger | None:
     if "authorizer" not in reader.mapping("trigger"):
         return None
     base = "trigger.authorizer"
@@ -354,105 +358,33 @@ def _authorizer(reader: _Reader) -> AuthorizerTrigger | None:
     )
 
 
-class _Reader:
-    """Takes values out of the parsed YAML by dotted path, and gathers what is wrong."""
+def _route(reader: YamlReader, path: str) -> tuple[str, str]:
+    value = reader.at(path)
+    matched = _ROUTE.fullmatch(value) if isinstance(value, str) else None
+    if matched is None:
+        reader.mistakes.append(
+            f"{path} must be a method and a path such as 'GET /images/{{id}}', got {value!r}"
+        )
+        return "GET", "/"
+    return matched[1], matched[2]
 
-    def __init__(self, document: Any) -> None:
-        self.mistakes: list[str] = []
-        self._known = {
-            "description", "feature", "memory_mib", "timeout_seconds", "trigger", "grants",
-            "environment", "budgets",
-        }  # fmt: skip
-        self._document: dict[str, Any] = document if isinstance(document, dict) else {}
-        if not isinstance(document, dict):
-            self.mistakes.append(f"expected a mapping, got {type(document).__name__}")
 
-    def refuse_unknown(self) -> None:
-        for key in sorted(map(str, self._document.keys() - self._known)):
-            self.mistakes.append(f"{key} is not a known field")
+def _schedule(reader: YamlReader, item: dict[str, Any], where: str) -> str:
+    value = item[SCHEDULE]
+    if set(item) != {SCHEDULE}:
+        reader.mistakes.append(f"{where} must have a schedule alone, got {item!r}")
+    if not isinstance(value, str) or _SCHEDULE.fullmatch(value) is None:
+        reader.mistakes.append(
+            f"{where} must have a schedule such as 'rate(1 minute)', 'rate(5 minutes)' or "
+            f"'cron(0 12 * * ? *)', got {value!r}"
+        )
+    return str(value)
 
-    def integer(self, path: str, allowed: tuple[int, int]) -> int:
-        value = self._at(path)
-        low, high = allowed
-        if type(value) is not int or not low <= value <= high:
-            self.mistakes.append(f"{path} must be a whole number {low}..{high}, got {value!r}")
-            return low
-        return value
 
-    def text(self, path: str) -> str:
-        value = self._at(path)
-        if not isinstance(value, str) or not value.strip():
-            self.mistakes.append(f"{path} must be a text, got {value!r}")
-            return ""
-        return value
-
-    def choice(self, path: str, choices: type[Choice]) -> Choice:
-        value = self._at(path)
-        try:
-            return choices(str(value))
-        except ValueError:
-            expected = ", ".join(choice.value for choice in choices)
-            self.mistakes.append(f"{path} must be one of {expected}, got {value!r}")
-            return next(iter(choices))
-
-    def route(self, path: str) -> tuple[str, str]:
-        value = self._at(path)
-        matched = _ROUTE.fullmatch(value) if isinstance(value, str) else None
-        if matched is None:
-            self.mistakes.append(
-                f"{path} must be a method and a path such as 'GET /images/{{id}}', got {value!r}"
-            )
-            return "GET", "/"
-        return matched[1], matched[2]
-
-    def schedule(self, item: dict[str, Any], where: str) -> str:
-        value = item[SCHEDULE]
-        if set(item) != {SCHEDULE}:
-            self.mistakes.append(f"{where} must have a schedule alone, got {item!r}")
-        if not isinstance(value, str) or _SCHEDULE.fullmatch(value) is None:
-            self.mistakes.append(
-                f"{where} must have a schedule such as 'rate(1 minute)', 'rate(5 minutes)' or "
-                f"'cron(0 12 * * ? *)', got {value!r}"
-            )
-        return str(value)
-
-    def mapping(self, path: str) -> dict[str, Any]:
-        value = self._at(path)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            self.mistakes.append(f"{path} must be a mapping, got {value!r}")
-            return {}
-        return value
-
-    def sequence(self, path: str) -> list[Any]:
-        value = self._at(path)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.mistakes.append(f"{path} must be a list, got {value!r}")
-            return []
-        return value
-
-    def texts(self, item: Any, key: str, *, required: bool = True) -> tuple[str, ...]:
-        value = item.get(key) if isinstance(item, dict) else None
-        if value is None and not required:
-            return ()
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            self.mistakes.append(f"{key} of {item!r} must be a list of texts")
-            return ()
-        return tuple(value)
-
-    def reference(self, item: Any, where: str) -> Reference:
-        kinds = [r for r in Resource if isinstance(item, dict) and r.value in item]
-        if len(kinds) != 1:
-            expected = ", ".join(r.value for r in Resource)
-            self.mistakes.append(f"{where} must name exactly one of {expected}, got {item!r}")
-            return Reference(Resource.BUCKET, "")
-        return Reference(kinds[0], str(item[kinds[0].value]))
-
-    def _at(self, path: str) -> Any:
-        value: Any = self._document
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
+def _reference(reader: YamlReader, item: Any, where: str) -> Reference:
+    kinds = [r for r in Resource if isinstance(item, dict) and r.value in item]
+    if len(kinds) != 1:
+        expected = ", ".join(r.value for r in Resource)
+        reader.mistakes.append(f"{where} must name exactly one of {expected}, got {item!r}")
+        return Reference(Resource.BUCKET, "")
+    return Reference(kinds[0], str(item[kinds[0].value]))
