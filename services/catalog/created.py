@@ -21,7 +21,6 @@ from services.events.images import ImageEvent, ImageEventType, event_id, publish
 from services.events.storage import ObjectEvent
 from services.imaging.model import (
     LATE_FORMAT,
-    Developed,
     Limits,
     PhotoRejected,
     Recipe,
@@ -64,11 +63,14 @@ class CreatedOriginal:
         original = download(self.s3, event.bucket, event.key, event.etag, self.limits.bytes_max)
         if original is None:
             return "superseded: the original was changed or deleted"
-        claim = self.images.claim(name.owner, found, _source(event, original), event.time or now())
+        keep_location = original.metadata.get(METADATA_KEEP_LOCATION, "").lower() == "true"
+        claim = self.images.claim(
+            name.owner, found, _source(event, original), event.time or now(), keep_location
+        )
         if claim is None:
             return "superseded: the image was deleted meanwhile"
         outcome = None
-        if not (claim.record.settled and claim.record.recipe == self.recipe.version):
+        if not self._is_current(claim.record):
             outcome = self._develop(claim, original, message)
         if not self.images.finalize(claim, outcome):
             return "superseded: the original was deleted during development"
@@ -80,6 +82,16 @@ class CreatedOriginal:
         publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
         return record.status.value
+
+    def _is_current(self, record: ImageRecord) -> bool:
+        """Whether the image has an outcome with this recipe, and the facts that its originals
+        allow."""
+        location_missing = record.location_keys and not record.location_known
+        return (
+            record.settled
+            and record.recipe == self.recipe.version
+            and not (record.status is ImageStatus.DEVELOPED and location_missing)
+        )
 
     def _develop(self, claim: Claim, original: Original, message: Message) -> ImageRecord:
         """Develops the photo and stores its renditions; returns the record of the outcome."""
@@ -109,7 +121,7 @@ class CreatedOriginal:
             placeholder=developed.placeholder,
             fingerprint=developed.fingerprint,
             dominant_colour=developed.dominant_colour,
-            facts=_facts(developed, original.metadata),
+            facts={k: v for k, v in dataclasses.asdict(developed.facts).items() if v is not None},
             renditions=renditions,
         )
 
@@ -158,11 +170,3 @@ def _rejected(record: ImageRecord, original: Original, reason: str, message: str
         message=message,
         facts={"bytes": original.size},
     )
-
-
-def _facts(developed: Developed, metadata: dict[str, str]) -> dict[str, Any]:
-    """The photo's facts for the catalogue; the location only if the owner opted in."""
-    facts = {k: v for k, v in dataclasses.asdict(developed.facts).items() if v is not None}
-    if metadata.get(METADATA_KEEP_LOCATION, "").lower() != "true":
-        facts.pop("location", None)
-    return facts

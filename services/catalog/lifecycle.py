@@ -49,12 +49,18 @@ class ImageLifecycle:
     renditions: RenditionStore
 
     def claim(
-        self, owner: str, found: Source | None, claimed: Source, listed_at: str
+        self,
+        owner: str,
+        found: Source | None,
+        claimed: Source,
+        listed_at: str,
+        keep_location: bool = False,
     ) -> Claim | None:
         """Ties the original `claimed` to its image and counts an attempt to develop it.
 
         `found` is the source as it was read before, None if there was none. `listed_at` becomes the
-        time of a new image, ISO 8601 in UTC. Returns None when the image was deleted meanwhile.
+        time of a new image, ISO 8601 in UTC. `keep_location`: the original allows the location in
+        the image's facts. Returns None when the image was deleted meanwhile.
         Raises ChangedMeanwhileError when the source changed since `found` was read, or when the
         image is being deleted.
         """
@@ -67,12 +73,13 @@ class ImageLifecycle:
             replaced = not found.removed and found.image_id != claimed.image_id
             stale = found.image_id if replaced else None
         source = dataclasses.replace(claimed, attempts=attempts + 1, stale_image_id=stale)
-        self._write_claim(owner, found, source, listed_at)
+        self._write_claim(owner, found, source, listed_at, keep_location)
         record = self.catalog.image(owner, str(source.image_id))
         return None if record is None else Claim(source, record)
 
     def finalize(self, claim: Claim, outcome: ImageRecord | None) -> bool:
-        """Stores the outcome of a development; None if the claimed record is up to date.
+        """Stores the outcome of a development; None if the claimed record is up to date. Its facts
+        lose the location unless an original of the image allows it.
 
         The image that the original was before it was overwritten loses the original. Returns False
         when the original was removed meanwhile; the image is then deleted if it has no other.
@@ -81,6 +88,8 @@ class ImageLifecycle:
         if outcome is not None and not self._write_outcome(outcome, source.key):
             self.delete_if_unused(owner, outcome.image_id)
             return False
+        if outcome is None and not claim.record.location_keys and "location" in claim.record.facts:
+            self._drop_location(owner, claim.record.image_id)
         if source.stale_image_id is not None:
             self._detach_source(owner, source.stale_image_id, source.key)
         return True
@@ -145,10 +154,18 @@ class ImageLifecycle:
             raise ChangedMeanwhileError(f"{tombstone.key} changed while it was removed") from None
 
     def _write_claim(
-        self, owner: str, found: Source | None, source: Source, listed_at: str
+        self,
+        owner: str,
+        found: Source | None,
+        source: Source,
+        listed_at: str,
+        keep_location: bool,
     ) -> None:
         """Writes the source and its image's record in one transaction."""
         dynamodb = self.catalog.dynamodb
+        option = "ADD source_keys :keys" + (
+            ", location_keys :keys" if keep_location else " DELETE location_keys :keys"
+        )
         try:
             dynamodb.transact_write_items(
                 TransactItems=[
@@ -157,7 +174,7 @@ class ImageLifecycle:
                         "Update": {
                             "TableName": self.catalog.table,
                             "Key": item_key(owner, image_item(str(source.image_id))),
-                            "UpdateExpression": "ADD source_keys :keys SET #status = "
+                            "UpdateExpression": f"{option} SET #status = "
                             "if_not_exists(#status, :developing), listed_at = "
                             "if_not_exists(listed_at, :now), image_id = :image "
                             # A deleted image that is uploaded again becomes visible again.
@@ -184,7 +201,22 @@ class ImageLifecycle:
             ) from None
 
     def _write_outcome(self, record: ImageRecord, source_key: str) -> bool:
-        """Returns False when the image no longer has this original."""
+        """Returns False when the image no longer has this original. Raises ChangedMeanwhileError
+        when its originals changed during the write."""
+        allowed = bool(record.location_keys)
+        # Another original may allow the location, or the last one that did may go, since `record`
+        # was read.
+        if any(self._write_facts(record, source_key, kept) for kept in (allowed, not allowed)):
+            return True
+        now = self.catalog.image(record.owner, record.image_id)
+        if now is None or now.status is ImageStatus.DELETING or source_key not in now.source_keys:
+            return False
+        raise ChangedMeanwhileError(f"image {record.image_id} changed while it was finalized")
+
+    def _write_facts(self, record: ImageRecord, source_key: str, location_kept: bool) -> bool:
+        """Returns False when the image no longer has this original, or when its originals do not
+        agree with `location_kept`."""
+        facts = {k: v for k, v in record.facts.items() if location_kept or k != "location"}
         return self.catalog.update(
             record.owner,
             image_item(record.image_id),
@@ -196,13 +228,28 @@ class ImageLifecycle:
                 "placeholder": record.placeholder,
                 "fingerprint": record.fingerprint,
                 "dominant_colour": record.dominant_colour,
-                "facts": record.facts,
+                "facts": facts,
+                "location_known": location_kept or None,
                 "renditions": [dataclasses.asdict(r) for r in record.renditions],
             },
-            condition="contains(source_keys, :source) AND #status <> :deleting",
+            condition="contains(source_keys, :source) AND #status <> :deleting AND "
+            + ("attribute_exists" if location_kept else "attribute_not_exists")
+            + "(location_keys)",
             names={"#status": "status", "#message": "message"},
             source=source_key,
             deleting=ImageStatus.DELETING,
+        )
+
+    def _drop_location(self, owner: str, image_id: str) -> None:
+        """Removes the location from the facts of an image without an original that allows it."""
+        self.catalog.write(
+            owner,
+            image_item(image_id),
+            "REMOVE facts.#location, location_known",
+            "image_id = :image AND attribute_exists(facts.#location) "
+            "AND attribute_not_exists(location_keys)",
+            {"#location": "location"},
+            image=image_id,
         )
 
     def _update_source(self, owner: str, source: Source, **changes: Any) -> None:
@@ -217,9 +264,11 @@ class ImageLifecycle:
         )
 
     def _detach_source(self, owner: str, image_id: str, source_key: str) -> None:
-        """Removes an original from an image, and deletes the image if it has no other."""
+        """Removes an original from an image. Deletes the image if it has no other, and its location
+        if no other allows it."""
         self._remove_source_key(owner, image_id, source_key)
-        self.delete_if_unused(owner, image_id)
+        if not self.delete_if_unused(owner, image_id):
+            self._drop_location(owner, image_id)
 
     def _remove_source_key(self, owner: str, image_id: str, source_key: str) -> None:
         """Removes an original from an image's record, unless the original has that content again.
@@ -246,7 +295,7 @@ class ImageLifecycle:
                         "Update": {
                             "TableName": table,
                             "Key": item_key(owner, image_item(image_id)),
-                            "UpdateExpression": "DELETE source_keys :keys",
+                            "UpdateExpression": "DELETE source_keys :keys, location_keys :keys",
                             "ConditionExpression": "attribute_exists(image_id)",
                             "ExpressionAttributeValues": expression_values(keys={source_key}),
                         }
@@ -259,14 +308,16 @@ class ImageLifecycle:
                     f"{source_key} or its image changed while it was detached"
                 ) from None
 
-    def delete_if_unused(self, owner: str, image_id: str) -> None:
+    def delete_if_unused(self, owner: str, image_id: str) -> bool:
         """Deletes an image that has no original: its renditions, then its record. Safe to repeat,
-        also without a record."""
+        also without a record. Returns False when the image has an original."""
         # No worker can claim the image while its status is `deleting`, so only old renditions are
         # deleted. If this worker dies, the redelivered event completes the deletion.
-        if self._begin_deletion(owner, image_id):
-            self.renditions.delete(owner, image_id)
-            self.end_deletion(owner, image_id)
+        if not self._begin_deletion(owner, image_id):
+            return False
+        self.renditions.delete(owner, image_id)
+        self.end_deletion(owner, image_id)
+        return True
 
     def _begin_deletion(self, owner: str, image_id: str) -> bool:
         """Sets an image's status to `deleting`; returns False when it has an original."""

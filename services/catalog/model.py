@@ -110,6 +110,11 @@ class ImageRecord:
     renditions: tuple[StoredRendition, ...] = ()
     deleted_by_owner: bool = False
     """Hidden; the record is deleted with the last original."""
+    location_keys: frozenset[str] = frozenset()
+    """The originals that were uploaded with `keep-location`. Without one, `facts` has no
+    location."""
+    location_known: bool = False
+    """Whether `facts` has the location of a photo that states one."""
 
     @property
     def visible(self) -> bool:

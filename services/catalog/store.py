@@ -209,6 +209,7 @@ def _record(item: dict[str, Any]) -> ImageRecord:
         | {
             "status": ImageStatus(item["status"]),
             "source_keys": item.get("source_keys", frozenset()),
+            "location_keys": item.get("location_keys", frozenset()),
             "listed_at": item.get("listed_at", ""),
             "renditions": tuple(StoredRendition(**r) for r in item.get("renditions", ())),
         }

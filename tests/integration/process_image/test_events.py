@@ -4,14 +4,12 @@ deletions, and a crash between any two steps."""
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import time
 
 import pytest
-from PIL import Image
 
-from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, ImageStatus, image_id
+from services.catalog.model import METADATA_NOTIFY, ImageStatus, image_id
 from services.events.images import ImageEventType
 from services.imaging.model import Limits
 from services.platform.functions.sqs import Message
@@ -157,19 +155,3 @@ def test_every_order_of_four_events_gives_the_same_state(
     source = environment.catalog.source(OWNER, "ann/1/a.jpg")
     assert source is not None
     assert (source.image_id, source.announced, source.stale_image_id) == (image_id(RED), True, None)
-
-
-def test_location_is_stored_only_with_opt_in(environment: Environment) -> None:
-    exif = Image.Exif()
-    exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.0), 3: "E", 4: (16.0, 22.0, 0.0)}
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 48), "green").save(buffer, "JPEG", exif=exif)
-    content = buffer.getvalue()
-    for key, metadata in (("ann/1/a.jpg", {}), ("bob/1/a.jpg", {METADATA_KEEP_LOCATION: "true"})):
-        environment.handle(environment.upload(key, content, **metadata))
-    private = environment.catalog.image("ann", image_id(content))
-    open_ = environment.catalog.image("bob", image_id(content))
-    assert private is not None
-    assert open_ is not None
-    assert "location" not in private.facts
-    assert open_.facts["location"]["latitude"] == pytest.approx(48.208333, abs=1e-5)
