@@ -17,7 +17,8 @@ PAGE_DEFAULT = 50
 
 IMAGE_NOT_FOUND = Problem(404, "image-not-found", "Image not found")
 
-# The formats that services/imaging accepts; it identifies them by content.
+# The formats that services/imaging accepts; it identifies them by content. The last three are names
+# that browsers and older systems give to JPEG and PNG.
 ContentType = Literal[
     "image/jpeg",
     "image/png",
@@ -27,6 +28,9 @@ ContentType = Literal[
     "image/heic",
     "image/heif",
     "image/avif",
+    "image/jpg",
+    "image/pjpeg",
+    "image/x-png",
 ]
 ImageId = Annotated[
     str,

@@ -14,6 +14,8 @@ from services.platform.timestamps import format_epoch
 from services.platform.validation import FieldError
 
 _META = "x-amz-meta-"
+# The registered media types of other names in use.
+_REGISTERED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class RequestUpload:
         caller = request.caller
         upload_id = uuid.uuid4().hex
         # Owner and recipient are signed into the form, so that the client cannot change them.
-        fields = {"Content-Type": upload.content_type, _META + METADATA_NOTIFY: caller.email}
+        content_type = _REGISTERED.get(upload.content_type, upload.content_type)
+        fields = {"Content-Type": content_type, _META + METADATA_NOTIFY: caller.email}
         if upload.keep_location:
             fields[_META + METADATA_KEEP_LOCATION] = "true"
         expires_at = time.time() + self.minutes * 60

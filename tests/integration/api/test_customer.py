@@ -139,6 +139,32 @@ def test_request_upload_invalid_is_refused(
     assert [e["field"] for e in answer.json()["errors"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("image/jpg", "image/jpeg"), ("image/pjpeg", "image/jpeg"), ("image/x-png", "image/png")],
+)
+def test_request_upload_other_name_of_a_type_gets_the_registered_one(
+    lab: LabState, customer: Customer, given: str, stored: str
+) -> None:
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    body = {"filename": "a.jpg", "content_type": given}
+    form = httpx.post(f"{lab.api}/uploads", json=body, headers=headers).json()
+    assert form["fields"]["Content-Type"] == stored
+    answer = httpx.post(form["url"], data=form["fields"], files={"file": jpeg()})
+    assert answer.is_success
+
+
+def test_request_upload_unknown_type_lists_those_that_are_taken(
+    lab: LabState, customer: Customer
+) -> None:
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    body = {"filename": "a.pdf", "content_type": "application/pdf"}
+    (error,) = httpx.post(f"{lab.api}/uploads", json=body, headers=headers).json()["errors"]
+    assert error["got"] == '"application/pdf"'
+    for name in ("jpeg", "png", "webp", "gif", "tiff", "heic", "heif", "avif", "jpg"):
+        assert f"image/{name}" in error["expected"]
+
+
 @pytest.fixture(scope="module")
 def customer(new_customer: Callable[..., Customer]) -> Customer:
     return new_customer()
