@@ -52,7 +52,7 @@ NewPassword = Annotated[
         min_length=PASSWORD_CHARACTERS_MIN,
         max_length=PASSWORD_CHARACTERS_MAX,
         description=f"a password of {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} "
-        "characters, other than the e-mail address",
+        "characters, other than the e-mail address and common passwords",
         examples=["correct horse battery staple"],
         extra_json_schema=SECRET_SCHEMA,
     ),

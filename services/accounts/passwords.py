@@ -7,6 +7,7 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+from services.accounts.common_passwords import is_common
 from services.accounts.model import (
     PASSWORD_CHARACTERS_MAX,
     PASSWORD_CHARACTERS_MIN,
@@ -35,6 +36,11 @@ def unmet_requirement(password: str, email: str) -> str | None:
         return f"{PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters"
     if normalize_email(password) == normalize_email(email):
         return "not the e-mail address"
+    if is_common(_normalize(password)):
+        return (
+            "a password that is hard to guess; this one or a similar one is in lists of common "
+            "passwords"
+        )
     return None
 
 
