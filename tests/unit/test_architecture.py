@@ -3,15 +3,18 @@
 Import contracts between the packages stand in pyproject.toml; `make lint` checks them.
 """
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.build.openapi import placeholder_environment
 from services.platform import manifest
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES_MAX = 450
@@ -26,35 +29,64 @@ def test_no_module_is_longer_than_a_reader_can_hold(folder: str) -> None:
     assert {name: count for name, count in lines.items() if count > LINES_MAX} == {}
 
 
-# Loads a handler as Lambda does, with the network forbidden, and prints what came along.
+# Loads each handler as Lambda does, in a process of its own and with the network forbidden, and
+# prints what it loaded. The processes are forks of one that has imported what every handler needs.
 _LOAD = """
-import socket, sys
+import json, os, socket, sys, traceback
+import botocore.session, msgspec, structlog
 def forbidden(*_):
     raise AssertionError("a handler must not use the network while it is imported")
 socket.socket.connect = socket.getaddrinfo = forbidden
-import handler
-assert callable(handler.handler)
-print("\\n".join(sys.modules))
+for line in sys.stdin:
+    folder, environment = json.loads(line)
+    if os.fork() == 0:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        try:
+            import handler
+            assert callable(handler.handler)
+            answer = {"modules": sorted(sys.modules)}
+        except BaseException:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+        os._exit(0)
+    os.wait()
 """
+HANDLERS = sorted(path.parent.name for path in ROOT.glob("images/*/handler.py"))
 
 
-@pytest.mark.parametrize("folder", sorted(p.parent.name for p in ROOT.glob("images/*/handler.py")))
-def test_importing_a_handler_calls_nothing_and_loads_no_tools(folder: str) -> None:
-    declared = manifest.load(ROOT / "images" / folder)
-    # Lambda and the worker always hand over credentials; so do the placeholders.
-    environment = placeholder_environment(declared)
-    environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    loaded = subprocess.run(
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, dict[str, Any]]:
+    """What importing each handler loaded, or its error."""
+    requests = []
+    for name in HANDLERS:
+        declared = manifest.load(ROOT / "images" / name)
+        # Lambda and the worker always hand over credentials; so do the placeholders.
+        environment = placeholder_environment(declared) | {"PATH": os.environ["PATH"]}
+        requests.append(json.dumps([str(ROOT / "images" / name), environment]))
+    done = subprocess.run(
         [sys.executable, "-c", _LOAD],
-        cwd=ROOT / "images" / folder,
-        env=environment,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        input="\n".join(requests),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(300),
         check=False,
     )
-    assert loaded.returncode == 0, loaded.stderr
-    modules = set(loaded.stdout.split())
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return dict(zip(HANDLERS, answers, strict=True))
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_importing_a_handler_calls_nothing_and_loads_no_tools(
+    name: str, loaded: dict[str, dict[str, Any]]
+) -> None:
+    assert "error" not in loaded[name], loaded[name]["error"]
+    modules = set(loaded[name]["modules"])
     # structlog looks for rich itself, which no image has.
     tools = {"yaml", "numpy", "pytest", "services.local", "services.worker", "services.runtime"}
     assert modules.isdisjoint(tools), f"a handler loads {sorted(modules & tools)}"
