@@ -76,6 +76,7 @@ class AuthorizeRequest:
             "session_id": session.id,
             "user_id": session.user_id,
             "email": session.email,
+            "name": session.name,
             "role": session.role,
             "expires_at": str(session.expires_at),
         }

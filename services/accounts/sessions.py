@@ -38,8 +38,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 @dataclass(frozen=True)
 class Session:
     """An open session. `id` is the hash of its token. `created_at` is ISO 8601 text in UTC; the
-    other times are in seconds since the epoch. `email` and `role` are the user's at the time when
-    the session was opened. Renewals end at `ends_at`."""
+    other times are in seconds since the epoch. `email`, `role` and `name` are the user's at the
+    time when the session was opened. Renewals end at `ends_at`."""
 
     id: str
     user_id: str
@@ -49,6 +49,7 @@ class Session:
     expires_at: int
     ends_at: int
     renewed_at: int
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class SessionStore:
             expires_at=int(now) + IDLE_SECONDS,
             ends_at=int(now) + LONGEST_SECONDS,
             renewed_at=int(now),
+            name=user.name,
         )
         self.dynamodb.put_item(
             TableName=self.table,

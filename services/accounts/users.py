@@ -54,6 +54,13 @@ class Users:
             row = cursor.fetchone()
         return _user(row) if row else None
 
+    def name_of(self, user_id: str) -> str | None:
+        """The name of the user with this id; None if there is none."""
+        with self.database.transaction() as cursor:
+            cursor.execute("SELECT name FROM users WHERE id = %s", [user_id])
+            row = cursor.fetchone()
+        return str(row[0]) if row else None
+
     def newest(self, limit: int, after: Position | None = None) -> list[User]:
         """At most `limit` users, newest first, starting after the position `after`.
 

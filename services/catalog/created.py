@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from services.catalog.lifecycle import Claim, ImageLifecycle
 from services.catalog.model import (
     METADATA_KEEP_LOCATION,
     METADATA_NOTIFY,
+    METADATA_NOTIFY_NAME,
+    METADATA_ON_WEBSITE,
     ImageRecord,
     ImageStatus,
     OriginalName,
@@ -75,8 +78,7 @@ class CreatedOriginal:
         if not self.images.finalize(claim, outcome):
             return "superseded: the original was deleted during development"
         record = outcome or claim.record
-        recipient = original.metadata.get(METADATA_NOTIFY)
-        announcement = _announcement(name, event, record, recipient)
+        announcement = _announcement(name, event, record, original.metadata)
         if record.status is ImageStatus.DEVELOPED and LATE_FORMAT in self.recipe.formats:
             announcement = dataclasses.replace(announcement, pending=LATE_FORMAT.value)
         publish(self.sns, self.topic_arn, announcement)
@@ -139,7 +141,7 @@ def _source(event: ObjectEvent, original: Original) -> Source:
 
 
 def _announcement(
-    name: OriginalName, event: ObjectEvent, record: ImageRecord, recipient: str | None
+    name: OriginalName, event: ObjectEvent, record: ImageRecord, metadata: dict[str, str]
 ) -> ImageEvent:
     developed = record.status is ImageStatus.DEVELOPED
     kind = ImageEventType.DEVELOPED if developed else ImageEventType.REJECTED
@@ -152,7 +154,9 @@ def _announcement(
         image_id=record.image_id,
         source_key=event.key,
         filename=name.filename,
-        recipient=recipient,
+        recipient=metadata.get(METADATA_NOTIFY),
+        recipient_name=unquote(metadata.get(METADATA_NOTIFY_NAME, "")) or None,
+        on_website=_is_true(metadata, METADATA_ON_WEBSITE) or None,
         width=record.facts.get("width"),
         height=record.facts.get("height"),
         dominant_colour=record.dominant_colour,
@@ -170,3 +174,7 @@ def _rejected(record: ImageRecord, original: Original, reason: str, message: str
         message=message,
         facts={"bytes": original.size},
     )
+
+
+def _is_true(metadata: dict[str, str], name: str) -> bool:
+    return metadata.get(name, "").lower() == "true"

@@ -11,6 +11,8 @@ from services.platform.errors import PermanentError
 
 # Object metadata of an upload (S3 returns names in lower case).
 METADATA_NOTIFY = "notify"  # the address to notify of the outcome
+METADATA_NOTIFY_NAME = "notify-name"  # that person's name, percent-encoded UTF-8
+METADATA_ON_WEBSITE = "on-website"  # "true": e-mails may link to the photo on the website
 METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the catalogue
 
 _IMAGE_ID_DIGITS = 32

@@ -6,9 +6,16 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from services.catalog.api import UploadForm, UploadRequest
-from services.catalog.model import METADATA_KEEP_LOCATION, METADATA_NOTIFY, OriginalName
+from services.catalog.model import (
+    METADATA_KEEP_LOCATION,
+    METADATA_NOTIFY,
+    METADATA_NOTIFY_NAME,
+    METADATA_ON_WEBSITE,
+    OriginalName,
+)
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
 from services.platform.validation import FieldError
@@ -16,6 +23,7 @@ from services.platform.validation import FieldError
 _META = "x-amz-meta-"
 # The registered media types of other names in use.
 _REGISTERED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_NAME_CHARACTERS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,15 @@ class RequestUpload:
         _check_filename(upload.filename)
         caller = request.caller
         upload_id = uuid.uuid4().hex
-        # Owner and recipient are signed into the form, so that the client cannot change them.
+        # Owner, recipient and name are signed into the form, so that the client cannot change them.
         content_type = _REGISTERED.get(upload.content_type, upload.content_type)
         fields = {"Content-Type": content_type, _META + METADATA_NOTIFY: caller.email}
+        if caller.name:
+            # Object metadata is ASCII, 2 KB at most.
+            fields[_META + METADATA_NOTIFY_NAME] = quote(caller.name[:_NAME_CHARACTERS_MAX])
+        # Browsers send the origin of their page; other clients have no page to link to.
+        if "origin" in request.headers:
+            fields[_META + METADATA_ON_WEBSITE] = "true"
         if upload.keep_location:
             fields[_META + METADATA_KEEP_LOCATION] = "true"
         expires_at = time.time() + self.minutes * 60

@@ -22,10 +22,12 @@ class ImageEvent:
     """The outcome of one change of one original.
 
     `id` is the same for every delivery of the change. `filename` is the customer's name of the
-    photo; `recipient` the e-mail address to notify, if any; `thumbnail_key` a key in the renditions
-    bucket. `reason` and `message` explain a rejection, for programs and for people. Width and
-    height are in pixels; `dominant_colour` is a CSS colour. `pending` is the format of renditions
-    that are still to be added, if any; it is a message attribute too, for subscription filters.
+    photo; `recipient` the e-mail address to notify, if any, and `recipient_name` that person's
+    name; `on_website` is true if the customer uploaded the photo on the website. `thumbnail_key` is
+    a key in the renditions bucket. `reason` and `message` explain a rejection, for programs and for
+    people. Width and height are in pixels; `dominant_colour` is a CSS colour. `pending` is the
+    format of renditions that are still to be added, if any; it is a message attribute too, for
+    subscription filters.
     """
 
     id: str
@@ -43,6 +45,8 @@ class ImageEvent:
     reason: str | None = None
     message: str | None = None
     pending: str | None = None
+    recipient_name: str | None = None
+    on_website: bool | None = None
 
 
 def event_id(type_: ImageEventType, owner: str, source_key: str, sequencer: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from services.mail.letter import Stationery
 from services.mail.outbox import Outbox
 from services.platform.aws.clients import client
 from services.platform.configuration import variable
@@ -19,10 +20,23 @@ class MailConfiguration(IdempotencyConfiguration):
     # Longer than SQS keeps a message (14 days at most).
     keep_seconds: float = variable("MAIL_KEEP_SECONDS", default=15 * 24 * 3600.0, minimum=60)
     sender: str = variable("MAIL_SENDER", help="From address, verified with SES")
+    reply_to: str | None = variable("MAIL_REPLY_TO", default=None, help="where answers go")
+    imprint: str | None = variable(
+        "MAIL_IMPRINT", default=None, help="who sends the e-mails, in one line"
+    )
+    site_url: str | None = variable(
+        "MAIL_SITE_URL", default=None, help="address of the website with photos and orders"
+    )
+
+    @property
+    def stationery(self) -> Stationery:
+        """The configured parts of every e-mail."""
+        return Stationery(self.sender, self.reply_to, self.imprint)
 
 
 def make_outbox(configuration: MailConfiguration, ses: Any = None, dynamodb: Any = None) -> Outbox:
     """The outbox for a configuration. Clients default to those of the process; the SES client makes
     one attempt, because a retry after a lost response sends the e-mail twice."""
     claims = configuration.store(dynamodb or client("dynamodb"))
-    return Outbox(ses or client("ses", attempts=1), claims, configuration.sender)
+    site_url = configuration.site_url.rstrip("/") if configuration.site_url else None
+    return Outbox(ses or client("ses", attempts=1), claims, configuration.stationery, site_url)

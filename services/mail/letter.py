@@ -1,4 +1,4 @@
-"""The form of every e-mail: the same words as text and as HTML, with a picture or a table."""
+"""The form of every e-mail: the same words as text and as HTML, with a picture, a table, a link."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from email.message import EmailMessage
 from email.utils import formataddr, formatdate, parseaddr
 from html import escape
 
-from services.mail.headers import check_address, check_head, encode_text, serialize
+from services.mail.headers import check_address, check_head, encode_text, one_line, serialize
 
 # Identifies the event of an e-mail, for support and for tests.
 EVENT_ID_HEADER = "X-Darkroom-Event-Id"
+# Identifies the photo or the order of an e-mail, for support.
+REFERENCE_HEADER = "X-Darkroom-Reference"
 # Some mail servers accept only seven-bit content.
 _POLICY = email.policy.SMTP.clone(cte_type="7bit")
-_HEADERS = ("From", "To", "Subject", "Date", "Auto-Submitted", EVENT_ID_HEADER)
 _CONTENT_HEADERS = ("MIME-Version", "Content-Type")
+# Amounts of money stay in one line; a seller's address does not fit in one.
+_UNWRAPPED_CHARACTERS_MAX = 24
 _PICTURE_ID = "thumbnail@darkroom"
+_DEFAULT_BRAND = "Darkroom"
 _TEXT_COLOUR, _MUTED_COLOUR, _PAPER, _DEFAULT_ACCENT = "#1c1b1a", "#6b6660", "#f5f2ee", "#8c5a3c"
 
 
@@ -29,80 +33,164 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link to a web page, and its text."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Letter:
-    """The content of an e-mail. `rows` are a table of two columns, such as a bill; `footnote` is in
-    small type; `accent` is the CSS colour of the upper edge."""
+    """The content of an e-mail.
+
+    `name` is the recipient's, for the greeting. `rows` are a table of two columns, such as a bill,
+    and `details` a second one. `reference` is the id of the photo or the order. `footnote` follows
+    the sender's name, in small type. `accent` is the CSS colour of the upper edge.
+    """
 
     subject: str
     headline: str
     lines: tuple[str, ...]
     rows: tuple[tuple[str, str], ...] = ()
-    footnote: str = "Darkroom"
+    details: tuple[tuple[str, str], ...] = ()
+    name: str = ""
+    link: Link | None = None
+    footnote: str = ""
+    reference: str = ""
     accent: str | None = None
     picture: Picture | None = None
 
 
-def write(letter: Letter, sender: str, recipient: str, event_id: str) -> bytes:
+@dataclass(frozen=True)
+class Stationery:
+    """The parts of every e-mail that are configured.
+
+    `sender` is the From address, with or without a name. Answers go to `reply_to`, if set.
+    `imprint` states who sends the e-mail: name, address, register and tax numbers.
+    """
+
+    sender: str
+    reply_to: str | None = None
+    imprint: str | None = None
+
+    @property
+    def from_header(self) -> str:
+        """`sender` as the value of a header: the name is encoded where necessary."""
+        return formataddr(parseaddr(self.sender))
+
+    @property
+    def brand(self) -> str:
+        """The sender's name."""
+        return parseaddr(self.sender)[0] or _DEFAULT_BRAND
+
+
+def write(letter: Letter, stationery: Stationery, recipient: str, event_id: str) -> bytes:
     """The serialized e-mail, in seven-bit ASCII.
 
-    `sender` is the configured From address, with or without a name. Raises PermanentError when
-    `recipient` is not one e-mail address, or when the head is not as expected.
+    Raises PermanentError when `recipient` is not one e-mail address, or when the head is not as
+    expected.
     """
     body = EmailMessage(_POLICY)
-    body.set_content(_text(letter))
-    body.add_alternative(_html(letter), subtype="html")
+    content = _content(letter, stationery)
+    body.set_content(_text(content))
+    body.add_alternative(_html(content, letter), subtype="html")
     if letter.picture is not None:
         html = body.get_payload()[1]  # type: ignore[index]
         html.add_related(  # type: ignore[union-attr]
             letter.picture.jpeg, maintype="image", subtype="jpeg", cid=f"<{_PICTURE_ID}>"
         )
-    values = (
-        formataddr(parseaddr(sender)),
-        check_address(recipient),
-        encode_text("Subject", letter.subject),
-        formatdate(usegmt=True),
-        "auto-generated",  # RFC 3834: requests no automatic replies
-        encode_text(EVENT_ID_HEADER, event_id),
-    )
-    raw = serialize(dict(zip(_HEADERS, values, strict=True))) + body.as_bytes()
-    check_head(raw, (*_HEADERS, *_CONTENT_HEADERS))
+    headers = {
+        "From": stationery.from_header,
+        "To": check_address(recipient),
+        "Subject": encode_text("Subject", letter.subject),
+        "Date": formatdate(usegmt=True),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: requests no automatic replies
+        EVENT_ID_HEADER: encode_text(EVENT_ID_HEADER, event_id),
+    }
+    if stationery.reply_to is not None:
+        headers["Reply-To"] = formataddr(parseaddr(stationery.reply_to))
+    if letter.reference:
+        headers[REFERENCE_HEADER] = encode_text(REFERENCE_HEADER, letter.reference)
+    raw = serialize(headers) + body.as_bytes()
+    check_head(raw, (*headers, *_CONTENT_HEADERS))
     return raw
 
 
-def _text(letter: Letter) -> str:
-    parts = [letter.headline, *letter.lines]
-    if letter.rows:
-        width = max(len(left) for left, _ in letter.rows)
-        parts.append("\n".join(f"{left.ljust(width)}  {right}" for left, right in letter.rows))
-    return "\n\n".join((*parts, letter.footnote)) + "\n"
+@dataclass(frozen=True)
+class _Content:
+    """The words of an e-mail, in the order in which both parts show them."""
+
+    headline: str
+    paragraphs: tuple[str, ...]
+    tables: tuple[tuple[tuple[str, str], ...], ...]
+    link: Link | None
+    small_print: tuple[str, ...]
 
 
-def _html(letter: Letter) -> str:
+def _content(letter: Letter, stationery: Stationery) -> _Content:
+    name = one_line(letter.name)
+    footnote = " · ".join(filter(None, (stationery.brand, letter.footnote)))
+    return _Content(
+        headline=letter.headline,
+        paragraphs=(*((f"Hello {name},",) if name else ()), *letter.lines),
+        tables=tuple(table for table in (letter.rows, letter.details) if table),
+        link=letter.link,
+        small_print=tuple(filter(None, (footnote, one_line(stationery.imprint or "")))),
+    )
+
+
+def _text(content: _Content) -> str:
+    parts = [content.headline, *content.paragraphs]
+    for table in content.tables:
+        width = max(len(left) for left, _ in table)
+        parts.append("\n".join(f"{left.ljust(width)}  {right}" for left, right in table))
+    if content.link is not None:
+        parts.append(f"{content.link.text}: {content.link.url}")
+    return "\n\n".join((*parts, *content.small_print)) + "\n"
+
+
+def _html(content: _Content, letter: Letter) -> str:
+    accent = escape(letter.accent or _DEFAULT_ACCENT)
     picture = (
         f'<img src="cid:{_PICTURE_ID}" alt="{escape(letter.picture.alt)}" '
         'style="display:block;max-width:100%;margin:0 0 24px;border-radius:4px">'
         if letter.picture is not None
         else ""
     )
-    paragraphs = "".join(f'<p style="margin:0 0 12px">{escape(line)}</p>' for line in letter.lines)
+    paragraphs = "".join(
+        f'<p style="margin:0 0 12px">{escape(line)}</p>' for line in content.paragraphs
+    )
+    link = (
+        f'<p style="margin:24px 0 0">{escape(content.link.text)}: '
+        f'<a href="{escape(content.link.url)}" style="color:{_TEXT_COLOUR};'
+        f'overflow-wrap:anywhere">{escape(content.link.url)}</a></p>'
+        if content.link is not None
+        else ""
+    )
+    small_print = "".join(
+        f'<p style="margin:{top}px 0 0;color:{_MUTED_COLOUR};font-size:13px">{escape(line)}</p>'
+        for top, line in zip((24, 4), content.small_print, strict=False)
+    )
     return (
         f'<!doctype html><html><body style="margin:0;padding:24px;background:{_PAPER};'
         f'font:16px/1.5 Georgia,serif;color:{_TEXT_COLOUR}">'
         '<div style="max-width:480px;margin:0 auto;padding:32px;background:#fff;'
-        f'border-top:6px solid {escape(letter.accent or _DEFAULT_ACCENT)}">'
-        f'{picture}<h1 style="margin:0 0 16px;font-size:22px">{escape(letter.headline)}</h1>'
-        f"{paragraphs}{_table(letter.rows)}"
-        f'<p style="margin:24px 0 0;color:{_MUTED_COLOUR};font-size:13px">'
-        f"{escape(letter.footnote)}</p></div></body></html>"
+        f'border-top:6px solid {accent}">'
+        f'{picture}<h1 style="margin:0 0 16px;font-size:22px">{escape(content.headline)}</h1>'
+        f"{paragraphs}{''.join(map(_table, content.tables))}{link}{small_print}"
+        "</div></body></html>"
     )
 
 
 def _table(rows: tuple[tuple[str, str], ...]) -> str:
-    if not rows:
-        return ""
     cells = "".join(
-        f'<tr><td style="padding:4px 16px 4px 0">{escape(left)}</td>'
-        f'<td style="padding:4px 0;text-align:right;white-space:nowrap">{escape(right)}</td></tr>'
+        f'<tr><td style="padding:4px 16px 4px 0;vertical-align:top">{escape(left)}</td>'
+        f'<td style="padding:4px 0;text-align:right{_wrapping(right)}">{escape(right)}</td></tr>'
         for left, right in rows
     )
     return f'<table style="width:100%;margin:12px 0;border-collapse:collapse">{cells}</table>'
+
+
+def _wrapping(value: str) -> str:
+    return ";white-space:nowrap" if len(value) <= _UNWRAPPED_CHARACTERS_MAX else ""

@@ -5,9 +5,11 @@ Events are small; an e-mail describes the order as Postgres has it when the e-ma
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from services.accounts.users import Users
 from services.events.orders import OrderEventType, parse_order_event
 from services.mail.headers import one_line
 from services.mail.letter import Letter
@@ -47,7 +49,12 @@ class OrderEmails:
         order = self.orders.get(event.order_id)
         if order is None:
             raise PermanentError(f"order {event.order_id} not found")
-        letter = letters[event.type](order, self.orders.transitions(order.id))
+        letter = dataclasses.replace(
+            letters[event.type](order, self.orders.transitions(order.id)),
+            name=Users(self.orders.database).name_of(order.user_id) or "",
+            link=self.outbox.link("Your order", "orders", order.id),
+            reference=order.id,
+        )
         self.outbox.send(event.id, order.recipient, letter, replayed=message.replayed)
 
 
@@ -82,4 +89,4 @@ def number(order: Order) -> str:
 
 def footnote(order: Order) -> str:
     """The last line of an e-mail about the order."""
-    return f"Darkroom · order {order.id}"
+    return f"order {order.id}"

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from services.mail.letter import Letter, write
+from services.mail.letter import Letter, Link, Stationery, write
 from services.platform import log
 from services.platform.aws.clients import error_code
 from services.platform.errors import PermanentError, TransientError
@@ -28,11 +29,19 @@ class DeliveryUnknownError(PermanentError):
 
 @dataclass(frozen=True)
 class Outbox:
-    """Sends e-mails from `sender`. `ses` must be a client without retries."""
+    """Sends e-mails on `stationery`. `ses` must be a client without retries. `site_url` is the
+    address of the website that e-mails link to, without a slash at the end; None: no links."""
 
     ses: Any
     idempotency: IdempotencyStore
-    sender: str
+    stationery: Stationery
+    site_url: str | None = None
+
+    def link(self, text: str, *path: str) -> Link | None:
+        """A link to a page of the website, if there is a website."""
+        if self.site_url is None:
+            return None
+        return Link(text, "/".join((self.site_url, *(quote(part, safe="") for part in path))))
 
     def send(
         self, event_id: str, recipient: str, letter: Letter, *, replayed: bool = False
@@ -44,7 +53,7 @@ class Outbox:
         and for an e-mail that SES refuses, TransientError while SES cannot be reached.
         """
         logger = log.logger()
-        raw = write(letter, self.sender, recipient, event_id)
+        raw = write(letter, self.stationery, recipient, event_id)
         claim = self.idempotency.claim(f"mail#{event_id}", {"recipient": recipient})
         if isinstance(claim, Completed):
             logger.info("email_already_sent", ses_message_id=claim.result)
@@ -62,7 +71,9 @@ class Outbox:
 
         try:
             answer = self.ses.send_raw_email(
-                Source=self.sender, Destinations=[recipient], RawMessage={"Data": raw}
+                Source=self.stationery.from_header,
+                Destinations=[recipient],
+                RawMessage={"Data": raw},
             )
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             # No connection, so SES did not get the e-mail.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, parse_image_event
@@ -30,6 +30,8 @@ class SendImageEmail:
             log.logger().info("email_not_requested", event_type=event.type.value)
             return
         letter = image_letter(event, self._thumbnail(event))
+        if event.on_website:
+            letter = replace(letter, link=self.outbox.link("Your photo", "photos", event.image_id))
         self.outbox.send(event.id, event.recipient, letter, replayed=message.replayed)
 
     def _thumbnail(self, event: ImageEvent) -> bytes | None:
@@ -52,10 +54,9 @@ def image_letter(event: ImageEvent, thumbnail: bytes | None) -> Letter:
         return Letter(
             subject=f"Developed: {name}",
             headline="Your photo is ready.",
-            lines=(
-                f"{name} ({event.width} × {event.height} pixels) has been developed and is in "
-                "your catalogue.",
-            ),
+            lines=(f"{name} ({event.width} × {event.height} pixels) has been developed.",),
+            name=event.recipient_name or "",
+            reference=event.image_id,
             accent=event.dominant_colour,
             picture=picture,
         )
@@ -63,6 +64,8 @@ def image_letter(event: ImageEvent, thumbnail: bytes | None) -> Letter:
         subject=f"We could not develop {name}",
         headline="We could not develop your photo.",
         lines=(f"{name}: {one_line(event.message or '')}", "Nothing was charged."),
+        name=event.recipient_name or "",
+        reference=event.image_id,
         accent=event.dominant_colour,
         picture=picture,
     )

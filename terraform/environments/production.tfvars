@@ -25,6 +25,13 @@ sites = {
 mail_senders = {
   sender = "Darkroom <photos@darkroom.example>"
 }
+# What e-mails show. A receipt needs the seller's name, address and tax number.
+mail = {
+  reply_to    = "help@darkroom.example"
+  imprint     = "Darkroom GmbH, Hafenstr. 9, 20457 Hamburg, Germany, VAT DE000000000"
+  site_url    = "https://darkroom.example"
+  tax_percent = 19
+}
 operator_email = "operators@darkroom.example"
 
 # Every request waits for the authorizer: one environment is always initialised.

@@ -134,6 +134,39 @@ run "existing_bucket_is_not_created" {
   }
 }
 
+run "mail_settings_reach_the_functions_that_send_emails" {
+  command = plan
+
+  variables {
+    mail = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19 }
+  }
+
+  assert {
+    condition = alltrue([for name in ["send-image-email", "send-payment-receipt"] :
+      local.environments[name].MAIL_REPLY_TO == "help@example.com" && local.environments[name].MAIL_SITE_URL == "https://shop.example"
+    ])
+    error_message = "expected the address for answers and the website in the environment"
+  }
+  assert {
+    condition     = local.environments["send-payment-receipt"].RECEIPT_TAX_PERCENT == "19" && !can(local.environments["send-image-email"].RECEIPT_TAX_PERCENT)
+    error_message = "expected the tax in the environment of send-payment-receipt only"
+  }
+  assert {
+    condition     = !can(local.environments["send-image-email"].MAIL_IMPRINT) && !can(local.environments["process-image"].MAIL_REPLY_TO)
+    error_message = "expected no variable for a setting that is not set, and none in other functions"
+  }
+}
+
+run "site_url_without_scheme_is_refused" {
+  command = plan
+
+  variables {
+    mail = { site_url = "shop.example" }
+  }
+
+  expect_failures = [var.mail]
+}
+
 run "sandbox_recipients_are_identities_that_functions_may_send_to" {
   variables {
     features                = ["photos"]

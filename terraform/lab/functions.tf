@@ -25,6 +25,18 @@ locals {
     var.payments.url == null ? {} : { PAYMENTS_URL = var.payments.url },
   )
 
+  # Settings of every function that sends e-mails, and of the one that sends receipts.
+  mail_settings = { for name, value in {
+    MAIL_REPLY_TO = var.mail.reply_to
+    MAIL_IMPRINT  = var.mail.imprint
+    MAIL_SITE_URL = var.mail.site_url
+  } : name => value if value != null }
+  receipt_settings = { for name, value in {
+    RECEIPT_SELLER      = var.mail.seller
+    RECEIPT_TAX_NAME    = var.mail.tax_name
+    RECEIPT_TAX_PERCENT = var.mail.tax_percent
+  } : name => tostring(value) if value != null }
+
   environments = {
     for name, m in local.manifests : name => merge(
       {
@@ -41,6 +53,8 @@ locals {
         DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
         MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
       } : {},
+      can(m.environment.MAIL_SENDER) ? local.mail_settings : {},
+      name == "send-payment-receipt" ? local.receipt_settings : {},
       local.token && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
     )
   }

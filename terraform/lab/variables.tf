@@ -241,6 +241,28 @@ variable "mail_senders" {
   default     = {}
 }
 
+variable "mail" {
+  description = "What every e-mail shows: the address for answers, the imprint in one line, and the website that it links to (<site_url>/photos/ID and <site_url>/orders/ID). A receipt also states the seller (default: the imprint) and the tax that prices include."
+  type = object({
+    reply_to    = optional(string)
+    imprint     = optional(string)
+    site_url    = optional(string)
+    seller      = optional(string)
+    tax_name    = optional(string)
+    tax_percent = optional(number)
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^https?://[^/?#]+[^?#]*$", coalesce(var.mail.site_url, "https://none")))
+    error_message = "mail.site_url must be an address such as https://shop.example, without query and fragment."
+  }
+  validation {
+    condition     = coalesce(var.mail.tax_percent, 0) >= 0 && coalesce(var.mail.tax_percent, 0) <= 100
+    error_message = "mail.tax_percent must be between 0 and 100."
+  }
+}
+
 variable "mail_sandbox_recipients" {
   description = "Recipients while SES is in its sandbox: their identities are created, and functions may send to them. Each must confirm once."
   type        = set(string)

@@ -24,9 +24,11 @@ from botocore.exceptions import (
 from services.events.images import ImageEvent, ImageEventType, publish
 from services.local.emulator import Emulator
 from services.mail.configuration import MailConfiguration, make_outbox
+from services.mail.letter import Stationery
 from services.mail.outbox import DeliveryUnknownError, Outbox
 from services.mail.send_image_email import SendImageEmail
 from services.platform.aws import clients
+from services.platform.configuration import read
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
@@ -81,7 +83,7 @@ def function(provisioned: Provisioned) -> SendImageEmail:
             IdempotencyStore(
                 session.client("dynamodb"), provisioned.lab.table("idempotency"), 0.5, 3600
             ),
-            SENDER,
+            Stationery(SENDER),
         ),
         renditions_bucket=provisioned.lab.bucket("renditions"),
     )
@@ -135,6 +137,30 @@ def test_repeated_event_sends_one_email(
     assert emails_to(provisioned, event.recipient) == 1
 
 
+@pytest.mark.parametrize("on_website", [True, None])
+def test_email_links_to_the_photo_only_for_uploads_on_the_website(
+    provisioned: Provisioned,
+    function: SendImageEmail,
+    event: ImageEvent,
+    on_website: bool | None,
+) -> None:
+    linking = dataclasses.replace(function.outbox, site_url="https://shop.example")
+    event = dataclasses.replace(event, on_website=on_website, recipient_name="Ann")
+    dataclasses.replace(function, outbox=linking).handle(message(event))
+    url = f"{provisioned.session.endpoint}/_ministack/ses/messages"
+    with urllib.request.urlopen(url, timeout=scaled(HTTP_SECONDS)) as answer:
+        sent = json.load(answer)
+    (text,) = [
+        mail["BodyText"]
+        for account in sent["messages"].values()
+        for mail in account
+        if mail["To"] == [event.recipient]
+    ]
+    assert "Hello Ann," in text
+    assert ("https://shop.example/photos/i" in text) is bool(on_website)
+    assert "catalogue" not in text
+
+
 def test_event_without_recipient_sends_no_email(
     provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
@@ -186,7 +212,10 @@ def test_unverified_sender_raises_permanent_error_and_releases_the_claim(
     provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
 ) -> None:
     wrong = dataclasses.replace(
-        function, outbox=dataclasses.replace(function.outbox, sender="unknown@unverified.example")
+        function,
+        outbox=dataclasses.replace(
+            function.outbox, stationery=Stationery("unknown@unverified.example")
+        ),
     )
     for _ in range(2):
         with pytest.raises(PermanentError, match="SES refuses the e-mail"):
@@ -272,11 +301,14 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SES", proxy.url)
         clients.client.cache_clear()
         clients._session.cache_clear()
-        configuration = MailConfiguration(
-            lease_seconds=0.5,
-            keep_seconds=3600,
-            table=function.outbox.idempotency.table,
-            sender=SENDER,
+        configuration = read(
+            MailConfiguration,
+            {
+                "MAIL_LEASE_SECONDS": "1",
+                "MAIL_KEEP_SECONDS": "3600",
+                "IDEMPOTENCY_TABLE": function.outbox.idempotency.table,
+                "MAIL_SENDER": SENDER,
+            },
         )
         outbox = make_outbox(configuration, dynamodb=function.outbox.idempotency.dynamodb)
         with pytest.raises(ConnectionClosedError):
@@ -284,7 +316,7 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
         assert proxy.requests == 1
     clients.client.cache_clear()
     clients._session.cache_clear()
-    time.sleep(0.6)  # the lease ends
+    time.sleep(1.1)  # the lease ends
     with pytest.raises(DeliveryUnknownError):
         function.handle(message(event))
     assert emails_to(provisioned, event.recipient) == 1

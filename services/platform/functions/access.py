@@ -44,6 +44,7 @@ class Caller:
     role: str
     session_id: str
     session_expires_at: int
+    name: str = ""
 
 
 def identify(about: Mapping[str, Any], access: Access) -> Caller | None:
@@ -77,6 +78,8 @@ def identify(about: Mapping[str, Any], access: Access) -> Caller | None:
         found["role"],
         found["session_id"],
         int(float(found["expires_at"])),
+        # Sessions that were opened by an earlier version have no name.
+        found.get("name", ""),
     )
     if access is Access.ADMINISTRATOR and caller.role != Access.ADMINISTRATOR:
         raise HttpProblem(NOT_ALLOWED, "Only administrators may do this.")

@@ -104,6 +104,7 @@ def test_upload_form_refuses_changed_fields(
     form = httpx.post(f"{lab.api}/uploads", json=wanted, headers=headers).json()
     assert form["fields"]["key"].startswith(f"{customer.user_id}/{form['id']}/")
     assert form["fields"]["x-amz-meta-notify"] == customer.email
+    assert "x-amz-meta-on-website" not in form["fields"], "only browsers send an origin"
 
     def post(**changes: str) -> int:
         fields = form["fields"] | changes
@@ -111,6 +112,8 @@ def test_upload_form_refuses_changed_fields(
 
     assert post(key=f"another-user/{form['id']}/a.jpg") == 403
     assert post(**{"x-amz-meta-notify": "victim@darkroom.example"}) == 403
+    assert post(**{"x-amz-meta-notify-name": "Eve"}) == 403
+    assert post(**{"x-amz-meta-on-website": "true"}) == 403
     assert post(**{"Content-Type": "text/html"}) == 403
     assert post() in (200, 201, 204)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.accounts.users import Users
 from services.events.orders import OrderEventType, order_event, publish
 from services.mail import (
     send_order_confirmation,
@@ -18,8 +19,10 @@ from services.mail import (
     send_order_shipped,
     send_payment_receipt,
 )
+from services.mail.letter import Stationery
 from services.mail.order_emails import OrderEmails
 from services.mail.outbox import Outbox
+from services.mail.send_payment_receipt import ReceiptConfiguration
 from services.orders.model import Order, OrderStatus
 from services.orders.store import Orders
 from services.platform.errors import PermanentError
@@ -47,7 +50,7 @@ LETTERS = {
     **send_order_confirmation.LETTERS,
     **send_order_problem.LETTERS,
     **send_order_shipped.LETTERS,
-    **send_payment_receipt.LETTERS,
+    **send_payment_receipt.letters(ReceiptConfiguration(None, "VAT", 19.0)),
 }
 
 
@@ -69,7 +72,9 @@ def message(type_: OrderEventType, order_id: str, *, wrapped: bool = False) -> M
 def outbox(resources: OrderResources) -> Outbox:
     store = IdempotencyStore(resources.session.client("dynamodb"), resources.table, 45.0, 3600.0)
     resources.session.client("ses").verify_email_identity(EmailAddress="orders@darkroom.example")
-    return Outbox(resources.session.client("ses"), store, SENDER)
+    return Outbox(
+        resources.session.client("ses"), store, Stationery(SENDER), "https://shop.example"
+    )
 
 
 def ordered(factory: OrderFactory, orders: Orders) -> Order:
@@ -104,6 +109,18 @@ def test_emails_of_a_shipped_order(
         "We have your order", "Your receipt for order", "Your prints are on their way: order",
     ]  # fmt: skip
     assert {mail["Source"] for mail in sent} == {SENDER}
+
+
+def test_email_greets_the_customer_and_links_to_the_order(
+    factory: OrderFactory, orders: Orders, resources: OrderResources, outbox: Outbox
+) -> None:
+    order = ordered(factory, orders)
+    handle(orders, outbox, message(OrderEventType.CREATED, order.id))
+    (mail,) = mails(resources, order.recipient)
+    name = Users(orders.database).name_of(order.user_id)
+    assert name
+    assert f"Hello {name}," in mail["BodyText"]
+    assert f"https://shop.example/orders/{order.id}" in mail["BodyText"]
 
 
 @pytest.mark.parametrize("type_", OrderEventType)

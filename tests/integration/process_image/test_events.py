@@ -6,10 +6,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
+from urllib.parse import quote
 
 import pytest
 
-from services.catalog.model import METADATA_NOTIFY, ImageStatus, image_id
+from services.catalog.model import (
+    METADATA_NOTIFY,
+    METADATA_NOTIFY_NAME,
+    METADATA_ON_WEBSITE,
+    ImageStatus,
+    image_id,
+)
 from services.events.images import ImageEventType
 from services.imaging.model import Limits
 from services.platform.functions.sqs import Message
@@ -34,6 +41,21 @@ def test_upload_is_developed_stored_and_announced(environment: Environment) -> N
     assert event.type is ImageEventType.DEVELOPED
     assert (event.filename, event.recipient) == ("my photo+1.jpg", "ann@example.org")
     assert event.thumbnail_key in environment.rendition_keys()
+
+
+def test_event_has_the_name_and_the_origin_of_the_upload(environment: Environment) -> None:
+    metadata = {
+        METADATA_NOTIFY: "ann@example.org",
+        METADATA_NOTIFY_NAME: quote("Änn 李"),
+        METADATA_ON_WEBSITE: "true",
+    }
+    environment.handle(
+        environment.upload("ann/1/a.jpg", RED, **metadata),
+        environment.upload("ann/1/b.jpg", BLUE),
+    )
+    named, other = sorted(environment.events(), key=lambda event: event.filename)
+    assert (named.recipient_name, named.on_website) == ("Änn 李", True)
+    assert (other.recipient_name, other.on_website) == (None, None)
 
 
 def test_repeated_event_changes_and_announces_nothing(environment: Environment) -> None:

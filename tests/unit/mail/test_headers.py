@@ -9,10 +9,11 @@ from email.message import EmailMessage
 import pytest
 
 from services.mail.headers import LINE_BYTES_MAX, check_address, check_head, encode_text, one_line
-from services.mail.letter import Letter, write
+from services.mail.letter import Letter, Stationery, write
 from services.platform.errors import PermanentError
 
 SENDER = "Darkroom <photos@darkroom.example>"
+STATIONERY = Stationery(SENDER)
 HEADERS = [
     "From",
     "To",
@@ -40,7 +41,7 @@ ATTACKS = [
 
 
 def parsed(subject: str) -> EmailMessage:
-    raw = write(Letter(subject, "Headline", ("Line",)), SENDER, "ann@example.org", "event-1")
+    raw = write(Letter(subject, "Headline", ("Line",)), STATIONERY, "ann@example.org", "event-1")
     assert raw.isascii()
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
@@ -49,7 +50,7 @@ def parsed(subject: str) -> EmailMessage:
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_subject_with_attack_adds_no_header_and_no_body(text: str) -> None:
-    raw = write(Letter(text, "Headline", ("Line",)), SENDER, "ann@example.org", "event-1")
+    raw = write(Letter(text, "Headline", ("Line",)), STATIONERY, "ann@example.org", "event-1")
     # The bytes, not a parser's view: each line is one of the headers or its continuation.
     lines = raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
     names = [line.partition(b":")[0].decode() for line in lines if line[:1] not in (b" ", b"\t")]
@@ -91,7 +92,7 @@ def test_recipient_that_is_not_one_address_raises_permanent_error(address: str) 
     with pytest.raises(PermanentError, match="not an e-mail address"):
         check_address(address)
     with pytest.raises(PermanentError, match="not an e-mail address"):
-        write(Letter("s", "h", ()), SENDER, address, "event-1")
+        write(Letter("s", "h", ()), STATIONERY, address, "event-1")
 
 
 @pytest.mark.parametrize("address", ["ann@example.org", "o'neil_%x+a=b@sub-domain.example.museum"])

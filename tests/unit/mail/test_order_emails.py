@@ -19,7 +19,8 @@ from services.mail import (
     send_order_shipped,
     send_payment_receipt,
 )
-from services.mail.letter import EVENT_ID_HEADER, write
+from services.mail.letter import EVENT_ID_HEADER, Stationery, write
+from services.mail.send_payment_receipt import ReceiptConfiguration
 from services.orders.model import (
     Delivery,
     Line,
@@ -30,6 +31,8 @@ from services.orders.model import (
 )
 
 SENDER = "Darkroom <photos@darkroom.example>"
+STATIONERY = Stationery(SENDER)
+RECEIPT = ReceiptConfiguration("Darkroom GmbH, Hafenstr. 9, 20457 Hamburg, DE1", "VAT", 19.0)
 ORDER_ID = "6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10"
 NUMBER = ORDER_ID[:8]
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -155,12 +158,12 @@ WRITERS = {
     **send_order_confirmation.LETTERS,
     **send_order_problem.LETTERS,
     **send_order_shipped.LETTERS,
-    **send_payment_receipt.LETTERS,
+    **send_payment_receipt.letters(RECEIPT),
 }
 
 
 def serialized(type_: OrderEventType, order: Order, history: Any) -> bytes:
-    return write(WRITERS[type_](order, history), SENDER, order.recipient, event(type_).id)
+    return write(WRITERS[type_](order, history), STATIONERY, order.recipient, event(type_).id)
 
 
 def sent(type_: OrderEventType, order: Order = ORDER, history: Any = None) -> EmailMessage:
@@ -306,3 +309,43 @@ def test_address_with_non_ascii_characters_is_unchanged() -> None:
         sent(OrderEventType.SHIPPED, dataclasses.replace(ORDER, delivery=delivery)), "plain"
     )
     assert "李小龙 Ünal, Øvre gate 7, 0150 Łódź, NO" in text
+
+
+def receipt(order: Order, configuration: ReceiptConfiguration = RECEIPT) -> str:
+    history = (*HISTORY, Transition(3, OrderStatus.RESERVED, OrderStatus.PAID, AT))
+    letter = send_payment_receipt.letters(configuration)[OrderEventType.PAYMENT_RECEIVED]
+    raw = write(letter(order, history), STATIONERY, order.recipient, "event-1")
+    parsed = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return body(parsed, "plain")
+
+
+def test_receipt_states_date_order_payment_method_seller_and_tax() -> None:
+    text = receipt(ORDER)
+    assert "Included VAT of 19 %   192.34 EUR" in text
+    for row in (
+        "Date            2026-01-02",
+        f"Order           {ORDER_ID}",
+        "Payment method  Card",
+        "Seller          Darkroom GmbH, Hafenstr. 9, 20457 Hamburg, DE1",
+    ):
+        assert row in text
+
+
+def test_receipt_without_tax_rate_and_seller_omits_both() -> None:
+    text = receipt(ORDER, ReceiptConfiguration(None, "VAT", None))
+    assert "VAT" not in text
+    assert "Seller" not in text
+
+
+@pytest.mark.parametrize(
+    ("percent", "currency", "total", "tax"),
+    [(7.7, "EUR", 10_770, "7.7 %  7.70 EUR"), (10, "JPY", 1_100, "10 %  100 JPY"),
+     (0, "EUR", 500, "0 %  0.00 EUR"), (19, "EUR", 3, "19 %  0.00 EUR")],
+)  # fmt: skip
+def test_receipt_tax_is_the_part_included_in_the_total(
+    percent: float, currency: str, total: int, tax: str
+) -> None:
+    order = dataclasses.replace(ORDER, total_minor=total, currency=currency, lines=())
+    text = receipt(order, ReceiptConfiguration(None, "VAT", percent))
+    assert f"Included VAT of {tax}" in text

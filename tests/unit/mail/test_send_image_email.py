@@ -4,10 +4,11 @@ import email.policy
 from email.message import EmailMessage
 
 from services.events.images import ImageEvent, ImageEventType
-from services.mail.letter import EVENT_ID_HEADER, write
+from services.mail.letter import EVENT_ID_HEADER, Stationery, write
 from services.mail.send_image_email import image_letter
 
 SENDER = "Darkroom <photos@darkroom.example>"
+STATIONERY = Stationery(SENDER)
 DEVELOPED = ImageEvent(
     id="event-1",
     type=ImageEventType.DEVELOPED,
@@ -31,7 +32,7 @@ REJECTED = dataclasses.replace(
 
 def sent(event: ImageEvent, thumbnail: bytes | None = None) -> EmailMessage:
     """The e-mail as a mail program parses it."""
-    raw = write(image_letter(event, thumbnail), SENDER, event.recipient or "", event.id)
+    raw = write(image_letter(event, thumbnail), STATIONERY, event.recipient or "", event.id)
     assert raw.isascii(), "an e-mail must pass seven-bit servers"
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
