@@ -76,7 +76,8 @@ class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """A form to post to `url` as multipart/form-data: first `fields`, last the file as `file`.
 
-    S3 rejects a file of another size or type, another key, and changed fields.
+    S3 rejects a file of another size or type, another key, and changed fields. The first upload
+    counts; later ones with the same form have no effect.
     """
 
     id: Annotated[str, Meta(description="the upload's id, a parameter of GET /images")]

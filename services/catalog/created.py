@@ -13,6 +13,7 @@ from services.catalog.model import (
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
     METADATA_ON_WEBSITE,
+    METADATA_SINGLE_USE,
     ImageRecord,
     ImageStatus,
     OriginalName,
@@ -66,6 +67,9 @@ class CreatedOriginal:
         original = download(self.s3, event.bucket, event.key, event.etag, self.limits.bytes_max)
         if original is None:
             return "superseded: the original was changed or deleted"
+        if _is_replay(found, event, original):
+            self._undo(event)
+            return "replay: the upload form was used before"
         keep_location = original.metadata.get(METADATA_KEEP_LOCATION, "").lower() == "true"
         claim = self.images.claim(
             name.owner, found, _source(event, original), event.time or now(), keep_location
@@ -84,6 +88,12 @@ class CreatedOriginal:
         publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
         return record.status.value
+
+    def _undo(self, event: ObjectEvent) -> None:
+        """Deletes the version that a replayed form uploaded, so that the version before it, or its
+        deletion, is the current one again. Without versions nothing can be undone."""
+        if event.version_id is not None:
+            self.s3.delete_object(Bucket=event.bucket, Key=event.key, VersionId=event.version_id)
 
     def _is_current(self, record: ImageRecord) -> bool:
         """Whether the image has an outcome with this recipe, and the facts that its originals
@@ -137,6 +147,17 @@ def _source(event: ObjectEvent, original: Original) -> Source:
         image_id=image_id(content),
         etag=event.etag,
         version_id=event.version_id,
+    )
+
+
+def _is_replay(found: Source | None, event: ObjectEvent, original: Original) -> bool:
+    """Whether a form that is for one upload was posted again: its original is known by another
+    event, as developed, deleted or in work."""
+    return (
+        event.posted
+        and original.metadata.get(METADATA_SINGLE_USE) == "true"
+        and found is not None
+        and found.sequencer != event.sequencer
     )
 
 

@@ -14,6 +14,7 @@ METADATA_NOTIFY = "notify"  # the address to notify of the outcome
 METADATA_NOTIFY_NAME = "notify-name"  # that person's name, percent-encoded UTF-8
 METADATA_ON_WEBSITE = "on-website"  # "true": e-mails may link to the photo on the website
 METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the catalogue
+METADATA_SINGLE_USE = "single-use"  # "true": of a form whose first upload alone counts
 
 _IMAGE_ID_DIGITS = 32
 

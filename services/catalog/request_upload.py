@@ -14,6 +14,7 @@ from services.catalog.model import (
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
     METADATA_ON_WEBSITE,
+    METADATA_SINGLE_USE,
     OriginalName,
 )
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
@@ -43,7 +44,11 @@ class RequestUpload:
         upload_id = uuid.uuid4().hex
         # Owner, recipient and name are signed into the form, so that the client cannot change them.
         content_type = _REGISTERED.get(upload.content_type, upload.content_type)
-        fields = {"Content-Type": content_type, _META + METADATA_NOTIFY: caller.email}
+        fields = {
+            "Content-Type": content_type,
+            _META + METADATA_NOTIFY: caller.email,
+            _META + METADATA_SINGLE_USE: "true",
+        }
         if caller.name:
             # Object metadata is ASCII, 2 KB at most.
             fields[_META + METADATA_NOTIFY_NAME] = quote(caller.name[:_NAME_CHARACTERS_MAX])

@@ -101,7 +101,13 @@ class Api:
 
     def upload(self, path: Path, *, keep_location: bool = False) -> str:
         """Uploads a photo; the upload's id."""
-        form = self._call(
+        form = self.upload_form(path, keep_location=keep_location)
+        self.post_form(form, path)
+        return str(form["id"])
+
+    def upload_form(self, path: Path, *, keep_location: bool = False) -> dict[str, Any]:
+        """A form for one upload of the photo at `path`."""
+        return self._call(
             "POST",
             "/uploads",
             json={
@@ -110,6 +116,9 @@ class Api:
                 "keep_location": keep_location,
             },
         )
+
+    def post_form(self, form: dict[str, Any], path: Path) -> None:
+        """Posts a photo with an upload form. Raises PermanentError when the storage rejects it."""
         with path.open("rb") as content:
             try:
                 answer = self._http.post(
@@ -125,7 +134,6 @@ class Api:
                 f"expected the storage to take {path.name}, got {answer.status_code}: "
                 f"{answer.text[:300]}"
             )
-        return str(form["id"])
 
     def images(self) -> Iterator[dict[str, Any]]:
         """All images, newest first."""

@@ -26,7 +26,8 @@ class Change(StrEnum):
 @dataclass(frozen=True)
 class ObjectEvent:
     """One change of one object. `key` is decoded; `sequencer` orders the events of one key, by
-    comparison as text; `size` is in bytes; `etag` is empty for a removal."""
+    comparison as text; `size` is in bytes; `etag` is empty for a removal. `posted`: the object was
+    uploaded with a form."""
 
     change: Change
     bucket: str
@@ -36,6 +37,7 @@ class ObjectEvent:
     version_id: str | None
     sequencer: str
     time: str
+    posted: bool = False
 
 
 def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
@@ -68,6 +70,7 @@ def _event(record: Any) -> ObjectEvent:
             version_id=described.get("versionId"),
             sequencer=described.get("sequencer", "").upper().ljust(_SEQUENCER_DIGITS, "0"),
             time=record.get("eventTime", ""),
+            posted=name.endswith("ObjectCreated:Post"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PermanentError(

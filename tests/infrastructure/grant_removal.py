@@ -35,6 +35,7 @@ OPERATIONS = {
     "s3:GetObjectVersion": ["GetObject"],
     "s3:ListBucket": ["ListObjectsV2"],
     "s3:DeleteObject": ["DeleteObject", "DeleteObjects"],
+    "s3:DeleteObjectVersion": ["DeleteObject"],
     "dynamodb:PutItem": ["PutItem", "TransactWriteItems"],
     "dynamodb:UpdateItem": ["UpdateItem", "TransactWriteItems"],
     "dynamodb:ConditionCheckItem": ["TransactWriteItems"],
@@ -114,6 +115,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             ],
             photos.delete_photo,
         ),
+        "s3:DeleteObjectVersion": photos.replay_upload_form,
     },
     "process-payment": {
         ALL: orders.ship_order,

@@ -16,6 +16,7 @@ from tests.infrastructure.scenarios.run import (
     LinkRefusedError,
     Scenario,
     ScenarioRun,
+    new_photo,
 )
 from tests.support.waiting import HTTP_SECONDS, scaled
 
@@ -68,6 +69,26 @@ def delete_photo(run: ScenarioRun, folder: Path) -> None:
             TableName=table, Key={"owner": {"S": owner}, "item": {"S": f"image#{image['id']}"}}
         ),
     )  # fmt: skip
+
+
+def replay_upload_form(run: ScenarioRun, folder: Path) -> None:
+    """Posts an upload form twice: the version of the second upload is deleted."""
+    path = new_photo(folder)
+    form = run.api.upload_form(path)
+    run.api.post_form(form, path)
+    run.until(
+        "a developed photo",
+        lambda: (image := run.api.image_of(form["id"])) and image["status"] == "developed",
+    )
+    run.api.post_form(form, path)
+    s3, bucket = run.lab.client("s3"), run.lab.output["buckets"]["originals"]
+    run.until(
+        "the deletion of the replayed version",
+        lambda: (
+            len(s3.list_object_versions(Bucket=bucket, Prefix=form["fields"]["key"])["Versions"])
+            == 1
+        ),
+    )
 
 
 def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:

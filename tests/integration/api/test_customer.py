@@ -11,6 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from services.catalog.store import Catalog
 from services.client.api import Api, ApiProblem
 from services.local.mailbox import SentMail, sent_mails
 from services.local.state import LabState
@@ -116,6 +117,32 @@ def test_upload_form_refuses_changed_fields(
     assert post(**{"x-amz-meta-on-website": "true"}) == 403
     assert post(**{"Content-Type": "text/html"}) == 403
     assert post() in (200, 201, 204)
+
+
+def test_upload_form_when_replayed_brings_no_deleted_photo_back(
+    lab: LabState, customer: Customer, photo: Path
+) -> None:
+    api = customer.api
+    form = api.upload_form(photo)
+    api.post_form(form, photo)
+    image = api.developed(form["id"])
+    api.delete_image(image["id"])
+    await_record_gone(lab, customer.user_id, image["id"])
+    api.post_form(form, photo)
+    s3, bucket = lab.session.client("s3"), lab.buckets["originals"]
+
+    def undone() -> bool:
+        listed = s3.list_object_versions(Bucket=bucket, Prefix=form["fields"]["key"])
+        return len(listed["Versions"]) == 1
+
+    eventually(undone, "the replayed upload is deleted")
+    assert list(api.images()) == []
+    assert api.image_of(form["id"]) is None
+
+
+def await_record_gone(lab: LabState, owner: str, image_id: str) -> None:
+    catalog = Catalog(lab.session.client("dynamodb"), lab.tables["images"])
+    eventually(lambda: catalog.image(owner, image_id) is None, "the record is deleted")
 
 
 @pytest.mark.parametrize(

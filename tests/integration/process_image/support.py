@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 from PIL import Image
 
 from services.catalog.process_image import ProcessImage
@@ -86,6 +87,24 @@ class Environment:
         """Uploads, and returns the message that S3 sent."""
         self.s3.put_object(Bucket=self.originals, Key=key, Body=content, Metadata=metadata)
         return self._next()
+
+    def post(self, key: str, content: bytes, **metadata: str) -> str:
+        """Uploads with a form, as request-upload signs it; returns the message that S3 sent."""
+        fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        form = self.s3.generate_presigned_post(
+            Bucket=self.originals,
+            Key=key,
+            Fields=dict(fields),
+            Conditions=[{name: value} for name, value in fields.items()],
+        )
+        answer = httpx.post(form["url"], data=form["fields"], files={"file": content})
+        assert answer.is_success
+        return self._next()
+
+    def versions(self, key: str) -> list[str]:
+        """The ids of the object versions of a key, without deletion markers."""
+        listed = self.s3.list_object_versions(Bucket=self.originals, Prefix=key)
+        return [version["VersionId"] for version in listed.get("Versions", ())]
 
     def delete(self, key: str) -> str:
         self.s3.delete_object(Bucket=self.originals, Key=key)
