@@ -5,7 +5,8 @@
 Decoders are C code that reads bytes from outside: they may hang, crash or take all memory, and no
 check between their calls can stop that. The child has limits on its memory and CPU time, the parent
 limits its wall time; when the child dies, the photo is rejected at once, and the next photo gets a
-new child. The child can write no file and has none of the parent's connections.
+new child. `confinement` keeps the child from files, network and other processes, and the parent
+takes nothing from it but the types of a development's outcome.
 
 The child is reused for the next photo: a new one for each would have to take its memory anew, which
 costs 60 ms for 24 megapixels (docs/decisions.md).
@@ -13,7 +14,9 @@ costs 60 ms for 24 megapixels (docs/decisions.md).
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import io
 import os
 import pickle
 import resource
@@ -25,8 +28,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from services.imaging.confinement import confine, import_all
 from services.imaging.develop import develop as develop_in_process
-from services.imaging.model import Developed, Limits, PhotoRejected, Recipe, RejectionReason
+from services.imaging.model import (
+    Developed,
+    Facts,
+    Limits,
+    Location,
+    OutputFormat,
+    PhotoRejected,
+    Recipe,
+    RejectionReason,
+    Rendition,
+    SourceFormat,
+    TimeSource,
+)
 
 _LENGTH = struct.Struct("<Q")
 _READ_BYTES = 1 << 20
@@ -34,11 +50,37 @@ _READ_BYTES = 1 << 20
 _GRACE_SECONDS = 1.0
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _DIED = "Developing this photo ended the program that decodes it"
-_PR_SET_PDEATHSIG = 1
-_STANDARD_ERROR = 2
+
+# Far more than all renditions of an animation within the limits.
+_ANSWER_BYTES_MAX = 1 << 30
 
 Job = tuple[bytes, Recipe, Limits]
 Work = Callable[[bytes, Recipe, Limits], Developed]
+
+
+# An answer can name these types and the built-in exceptions, and nothing else: pickle calls what it
+# names, and a decoder that was taken over could name anything.
+_ANSWER_TYPES = {
+    (kind.__module__, kind.__qualname__): kind
+    for kind in (
+        Developed, Facts, Location, OutputFormat, PhotoRejected, RejectionReason, Rendition,
+        SourceFormat, TimeSource,
+    )
+}  # fmt: skip
+
+
+class _Outcome(pickle.Unpickler):
+    """Reads the child's answer."""
+
+    def find_class(self, module: str, name: str) -> type:
+        kind = _ANSWER_TYPES.get((module, name))
+        if kind is None and module == "builtins":
+            kind = getattr(builtins, name, None)
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                kind = None
+        if kind is None:
+            raise pickle.UnpicklingError(f"the decoding process answered with {module}.{name}")
+        return kind
 
 
 class IsolatedDeveloper:
@@ -60,8 +102,7 @@ class IsolatedDeveloper:
         too-expensive at the CPU or memory limit, damaged if the decoder crashed. Raises what
         `work` raises.
         """
-        if not self._pid:
-            self._start()
+        self.start()
         deadline = time.monotonic() + limits.seconds_max + _GRACE_SECONDS
         try:
             _send(self._requests, pickle.dumps((source, recipe, limits), pickle.HIGHEST_PROTOCOL))
@@ -75,7 +116,9 @@ class IsolatedDeveloper:
                 f"Developing this photo took longer than the {limits.seconds_max:g} seconds a "
                 "photo may take. Please upload it smaller, or with fewer frames.",
             ) from None
-        outcome: Developed | Exception = pickle.loads(answer)  # noqa: S301 - from our own child
+        outcome = _Outcome(io.BytesIO(answer)).load()
+        if not isinstance(outcome, Developed | Exception):
+            raise RuntimeError("the decoding process answered with something else than an outcome")
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -87,7 +130,10 @@ class IsolatedDeveloper:
                 os.kill(self._pid, signal.SIGKILL)
             self._reap()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Starts the child, if there is none: its imports take 0.1 s of CPU."""
+        if self._pid:
+            return
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         parent = os.getpid()
@@ -121,8 +167,11 @@ class IsolatedDeveloper:
         raise RuntimeError(f"the decoding process ended with exit code {code}")
 
     def _receive(self, deadline: float) -> bytes:
-        head = self._read(_LENGTH.size, deadline)
-        return self._read(_LENGTH.unpack(head)[0], deadline)
+        (count,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
+        if count > _ANSWER_BYTES_MAX:
+            self.stop()
+            raise RuntimeError(f"the decoding process announced an answer of {count:,} bytes")
+        return self._read(count, deadline)
 
     def _read(self, count: int, deadline: float) -> bytes:
         data = bytearray()
@@ -147,8 +196,9 @@ def _send(descriptor: int, data: bytes) -> None:
 def _run_child(work: Work, requests: int, answers: int, parent: int) -> NoReturn:
     """What the child does: one job after the other, until the parent closes the pipe."""
     try:
-        _confine({requests, answers}, parent)
+        import_all()
         mapped_bytes = _mapped_bytes()
+        confine({requests, answers}, parent)
         while True:
             head = _read_all(requests, _LENGTH.size)
             job: Job = pickle.loads(_read_all(requests, _LENGTH.unpack(head)[0]))  # noqa: S301
@@ -158,24 +208,6 @@ def _run_child(work: Work, requests: int, answers: int, parent: int) -> NoReturn
         os._exit(0)
     except BaseException:  # noqa: BLE001 - nothing of the parent's may run here
         os._exit(1)
-
-
-def _confine(kept: set[int], parent: int) -> None:
-    for name in (signal.SIGTERM, signal.SIGXCPU):
-        signal.signal(name, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
-        if number > _STANDARD_ERROR and number not in kept:
-            with contextlib.suppress(OSError):
-                os.close(number)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import ctypes  # here: the parent needs none of it
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before
-        os._exit(0)
 
 
 def _read_all(descriptor: int, count: int) -> bytes:
@@ -199,7 +231,8 @@ def _outcome(work: Work, source: bytes, recipe: Recipe, limits: Limits) -> bytes
             "Developing this photo takes more memory than there is. Please upload it smaller.",
         )
     except Exception as error:  # noqa: BLE001 - raised in the parent
-        outcome = error
+        known = isinstance(error, PhotoRejected) or type(error).__module__ == "builtins"
+        outcome = error if known else RuntimeError(repr(error))
     try:
         return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
     except Exception:  # noqa: BLE001 - of any exception's own making
@@ -227,6 +260,11 @@ def _set_soft_limit(which: int, value: int) -> None:
 
 
 _developer = IsolatedDeveloper()
+
+
+def start() -> None:
+    """Starts this process's one child, so that it is ready when a photo is. Does not wait."""
+    _developer.start()
 
 
 def develop(source: bytes, recipe: Recipe, limits: Limits) -> Developed:

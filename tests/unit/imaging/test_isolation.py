@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import pickle
+import resource
 import signal
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from services.imaging.develop import develop
 from services.imaging.isolation import IsolatedDeveloper, Work
-from services.imaging.model import Developed, Limits, PhotoRejected, Recipe, RejectionReason
+from services.imaging.model import (
+    Developed,
+    Limits,
+    OutputFormat,
+    PhotoRejected,
+    Recipe,
+    RejectionReason,
+    RenditionSpec,
+)
 from tests.support import damaged_photos, photos
 
 MIB = 1024 * 1024
+PICTURES = Path(__file__).resolve().parents[2] / "data" / "pictures"
 RECIPE = Recipe()
 
 
@@ -100,15 +113,14 @@ def test_isolated_decoder_cannot_write_a_file(tmp_path: Path) -> None:
     path = tmp_path / "written"
 
     def write(*_: object) -> Developed:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         path.write_bytes(b"data")
         raise AssertionError
 
     isolated = IsolatedDeveloper(write)
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(PermissionError):
         isolated.develop(b"", RECIPE, Limits())
     isolated.stop()
-    assert path.stat().st_size == 0
+    assert not path.exists()
 
 
 def test_isolated_error_of_the_project_is_raised() -> None:
@@ -142,3 +154,93 @@ def test_isolated_photos_share_one_child(developer: IsolatedDeveloper) -> None:
         developer.develop(photos.jpeg(), RECIPE, Limits())
         pids.add(developer._pid)
     assert len(pids) == 1
+
+
+def test_isolated_every_file_has_the_outcome_of_develop(developer: IsolatedDeveloper) -> None:
+    # Whatever a format imports late, or asks of the system, the confined child must have.
+    recipe = Recipe((RenditionSpec("thumb", 64),), tuple(OutputFormat))
+    pictures = [path for path in PICTURES.iterdir() if path.suffix != ".tsv"]
+    files = dict(damaged_photos.valid_files()) | {p.name: p.read_bytes() for p in pictures}
+
+    def outcome(work: Work, source: bytes) -> Developed | str:
+        try:
+            return work(source, recipe, Limits())
+        except PhotoRejected as rejected:
+            return str(rejected)
+
+    differing = [
+        name
+        for name, source in files.items()
+        if outcome(developer.develop, source) != outcome(develop, source)
+    ]
+    assert not differing
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: Path("/proc/self/environ").read_bytes(),
+        lambda: Path(__file__).read_bytes(),
+        lambda: Path("missing").unlink(),
+        lambda: Path("written").write_bytes(b""),
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+        lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+        lambda: os.fork(),
+        lambda: os.execv("/bin/true", ["true"]),  # noqa: S606
+        lambda: os.kill(os.getppid(), signal.SIGKILL),
+        lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (0, 0)),
+        lambda: os.pipe(),
+    ],
+    ids=[
+        "environment", "read a file", "delete a file", "write a file", "network", "local socket",
+        "fork", "execute", "kill the parent", "limit the parent", "pipe",
+    ],
+)  # fmt: skip
+def test_isolated_decoder_cannot_leave_its_process(attempt: Callable[[], object]) -> None:
+    def reach_out(*_: object) -> Developed:
+        attempt()
+        raise AssertionError
+
+    isolated = IsolatedDeveloper(reach_out)
+    with pytest.raises(PermissionError, match="Operation not permitted"):
+        isolated.develop(b"", RECIPE, Limits())
+    isolated.stop()
+
+
+def test_isolated_decoder_may_start_threads() -> None:
+    def work(*_: object) -> Developed:
+        thread = threading.Thread(target=raised.append, args=("the thread ran",))
+        thread.start()
+        thread.join()
+        raise ValueError(*raised)
+
+    raised: list[str] = []
+    isolated = IsolatedDeveloper(work)
+    with pytest.raises(ValueError, match="the thread ran"):
+        isolated.develop(b"", RECIPE, Limits())
+    isolated.stop()
+
+
+def test_isolated_answer_that_names_other_code_is_not_run(tmp_path: Path) -> None:
+    class HostileError(ValueError):
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    HostileError.__module__ = "builtins"
+
+    def answer(*_: object) -> Developed:
+        raise HostileError
+
+    isolated = IsolatedDeveloper(answer)
+    with pytest.raises(pickle.UnpicklingError, match="mkdir"):
+        isolated.develop(b"", RECIPE, Limits())
+    isolated.stop()
+    assert not (tmp_path / "made").exists()
+
+
+def test_isolated_decoder_is_what_the_system_ends_without_memory(
+    developer: IsolatedDeveloper,
+) -> None:
+    developer.develop(photos.jpeg(), RECIPE, Limits())
+    score = Path(f"/proc/{developer._pid}/oom_score_adj").read_text(encoding="ascii")
+    assert int(score) == 1_000
