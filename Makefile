@@ -15,7 +15,7 @@ PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup hooks demo test lint types unit integration coverage docs docs-serve format openapi requirements clean
+.PHONY: help setup hooks demo test lint types unit integration coverage fuzz docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,11 @@ coverage: $(READY) ## Coverage of unit and integration tests together
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt
 	@echo "Unit and integration tests cover $$($(BIN)/coverage report --format=total) % of services/ and images/."
+
+# Time for each target; TARGETS="jpeg tiff" fuzzes some.
+SECONDS_EACH = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
+fuzz: $(READY) ## Fuzz the readers of photos (SECONDS=60 each, TARGETS=)
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) $(TARGETS)
 
 docs: $(READY) ## Build the documentation in .darkroom/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

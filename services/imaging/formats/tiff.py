@@ -7,7 +7,7 @@ picture does not need may be wrong: editors leave stale EXIF and GPS pointers be
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from PIL import Image
@@ -35,6 +35,7 @@ _NEEDED = frozenset(
      _COLOUR_MAP, _SAMPLES, *_DATA, *_DATA.values())
 )  # fmt: skip
 _WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
+_PHOTOMETRIC_AT = -1  # no tag: the offset of the photometric interpretation
 _REDUCED = 1
 _MIN_IS_WHITE, _MIN_IS_BLACK, _SIGNED, _FLOATING, _COMPLEX = 0, 1, 2, (3, 6), (5,)
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array; linear raw (TIFF/EP, DNG)
@@ -91,7 +92,7 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
     is_planar = _first(page, _PLANAR, 1) == 2 and _first(page, _SAMPLES, 1) > 1
     if is_planar and bits > 8 and _first(page, _COMPRESSION, 1) == 1:
         unsupported("a TIFF with 16-bit samples in separate planes")
-    is_inverted = photometric == _MIN_IS_WHITE and bits == 16
+    is_inverted = photometric == _MIN_IS_WHITE and bits == 16 and _PHOTOMETRIC_AT in page
     colour_map = page.get(_COLOUR_MAP, [])
     end = max([reader.end, needed, *map(_data_end, [*pages, *others])])
     return TiffStructure(
@@ -141,7 +142,6 @@ class _Reader:
     budget: WorkBudget
     end: int = 0
     _values: int = 0
-    _photometric_at: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._order = "little" if self.source[:2] == b"II" else "big"
@@ -180,7 +180,7 @@ class _Reader:
     def with_photometric(self, tags: Tags, value: int) -> bytes:
         """The file with another photometric interpretation for a directory's picture."""
         changed = bytearray(self.source)
-        at = self._photometric_at[id(tags)]
+        (at,) = tags[_PHOTOMETRIC_AT]
         changed[at : at + 2] = value.to_bytes(2, "little" if self._order == "little" else "big")
         return bytes(changed)
 
@@ -219,7 +219,7 @@ class _Reader:
                     damaged("its TIFF directories have too many values")
                 tags[tag] = [self._number(where + n * size, size) for n in range(values)]
                 if tag == _PHOTOMETRIC:
-                    self._photometric_at[id(tags)] = where
+                    tags[_PHOTOMETRIC_AT] = [where]
         behind = offset + head + count * entry
         self.end = max(self.end, behind + pointer)
         return tags, self._number(behind, pointer)
