@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from services.imaging import isolation
+from services.imaging.isolation import develop, start_child
 from services.imaging.limits import check_bytes
 from services.imaging.model import Developed, Limits, Recipe
 from services.platform.aws.clients import error_code
@@ -31,13 +31,13 @@ class Original:
         check_bytes(self.size, limits)
         seconds = min(limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
         limits = dataclasses.replace(limits, seconds_max=max(seconds, 1.0))
-        return isolation.develop(self.content, recipe, limits)
+        return develop(self.content, recipe, limits)
 
 
 def download(s3: Any, bucket: str, key: str, etag: str, bytes_max: int) -> Original | None:
     """The original, or None if its version is not the one with `etag` any more. Reads no content
     over `bytes_max`. An empty `etag` is that of any version."""
-    isolation.start()  # while S3 answers
+    start_child()  # while S3 answers
     condition = {"IfMatch": etag} if etag else {}
     try:
         answer = s3.get_object(Bucket=bucket, Key=key, **condition)

@@ -262,7 +262,7 @@ def _set_soft_limit(which: int, value: int) -> None:
 _developer = IsolatedDeveloper()
 
 
-def start() -> None:
+def start_child() -> None:
     """Starts this process's one child, so that it is ready when a photo is. Does not wait."""
     _developer.start()
 

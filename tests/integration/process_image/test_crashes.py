@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +17,8 @@ from services.catalog.lifecycle import ChangedMeanwhileError, ImageLifecycle
 from services.catalog.model import ImageStatus, image_id
 from services.catalog.store import Catalog
 from services.events.images import ImageEventType
-from services.imaging.model import OutputFormat, Recipe, RenditionSpec
+from services.imaging.isolation import IsolatedDeveloper
+from services.imaging.model import Developed, OutputFormat, Recipe, RenditionSpec
 from services.platform.functions.sqs import Message
 from tests.integration.process_image.support import (
     BLUE,
@@ -96,6 +99,23 @@ def test_photo_that_crashes_the_process_repeatedly_is_rejected(
     record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
     assert (record.status, record.reason) == (ImageStatus.REJECTED, created.FAILED_REPEATEDLY)
+
+
+def test_photo_that_ends_the_decoder_is_rejected_at_once(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out_of_memory(*_: object) -> Developed:
+        os.kill(os.getpid(), signal.SIGKILL)  # as the system does
+        raise AssertionError
+
+    isolated = IsolatedDeveloper(run_out_of_memory)
+    monkeypatch.setattr(originals, "develop", isolated.develop)
+    environment.handle(environment.upload("ann/1/a.jpg", RED))
+    record = environment.catalog.image(OWNER, image_id(RED))
+    assert record is not None
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, "too-expensive")
+    (event,) = environment.events()
+    assert event.type is ImageEventType.REJECTED
 
 
 def test_exceptions_do_not_count_as_crashes(
