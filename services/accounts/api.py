@@ -15,10 +15,13 @@ from services.platform.validation import END, SECRET_SCHEMA
 
 PAGE_USERS = 20
 PAGE_USERS_MAX = 100
+PAGE_SESSIONS = 20
+PAGE_SESSIONS_MAX = 100
 
 EMAIL_TAKEN = Problem(409, "email-taken", "E-mail address already in use")
 WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
 WRONG_PASSWORD = Problem(403, "wrong-password", "Wrong current password")
+SESSION_NOT_FOUND = Problem(404, "session-not-found", "Session not found")
 TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts to sign in")
 
 # ASCII only: SES accepts no other local parts, and every domain has an ASCII form. Without question
@@ -175,6 +178,59 @@ class CurrentSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     user: SignedInUser
 
 
+SessionId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="the session's id",
+        examples=["5f0c2f4f2b3c4d1e8a9b0c1d2e3f4a5b"],
+    ),
+]
+
+
+class UserSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """An open session of the caller's."""
+
+    id: SessionId
+    created_at: Time
+    used_at: Annotated[
+        str,
+        Meta(
+            description="a time in UTC at most an hour before the last use",
+            examples=["2026-03-01T12:00:00Z"],
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    expires_at: Time
+    current: Annotated[bool, Meta(description="whether this session made the request")]
+
+
+class SessionPage(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Open sessions, newest first. `next_cursor` is null on the last page."""
+
+    sessions: list[UserSession]
+    next_cursor: str | None
+
+
+class SessionPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    limit: Annotated[
+        int,
+        Meta(ge=1, le=PAGE_SESSIONS_MAX, description=f"sessions, 1 to {PAGE_SESSIONS_MAX}"),
+    ] = PAGE_SESSIONS
+    cursor: (
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=200, description="`next_cursor` of the page before"),
+        ]
+        | None
+    ) = None
+
+
+class SessionPath(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    id: SessionId
+
+
 class CloseParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     all: Annotated[bool, Meta(description="close all the user's sessions, on every device")] = False
 
@@ -224,6 +280,27 @@ CLOSE_SESSION = Operation(
     answers={204: Answer("The session is closed")},
     description="Responses of the authorizer are cached, so the token may be accepted for some "
     "more seconds.",
+)
+LIST_SESSIONS = Operation(
+    summary="List your open sessions, newest first",
+    access=Access.CUSTOMER,
+    parameters=SessionPageParameters,
+    answers={200: Answer("A page of sessions", SessionPage)},
+    description="A session opened in the last seconds may be missing.",
+)
+REVOKE_SESSION = Operation(
+    summary="Close one of your sessions",
+    access=Access.CUSTOMER,
+    parameters=SessionPath,
+    answers={204: Answer("The session is closed")},
+    problems=(SESSION_NOT_FOUND,),
+    description="The token of the session may be accepted for some more seconds.",
+)
+CLOSE_OTHER_SESSIONS = Operation(
+    summary="Close all your sessions except the current one",
+    access=Access.CUSTOMER,
+    answers={204: Answer("The other sessions are closed")},
+    description="Their tokens may be accepted for some more seconds.",
 )
 
 

@@ -51,6 +51,12 @@ class Session:
     renewed_at: int
     name: str = ""
 
+    @property
+    def public_id(self) -> str:
+        """The id in the API, 32 hexadecimal digits. It finds no item: `id` is the table's key, and
+        the API returns neither it nor the token."""
+        return hashlib.sha256(f"session {self.id}".encode()).hexdigest()[:32]
+
 
 @dataclass(frozen=True)
 class Expired:
@@ -119,6 +125,31 @@ class SessionStore:
             closed += len(keys)
         return closed
 
+    def newest(self, user_id: str, limit: int, before: str | None = None) -> list[Session]:
+        """At most `limit` open sessions of a user, newest first, opened before the time `before`
+        (a session's `created_at`).
+
+        The index is updated later than the table, so a session opened just now may be missed.
+        """
+        found: list[Session] = []
+        for page in self._pages(user_id, before):
+            found += self._open_ones(page)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def find_public(self, user_id: str, public_id: str) -> Session | None:
+        """The user's open session with this `public_id`; None if there is none."""
+        for page in self._pages(user_id):
+            for session in self._open_ones(page):
+                if session.public_id == public_id:
+                    return session
+        return None
+
+    def _open_ones(self, items: list[Item]) -> list[Session]:
+        now = self.clock()
+        return [session for session in map(_session, items) if session.expires_at > now]
+
     def _read(self, session_id: str) -> Session | None:
         answer = self.dynamodb.get_item(
             TableName=self.table, Key=_key(session_id), ConsistentRead=True
@@ -152,14 +183,23 @@ class SessionStore:
             return session
         return renewed
 
-    def _pages(self, user_id: str) -> Iterator[list[Item]]:
+    def _pages(self, user_id: str, before: str | None = None) -> Iterator[list[Item]]:
+        """The items of a user's sessions, newest first; of those opened before the time `before`
+        if it is given."""
+        condition, values = "user_id = :user", {":user": to_attribute(user_id)}
+        if before is not None:
+            condition, values = (
+                f"{condition} AND created_at < :before",
+                values | {":before": to_attribute(before)},
+            )
         start: dict[str, Any] = {}
         while True:
             answer = self.dynamodb.query(
                 TableName=self.table,
                 IndexName=BY_USER,
-                KeyConditionExpression="user_id = :user",
-                ExpressionAttributeValues={":user": to_attribute(user_id)},
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ScanIndexForward=False,
                 **start,
             )
             yield answer["Items"]

@@ -1,4 +1,4 @@
-"""`darkroom users`, `login` and `logout`."""
+"""`darkroom users`, `sessions`, `login` and `logout`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rich.table import Table
 from services.accounts.model import Role
 from services.cli import database
 from services.cli.connection import ApiAddress, connected, password
-from services.cli.options import ExitCode, Json, PasswordStdin, group
+from services.cli.options import ExitCode, Json, PasswordStdin, group, whole_id
 from services.cli.output import print_result
 from services.client import tokens
 
 users = group("Create an account, list them all.")
+sessions = group("List your open sessions; end one or all others.")
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
 
@@ -23,6 +24,7 @@ Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mai
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.add_typer(users, name="users")
+    app.add_typer(sessions, name="sessions")
     app.command()(login)
     app.command()(logout)
 
@@ -73,6 +75,47 @@ def promote(
     document = {"id": user.id, "email": user.email, "role": user.role.value}
     text = f"[bold]{escape(user.email)}[/] is {role.value} now, and signed out."
     print_result(document, text, as_json=json)
+    return ExitCode.DONE
+
+
+@sessions.command("list")
+def list_sessions(api: ApiAddress = None, json: Json = False) -> ExitCode:
+    """List your open sessions, newest first."""
+    with connected(api) as reached:
+        found = list(reached.sessions())
+    table = Table("id", "opened", "last used", "expires", "", box=None, pad_edge=False)
+    for session in found:
+        table.add_row(
+            *(escape(session[key]) for key in ("id", "created_at", "used_at", "expires_at")),
+            "this one" if session["current"] else "",
+        )
+    print_result(found, table, as_json=json)
+    return ExitCode.DONE
+
+
+@sessions.command("end")
+def end_session(
+    session_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The session's id, or its beginning.")
+    ] = None,
+    others: Annotated[
+        bool, typer.Option("--others", help="End all sessions except this one.")
+    ] = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """End one of your sessions, or all others."""
+    if (session_id is None) != others:
+        raise typer.BadParameter("expected the id of one session, or --others")
+    with connected(api) as reached:
+        if session_id is None:
+            reached.close_other_sessions()
+            print_result({"ended": "others"}, "Ended all other sessions.", as_json=json)
+            return ExitCode.DONE
+        known = [session["id"] for session in reached.sessions()]
+        chosen = whole_id(session_id, known, "session")
+        reached.revoke_session(chosen)
+    print_result({"ended": chosen}, f"Ended session {escape(chosen)}.", as_json=json)
     return ExitCode.DONE
 
 

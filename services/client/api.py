@@ -85,6 +85,18 @@ class Api:
         self._call("DELETE", "/sessions/current", params={"all": "true"} if everywhere else {})
         self.token = None
 
+    def sessions(self) -> Iterator[dict[str, Any]]:
+        """The user's open sessions, newest first."""
+        yield from self._pages("/sessions", "sessions")
+
+    def revoke_session(self, session_id: str) -> None:
+        """Closes one of the user's sessions."""
+        self._call("DELETE", f"/sessions/{quote(session_id, safe='')}")
+
+    def close_other_sessions(self) -> None:
+        """Closes all the user's sessions except the one in use."""
+        self._call("DELETE", "/sessions")
+
     def change_password(self, current: str, new: str) -> None:
         """Changes the password, and closes the user's other sessions."""
         self._call(

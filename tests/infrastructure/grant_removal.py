@@ -71,6 +71,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "states:SendTaskFailure": orders.order_out_of_stock,
     },
     "close-session": {ALL: accounts.sign_out_everywhere},
+    "close-other-sessions": {ALL: accounts.revoke_sessions},
     "create-order": {ALL: orders.ship_order},
     "create-user": {ALL: accounts.sign_up_and_out},
     "delete-image": {ALL: photos.delete_photo},
@@ -89,6 +90,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "list-images": {ALL: photos.develop_photo},
     "list-orders": {ALL: orders.ship_order},
     "list-products": {ALL: orders.ship_order},
+    "list-sessions": {ALL: accounts.revoke_sessions},
     "list-users": {ALL: accounts.list_users},
     "migrate-database": {ALL: orders.migrate_database},
     "notify-out-of-stock": {
@@ -140,6 +142,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         ),
     },
     "request-upload": {ALL: photos.develop_photo},
+    "revoke-session": {ALL: accounts.revoke_sessions},
     "start-orders": {ALL: orders.start_interrupted_order},
     "validate-order": {
         ALL: orders.ship_order,

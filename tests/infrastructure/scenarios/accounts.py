@@ -31,6 +31,18 @@ def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
         api.sign_out(everywhere=True)
 
 
+def revoke_sessions(run: ScenarioRun, _folder: Path) -> None:
+    """Lists the sessions, closes one of two others, then all others."""
+    with _new_customer(run) as api:
+        token, email = api.token, api.session()["user"]["email"]
+        for _ in range(2):
+            api.sign_in(email, customer.PASSWORD)
+        api.token = token
+        other = next(session for session in api.sessions() if not session["current"])
+        api.revoke_session(other["id"])
+        api.close_other_sessions()
+
+
 def change_password(run: ScenarioRun, _folder: Path) -> None:
     with _new_customer(run) as api:
         # A second session, which the change closes.

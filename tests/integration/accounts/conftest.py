@@ -114,6 +114,7 @@ class Api:
         query: dict[str, str] | None = None,
         address: str = "192.0.2.7",
         headers: dict[str, str] | None = None,
+        path: dict[str, str] | None = None,
     ) -> Answered:
         declared = manifest.load(PROJECT / "images" / function).http
         assert declared
@@ -129,6 +130,7 @@ class Api:
             "isBase64Encoded": False,
             **({"body": json.dumps(body)} if body is not None else {}),
             **({"queryStringParameters": query} if query else {}),
+            **({"pathParameters": path} if path else {}),
         }
         if token is not None:
             event["headers"]["authorization"] = f"Bearer {token}"

@@ -48,3 +48,7 @@ def change_password(
 ) -> Answered:
     body = {"current_password": current, "new_password": new}
     return api.call("change-password", body, token=token, **more)  # type: ignore[arg-type]
+
+
+def revoke(api: Api, token: str, session_id: str) -> Answered:
+    return api.call("revoke-session", token=token, path={"id": session_id})

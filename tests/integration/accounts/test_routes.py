@@ -281,12 +281,15 @@ def test_responses_carry_cors_headers_of_their_route(api: Api) -> None:
 FUNCTIONS = (
     "authorize-request",
     "change-password",
+    "close-other-sessions",
     "close-session",
     "create-user",
     "get-session",
+    "list-sessions",
     "list-users",
     "migrate-database",
     "open-session",
+    "revoke-session",
 )
 
 

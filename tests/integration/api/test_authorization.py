@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from services.accounts.model import Role
+from services.accounts.sessions import Session
 from services.accounts.users import Users
 from services.local.state import PROJECT, LabState
 from services.platform.manifest import load_all
@@ -37,6 +38,9 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /users": (401, 403, 200, 401, 401, 403),
     "PUT /users/me/password": (401, 204, 204, 401, 401, 204),
     "POST /sessions": (201, 201, 201, 201, 201, 201),
+    "GET /sessions": (401, 200, 200, 401, 401, 200),
+    "DELETE /sessions/{id}": (401, 404, 404, 401, 401, 204),
+    "DELETE /sessions": (401, 204, 204, 401, 401, 204),
     "GET /sessions/current": (401, 200, 200, 401, 401, 200),
     "DELETE /sessions/current": (401, 204, 204, 401, 401, 204),
     "POST /uploads": (401, 201, 201, 401, 401, 201),
@@ -73,9 +77,13 @@ class Accounts:
     image_id: str
     order_id: str
 
-    def path(self, path: str) -> str:
+    def path(self, path: str, lab: LabState) -> str:
+        if path == "/sessions/{id}":
+            return path.replace("{id}", new_session(self.owner, lab)[1].public_id)
         if path.endswith("/cancellation"):
-            # An order that is a few seconds old may have ended.
+            # An order that is a few seconds old may have ended. Other cases close the session of
+            # the fixture.
+            self.owner.api.token = new_session(self.owner, lab)[0]
             return path.replace("{id}", new_order(self.owner, self.image_id))
         return path.replace("{id}", self.order_id if "orders" in path else self.image_id)
 
@@ -108,6 +116,15 @@ def print_of(image_id: str) -> dict[str, Any]:
     return {"product_id": "print-10x15-glossy", "image_id": image_id, "quantity": 1}
 
 
+def new_session(customer: Customer, lab: LabState) -> tuple[str, Session]:
+    """A new session of the customer's, and its token."""
+    database = lab.database()
+    user = Users(database).find(customer.email)
+    database.close()
+    assert user is not None
+    return sessions(lab).open(user)
+
+
 def token_of(who: CallerKind, accounts: Accounts, lab: LabState) -> str | None:
     """A new token for every case, so that no case ends the session of another."""
     if who is CallerKind.ANONYMOUS:
@@ -116,11 +133,7 @@ def token_of(who: CallerKind, accounts: Accounts, lab: LabState) -> str | None:
         CallerKind.OTHER: accounts.other,
         CallerKind.ADMINISTRATOR: accounts.administrator,
     }.get(who, accounts.owner)
-    database = lab.database()
-    user = Users(database).find(customer.email)
-    database.close()
-    assert user is not None
-    token, session = sessions(lab).open(user)
+    token, session = new_session(customer, lab)
     if who is CallerKind.TAMPERED:
         return token[:-2] + ("AA" if token[-2:] != "AA" else "BB")
     if who is CallerKind.EXPIRED:
@@ -167,7 +180,7 @@ def test_authorization_matches_the_table(
     token = token_of(who, accounts, lab)
     answer = httpx.request(
         method,
-        lab.api + accounts.path(path),
+        lab.api + accounts.path(path, lab),
         headers={} if token is None else {"authorization": f"Bearer {token}"},
         json=body_of(route, accounts),
         timeout=scaled(HTTP_SECONDS),
