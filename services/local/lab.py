@@ -10,19 +10,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from services.local import postgres
 from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions, default_concurrency
 from services.local.state import DEFAULT_ROOT, PROJECT, LabFiles, LabState, LabStatus, alive
 from services.local.supervisor import hold_lock
+from services.operations.signals import ignore_signals, terminated_like_interrupted
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 
@@ -31,8 +29,6 @@ START_SECONDS = 180
 STOP_SECONDS = 120
 LEFTOVER_SECONDS = 20
 POLL_SECONDS = 0.02
-# Signals that end the process which started a lab for its own use.
-_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def up(root: Path = DEFAULT_ROOT, options: LabOptions | None = None) -> LabState:
@@ -136,48 +132,15 @@ def temporary_lab(
     read_end, write_end = os.pipe()
     options = options or LabOptions(concurrency=default_concurrency())
     try:
-        with _signals_as_exceptions():
+        with terminated_like_interrupted():
             try:
                 yield up(root, dataclasses.replace(options, lifeline=read_end))
             finally:
-                with _signals_deferred():
+                with ignore_signals():
                     down(root)
     finally:
         os.close(read_end)
         os.close(write_end)
-
-
-@contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """Turns signals that end a process into SystemExit, so that `finally` blocks run."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before: dict[int, Any] = {number: signal.signal(number, leave) for number in _ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Ignores further signals for the length of the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, *_ENDING_SIGNALS)
-    before: dict[int, Any] = {n: signal.signal(n, signal.SIG_IGN) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _held(files: LabFiles) -> bool:

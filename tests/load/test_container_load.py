@@ -88,7 +88,7 @@ def test_container_run_accounts_for_every_photo() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("built")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"],
