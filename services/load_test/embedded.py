@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.parts import WORKER
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, alive
-from services.operations.signals import ignore_signals
 from services.platform import manifest
 from services.platform.errors import TransientError
 from services.platform.manifest import Feature
@@ -56,17 +55,14 @@ class EmbeddedTarget:
     @contextmanager
     def opened(cls, plan: Plan, port: int | None = None) -> Iterator[EmbeddedTarget]:
         """Starts the lab for a `with` block. The emulator listens on `port` of loopback (default:
-        a free one). Raises TransientError, PermanentError."""
+        a free one). The lab ends however this process ends. Raises TransientError,
+        PermanentError."""
         root = plan.folder / "lab"
-        try:
+        options = LabOptions(port=port, workers=plan.workers, features=(Feature.PHOTOS,))
+        with ExitStack() as stack:
             with _environment(plan.worker_variables):
-                state = labs.up(
-                    root, LabOptions(port=port, workers=plan.workers, features=(Feature.PHOTOS,))
-                )
+                state = stack.enter_context(labs.temporary_lab(root, options))
             yield cls(plan, state, LabFiles(root))
-        finally:
-            with ignore_signals():
-                labs.down(root)
 
     def client(self, service: str) -> Any:
         return target.client(self._state.endpoint, service, self._state.credentials)
