@@ -23,6 +23,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 import services
+from services.build.log_events import log_events
 from services.build.openapi import placeholder_environment
 from services.platform import manifest
 from services.platform.configuration import Variable
@@ -418,10 +419,23 @@ def _trigger(function: manifest.Manifest) -> str:
     return "invoked directly"
 
 
+# -- log events
+
+
+def render_log_events() -> str:
+    events = log_events(PROJECT).items()
+    rows = [(f"`{name}`", ", ".join(f"`{m}`" for m in modules)) for name, modules in events]
+    return (
+        f"# Log events\n\n{GENERATED}[Log lines](logs.md) has the keys, and what the events of "
+        f"daily operation mean.\n\n{table(('event', 'logged by, in services'), rows)}"
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli": render_cli,
     "variables": render_variables,
     "api": render_api,
     "manifest": render_manifest,
     "functions": render_functions,
+    "log-events": render_log_events,
 }

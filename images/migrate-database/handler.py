@@ -4,22 +4,11 @@
 """
 
 import os
-from typing import Any
 
-from services.platform import log
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
-from services.platform.functions.sqs import Context, is_warmer
+from services.platform.functions.invocation import plain_function
 from services.schema.migrate_database import MigrateDatabase
 
 database = Database(read(DatabaseConfiguration, os.environ))
-migrate = MigrateDatabase(database)
-log.configure()
-
-
-def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    if is_warmer(event):
-        return {"warm": True}
-    log.clear()
-    log.bind(function=context.function_name, request_id=context.aws_request_id)
-    return migrate.handle(event)
+handler = plain_function(MigrateDatabase(database).handle)

@@ -18,7 +18,7 @@ from typing import Any
 from services.accounts.sessions import Expired, SessionStore
 from services.platform import log
 from services.platform.aws.errors import is_transient
-from services.platform.functions.sqs import Context, is_warmer
+from services.platform.functions.invocation import Context, invocation, is_warmer
 
 SCHEME = "bearer"
 
@@ -43,18 +43,16 @@ class AuthorizeRequest:
         """The Lambda handler: takes payload format 2.0 and returns a simple response."""
         if is_warmer(event):
             return {"warm": True}
-        log.clear()
-        log.bind(
-            function=context.function_name,
-            request_id=context.aws_request_id,
+        with invocation(
+            context,
             api_request_id=event.get("requestContext", {}).get("requestId", ""),
             route=event.get("routeKey", ""),
-        )
-        found = self._find(_token(event))
-        # Log neither the token nor the session's id, which is the token's hash.
-        log.logger().info(
-            "session_looked_up", session=found["session"], user_id=found.get("user_id")
-        )
+        ):
+            found = self._find(_token(event))
+            # Log neither the token nor the session's id, which is the token's hash.
+            log.logger().info(
+                "session_looked_up", session=found["session"], user_id=found.get("user_id")
+            )
         return {"isAuthorized": True, "context": found}
 
     def _find(self, token: str | None) -> dict[str, str]:
@@ -65,7 +63,7 @@ class AuthorizeRequest:
         except Exception as error:
             if not is_transient(error):
                 raise
-            log.logger().warning("sessions-unavailable", error_type=type(error).__name__)
+            log.logger().warning("sessions_unavailable", error_type=type(error).__name__)
             return {"session": SessionState.UNAVAILABLE.value}
         if session is None:
             return {"session": SessionState.UNKNOWN.value}

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from services.catalog.lifecycle import Claim, ImageLifecycle
 from services.catalog.model import (
+    METADATA_CORRELATION_ID,
     METADATA_KEEP_LOCATION,
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
@@ -67,6 +68,8 @@ class CreatedOriginal:
         original = download(self.s3, event.bucket, event.key, event.etag, self.limits.bytes_max)
         if original is None:
             return "superseded: the original was changed or deleted"
+        if correlation_id := original.metadata.get(METADATA_CORRELATION_ID):
+            log.correlate(correlation_id)
         if _is_replay(found, event, original):
             self._undo(event)
             return "replay: the upload form was used before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,10 +14,12 @@ from services.platform.errors import PermanentError
 METADATA_NOTIFY = "notify"  # the address to notify of the outcome
 METADATA_NOTIFY_NAME = "notify-name"  # that person's name, percent-encoded UTF-8
 METADATA_ON_WEBSITE = "on-website"  # "true": e-mails may link to the photo on the website
+METADATA_CORRELATION_ID = "correlation-id"  # see services/platform/log.py
 METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the catalogue
 METADATA_SINGLE_USE = "single-use"  # "true": of a form whose first upload alone counts
 
 _IMAGE_ID_DIGITS = 32
+_UPLOAD_ID = re.compile("[0-9a-f]{32}")
 
 
 class ImageStatus(StrEnum):
@@ -39,6 +42,12 @@ class OriginalName:
     @property
     def key(self) -> str:
         return f"{self.owner}/{self.upload}/{self.filename}"
+
+    @property
+    def correlation_id(self) -> str:
+        """The upload's id, as POST /uploads makes it. Other uploaders may give several photos one
+        name, so that theirs is the hash of the whole key."""
+        return self.upload if _UPLOAD_ID.fullmatch(self.upload) else image_id(self.key.encode())
 
 
 def parse_original_key(key: str) -> OriginalName:

@@ -43,12 +43,14 @@ class ProcessImage:
         """
         for event in parse_object_events(message.body):
             name = parse_original_key(event.key)
+            log.correlate(name.correlation_id)
             log.bind(owner=name.owner, key=event.key, sequencer=event.sequencer)
             if event.change is Change.CREATED:
                 outcome = self._created.handle(name, event, message)
+                log.logger().info("original_created", outcome=outcome)
             else:
                 outcome = self._removed.handle(name, event)
-            log.logger().info(f"original_{event.change.value}", outcome=outcome)
+                log.logger().info("original_removed", outcome=outcome)
 
     @cached_property
     def _images(self) -> ImageLifecycle:

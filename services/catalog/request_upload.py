@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from services.catalog.api import UploadForm, UploadRequest
 from services.catalog.model import (
+    METADATA_CORRELATION_ID,
     METADATA_KEEP_LOCATION,
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
@@ -17,6 +18,7 @@ from services.catalog.model import (
     METADATA_SINGLE_USE,
     OriginalName,
 )
+from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
 from services.platform.validation import FieldError
@@ -42,11 +44,13 @@ class RequestUpload:
         _check_filename(upload.filename)
         caller = request.caller
         upload_id = uuid.uuid4().hex
+        log.correlate(upload_id)
         # Owner, recipient and name are signed into the form, so that the client cannot change them.
         content_type = _REGISTERED.get(upload.content_type, upload.content_type)
         fields = {
             "Content-Type": content_type,
             _META + METADATA_NOTIFY: caller.email,
+            _META + METADATA_CORRELATION_ID: upload_id,
             _META + METADATA_SINGLE_USE: "true",
         }
         if caller.name:

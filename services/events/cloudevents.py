@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, get_type_hints
 
+from services.platform import log
 from services.platform.errors import PermanentError
 
 # Attributes of the CloudEvent; every other field of an event belongs to its `data`.
@@ -49,7 +50,10 @@ def publish_event(
     attributes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Publishes `event`, with its type and `attributes` as message attributes for subscription
-    filters."""
+    filters, and the correlation id of the running invocation as another."""
+    correlation_id = log.correlation_id()
+    if correlation_id is not None:
+        attributes = {**attributes, log.CORRELATION_ID: correlation_id}
     values: dict[str, Any] = dataclasses.asdict(event)  # type: ignore[call-overload]
     data = {k: v for k, v in values.items() if k not in _ATTRIBUTES and v is not None}
     document = {

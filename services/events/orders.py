@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.events.cloudevents import deterministic_id, parse_event, publish_event
-from services.platform import timestamps
+from services.platform import log, timestamps
 
 _SOURCE = "darkroom/orders"
 
@@ -66,8 +66,9 @@ def order_event(
 
 
 def publish(sns: Any, topic_arn: str, event: OrderEvent) -> None:
-    """Publishes `event` to the topic."""
-    publish_event(sns, topic_arn, event, source=_SOURCE, subject=event.order_id)
+    """Publishes `event` to the topic. Its correlation id is the order's id."""
+    with log.correlated(event.order_id):
+        publish_event(sns, topic_arn, event, source=_SOURCE, subject=event.order_id)
 
 
 def parse_order_event(body: str) -> OrderEvent:

@@ -9,6 +9,7 @@ from email.utils import formataddr, formatdate, parseaddr
 from html import escape
 
 from services.mail.headers import check_address, check_head, encode_text, one_line, serialize
+from services.platform import log
 
 # Identifies the event of an e-mail, for support and for tests.
 EVENT_ID_HEADER = "X-Darkroom-Event-Id"
@@ -16,6 +17,8 @@ EVENT_ID_HEADER = "X-Darkroom-Event-Id"
 REFERENCE_HEADER = "X-Darkroom-Reference"
 # Some mail servers accept only seven-bit content.
 _POLICY = email.policy.SMTP.clone(cte_type="7bit")
+# Finds the log lines about the photo or order (services/platform/log.py).
+CORRELATION_ID_HEADER = "X-Darkroom-Correlation-Id"
 _CONTENT_HEADERS = ("MIME-Version", "Content-Type")
 # Amounts of money stay in one line; a seller's address does not fit in one.
 _UNWRAPPED_CHARACTERS_MAX = 24
@@ -89,7 +92,7 @@ def write(letter: Letter, stationery: Stationery, recipient: str, event_id: str)
     """The serialized e-mail, in seven-bit ASCII.
 
     Raises PermanentError when `recipient` is not one e-mail address, or when the head is not as
-    expected.
+    expected. The correlation id of the running invocation becomes a header.
     """
     body = EmailMessage(_POLICY)
     content = _content(letter, stationery)
@@ -112,6 +115,8 @@ def write(letter: Letter, stationery: Stationery, recipient: str, event_id: str)
         headers["Reply-To"] = formataddr(parseaddr(stationery.reply_to))
     if letter.reference:
         headers[REFERENCE_HEADER] = encode_text(REFERENCE_HEADER, letter.reference)
+    if (correlation_id := log.correlation_id()) is not None:
+        headers[CORRELATION_ID_HEADER] = encode_text(CORRELATION_ID_HEADER, correlation_id)
     raw = serialize(headers) + body.as_bytes()
     check_head(raw, (*headers, *_CONTENT_HEADERS))
     return raw

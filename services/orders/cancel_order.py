@@ -10,6 +10,7 @@ from services.orders import api
 from services.orders.get_order import load_own_order
 from services.orders.model import IllegalTransition, OrderStatus
 from services.orders.store import Orders
+from services.platform import log
 from services.platform.functions.http import HttpProblem, Request, Response
 
 
@@ -30,6 +31,7 @@ class CancelOrder:
         Raises HttpProblem: 404 for an unknown order, 409 for one that can no longer be cancelled.
         """
         order = load_own_order(self.orders, request)
+        log.correlate(order.id)
         try:
             order = self.orders.advance(order.id, OrderStatus.CANCELLED, "You cancelled the order.")
         except IllegalTransition as error:

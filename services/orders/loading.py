@@ -23,6 +23,7 @@ def load_order(orders: Orders, source: Mapping[str, Any]) -> Order:
     order = orders.get(order_id) if isinstance(order_id, str) else None
     if order is None:
         raise OrderNotFound(f"order not found: order_id is {order_id!r}")
+    log.correlate(order.id)
     log.bind(order_id=order.id)
     return order
 

@@ -46,6 +46,8 @@ class ReceivePayment:
             log.logger().warning("notice_refused", reason=str(error))
             raise HttpProblem(NOTICE_REFUSED, str(error)) from None
         log.bind(notice_id=event.id, order_id=event.order_id)
+        if event.order_id is not None:
+            log.correlate(event.order_id)
         if event.type is WebhookEventType.RECEIVED and event.order_id is not None:
             order_id = event.order_id
             self.idempotency.run_once(

@@ -47,9 +47,10 @@ class StartOrders:
             if message.seconds_left() < START_RESERVE_SECONDS:
                 logger.warning("order_starts_deferred", count=len(found) - number)
                 return
-            try:
-                self.start(order)
-            except Exception:
-                logger.exception("order_start_failed", order_id=order.id)
-            else:
-                logger.warning("order_start_resumed", order_id=order.id)
+            with log.correlated(order.id):
+                try:
+                    self.start(order)
+                except Exception:
+                    logger.exception("order_start_failed", order_id=order.id)
+                else:
+                    logger.warning("order_start_resumed", order_id=order.id)

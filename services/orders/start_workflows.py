@@ -66,8 +66,9 @@ class WorkflowStarter:
         started = 0
         try:
             for order in self.orders.unstarted(datetime.now(UTC) - INTERRUPTED_AFTER, limit):
-                log.logger().warning("order_start_resumed", order_id=order.id)
-                self.start(order)
+                with log.correlated(order.id):
+                    log.logger().warning("order_start_resumed", order_id=order.id)
+                    self.start(order)
                 started += 1
         except Exception:  # noqa: BLE001  start-orders tries again
             log.logger().warning("order_start_failed", exc_info=True)

@@ -1,15 +1,24 @@
-"""JSON log lines on stdout, through structlog, each with the function's name and request id, and on
-Lambda its version."""
+"""JSON log lines on stdout, through structlog. docs/reference/logs.md lists their keys and events.
+
+A correlation id stands on every line about one photo or one order, in whatever function it is
+written. That of a photo is the id of its upload; that of an order is the order's id.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
+# The name in log lines, message attributes and task messages.
+CORRELATION_ID = "correlation_id"
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -56,3 +65,33 @@ def bind(**values: Any) -> None:
 def clear() -> None:
     """Forgets the fields of the invocation before."""
     structlog.contextvars.clear_contextvars()
+
+
+def fields() -> dict[str, Any]:
+    """The fields that every line has at present."""
+    return structlog.contextvars.get_contextvars()
+
+
+def correlate(identifier: str) -> None:
+    """Sets the correlation id of this invocation's further lines and messages."""
+    bind(**{CORRELATION_ID: as_correlation_id(identifier)})
+
+
+def correlation_id() -> str | None:
+    """The correlation id of the running invocation, if it has one."""
+    return fields().get(CORRELATION_ID)
+
+
+@contextmanager
+def correlated(identifier: str) -> Iterator[None]:
+    """Within the block, `identifier` is the correlation id."""
+    with structlog.contextvars.bound_contextvars(**{CORRELATION_ID: as_correlation_id(identifier)}):
+        yield
+
+
+def as_correlation_id(text: str) -> str:
+    """`text`, if it is 1 to 64 letters, digits, dots, hyphens and underscores; otherwise its hash,
+    since it comes from outside and is written into logs and headers."""
+    if _CORRELATION_ID.fullmatch(text):
+        return text
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]

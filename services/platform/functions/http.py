@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from services.platform.aws.errors import is_transient
 from services.platform.configuration import read, variable
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.access import Access, Caller, identify
+from services.platform.functions.invocation import Context, invocation, is_warmer
 from services.platform.functions.problems import BODY_TOO_LARGE as BODY_TOO_LARGE
 from services.platform.functions.problems import INTERNAL_ERROR as INTERNAL_ERROR
 from services.platform.functions.problems import INVALID_REQUEST as INVALID_REQUEST
@@ -37,7 +37,6 @@ from services.platform.functions.problems import UNSUPPORTED_MEDIA_TYPE as UNSUP
 from services.platform.functions.problems import HttpProblem as HttpProblem
 from services.platform.functions.problems import Problem as Problem
 from services.platform.functions.problems import problem_response
-from services.platform.functions.sqs import Context, is_warmer
 from services.platform.validation import FieldError, InvalidInputError, convert, decode_json
 
 # Photos are uploaded to S3 directly; no other body of this API is larger.
@@ -159,15 +158,19 @@ class HttpFunction:
     def __call__(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
         if is_warmer(event):
             return {"warm": True}
-        started = time.monotonic()
         about = event["requestContext"]
-        log.clear()
-        log.bind(
-            function=context.function_name,
-            request_id=context.aws_request_id,
+        with invocation(
+            context,
             api_request_id=about.get("requestId", ""),
             route=event.get("routeKey", ""),
-        )
+        ) as ending:
+            answer = self._answer(event, context)
+            status = answer["statusCode"]
+            ending |= {"status": status, "outcome": "error" if status >= 500 else "success"}
+        return answer
+
+    def _answer(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
+        about = event["requestContext"]
         try:
             with deadline.invocation(context.get_remaining_time_in_millis()):
                 response = self.work(_request(event, self.operation))
@@ -179,11 +182,6 @@ class HttpFunction:
         headers.setdefault("cache-control", "no-store")
         headers["x-request-id"] = str(about.get("requestId", context.aws_request_id))
         self._allow_page(headers, event.get("headers", {}).get("origin"))
-        log.logger().info(
-            "request_completed",
-            status=answer["statusCode"],
-            duration_ms=round((time.monotonic() - started) * 1000, 1),
-        )
         return answer
 
     def _allow_page(self, headers: dict[str, str], origin: str | None) -> None:

@@ -10,29 +10,37 @@ It answers warmers, works through the batch, and turns errors into what the queu
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any
 
 from services.platform import deadline, log
 from services.platform.aws import dead_letter
 from services.platform.configuration import read, variable
 from services.platform.errors import DarkroomError, PermanentError
+from services.platform.functions.invocation import (
+    Context,
+    Handler,
+    elapsed_ms,
+    invocation,
+    is_warmer,
+)
 
 # A message is not started with less than this left: it would be cut in the middle.
 START_RESERVE_MS = 1_000
-WARMER_KEY = "warmer"
 
 
-class Context(Protocol):
-    """The part of Lambda's context object that is used here."""
+class MessageOutcome(StrEnum):
+    """What became of one delivery of a message."""
 
-    aws_request_id: str
-    function_name: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
+    SUCCESS = "success"
+    RETRY = "retry"
+    """It failed, and comes back."""
+    DEAD_LETTER = "dead_letter"
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,6 @@ class QueueConfiguration:
     )
 
 
-Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
-
-
 def queue_function(work: Callable[[Message], None]) -> Handler:
     """A Lambda handler that gives each message of an SQS batch to `work`.
 
@@ -80,36 +85,47 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
     def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         if is_warmer(event):
             return {"warm": True}
-        with deadline.invocation(context.get_remaining_time_in_millis()):
-            return process(event, context)
+        with (
+            invocation(context) as ending,
+            deadline.invocation(context.get_remaining_time_in_millis()),
+        ):
+            return process(event, context, ending)
 
-    def process(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    def process(event: dict[str, Any], context: Context, ending: dict[str, Any]) -> dict[str, Any]:
         failures = []
         ends_at = time.monotonic() + context.get_remaining_time_in_millis() / 1000
-        for record in records(event):
+        found = records(event)
+        of_invocation = log.fields()
+        for record in found:
             message = _message(record, configuration, ends_at)
+            began = time.monotonic()
             log.clear()
-            log.bind(
-                function=context.function_name,
-                request_id=context.aws_request_id,
-                message_id=message.id,
-                attempt=message.receive_count,
-            )
+            log.bind(**of_invocation, message_id=message.id, attempt=message.receive_count)
+            if (correlation_id := _correlation_id(record)) is not None:
+                log.correlate(correlation_id)
+            outcome = MessageOutcome.RETRY
             if message.seconds_left() * 1000 < START_RESERVE_MS:
                 logger.warning(
                     "message_not_started", reason="too little time left in the invocation"
                 )
+            else:
+                outcome = _process_message(message, record, work, configuration, context)
+            if outcome is MessageOutcome.RETRY:
                 failures.append(message.id)
-            elif not _done_with(message, record, work, configuration, context):
-                failures.append(message.id)
+            if len(found) == 1:
+                # The invocation's last line is that of its only message.
+                ending["outcome"] = outcome.value
+            else:
+                logger.info(
+                    "message_completed", duration_ms=elapsed_ms(began), outcome=outcome.value
+                )
+        if len(found) != 1:
+            log.clear()
+            log.bind(**of_invocation)
+            ending |= {"messages": len(found), "failures": len(failures)}
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failures]}
 
     return handler
-
-
-def is_warmer(event: Any) -> bool:
-    """Whether `event` only keeps an execution environment warm."""
-    return isinstance(event, dict) and event.get(WARMER_KEY) is True
 
 
 def records(event: Any) -> list[dict[str, Any]]:
@@ -120,7 +136,7 @@ def records(event: Any) -> list[dict[str, Any]]:
     ):
         raise PermanentError(
             'expected an SQS event ({"Records": [{"eventSource": "aws:sqs", ...}]}) or a warmer '
-            f'({{"{WARMER_KEY}": true}}), got keys '
+            '({"warmer": true}), got keys '
             f"{sorted(event) if isinstance(event, dict) else type(event).__name__}"
         )
     return found
@@ -140,14 +156,32 @@ def _message(
     )
 
 
-def _done_with(
+def _correlation_id(record: Mapping[str, Any]) -> str | None:
+    """The correlation id that the sender attached: a message attribute, an attribute of the SNS
+    notification in the body, or a field of a workflow's task."""
+    attribute = record.get("messageAttributes", {}).get(log.CORRELATION_ID)
+    if attribute is not None:
+        return attribute.get("stringValue") or None
+    body = record["body"]
+    if f'"{log.CORRELATION_ID}"' not in body:
+        return None
+    try:
+        document = json.loads(body)
+        found = document.get(log.CORRELATION_ID)
+        if found is None:
+            found = document["MessageAttributes"][log.CORRELATION_ID]["Value"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return found if isinstance(found, str) and found else None
+
+
+def _process_message(
     message: Message,
     record: Mapping[str, Any],
     work: Callable[[Message], None],
     configuration: QueueConfiguration,
     context: Context,
-) -> bool:
-    """Whether the message was processed or became a dead letter."""
+) -> MessageOutcome:
     logger = log.logger()
     try:
         work(message)
@@ -161,11 +195,12 @@ def _done_with(
         )
         dead = isinstance(error, PermanentError) or message.last_receive
         if not dead or configuration.dead_letter_queue_url is None:
-            return False
-        return _keep_as_dead_letter(
+            return MessageOutcome.RETRY
+        kept = _keep_as_dead_letter(
             record, message, error, configuration.dead_letter_queue_url, context
         )
-    return True
+        return MessageOutcome.DEAD_LETTER if kept else MessageOutcome.RETRY
+    return MessageOutcome.SUCCESS
 
 
 def _keep_as_dead_letter(

@@ -3,7 +3,8 @@
 A task state of Step Functions sends a message to the function's queue and waits for an answer to
 the token in it (`arn:aws:states:::sqs:sendMessage.waitForTaskToken`):
 
-    {"token": "...", "state": "CheckInventory", "heartbeat_seconds": 900, "input": {...}}
+    {"token": "...", "state": "CheckInventory", "heartbeat_seconds": 900,
+     "correlation_id": "...", "input": {...}}
 
 What becomes of the work decides what becomes of both, the token and the message:
 
@@ -36,7 +37,8 @@ from services.platform import deadline, log
 from services.platform.aws.clients import error_code
 from services.platform.aws.errors import is_transient
 from services.platform.errors import PermanentError, TransientError
-from services.platform.functions.sqs import Handler, Message, queue_function
+from services.platform.functions.invocation import Handler
+from services.platform.functions.sqs import Message, queue_function
 
 RETRIES_EXHAUSTED: Final = "RetriesExhausted"
 RESULT_TOO_LARGE: Final = "ResultTooLarge"

@@ -44,7 +44,7 @@ def published(event: OrderEvent) -> Topic:
     return topic
 
 
-def test_publish_sends_cloud_event_with_type_attribute() -> None:
+def test_publish_sends_cloud_event_with_type_and_correlation_id() -> None:
     topic = published(order_event(OrderEventType.PAYMENT_RECEIVED, ORDER_ID, **PAYMENT))
     document = topic.document
     assert datetime.fromisoformat(document.pop("time")).tzinfo is not None
@@ -60,7 +60,8 @@ def test_publish_sends_cloud_event_with_type_attribute() -> None:
     (arguments,) = topic.published
     assert arguments["TopicArn"] == "arn:topic"
     assert arguments["MessageAttributes"] == {
-        "type": {"DataType": "String", "StringValue": "payment.received"}
+        "type": {"DataType": "String", "StringValue": "payment.received"},
+        "correlation_id": {"DataType": "String", "StringValue": ORDER_ID},
     }
 
 

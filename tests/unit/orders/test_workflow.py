@@ -106,7 +106,7 @@ def test_task_sends_a_token_to_its_functions_queue(name: str) -> None:
     assert body["token.$"] == "$$.Task.Token"
     assert body["state"] == name
     assert body["heartbeat_seconds"] == task["HeartbeatSeconds"]
-    assert body["input"]["order_id.$"] == "$.order_id"
+    assert body["input"]["order_id.$"] == body["correlation_id.$"] == "$.order_id"
     # The result does not replace the input: every later state needs the order's id.
     assert re.fullmatch(r"\$\.[a-z]+", task["ResultPath"])
     assert task["ResultPath"] not in {"$.order_id", "$.error"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.platform import log
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from services.platform.functions.sqs import Message, queue_function
 
@@ -58,7 +59,7 @@ def test_only_the_messages_that_failed_are_reported(capsys: pytest.CaptureFixtur
     answer = handler({"Records": [record(i) for i in "abcd"]}, Context())
     assert failed(answer) == ["b", "d"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    by_message = {line["message_id"]: line for line in lines}
+    by_message = {line["message_id"]: line for line in lines if line["event"] == "message_failed"}
     assert by_message["b"]["reason"] == "away"
     assert by_message["b"]["request_id"] == "request-1"
     assert "exception" not in by_message["b"], "a foreseen error needs no traceback"
@@ -105,3 +106,79 @@ def test_a_wrong_environment_fails_at_initialisation(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MAX_RECEIVE_COUNT", "often")
     with pytest.raises(ConfigurationError, match="MAX_RECEIVE_COUNT must be a whole number"):
         queue_function(lambda _message: None)
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_invocation_of_one_message_ends_with_its_duration_and_outcome(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = queue_function(raising({"b": TransientError("away")}))
+    handler({"Records": [record("a")]}, Context())
+    handler({"Records": [record("b", 2)]}, Context())
+    ends = [line for line in logged(capsys) if line["event"] == "invocation_completed"]
+    assert [(e["message_id"], e["attempt"], e["outcome"]) for e in ends] == [
+        ("a", 1, "success"),
+        ("b", 2, "retry"),
+    ]
+    for end in ends:
+        assert end["duration_ms"] >= 0
+        assert (end["function"], end["request_id"]) == ("example", "request-1")
+        assert isinstance(end["cold_start"], bool)
+
+
+def test_invocation_of_a_batch_ends_with_counts_after_a_line_for_each_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = queue_function(raising({"b": TransientError("away")}))
+    handler({"Records": [record("a"), record("b")]}, Context())
+    lines = [line for line in logged(capsys) if "duration_ms" in line]
+    assert [(line["event"], line["outcome"]) for line in lines] == [
+        ("message_completed", "success"),
+        ("message_completed", "retry"),
+        ("invocation_completed", "success"),
+    ]
+    assert (lines[-1]["messages"], lines[-1]["failures"]) == (2, 1)
+    assert "message_id" not in lines[-1]
+
+
+def attribute(value: str) -> dict[str, Any]:
+    return {"messageAttributes": {"correlation_id": {"stringValue": value, "dataType": "String"}}}
+
+
+def notification(value: str) -> str:
+    attributes = {"correlation_id": {"Type": "String", "Value": value}}
+    return json.dumps({"Type": "Notification", "Message": "{}", "MessageAttributes": attributes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (attribute("photo-1"), "photo-1"),
+        ({"body": notification("photo-1")}, "photo-1"),
+        ({"body": json.dumps({"token": "t", "correlation_id": "order-1"})}, "order-1"),
+        ({"body": '["correlation_id"]'}, None),
+        ({"body": '{"correlation_id": 1}'}, None),
+        ({"body": '"correlation_id" and no JSON'}, None),
+        ({}, None),
+    ],
+)
+def test_correlation_id_of_a_message_stands_on_its_lines_only(
+    changes: dict[str, Any], expected: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str | None] = []
+    handler = queue_function(lambda _: seen.append(log.correlation_id()))
+    handler({"Records": [record("a") | changes, record("b")]}, Context())
+    assert seen == [expected, None]
+    lines = logged(capsys)
+    assert [line.get("correlation_id") for line in lines] == [expected, None, None]
+
+
+def test_correlation_id_with_foreign_characters_is_hashed() -> None:
+    seen: list[str | None] = []
+    handler = queue_function(lambda _: seen.append(log.correlation_id()))
+    handler({"Records": [record("a") | attribute("x\r\nBcc: y")]}, Context())
+    assert seen == [log.as_correlation_id("x\r\nBcc: y")]
+    assert str(seen[0]).isalnum()

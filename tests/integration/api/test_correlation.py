@@ -1,0 +1,115 @@
+"""One correlation id through all functions that handle a photo or an order."""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.client.api import Api
+from services.local import logs
+from services.local.state import LabFiles, LabState
+from services.mail.letter import CORRELATION_ID_HEADER, EVENT_ID_HEADER
+from tests.integration.api.conftest import Customer
+from tests.integration.api.test_authorization import DELIVERY
+from tests.support.photos import jpeg, scene
+from tests.support.waiting import eventually
+
+PRODUCT = "print-10x15-glossy"
+PHOTO_FUNCTIONS = {"request-upload", "process-image", "send-image-email"}
+ORDER_FUNCTIONS = {
+    "create-order",
+    "validate-order",
+    "check-inventory",
+    "process-payment",
+    "fulfill-order",
+    "send-order-confirmation",
+    "send-payment-receipt",
+    "send-order-shipped",
+}
+
+
+@pytest.fixture(scope="module")
+def uploaded(
+    new_customer: Callable[..., Customer], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Api, str, str]:
+    """A customer's API, the id of an upload, and the id of its image."""
+    api = new_customer().api
+    path = tmp_path_factory.mktemp("photo") / "one.jpg"
+    path.write_bytes(jpeg(scene(1300, 1900)))
+    upload = api.upload(path)
+    return api, upload, str(api.developed(upload)["id"])
+
+
+def files(lab: LabState) -> LabFiles:
+    return LabFiles(Path(lab.mail_folder).parent)
+
+
+def ends(lab: LabState, correlation_id: str) -> dict[str, dict[str, Any]]:
+    """The last line of each function's invocation about `correlation_id`."""
+    return {
+        line.function: line.fields
+        for line in logs.read(files(lab))
+        if line.fields is not None
+        and line.fields.get("event") == "invocation_completed"
+        and line.fields.get("correlation_id") == correlation_id
+    }
+
+
+def await_functions(lab: LabState, correlation_id: str, functions: set[str]) -> None:
+    eventually(
+        lambda: functions <= ends(lab, correlation_id).keys(),
+        f"{sorted(functions)} handle {correlation_id}",
+    )
+
+
+def mailed(lab: LabState, correlation_id: str) -> int:
+    found = [email.message_from_bytes(path.read_bytes()) for path in mails(lab)]
+    assert all(mail[CORRELATION_ID_HEADER] for mail in found if mail[EVENT_ID_HEADER])
+    return sum(mail[CORRELATION_ID_HEADER] == correlation_id for mail in found)
+
+
+def mails(lab: LabState) -> list[Path]:
+    return sorted(Path(lab.mail_folder).glob("*.eml"))
+
+
+def test_correlation_id_of_a_photo_is_on_every_function_and_its_email(
+    lab: LabState, uploaded: tuple[Api, str, str]
+) -> None:
+    _, upload, image_id = uploaded
+    await_functions(lab, upload, PHOTO_FUNCTIONS)
+    for function, end in ends(lab, upload).items():
+        assert end["duration_ms"] >= 0, function
+        assert isinstance(end["cold_start"], bool), function
+        assert end["version"] == "$LATEST", function
+    of_photo = [
+        line.fields
+        for line in logs.read(files(lab))
+        if line.fields is not None
+        and "attempt" in line.fields
+        and (line.fields.get("image_id") == image_id or upload in line.fields.get("key", ""))
+    ]
+    assert {line.get("correlation_id") for line in of_photo} == {upload}
+    assert mailed(lab, upload) == 1
+
+
+def test_correlation_id_of_an_order_is_on_every_function_and_its_emails(
+    lab: LabState, uploaded: tuple[Api, str, str]
+) -> None:
+    api, _, image_id = uploaded
+    lines = [{"product_id": PRODUCT, "image_id": image_id, "quantity": 1}]
+    order_id = api.order(lines, "sandbox-ok", DELIVERY)["id"]
+    assert api.ended(order_id)["status"] == "shipped"
+    await_functions(lab, order_id, ORDER_FUNCTIONS)
+    of_order = [
+        line.fields
+        for line in logs.read(files(lab))
+        if line.fields is not None
+        and "attempt" in line.fields
+        and line.fields.get("order_id") == order_id
+    ]
+    assert {line.get("correlation_id") for line in of_order} == {order_id}
+    assert mailed(lab, order_id) == 3
