@@ -27,7 +27,7 @@ handler = queue_function(
         catalog=Catalog(client("dynamodb"), configuration.images_table),
         originals_bucket=configuration.originals_bucket,
         renditions_bucket=configuration.renditions_bucket,
-        recipe=development.recipe,
+        recipes=development.recipes,
         limits=development.limits,
     ).handle
 )

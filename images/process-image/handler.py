@@ -28,7 +28,7 @@ handler = queue_function(
         catalog=Catalog(client("dynamodb"), configuration.images_table),
         renditions_bucket=configuration.renditions_bucket,
         topic_arn=configuration.topic_arn,
-        recipe=development.recipe,
+        recipes=development.recipes,
         limits=development.limits,
     ).handle
 )

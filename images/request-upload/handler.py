@@ -17,6 +17,7 @@ class Configuration:
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     max_mib: int = variable("PHOTO_MAX_MIB", default=64, minimum=1, maximum=5_000)
     minutes: int = variable("UPLOAD_MINUTES", default=15, minimum=1, maximum=60)
+    recipes: tuple[str, ...] = variable("RECIPES", default=("standard",))
 
 
 configuration = read(Configuration, os.environ)
@@ -27,5 +28,6 @@ handler = http_function(
         configuration.originals_bucket,
         configuration.max_mib * 1024 * 1024,
         configuration.minutes,
+        configuration.recipes,
     ).handle,
 )

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.catalog import recipes
+from services.catalog.recipes import RecipeFile
 from services.platform.manifest import WORKER_MIB, Feature, Reference, Resource, load_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +50,7 @@ def render(root: Path = ROOT) -> str:
 
 def _workers(root: Path) -> list[FunctionWorker]:
     senders = _senders(root)
+    recipe_file = recipes.load(root / "terraform" / "lab" / "recipes.yaml")
     order = list(Feature)
     manifests = sorted(
         (m for m in load_all(root / "images") if m.queue is not None),
@@ -61,7 +64,8 @@ def _workers(root: Path) -> list[FunctionWorker]:
             memory=f"{m.memory_mib + WORKER_MIB}M",
             queue_url=f"{_QUEUES}/{PREFIX}-{m.name}",
             environment={
-                name: _value(name, value, senders) for name, value in m.environment.items()
+                name: _value(name, value, senders, recipe_file)
+                for name, value in m.environment.items()
             },
         )
         for m in manifests
@@ -76,7 +80,9 @@ def _senders(root: Path) -> Mapping[str, str]:
     return senders
 
 
-def _value(variable: str, value: str | Reference, senders: Mapping[str, str]) -> str:
+def _value(
+    variable: str, value: str | Reference, senders: Mapping[str, str], recipe_file: RecipeFile
+) -> str:
     """A variable's value in YAML: a resource as docker/provision.py names it."""
     if variable == PAYMENTS_URL:
         return "http://payment-provider:8090"
@@ -92,6 +98,10 @@ def _value(variable: str, value: str | Reference, senders: Mapping[str, str]) ->
             return "postgresql://darkroom@postgres:5432/darkroom?sslmode=disable"
         case Resource.MAIL:
             return senders[value.name]
+        case Resource.RECIPES if value.name == "definitions":
+            return json.dumps(recipe_file.text)
+        case Resource.RECIPES:
+            return "${RECIPE:-standard}"
         case _:
             return name
 

@@ -42,6 +42,7 @@ _TEMPLATE = "#/components/schemas/{name}"
 # A value for each kind of resource: enough to load a handler, not to work.
 _PLACEHOLDERS = {
     Resource.API: "[]",
+    Resource.RECIPES: "",  # not set: the defaults
     Resource.DATABASE: "postgresql://placeholder@localhost:5432/placeholder",
     Resource.SITE: "https://placeholder.example",
 }

@@ -18,7 +18,8 @@ from services.catalog.originals import download
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
 from services.events.images import ImageEvent, ImageEventType, event_id, parse_image_event
-from services.imaging.model import LATE_FORMAT, Limits, PhotoRejected, Recipe
+from services.imaging.model import LATE_FORMAT, Limits, PhotoRejected
+from services.imaging.recipes import Recipes
 from services.platform import log
 from services.platform.errors import TransientError
 from services.platform.functions.sqs import Message
@@ -37,7 +38,7 @@ class AddAvif:
     catalog: Catalog
     originals_bucket: str
     renditions_bucket: str
-    recipe: Recipe
+    recipes: Recipes
     limits: Limits
 
     def handle(self, message: Message) -> None:
@@ -58,13 +59,14 @@ class AddAvif:
             return "superseded: the image was deleted"
         if source is None or not _is_current(event, source, record):
             return "superseded: the image was changed or deleted"
-        if record.recipe != self.recipe.version:
+        recipe = self.recipes.chosen(record.recipe_name)
+        if record.recipe != recipe.version:
             raise OtherRecipeError(
                 f"image {record.image_id} has the recipe version {record.recipe}, expected "
-                f"{self.recipe.version}: process-image and add-avif need the same recipe, and an "
-                "image of an earlier recipe has to be developed again"
+                f"{recipe.version}: process-image and add-avif need the same recipes, and an "
+                "image of an earlier recipe has to be developed again (`darkroom redevelop`)"
             )
-        late = dataclasses.replace(self.recipe, formats=(LATE_FORMAT,))
+        late = dataclasses.replace(recipe, formats=(LATE_FORMAT,))
         present = {r.name for r in record.renditions if r.format == LATE_FORMAT.value}
         if present == {spec.name for spec in late.renditions}:
             return "repeated: the renditions were added before"

@@ -71,6 +71,17 @@ class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     keep_location: Annotated[
         bool, Meta(description="store in the catalogue where the photo was taken")
     ] = False
+    recipe: (
+        Annotated[
+            str,
+            Meta(
+                max_length=32,
+                description="the recipe of the renditions; the lab's own one by default",
+                examples=["standard"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):

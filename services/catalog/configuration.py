@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from services.imaging.model import Limits, OutputFormat, Recipe
+from services.catalog.recipes import checked_default, decode
+from services.imaging.model import Limits, Recipe
+from services.imaging.recipes import STANDARD, InvalidRecipesError, Recipes
 from services.platform.configuration import variable
+from services.platform.errors import ConfigurationError
 
 MIB = 1024 * 1024
 # What the handler's own process needs beside the one that decodes.
 HANDLER_MIB = 128
 _LIMITS = Limits()
-_RECIPE = Recipe()
 
 
 @dataclass(frozen=True)
 class DevelopmentConfiguration:
     """Environment variables of the functions that develop photos. They must agree on them."""
 
-    formats: tuple[OutputFormat, ...] = variable("RENDITION_FORMATS", default=_RECIPE.formats)
+    definitions: str = variable("RECIPES", default="")
+    default_recipe: str = variable("RECIPE", default=STANDARD)
     max_mib: int = variable("PHOTO_MAX_MIB", default=_LIMITS.bytes_max // MIB, minimum=1)
     max_pixels: int = variable("PHOTO_MAX_PIXELS", default=_LIMITS.pixels_per_frame_max, minimum=1)
     max_frames: int = variable("PHOTO_MAX_FRAMES", default=_LIMITS.frames_max, minimum=1)
@@ -31,10 +35,20 @@ class DevelopmentConfiguration:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=_LIMITS.memory_bytes_max // MIB, minimum=128
     )
 
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of the deployment."""
-        return Recipe(formats=self.formats)
+    def __post_init__(self) -> None:
+        checked_default(self.recipes.by_name, self.default_recipe)
+
+    @cached_property
+    def recipes(self) -> Recipes:
+        """The recipes of the deployment. Raises ConfigurationError."""
+        if not self.definitions:
+            return Recipes({STANDARD: Recipe()}, self.default_recipe)
+        try:
+            return Recipes(decode(self.definitions), self.default_recipe)
+        except InvalidRecipesError as error:
+            raise ConfigurationError("RECIPES", [f"RECIPES: {m}" for m in error.mistakes]) from None
+        except ValueError as error:
+            raise ConfigurationError("RECIPES", [f"RECIPES must be JSON: {error}"]) from None
 
     @property
     def limits(self) -> Limits:

@@ -14,11 +14,13 @@ from services.catalog.model import (
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
     METADATA_ON_WEBSITE,
+    METADATA_RECIPE,
     METADATA_SINGLE_USE,
     ImageRecord,
     ImageStatus,
     OriginalName,
     Source,
+    StoredRendition,
     image_id,
 )
 from services.catalog.originals import Original, download
@@ -26,11 +28,14 @@ from services.events.images import ImageEvent, ImageEventType, event_id, publish
 from services.events.storage import ObjectEvent
 from services.imaging.model import (
     LATE_FORMAT,
+    Developed,
     Limits,
+    OutputFormat,
     PhotoRejected,
     Recipe,
     without_late_format,
 )
+from services.imaging.recipes import Recipes
 from services.platform import log
 from services.platform.functions.sqs import Message
 from services.platform.timestamps import now
@@ -54,7 +59,7 @@ class CreatedOriginal:
     sns: Any
     topic_arn: str
     images: ImageLifecycle
-    recipe: Recipe
+    recipes: Recipes
     limits: Limits
 
     def handle(self, name: OriginalName, event: ObjectEvent, message: Message) -> str:
@@ -79,14 +84,17 @@ class CreatedOriginal:
         )
         if claim is None:
             return "superseded: the image was deleted meanwhile"
+        chosen = original.metadata.get(METADATA_RECIPE)
+        recipe = self._recipe(chosen)
         outcome = None
-        if not self._is_current(claim.record):
-            outcome = self._develop(claim, original, message)
+        if not _is_current(claim.record, recipe):
+            outcome = self._develop(claim, original, message, recipe)
+            outcome = dataclasses.replace(outcome, recipe_name=chosen)
         if not self.images.finalize(claim, outcome):
             return "superseded: the original was deleted during development"
         record = outcome or claim.record
         announcement = _announcement(name, event, record, original.metadata)
-        if record.status is ImageStatus.DEVELOPED and LATE_FORMAT in self.recipe.formats:
+        if record.status is ImageStatus.DEVELOPED and LATE_FORMAT in recipe.formats:
             announcement = dataclasses.replace(announcement, pending=LATE_FORMAT.value)
         publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
@@ -98,23 +106,20 @@ class CreatedOriginal:
         if event.version_id is not None:
             self.s3.delete_object(Bucket=event.bucket, Key=event.key, VersionId=event.version_id)
 
-    def _is_current(self, record: ImageRecord) -> bool:
-        """Whether the image has an outcome with this recipe, and the facts that its originals
-        allow."""
-        location_missing = record.location_keys and not record.location_known
-        return (
-            record.settled
-            and record.recipe == self.recipe.version
-            and not (record.status is ImageStatus.DEVELOPED and location_missing)
-        )
+    def _recipe(self, chosen: str | None) -> Recipe:
+        if chosen and chosen not in self.recipes.by_name:
+            log.logger().warning("recipe_unknown", recipe=chosen, used=self.recipes.default)
+        return self.recipes.chosen(chosen)
 
-    def _develop(self, claim: Claim, original: Original, message: Message) -> ImageRecord:
+    def _develop(
+        self, claim: Claim, original: Original, message: Message, recipe: Recipe
+    ) -> ImageRecord:
         """Develops the photo and stores its renditions; returns the record of the outcome."""
-        record = dataclasses.replace(claim.record, recipe=self.recipe.version)
+        record = dataclasses.replace(claim.record, recipe=recipe.version)
         if claim.source.attempts > ATTEMPTS_BEFORE_REJECTION:
             return _rejected(record, original, FAILED_REPEATEDLY, _FAILED_REPEATEDLY_MESSAGE)
         try:
-            developed = original.develop(without_late_format(self.recipe), self.limits, message)
+            developed = original.develop(without_late_format(recipe), self.limits, message)
         except PhotoRejected as rejection:
             return _rejected(record, original, rejection.reason.value, rejection.message)
         except Exception:
@@ -128,17 +133,36 @@ class CreatedOriginal:
         renditions = self.images.renditions.store(
             record.owner, record.image_id, developed.renditions
         )
-        return dataclasses.replace(
-            record,
-            status=ImageStatus.DEVELOPED,
-            reason=None,
-            message=None,
-            placeholder=developed.placeholder,
-            fingerprint=developed.fingerprint,
-            dominant_colour=developed.dominant_colour,
-            facts={k: v for k, v in dataclasses.asdict(developed.facts).items() if v is not None},
-            renditions=renditions,
-        )
+        if claim.record.recipe == recipe.version:
+            renditions += tuple(r for r in record.renditions if r.format == LATE_FORMAT.value)
+        return developed_record(record, developed, renditions)
+
+
+def _is_current(record: ImageRecord, recipe: Recipe) -> bool:
+    """Whether the image has an outcome with this recipe, and the facts that its originals allow."""
+    location_missing = record.location_keys and not record.location_known
+    return (
+        record.settled
+        and record.recipe == recipe.version
+        and not (record.status is ImageStatus.DEVELOPED and location_missing)
+    )
+
+
+def developed_record(
+    record: ImageRecord, developed: Developed, renditions: tuple[StoredRendition, ...]
+) -> ImageRecord:
+    """`record` of an image that was developed, with its stored renditions."""
+    return dataclasses.replace(
+        record,
+        status=ImageStatus.DEVELOPED,
+        reason=None,
+        message=None,
+        placeholder=developed.placeholder,
+        fingerprint=developed.fingerprint,
+        dominant_colour=developed.dominant_colour,
+        facts={k: v for k, v in dataclasses.asdict(developed.facts).items() if v is not None},
+        renditions=renditions,
+    )
 
 
 def _source(event: ObjectEvent, original: Original) -> Source:
@@ -169,7 +193,6 @@ def _announcement(
 ) -> ImageEvent:
     developed = record.status is ImageStatus.DEVELOPED
     kind = ImageEventType.DEVELOPED if developed else ImageEventType.REJECTED
-    thumbnails = [r.key for r in record.renditions if r.name == _THUMBNAIL and not r.animated]
     return ImageEvent(
         id=event_id(kind, name.owner, event.key, event.sequencer),
         type=kind,
@@ -184,10 +207,17 @@ def _announcement(
         width=record.facts.get("width"),
         height=record.facts.get("height"),
         dominant_colour=record.dominant_colour,
-        thumbnail_key=thumbnails[0] if thumbnails else None,
+        thumbnail_key=_thumbnail_key(record),
         reason=record.reason,
         message=record.message,
     )
+
+
+def _thumbnail_key(record: ImageRecord) -> str | None:
+    """The key of the picture for the e-mail: a JPEG, `thumb` or else the smallest."""
+    stills = [r for r in record.renditions if r.format == OutputFormat.JPEG and not r.animated]
+    found = min(stills, key=lambda r: (r.name != _THUMBNAIL, r.bytes), default=None)
+    return None if found is None else found.key
 
 
 def _rejected(record: ImageRecord, original: Original, reason: str, message: str) -> ImageRecord:

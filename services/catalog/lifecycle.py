@@ -85,14 +85,21 @@ class ImageLifecycle:
         when the original was removed meanwhile; the image is then deleted if it has no other.
         """
         owner, source = claim.record.owner, claim.source
-        if outcome is not None and not self._write_outcome(outcome, source.key):
-            self.delete_if_unused(owner, outcome.image_id)
-            return False
+        if outcome is not None:
+            if not self._write_outcome(outcome, source.key):
+                self.delete_if_unused(owner, outcome.image_id)
+                return False
+            self._delete_replaced(claim.record, outcome)
         if outcome is None and not claim.record.location_keys and "location" in claim.record.facts:
             self._drop_location(owner, claim.record.image_id)
         if source.stale_image_id is not None:
             self._detach_source(owner, source.stale_image_id, source.key)
         return True
+
+    def _delete_replaced(self, before: ImageRecord, after: ImageRecord) -> None:
+        """Deletes the renditions that a record has no more: those of another recipe."""
+        kept = {r.key for r in after.renditions}
+        self.renditions.delete_keys([r.key for r in before.renditions if r.key not in kept])
 
     def add_renditions(
         self, record: ImageRecord, source_key: str, added: tuple[StoredRendition, ...]
@@ -223,6 +230,7 @@ class ImageLifecycle:
             {
                 "#status": record.status,
                 "recipe": record.recipe,
+                "recipe_name": record.recipe_name,
                 "reason": record.reason,
                 "#message": record.message,
                 "placeholder": record.placeholder,

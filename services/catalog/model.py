@@ -17,6 +17,7 @@ METADATA_ON_WEBSITE = "on-website"  # "true": e-mails may link to the photo on t
 METADATA_CORRELATION_ID = "correlation-id"  # see services/platform/log.py
 METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the catalogue
 METADATA_SINGLE_USE = "single-use"  # "true": of a form whose first upload alone counts
+METADATA_RECIPE = "recipe"  # the name of a recipe; the deployment's default one without it
 
 _IMAGE_ID_DIGITS = 32
 _UPLOAD_ID = re.compile("[0-9a-f]{32}")
@@ -113,6 +114,9 @@ class ImageRecord:
     source_keys: frozenset[str]
     listed_at: str
     recipe: str | None = None
+    """The version of the recipe that the image was developed by."""
+    recipe_name: str | None = None
+    """The recipe that the upload chose; None for the deployment's default one."""
     reason: str | None = None
     message: str | None = None
     placeholder: str | None = None

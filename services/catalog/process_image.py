@@ -18,7 +18,8 @@ from services.catalog.removed import RemovedOriginal
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
 from services.events.storage import Change, parse_object_events
-from services.imaging.model import Limits, Recipe
+from services.imaging.model import Limits
+from services.imaging.recipes import Recipes
 from services.platform import log
 from services.platform.functions.sqs import Message
 
@@ -32,7 +33,7 @@ class ProcessImage:
     catalog: Catalog
     renditions_bucket: str
     topic_arn: str
-    recipe: Recipe
+    recipes: Recipes
     limits: Limits
 
     def handle(self, message: Message) -> None:
@@ -59,7 +60,7 @@ class ProcessImage:
     @cached_property
     def _created(self) -> CreatedOriginal:
         return CreatedOriginal(
-            self.s3, self.sns, self.topic_arn, self._images, self.recipe, self.limits
+            self.s3, self.sns, self.topic_arn, self._images, self.recipes, self.limits
         )
 
     @cached_property

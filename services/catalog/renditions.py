@@ -47,6 +47,11 @@ class RenditionStore:
             animated=rendition.animated,
         )
 
+    def delete_keys(self, keys: list[str]) -> None:
+        """Deletes these objects; none for an empty list."""
+        if keys:
+            delete_objects(self.s3, self.bucket, keys)
+
     def delete(self, owner: str, image_id: str) -> None:
         """Deletes every rendition of an image. Safe to repeat."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(

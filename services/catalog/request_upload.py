@@ -15,13 +15,14 @@ from services.catalog.model import (
     METADATA_NOTIFY,
     METADATA_NOTIFY_NAME,
     METADATA_ON_WEBSITE,
+    METADATA_RECIPE,
     METADATA_SINGLE_USE,
     OriginalName,
 )
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
-from services.platform.validation import FieldError
+from services.platform.validation import FieldError, shown
 
 _META = "x-amz-meta-"
 # The registered media types of other names in use.
@@ -31,17 +32,21 @@ _NAME_CHARACTERS_MAX = 100
 
 @dataclass(frozen=True)
 class RequestUpload:
-    """Presigns upload forms, valid for `minutes` minutes and files of 1 to `bytes_max` bytes."""
+    """Presigns upload forms, valid for `minutes` minutes and files of 1 to `bytes_max` bytes.
+    `recipes` are the names that an upload may choose."""
 
     s3: Any
     bucket: str
     bytes_max: int
     minutes: int
+    recipes: tuple[str, ...]
 
     def handle(self, request: Request) -> Response:
-        """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change."""
+        """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change, and
+        for an unknown recipe."""
         upload: UploadRequest = request.body
         _check_filename(upload.filename)
+        self._check_recipe(upload.recipe)
         caller = request.caller
         upload_id = uuid.uuid4().hex
         log.correlate(upload_id)
@@ -61,6 +66,8 @@ class RequestUpload:
             fields[_META + METADATA_ON_WEBSITE] = "true"
         if upload.keep_location:
             fields[_META + METADATA_KEEP_LOCATION] = "true"
+        if upload.recipe is not None:
+            fields[_META + METADATA_RECIPE] = upload.recipe
         expires_at = time.time() + self.minutes * 60
         form = self.s3.generate_presigned_post(
             Bucket=self.bucket,
@@ -83,16 +90,22 @@ class RequestUpload:
             ),
         )
 
+    def _check_recipe(self, name: str | None) -> None:
+        if name is not None and name not in self.recipes:
+            expected = "one of " + ", ".join(self.recipes)
+            raise _invalid("recipe", expected, shown(name))
+
 
 def _check_filename(filename: str) -> None:
     """Raises HttpProblem for names with a meaning in a path, and for S3's `${filename}`."""
     if filename in (".", "..") or "${" in filename:
-        raise HttpProblem(
-            INVALID_REQUEST,
-            "The request has invalid fields; see `errors`.",
-            [
-                FieldError(
-                    "filename", "a filename other than `.` and `..`, without `${`", repr(filename)
-                )
-            ],
-        )
+        expected = "a filename other than `.` and `..`, without `${`"
+        raise _invalid("filename", expected, repr(filename))
+
+
+def _invalid(field: str, expected: str, got: str) -> HttpProblem:
+    return HttpProblem(
+        INVALID_REQUEST,
+        "The request has invalid fields; see `errors`.",
+        [FieldError(field, expected, got)],
+    )

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli.connection import ApiAddress, connected
-from services.cli.options import ExitCode, Json, group, whole_id, writable_folder
+from services.cli.options import ExitCode, Json, RecipeName, group, whole_id, writable_folder
 from services.cli.output import print_json, print_result
 from services.client.api import Api, ApiProblem
 from services.local.develop import find_photos
@@ -60,6 +60,7 @@ def upload(
     keep_location: Annotated[
         bool, typer.Option("--keep-location", help="Keep GPS positions.")
     ] = False,
+    recipe: RecipeName = None,
     api: ApiAddress = None,
     json: Json = False,
 ) -> ExitCode:
@@ -74,7 +75,7 @@ def upload(
         for number, path in enumerate(photos, 1):
             status.update(f"uploading {number} of {len(photos)}")
             try:
-                uploads.append(reached.upload(path, keep_location=keep_location))
+                uploads.append(reached.upload(path, keep_location=keep_location, recipe=recipe))
             except PermanentError as error:
                 if isinstance(error, ApiProblem) and error.status in {401, 403}:
                     raise

@@ -10,10 +10,12 @@ import typer
 from rich.markup import escape
 
 from services.cli import lab_status, log_lines
-from services.cli.options import PORT, ExitCode, Json, whole_number, writable_folder
+from services.cli.options import PORT, ExitCode, Json, RecipeName, whole_number, writable_folder
 from services.cli.output import print_json
+from services.imaging.recipes import STANDARD
 from services.local import develop as developing
 from services.local import lab, logs, status
+from services.local.develop import UploadOptions
 from services.local.options import LabOptions, default_concurrency
 from services.local.state import DEFAULT_ROOT, LabFiles
 from services.local.terminal import develop_with_progress, page, people, show_outcomes, shown_path
@@ -80,6 +82,12 @@ def up(
             help="Let web pages of ORIGIN use the API, such as http://localhost:5173; repeatable.",
         ),
     ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Recipe of uploads that choose none; see `darkroom recipes`."
+        ),
+    ] = STANDARD,
 ) -> ExitCode:
     """Start an embedded lab: emulator, mailbox and workers."""
     with people.status("starting the lab"):
@@ -93,6 +101,7 @@ def up(
                 keep=keep,
                 cloud=cloud,
                 sites=tuple(site or ()),
+                recipe=recipe,
             )
         )
     page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
@@ -183,6 +192,7 @@ def develop(
     keep_location: Annotated[
         bool, typer.Option("--keep-location", help="Keep GPS positions in the catalogue.")
     ] = False,
+    recipe: RecipeName = None,
     json: Json = False,
 ) -> ExitCode:
     """Put photos through the lab.
@@ -196,7 +206,9 @@ def develop(
     written: dict[str, list[str]] = {}
     with people.status("starting a lab for the occasion") as starting, lab.temporary_lab() as state:
         starting.stop()
-        outcomes = develop_with_progress(state, photos, keep_location=keep_location)
+        outcomes = develop_with_progress(
+            state, photos, UploadOptions(keep_location, developing.known_recipe(state, recipe))
+        )
         if out is not None:
             for outcome in outcomes:
                 if outcome.record is not None:

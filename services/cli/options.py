@@ -23,6 +23,12 @@ class ExitCode(IntEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe", metavar="NAME", help="A recipe other than the lab's; see `darkroom recipes`."
+    ),
+]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
 ]

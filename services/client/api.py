@@ -111,13 +111,15 @@ class Api:
 
     # -- images
 
-    def upload(self, path: Path, *, keep_location: bool = False) -> str:
-        """Uploads a photo; the upload's id."""
-        form = self.upload_form(path, keep_location=keep_location)
+    def upload(self, path: Path, *, keep_location: bool = False, recipe: str | None = None) -> str:
+        """Uploads a photo; the upload's id. `recipe` is the name of one that the lab has."""
+        form = self.upload_form(path, keep_location=keep_location, recipe=recipe)
         self.post_form(form, path)
         return str(form["id"])
 
-    def upload_form(self, path: Path, *, keep_location: bool = False) -> dict[str, Any]:
+    def upload_form(
+        self, path: Path, *, keep_location: bool = False, recipe: str | None = None
+    ) -> dict[str, Any]:
         """A form for one upload of the photo at `path`."""
         return self._call(
             "POST",
@@ -126,6 +128,7 @@ class Api:
                 "filename": path.name,
                 "content_type": content_type(path),
                 "keep_location": keep_location,
+                **({} if recipe is None else {"recipe": recipe}),
             },
         )
 

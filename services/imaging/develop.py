@@ -13,13 +13,13 @@ from PIL import Image
 from services.imaging.colour import to_srgb
 from services.imaging.fingerprint import fingerprint
 from services.imaging.formats.structure import Size
+from services.imaging.framing import Cutter, Frame, frame
 from services.imaging.icc import read as read_profile
 from services.imaging.inspection import OpenedPhoto, open_photo
 from services.imaging.limits import Deadline
 from services.imaging.model import (
     Developed,
     Facts,
-    JpegFlavour,
     Limits,
     Recipe,
     Rendition,
@@ -29,12 +29,14 @@ from services.imaging.orient import upright, upright_size
 from services.imaging.placeholder import dominant_colour, thumbhash
 from services.imaging.renditions import registry
 from services.imaging.renditions.encode import AnimationWriter, flat
-from services.imaging.scale import fit, shrink
+from services.imaging.scale import shrink
+from services.imaging.sharpen import sharpen
 
 _DEFAULT_RECIPE = Recipe()
 _DEFAULT_LIMITS = Limits()
 
 Prepare = Callable[[Image.Image], Image.Image]
+Frames = list[tuple[RenditionSpec, Frame]]
 
 
 def develop(
@@ -54,15 +56,18 @@ def develop(
     """
     deadline = Deadline(limits.seconds_max)
     opened = open_photo(source, limits, deadline)
-    covering = fit(opened.structure.size, recipe.long_edge_pixels_max)
+    frames = _largest_first(opened, recipe)
+    # Before orientation.
+    covering = upright_size(frames[0][1].scaled, opened.orientation)
     deadline.check()
-    prepare = _preparation(opened, recipe)
+    prepare = _preparation(opened, covering)
     picture = _prepared(opened, prepare, covering, limits, deadline)
     deadline.check()
     facts = _facts(opened)
-    renditions, smallest = _stills(picture, opened, recipe, deadline)
+    cutter = Cutter()
+    renditions, smallest = _stills(picture, opened, recipe, frames, cutter, deadline)
     if opened.is_animation:
-        renditions += _animations(opened, prepare, recipe, deadline)
+        renditions += _animations(opened, prepare, recipe, frames, cutter, deadline)
     deadline.check()
     on_white = flat(smallest)
     return Developed(
@@ -98,17 +103,16 @@ def _facts(opened: OpenedPhoto) -> Facts:
     )
 
 
-def _preparation(opened: OpenedPhoto, recipe: Recipe) -> Prepare:
-    """What turns a decoded frame into the largest rendition's picture.
+def _preparation(opened: OpenedPhoto, covering: Size) -> Prepare:
+    """What turns a decoded frame into the largest rendition's picture: `covering` is its size
+    before orientation.
 
     Colour and orientation come after the first, largest step down: fewer pixels to convert.
     """
-    largest = fit(opened.size, recipe.long_edge_pixels_max)
-    stored = upright_size(largest, opened.orientation)
     convert = to_srgb(opened.icc)
 
     def prepare(image: Image.Image) -> Image.Image:
-        return upright(convert(shrink(image, stored)), opened.orientation)
+        return upright(convert(shrink(image, covering)), opened.orientation)
 
     return prepare
 
@@ -127,63 +131,77 @@ def _prepared(
 
 
 def _stills(
-    picture: Image.Image, opened: OpenedPhoto, recipe: Recipe, deadline: Deadline
+    picture: Image.Image,
+    opened: OpenedPhoto,
+    recipe: Recipe,
+    frames: Frames,
+    cutter: Cutter,
+    deadline: Deadline,
 ) -> tuple[list[Rendition], Image.Image]:
-    """The renditions that are no animations, and the smallest picture among them."""
+    """The renditions that are no animations, and the smallest picture of the whole photo."""
     formats = [
         output
         for output in recipe.formats
         if not (opened.is_animation and registry.FORMATS[output].animate)
     ]
     renditions: list[Rendition] = []
-    files: dict[tuple[Size, JpegFlavour], list[bytes]] = {}
-    for spec in _largest_first(recipe):
-        size = fit(opened.size, spec.long_edge_pixels)
-        same = files.get((size, spec.jpeg_flavour))
+    files: dict[tuple[object, ...], list[bytes]] = {}
+    for spec, target in frames:
+        look = (target, spec.jpeg_flavour, spec.sharpening_percent)
+        same = files.get(look)
         if same is None:  # else the photo is smaller than both sizes
-            picture = shrink(picture, size)
-            same = files[size, spec.jpeg_flavour] = []
+            picture = shrink(picture, target.scaled)
+            shown = sharpen(cutter.cut(picture, target), spec.sharpening_percent)
+            same = files[look] = []
             for output in formats:
                 deadline.check()
-                same.append(registry.FORMATS[output].encode(picture, recipe, spec))
+                same.append(registry.FORMATS[output].encode(shown, recipe, spec))
         renditions += [
-            Rendition(spec.name, output, *size, data, animated=False)
+            Rendition(spec.name, output, *target.size, data, animated=False)
             for output, data in zip(formats, same, strict=True)
         ]
     return renditions, picture
 
 
 def _animations(
-    opened: OpenedPhoto, prepare: Prepare, recipe: Recipe, deadline: Deadline
+    opened: OpenedPhoto,
+    prepare: Prepare,
+    recipe: Recipe,
+    frames: Frames,
+    cutter: Cutter,
+    deadline: Deadline,
 ) -> list[Rendition]:
     # The still was decoded before, and a decoder gives its frames in order only: a new one.
     photo = opened.format.open(opened.source, opened.structure)
-    sizes = {spec.name: fit(opened.size, spec.long_edge_pixels) for spec in _largest_first(recipe)}
+    targets = {spec.name: (target, spec.sharpening_percent) for spec, target in frames}
     renditions: list[Rendition] = []
     starts = {output: registry.FORMATS[output].animate for output in recipe.formats}
-    writers: dict[tuple[int, int], list[AnimationWriter]] = {
-        size: [start(size, photo.plays, recipe) for start in starts.values() if start]
-        for size in sizes.values()
+    writers: dict[tuple[Frame, int], list[AnimationWriter]] = {
+        look: [start(look[0].size, photo.plays, recipe) for start in starts.values() if start]
+        for look in targets.values()
     }
     if not any(writers.values()):
         return renditions
     for decoded, milliseconds in photo.frames(opened.structure.frames):
         deadline.check()
-        frame = prepare(decoded)
-        for size, group in writers.items():
-            frame = shrink(frame, size)
+        picture = prepare(decoded)
+        for (target, sharpening), group in writers.items():
+            picture = shrink(picture, target.scaled)
+            shown = sharpen(cutter.cut(picture, target), sharpening)
             for writer in group:
-                writer.add(frame, milliseconds)
-    files = {size: [writer.finish() for writer in group] for size, group in writers.items()}
+                writer.add(shown, milliseconds)
+    files = {look: [writer.finish() for writer in group] for look, group in writers.items()}
     outputs = [output for output, start in starts.items() if start]
-    for name, size in sizes.items():
-        for output, data in zip(outputs, files[size], strict=True):
-            renditions.append(Rendition(name, output, *size, data, animated=True))
+    for name, look in targets.items():
+        for output, data in zip(outputs, files[look], strict=True):
+            renditions.append(Rendition(name, output, *look[0].size, data, animated=True))
     return renditions
 
 
-def _largest_first(recipe: Recipe) -> list[RenditionSpec]:
-    return sorted(recipe.renditions, key=lambda spec: -spec.long_edge_pixels)
+def _largest_first(opened: OpenedPhoto, recipe: Recipe) -> Frames:
+    """The recipe's sizes for this photo, so that each picture can be made from the one before."""
+    frames = [(spec, frame(opened.size, spec)) for spec in recipe.renditions]
+    return sorted(frames, key=lambda item: -sum(item[1].scaled))
 
 
 def _in_order(renditions: list[Rendition], recipe: Recipe) -> tuple[Rendition, ...]:

@@ -111,14 +111,40 @@ class Limits:
     memory_bytes_max: int = 1000 * 1024 * 1024
 
 
+class Focus(StrEnum):
+    """The part of a photo that a crop keeps. SUBJECT is what stands out most: a guess."""
+
+    CENTRE = "centre"
+    TOP = "top"
+    BOTTOM = "bottom"
+    LEFT = "left"
+    RIGHT = "right"
+    SUBJECT = "subject"
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A size that a photo fills, in pixels; what reaches over it is cut off around `focus`."""
+
+    width: int
+    height: int
+    focus: Focus = Focus.CENTRE
+
+
 @dataclass(frozen=True)
 class RenditionSpec:
     """A named size: the maximum length of the longer edge. Smaller photos keep their own size.
-    `jpeg_flavour` is that of the size's JPEG."""
+
+    `jpeg_flavour` is that of the size's JPEG. `cover` cuts the photo to other proportions.
+    `sharpening_percent` is the strength of an unsharp mask after the photo was made smaller, 0 for
+    none.
+    """
 
     name: str
     long_edge_pixels: int
     jpeg_flavour: JpegFlavour = JpegFlavour.BASELINE
+    cover: Cover | None = None
+    sharpening_percent: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,11 +169,6 @@ class Recipe:
         """Twelve hex digits that change whenever the renditions of a source change."""
         content = repr((PIPELINE_REVISION, astuple(self)))
         return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-    @property
-    def long_edge_pixels_max(self) -> int:
-        """The long edge of the largest rendition."""
-        return max(spec.long_edge_pixels for spec in self.renditions)
 
 
 def without_late_format(recipe: Recipe) -> Recipe:

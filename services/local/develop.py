@@ -13,6 +13,7 @@ from typing import Any
 from services.catalog.model import (
     METADATA_KEEP_LOCATION,
     METADATA_NOTIFY,
+    METADATA_RECIPE,
     ImageRecord,
     OriginalName,
 )
@@ -28,6 +29,17 @@ POLL_SECONDS = 0.1
 NO_PROGRESS_SECONDS = 180.0
 # Object keys hold 1,024 bytes; the rest is for the owner and the upload.
 _FILENAME_BYTES = 800
+
+
+@dataclass(frozen=True)
+class UploadOptions:
+    """What an upload chooses: a recipe by name, None for the lab's default one."""
+
+    keep_location: bool = False
+    recipe: str | None = None
+
+
+NO_OPTIONS = UploadOptions()
 
 
 @dataclass(frozen=True)
@@ -115,11 +127,19 @@ def find_photos(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def known_recipe(lab: LabState, name: str | None) -> str | None:
+    """`name`, if the lab has a recipe of that name. Raises PermanentError."""
+    names = lab.recipes.get("names", "").split(",")
+    if name is not None and name not in names:
+        raise PermanentError(f"--recipe must be one of {', '.join(names)}, got {name!r}")
+    return name
+
+
 def develop_all(
     lab: LabState,
     photos: Iterable[Path],
+    options: UploadOptions = NO_OPTIONS,
     *,
-    keep_location: bool = False,
     uploaded: Callable[[Upload], None] = lambda _upload: None,
 ) -> Iterator[Outcome]:
     """Uploads every photo and yields the outcomes as they come, in no particular order.
@@ -129,7 +149,7 @@ def develop_all(
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         run = uuid.uuid4().hex[:12]
         uploads = [
-            pool.submit(_upload, lab, path, f"{run}-{number:05d}", keep_location)
+            pool.submit(_upload, lab, path, f"{run}-{number:05d}", options)
             for number, path in enumerate(photos, 1)
         ]
         pending: dict[str, Upload] = {}
@@ -182,12 +202,14 @@ def download_prints(lab: LabState, order_id: str, folder: Path) -> list[Path]:
     return written
 
 
-def _upload(lab: LabState, path: Path, upload_id: str, keep_location: bool) -> Upload:
+def _upload(lab: LabState, path: Path, upload_id: str, options: UploadOptions) -> Upload:
     name = path.name.encode("utf-8", "replace")[:_FILENAME_BYTES].decode("utf-8", "ignore")
     key = OriginalName(OWNER, upload_id, name).key
     metadata = {METADATA_NOTIFY: RECIPIENT}
-    if keep_location:
+    if options.keep_location:
         metadata[METADATA_KEEP_LOCATION] = "true"
+    if options.recipe is not None:
+        metadata[METADATA_RECIPE] = options.recipe
     try:
         with path.open("rb") as content:
             lab.session.client("s3").upload_fileobj(

@@ -166,6 +166,9 @@ def _refuse_other_options(state: LabState, options: LabOptions) -> None:
     missing = {feature.value for feature in options.features} - set(state.features)
     if missing and state.features:
         differences.append(f"it runs without {', '.join(sorted(missing))}")
+    recipe = state.recipes.get("default", options.recipe)
+    if options.recipe != recipe:
+        differences.append(f"its recipe is {recipe}, not {options.recipe}")
     if options.keep and not state.kept:
         differences.append("it does not keep its data")
     if differences:

@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass
 
+from services.imaging.recipes import STANDARD
 from services.platform.manifest import Feature
 
 
@@ -17,7 +18,8 @@ class LabOptions:
     `port` and `api_port` are free ones unless given. Every function gets `concurrency` execution
     environments at most, in each of `workers` worker processes. `keep`: the data survive the lab's
     end. `cloud` is the endpoint of an emulator that runs already and is used instead of one of its
-    own. `lifeline` is a file descriptor: the lab ends when its other end is closed.
+    own. `recipe` is that of uploads that choose none. `lifeline` is a file descriptor: the lab ends
+    when its other end is closed.
     """
 
     port: int | None = None
@@ -28,6 +30,7 @@ class LabOptions:
     keep: bool = False
     cloud: str | None = None
     sites: tuple[str, ...] = ()
+    recipe: str = STANDARD
     lifeline: int | None = None
 
     def encode(self) -> str:

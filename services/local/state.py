@@ -69,6 +69,8 @@ class LabState:
     queues: dict[str, FunctionQueue] = field(default_factory=dict)
     workflows: dict[str, str] = field(default_factory=dict)
     """State machines' ARNs."""
+    recipes: dict[str, str] = field(default_factory=dict)
+    """The recipes that the functions have: `definitions` as JSON, `names` and the `default` one."""
     children: tuple[ChildState, ...] = ()
 
     @property

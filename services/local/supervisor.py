@@ -120,9 +120,10 @@ class Supervisor:
             for m in manifest.load_all(PROJECT / "images")
             if m.feature in manifest.closed(self.options.features)
         )
-        wanted = topology.restricted(
-            topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"), manifests
-        ).with_sites(self.options.sites)
+        loaded = topology.load(PROJECT / "terraform" / "lab" / "topology.yaml")
+        wanted = topology.restricted(loaded.with_recipe(self.options.recipe), manifests).with_sites(
+            self.options.sites
+        )
         if not self.options.keep:
             self._remove_data()
         own = load_secrets(self.files.credentials, keep=self.options.keep)
@@ -183,6 +184,7 @@ class Supervisor:
             buckets=by_kind[Resource.BUCKET],
             tables=by_kind[Resource.TABLE],
             workflows=by_kind[Resource.WORKFLOW],
+            recipes=by_kind[Resource.RECIPES],
             queues=dict(lab.queues),
             api=api,
             database_url=server.url if server else "",

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.local import develop
-from services.local.develop import Outcome
+from services.local.develop import Outcome, UploadOptions
 from services.local.state import LabState
 from services.operations.console import SafeConsole
 
@@ -25,7 +25,7 @@ SHOWN_ID_CHARACTERS = 8
 
 
 def develop_with_progress(
-    state: LabState, photos: Sequence[Path], *, keep_location: bool
+    state: LabState, photos: Sequence[Path], options: UploadOptions
 ) -> list[Outcome]:
     """Develops `photos` with a progress bar. Returns the outcomes in the order of the photos."""
     columns = (
@@ -42,7 +42,7 @@ def develop_with_progress(
         for outcome in develop.develop_all(
             state,
             photos,
-            keep_location=keep_location,
+            options,
             uploaded=lambda _upload: progress.advance(uploads),
         ):
             outcomes.append(outcome)

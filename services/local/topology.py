@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from services.catalog import recipes
+from services.catalog.recipes import RecipeFile
+from services.imaging.recipes import STANDARD
 from services.platform.errors import ConfigurationError
 from services.platform.manifest import Manifest, Reference, Resource
 
@@ -71,6 +74,22 @@ class Topology:
     secrets: tuple[str, ...]
     sites: Mapping[str, tuple[str, ...]]
     workflows: Mapping[str, Workflow]
+    recipes: RecipeFile
+    recipe: str = STANDARD
+    """The recipe of uploads that choose none."""
+
+    @property
+    def recipe_values(self) -> dict[str, str]:
+        """What a function's environment may refer to."""
+        return {
+            "definitions": self.recipes.text,
+            "names": ",".join(sorted(self.recipes.recipes)),
+            "default": self.recipe,
+        }
+
+    def with_recipe(self, name: str) -> Topology:
+        """With the default recipe `name`. Raises ConfigurationError."""
+        return dataclasses.replace(self, recipe=self.recipes.with_default(name).default)
 
     def with_sites(self, origins: Sequence[str]) -> Topology:
         """With `origins` allowed in every site, besides those in the file."""
@@ -100,6 +119,8 @@ def restricted(topology: Topology, manifests: Sequence[Manifest]) -> Topology:
         secrets=tuple(name for name in topology.secrets if name in named[Resource.SECRET]),
         sites=_only(topology.sites, named[Resource.SITE] | sites),
         workflows=_only(topology.workflows, named[Resource.WORKFLOW]),
+        recipes=topology.recipes,
+        recipe=topology.recipe,
     )
 
 
@@ -122,6 +143,7 @@ def load(path: Path) -> Topology:
             workflows={
                 name: _workflow(path.parent / file) for name, file in document["workflows"].items()
             },
+            recipes=recipes.load(path.parent / document["recipes"]),
         )
     except FileNotFoundError:
         raise ConfigurationError(str(path), ["the lab's topology is missing"]) from None

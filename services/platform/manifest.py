@@ -75,6 +75,9 @@ class Resource(StrEnum):
     """As an environment value: its origins, separated by commas."""
     API = "api"
     """As an environment value, `{api: cors}`: every route's CORS rules, as JSON."""
+    RECIPES = "recipes"
+    """As an environment value: `definitions` as JSON, their `names`, separated by commas, or the
+    name of the `default` one."""
 
 
 class Feature(StrEnum):

@@ -178,3 +178,30 @@ run "sandbox_recipients_are_identities_that_functions_may_send_to" {
     error_message = "expected an identity of the recipient, and permission to send to it"
   }
 }
+
+run "recipe_reaches_the_functions_that_develop" {
+  command = plan
+
+  variables {
+    recipe = "compact"
+  }
+
+  assert {
+    condition     = alltrue([for name in ["process-image", "add-avif"] : local.environments[name].RECIPE == "compact" && jsondecode(local.environments[name].RECIPES) == local.recipes])
+    error_message = "expected the chosen recipe and all definitions"
+  }
+  assert {
+    condition     = local.environments["request-upload"].RECIPES == join(",", sort(keys(local.recipes)))
+    error_message = "expected the names of the recipes"
+  }
+}
+
+run "unknown_recipe_is_refused" {
+  command = plan
+
+  variables {
+    recipe = "none-of-these"
+  }
+
+  expect_failures = [var.recipe]
+}

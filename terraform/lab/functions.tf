@@ -15,6 +15,11 @@ locals {
     workflow = { for name, workflow in module.workflow : name => workflow.arn }
     site     = { for name, origins in local.sites : name => join(",", origins) }
     api      = { cors = jsonencode(local.cors_rules) }
+    recipes = {
+      definitions = jsonencode(local.recipes)
+      names       = join(",", sort(keys(local.recipes)))
+      default     = var.recipe
+    }
   }
 
   # Omitted variables: with IAM tokens, functions have no database secret; Stripe has a fixed address.

@@ -5,6 +5,7 @@ locals {
   all_manifests  = { for found in local.manifest_files : dirname(found) => yamldecode(file("${path.module}/../../images/${found}")) }
   manifests      = { for name, m in local.all_manifests : name => m if contains(var.features, m.feature) }
   whole_topology = yamldecode(file("${path.module}/topology.yaml"))
+  recipes        = yamldecode(file("${path.module}/${local.whole_topology.recipes}"))
 
   # References of the manifests of `features`: [kind, logical name].
   references = toset(flatten([

@@ -53,6 +53,17 @@ variable "features" {
   }
 }
 
+variable "recipe" {
+  description = "Recipe of uploads that choose none: a name in recipes.yaml."
+  type        = string
+  default     = "standard"
+
+  validation {
+    condition     = contains(keys(local.recipes), var.recipe)
+    error_message = "recipe must be one of ${join(", ", sort(keys(local.recipes)))} (recipes.yaml), got ${var.recipe}."
+  }
+}
+
 variable "existing_buckets" {
   description = "Existing buckets in place of new ones, by logical name. The lab adds its notification for keys with `prefix` and `suffix`, keeps those of others, and changes nothing else of the bucket."
   type = map(object({

@@ -61,8 +61,9 @@ def test_reordered_yaml_files_plan_no_changes(applied: Applied) -> None:
     files = [
         *sorted((applied.lab.tree / "images").glob("*/function.yaml")),
         applied.lab.folder / "topology.yaml",
+        applied.lab.folder / "recipes.yaml",
     ]
-    assert len(files) == len(manifests()) + 1
+    assert len(files) == len(manifests()) + 2
     texts = {file: file.read_text(encoding="utf-8") for file in files}
     try:
         for file in files:

@@ -15,7 +15,13 @@ from PIL import Image
 
 from services.catalog import originals
 from services.catalog.add_avif import AddAvif, OtherRecipeError
-from services.catalog.model import ImageRecord, ImageStatus, image_id
+from services.catalog.model import (
+    METADATA_KEEP_LOCATION,
+    METADATA_RECIPE,
+    ImageRecord,
+    ImageStatus,
+    image_id,
+)
 from services.catalog.store import Catalog
 from services.imaging.isolation import develop
 from services.imaging.model import (
@@ -26,6 +32,7 @@ from services.imaging.model import (
     RejectionReason,
     RenditionSpec,
 )
+from services.imaging.recipes import Recipes, only
 from services.platform.functions.sqs import Message
 from tests.integration.conftest import Provisioned
 from tests.integration.process_image.support import (
@@ -50,24 +57,25 @@ class AvifEnvironment(Environment):
 
     def __init__(self, provisioned: Provisioned) -> None:
         super().__init__(provisioned)
-        self.processor = dataclasses.replace(self.processor, recipe=RECIPE)
+        self.processor = dataclasses.replace(self.processor, recipes=only(RECIPE))
         self.avif_queue = provisioned.lab.queues["add-avif"].url
         self.adder = AddAvif(
             s3=self.s3,
             catalog=self.catalog,
             originals_bucket=self.originals,
             renditions_bucket=self.renditions,
-            recipe=RECIPE,
+            recipes=only(RECIPE),
             limits=Limits(),
         )
 
     def develop(self, key: str, content: bytes) -> str:
         """Uploads a photo, develops it, and returns the message for add-avif."""
         self.handle(self.upload(key, content))
-        (body,) = eventually(
-            lambda: self._drain(self.avif_queue), "SNS delivers", pause_seconds=0.01
-        )
+        (body,) = eventually(self.avif_messages, "SNS delivers", pause_seconds=0.01)
         return body
+
+    def avif_messages(self) -> list[str]:
+        return self._drain(self.avif_queue)
 
     def add(self, *bodies: str) -> None:
         for body in bodies:
@@ -114,7 +122,7 @@ def test_avif_is_added_after_the_photo_was_developed(environment: AvifEnvironmen
 
 
 def test_recipe_without_avif_sends_no_message_to_add_avif(environment: AvifEnvironment) -> None:
-    environment.processor = dataclasses.replace(environment.processor, recipe=Recipe())
+    environment.processor = dataclasses.replace(environment.processor, recipes=only(Recipe()))
     environment.handle(environment.upload(KEY, RED))
     (event,) = eventually(environment.events, "the event", pause_seconds=0.01)
     assert event.pending is None
@@ -213,11 +221,34 @@ def test_photo_uploaded_again_after_deletion_ignores_the_first_event(
 def test_image_of_another_recipe_raises_other_recipe_error(environment: AvifEnvironment) -> None:
     body = environment.develop(KEY, RED)
     adder = dataclasses.replace(
-        environment.adder, recipe=dataclasses.replace(RECIPE, avif_quality=30)
+        environment.adder, recipes=only(dataclasses.replace(RECIPE, avif_quality=30))
     )
     with pytest.raises(OtherRecipeError, match=RECIPE.version):
         adder.handle(message(body))
     assert formats(environment.record(RED)) == JPEGS
+
+
+def test_avif_follows_the_recipe_that_the_upload_chose(environment: AvifEnvironment) -> None:
+    recipes = Recipes({"small": RECIPE, "none": Recipe()}, "none")
+    environment.processor = dataclasses.replace(environment.processor, recipes=recipes)
+    environment.adder = dataclasses.replace(environment.adder, recipes=recipes)
+    environment.handle(environment.upload("ann/2/b.jpg", BLUE))
+    environment.handle(environment.upload(KEY, RED, **{METADATA_RECIPE: "small"}))
+    (body,) = eventually(environment.avif_messages, "SNS delivers", pause_seconds=0.01)
+    environment.add(body)
+    assert formats(environment.record(RED)) == JPEGS + AVIFS
+    assert OutputFormat.AVIF not in {r.format for r in environment.record(BLUE).renditions}
+
+
+def test_second_upload_keeps_avif_of_the_same_recipe(environment: AvifEnvironment) -> None:
+    """The photo is developed again for its location; its AVIF renditions are the same."""
+    body = environment.develop(KEY, RED)
+    environment.add(body)
+    second = environment.upload("ann/2/b.jpg", RED, **{METADATA_KEEP_LOCATION: "true"})
+    environment.handle(second)
+    record = environment.record(RED)
+    assert formats(record) == JPEGS + AVIFS
+    assert {r.key for r in record.renditions} == environment.rendition_keys()
 
 
 def test_photo_that_is_too_expensive_as_avif_stays_developed(

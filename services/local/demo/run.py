@@ -18,7 +18,7 @@ from services.local import develop, lab
 from services.local.demo import walkthrough
 from services.local.demo.contact_sheet import Sheet, write_html, write_png
 from services.local.demo.samples.photos import sample_photos
-from services.local.develop import Outcome
+from services.local.develop import Outcome, UploadOptions
 from services.local.mailbox import SentMail, sent_mails
 from services.local.state import LabState
 from services.local.terminal import (
@@ -85,7 +85,7 @@ def _make(photos: Sequence[Path], draft: Path, clock: _Clock) -> None:
         people.print(f"the lab is ready at {state.endpoint}")
         clock.lap("starting the lab")
         mails_before = len(sent_mails(Path(state.mail_folder)))
-        outcomes = develop_with_progress(state, photos, keep_location=False)
+        outcomes = develop_with_progress(state, photos, UploadOptions())
         clock.lap(f"developing {len(photos)} photos")
         _wait_for_mails(state, mails_before, len(outcomes))
         clock.lap("waiting for the last e-mail")

@@ -67,6 +67,8 @@ def provision(
         values[Reference(Resource.MAIL, name)] = address
     for name, origins in topology.sites.items():
         values[Reference(Resource.SITE, name)] = ",".join(sorted(origins))
+    for name, value in topology.recipe_values.items():
+        values[Reference(Resource.RECIPES, name)] = value
     values[Reference(Resource.API, CORS)] = json.dumps(cors_rules(topology, manifests))
     if database is not None:
         for name in topology.databases:

@@ -23,6 +23,7 @@ def refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:
         Resource.SITE: topology.sites,
         Resource.WORKFLOW: topology.workflows,
         Resource.API: (CORS,),
+        Resource.RECIPES: topology.recipe_values,
     }
     with_queue = {manifest.name for manifest in manifests if manifest.queue is not None}
     mistakes = []

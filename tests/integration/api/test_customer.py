@@ -195,6 +195,42 @@ def test_request_upload_unknown_type_lists_those_that_are_taken(
         assert f"image/{name}" in error["expected"]
 
 
+def test_request_upload_with_a_recipe_signs_it_into_the_form(
+    lab: LabState, customer: Customer
+) -> None:
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    body = {"filename": "a.jpg", "content_type": "image/jpeg", "recipe": "web"}
+    form = httpx.post(f"{lab.api}/uploads", json=body, headers=headers).json()
+    assert form["fields"]["x-amz-meta-recipe"] == "web"
+    changed = form["fields"] | {"x-amz-meta-recipe": "compact"}
+    assert httpx.post(form["url"], data=changed, files={"file": jpeg()}).status_code == 403
+
+
+def test_request_upload_with_an_unknown_recipe_lists_the_known_ones(
+    lab: LabState, customer: Customer
+) -> None:
+    headers = {"authorization": f"Bearer {customer.api.token}"}
+    body = {"filename": "a.jpg", "content_type": "image/jpeg", "recipe": "wed"}
+    answer = httpx.post(f"{lab.api}/uploads", json=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [
+        {"field": "recipe", "expected": "one of compact, standard, web", "got": '"wed"'}
+    ]
+
+
+def test_upload_with_a_recipe_gets_its_renditions(customer: Customer, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(scene(seed=77)))
+    for name, sizes in (
+        ("web", {"thumb", "banner", "large"}),
+        (None, {"thumb", "medium", "large"}),
+    ):
+        image = customer.api.developed(customer.api.upload(path, recipe=name))
+        shown = customer.api.image(image["id"])
+        assert {r["name"] for r in shown["renditions"]} == sizes
+        path.write_bytes(jpeg(scene(seed=78)))
+
+
 @pytest.fixture(scope="module")
 def customer(new_customer: Callable[..., Customer]) -> Customer:
     return new_customer()

@@ -15,6 +15,7 @@ from services.catalog.process_image import ProcessImage
 from services.catalog.store import Catalog
 from services.events.images import ImageEvent, parse_image_event
 from services.imaging.model import Limits, Recipe
+from services.imaging.recipes import only
 from services.platform.functions.sqs import Message
 from services.platform.manifest import Reference, Resource
 from tests.integration.conftest import Provisioned
@@ -48,7 +49,7 @@ class Environment:
             catalog=self.catalog,
             renditions_bucket=self.renditions,
             topic_arn=topic,
-            recipe=Recipe(),
+            recipes=only(Recipe()),
             limits=Limits(),
         )
         # A queue for every image event, also those without a subscribed function.

@@ -19,6 +19,7 @@ from services.catalog.store import Catalog
 from services.events.images import ImageEventType
 from services.imaging.isolation import IsolatedDeveloper
 from services.imaging.model import Developed, OutputFormat, Recipe, RenditionSpec
+from services.imaging.recipes import only
 from services.platform.functions.sqs import Message
 from tests.integration.process_image.support import (
     BLUE,
@@ -47,13 +48,13 @@ def test_crash_at_any_call_is_repaired_by_redelivery(environment: Environment, a
 
         crashing = dataclasses.replace(
             environment.processor,
-            recipe=SMALL,
+            recipes=only(SMALL),
             s3=wrap(environment.s3),
             sns=wrap(environment.processor.sns),
             catalog=Catalog(wrap(environment.catalog.dynamodb), environment.catalog.table),
         )
         key, other = f"ann/{crash_at}/a.jpg", f"ann/{crash_at}/b.jpg"
-        environment.processor = dataclasses.replace(environment.processor, recipe=SMALL)
+        environment.processor = dataclasses.replace(environment.processor, recipes=only(SMALL))
         crashes = 0
         steps = (
             (environment.upload, key, RED),

@@ -53,6 +53,7 @@ def test_uploads_come_from_a_site_that_there_is(tmp_path: Path) -> None:
     text = (folder / "topology.yaml").read_text()
     changed = text.replace("uploads_from: web", "uploads_from: webb")
     changed = changed.replace("order-workflow.asl.json", str(folder / "order-workflow.asl.json"))
+    changed = changed.replace("recipes.yaml", str(folder / "recipes.yaml"))
     assert changed != text
     path = tmp_path / "topology.yaml"
     path.write_text(changed)
