@@ -17,7 +17,7 @@ from rich.markup import escape
 from services.cli.options import ExitCode, Json, number
 from services.cli.output import print_json
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
-from services.deploy.terraform import Terraform
+from services.deploy.terraform import DEFAULT_BINARY, Terraform
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
@@ -27,6 +27,7 @@ WORK = PROJECT / ".darkroom" / "deploy"
 DEFAULT_WEIGHT = 0.1
 DEFAULT_BAKE_MINUTES = 10.0
 STATE_BUCKET = "DARKROOM_STATE_BUCKET"
+TERRAFORM = "DARKROOM_TERRAFORM"
 # Longer lists are cut; --json has all of them.
 OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
@@ -41,6 +42,17 @@ StateBucket = Annotated[
         envvar=STATE_BUCKET,
         metavar="BUCKET",
         help="Bucket of Terraform's state, unless its .s3.tfbackend names it.",
+    ),
+]
+
+
+Binary = Annotated[
+    str,
+    typer.Option(
+        "--terraform",
+        envvar=TERRAFORM,
+        metavar="COMMAND",
+        help="terraform, tofu, or a path to one of them.",
     ),
 ]
 
@@ -77,6 +89,7 @@ def deploy(
         bool, typer.Option("--allow-deletions", help="Apply a plan that deletes resources.")
     ] = False,
     state_bucket: StateBucket = None,
+    terraform: Binary = DEFAULT_BINARY,
     json: Json = False,
 ) -> ExitCode:
     """Release new images: a share of the calls first, all if no alarm fires.
@@ -92,29 +105,27 @@ def deploy(
         deletions=allow_deletions,
         only_plan=plan,
     )
-    return _run(environment, state_bucket, lambda releaser: releaser.deploy(settings), as_json=json)
+    chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
+    return _run(chosen, lambda releaser: releaser.deploy(settings), as_json=json)
 
 
 def rollback(
-    environment: Environment, state_bucket: StateBucket = None, json: Json = False
+    environment: Environment,
+    state_bucket: StateBucket = None,
+    terraform: Binary = DEFAULT_BINARY,
+    json: Json = False,
 ) -> ExitCode:
     """Go back to the versions before the last release.
 
     Moves every function back to the version that was live before the last release. Exit code 0:
     done; 1: failed; 2: there is nothing to go back to.
     """
-    return _run(environment, state_bucket, Releaser.rollback, as_json=json)
+    chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
+    return _run(chosen, Releaser.rollback, as_json=json)
 
 
-def _run(
-    environment: str,
-    state_bucket: str | None,
-    work: Callable[[Releaser], Outcome],
-    *,
-    as_json: bool,
-) -> ExitCode:
+def _run(terraform: Terraform, work: Callable[[Releaser], Outcome], *, as_json: bool) -> ExitCode:
     began = time.monotonic()
-    terraform = Terraform(LAB, environment, _work(environment), state_bucket)
     with people.status("reading the state") as status, terminated_like_interrupted():
 
         def step(text: str) -> None:
@@ -127,11 +138,11 @@ def _run(
         terraform.init()
         outcome = work(Releaser(terraform, clients(terraform), Reporter(step, left)))
     if as_json:
-        document = {"environment": environment, **asdict(outcome)}
+        document = {"environment": terraform.environment, **asdict(outcome)}
         document["seconds"] = round(time.monotonic() - began, 1)
         print_json(document, indent=None)
     else:
-        show(outcome, environment)
+        show(outcome, terraform.environment)
     return ExitCode.FAILED if outcome.result is Result.TAKEN_BACK else ExitCode.DONE
 
 

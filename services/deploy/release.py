@@ -12,6 +12,7 @@ on with their next image.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,10 +23,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.record import Record, read_record, write_record
+from services.deploy.terraform import TerraformError
 from services.operations.signals import ignore_signals
 from services.platform.errors import DarkroomError, PermanentError
 
 LAMBDA = "lambda"
+# Lambda refuses calls of a version whose image it still prepares:
+# https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+PENDING = "currently in the following state: Pending"
+PENDING_SECONDS = 15.0
+PENDING_ATTEMPTS = 8
 
 
 class Configured(Protocol):
@@ -82,6 +89,8 @@ class Settings:
     deletions: bool = False
     only_plan: bool = False
     poll_seconds: float = POLL_SECONDS
+    pending_seconds: float = PENDING_SECONDS
+    """Pause before the warm-up of a pending version is repeated."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,7 @@ class Releaser:
         if not released:
             # No caller meets another version: nothing to try out.
             self.report.step("applying")
-            self.terraform.apply()
+            self._apply_staged(lab, staged, settings)
             return self._finished(planned, lab)
         watch = self._watch(lab, released, settings.poll_seconds)
         held = {name: v for name, v in record.held.items() if name not in released}
@@ -173,7 +182,7 @@ class Releaser:
                 f"applying: new versions of {', '.join(sorted(released))} get "
                 f"{settings.weight:.0%} of the calls"
             )
-            self.terraform.apply()
+            self._apply_staged(lab, staged, settings)
             if watch is None:
                 self.report.step("there are no alarms to watch: the release is not tried out")
             else:
@@ -222,13 +231,33 @@ class Releaser:
         version gets its share. A held function is among them only when it gets another image."""
         staged = frozenset(lab.live.keys() - record.held.keys())
         while True:
-            live = {name: lab.live[name] for name in sorted(staged)}
-            plan = self.terraform.plan(live_versions=live, canary_weight=weight)
-            change = read_change(plan)
+            change = read_change(self._plan_staged(lab, staged, weight))
             freed = {name for name in change.versions if name in record.held} - staged
             if not freed:
                 return change, staged
             staged |= freed
+
+    def _plan_staged(
+        self, lab: Lab, staged: frozenset[str], weight: float
+    ) -> dict[str, Any] | None:
+        live = {name: lab.live[name] for name in sorted(staged)}
+        return self.terraform.plan(live_versions=live, canary_weight=weight)
+
+    def _apply_staged(self, lab: Lab, staged: frozenset[str], settings: Settings) -> None:
+        """Applies the plan of the first step. Repeats it while the warm-up of a version fails
+        because Lambda still prepares its image; raises TerraformError for anything else."""
+        for attempt in range(1, PENDING_ATTEMPTS + 1):
+            try:
+                self.terraform.apply()
+            except TerraformError as error:
+                if PENDING not in str(error) or attempt == PENDING_ATTEMPTS:
+                    raise
+            else:
+                return
+            self.report.step("a new version is still pending: applying again")
+            time.sleep(settings.pending_seconds)
+            if self._plan_staged(lab, staged, settings.weight) is None:
+                return
 
     def _apply(self) -> None:
         """Applies what the record and the environment's variables say, if that changes anything."""

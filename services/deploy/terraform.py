@@ -16,6 +16,7 @@ from typing import Any
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 
+DEFAULT_BINARY = "terraform"
 # Creating an Aurora cluster or an RDS instance takes about 15 minutes.
 APPLY_SECONDS = 3600
 PLAN_SECONDS = 900
@@ -46,6 +47,8 @@ class Terraform:
     environment: str
     work: Path
     state_bucket: str | None = None
+    binary: str = DEFAULT_BINARY
+    """Command or path: terraform or tofu."""
 
     @property
     def log(self) -> Path:
@@ -133,16 +136,17 @@ class Terraform:
         seconds: float,
         allowed: Sequence[int] = (0,),
     ) -> subprocess.CompletedProcess[str]:
-        if shutil.which("terraform") is None:
+        if shutil.which(self.binary) is None:
             raise PermanentError(
-                "found no terraform command: install Terraform 1.11 or newer "
-                "(https://developer.hashicorp.com/terraform/install)"
+                f"command {self.binary!r} not found: install Terraform 1.11 or newer "
+                "(https://developer.hashicorp.com/terraform/install), or name OpenTofu's command "
+                "with --terraform tofu"
             )
         # A session of its own, so that a Ctrl-C here does not reach it in the middle of an apply.
         reads = command in ("output", "show")
         colours = [] if reads else ["-no-color"]
         process = subprocess.Popen(
-            ["terraform", f"-chdir={self.lab}", command, *colours, *options],
+            [self.binary, f"-chdir={self.lab}", command, *colours, *options],
             env=_environment(os.environ, self.work / "data"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,

@@ -19,6 +19,8 @@ from services.local.state import PROJECT
 from tests.support.relay import relayed
 from tests.support.waiting import scaled
 
+# terraform or tofu.
+BINARY = os.environ.get("DARKROOM_TERRAFORM", "terraform")
 # An apply of the whole lab takes about two minutes on two cores, mostly the provider's waits.
 TIMEOUT_SECONDS = 600
 # `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
@@ -102,7 +104,7 @@ class Terraform:
     def _run(self, *arguments: str) -> str:
         with delayed(self.aws) as aws:
             done = subprocess.run(
-                ["terraform", f"-chdir={self.folder}", *arguments],
+                [BINARY, f"-chdir={self.folder}", *arguments],
                 env=self._environment(aws),
                 capture_output=True,
                 text=True,

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from services.deploy import release
 from services.deploy import terraform as terraform_module
 from services.deploy.release import Moved, Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform, TerraformError
 from services.platform.errors import PermanentError
 from tests.unit.deploy import fake_terraform
 
-CAREFUL = Settings(weight=0.1, bake_seconds=0.05, poll_seconds=0.01)
+CAREFUL = Settings(weight=0.1, bake_seconds=0.05, poll_seconds=0.01, pending_seconds=0.0)
 ALARMS = {"list-images": ["list-images-errors"], "get-image": ["get-image-errors", "api-5xx"]}
 
 
@@ -169,6 +170,30 @@ def test_deploy_with_only_plan_applies_nothing(environment: FakeEnvironment) -> 
     outcome = environment.deploy(replace(CAREFUL, only_plan=True))
     assert (outcome.result, outcome.moved) == (Result.PLANNED, (Moved("get-image", "1", None),))
     assert "apply" not in environment.calls
+
+
+def test_deploy_with_pending_version_repeats_the_warm_up(environment: FakeEnvironment) -> None:
+    environment.image("get-image", "b2")
+    environment.order(pending_applies=2)
+    outcome = environment.deploy()
+    assert (outcome.result, environment.live["get-image"]) == (Result.RELEASED, "2")
+    assert environment.steps.count("a new version is still pending: applying again") == 2
+
+
+def test_deploy_with_version_pending_for_too_long_is_taken_back(
+    environment: FakeEnvironment,
+) -> None:
+    environment.image("get-image", "b2")
+    environment.order(pending_applies=release.PENDING_ATTEMPTS)
+    outcome = environment.deploy()
+    assert (outcome.result, environment.live["get-image"]) == (Result.TAKEN_BACK, "1")
+
+
+def test_deploy_with_another_command_uses_it(environment: FakeEnvironment) -> None:
+    terraform = environment.lab.parent.parent / "bin" / "terraform"
+    tofu = terraform.rename(terraform.with_name("tofu"))
+    assert replace(environment.terraform, binary="tofu").outputs()["functions"]
+    tofu.rename(terraform)
 
 
 def test_deploy_with_alarm_is_taken_back(environment: FakeEnvironment) -> None:
@@ -354,7 +379,7 @@ def test_terraform_missing_error_says_what_to_install(
     environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PermanentError, match="found no terraform command: install Terraform"):
+    with pytest.raises(PermanentError, match="command 'terraform' not found: install Terraform"):
         environment.terraform.init()
 
 
