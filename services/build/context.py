@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.platform.errors import ConfigurationError
-from services.platform.manifest import Manifest
+from services.platform.manifest import Manifest, Reference, Resource
 
 PACKAGE = "services"
 # The same image runs as a worker, whatever the handler imports.
@@ -71,6 +71,8 @@ def stage(root: Path, manifest: Manifest, folder: Path) -> Context:
         "entrypoint.sh": root / "docker" / "entrypoint.sh",
         "trim.py": root / "docker" / "trim.py",
     }
+    if _uses_database(manifest):
+        files["task/rds-authorities.pem"] = root / "docker" / "rds-authorities.pem"
     for path in _files(source):
         files[f"task/{path.relative_to(source).as_posix()}"] = path
     for path in [*modules.values(), *_package_data(root, modules.values())]:
@@ -89,6 +91,13 @@ def stage(root: Path, manifest: Manifest, folder: Path) -> Context:
         digest.update(f"\0{name}\0{len(content)}\0".encode())
         digest.update(content)
     return Context(folder, digest.hexdigest()[:16], tuple(sorted(modules)), botocore_services)
+
+
+def _uses_database(manifest: Manifest) -> bool:
+    return any(
+        isinstance(value, Reference) and value.resource is Resource.DATABASE
+        for value in manifest.environment.values()
+    )
 
 
 def services_of(manifest: Manifest) -> tuple[str, ...]:

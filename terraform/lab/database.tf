@@ -45,6 +45,7 @@ module "database" {
   proxy_enabled         = var.database.proxy_enabled
   cidr_block            = var.database.cidr_block
   availability_zones    = var.database.availability_zones
+  zone_ids              = var.database.zone_ids
   endpoint_zones        = var.database.endpoint_zones
   deletion_protection   = var.protected
   log_retention_days    = var.log_retention_days

@@ -60,12 +60,13 @@ locals {
       } : {},
       can(m.environment.MAIL_SENDER) ? local.mail_settings : {},
       name == "send-payment-receipt" ? local.receipt_settings : {},
-      local.token && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
+      local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
     )
   }
 
-  # Path in the base image of Amazon's certificate authorities, which sign RDS Proxy's certificates.
-  ca_bundle = "/etc/pki/tls/certs/ca-bundle.crt"
+  # Authorities of the certificate: of RDS Proxy in the base image, of the server itself in the function
+  # image (docker/rds-authorities.pem).
+  ca_bundle = var.database.proxy_enabled ? "/etc/pki/tls/certs/ca-bundle.crt" : "/var/task/rds-authorities.pem"
 }
 
 module "function" {

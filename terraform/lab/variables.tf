@@ -332,6 +332,7 @@ variable "database" {
     proxy_enabled         = optional(bool, true)
     cidr_block            = optional(string, "10.64.0.0/16")
     availability_zones    = optional(number, 2)
+    zone_ids              = optional(list(string))
     endpoint_zones        = optional(number)
   })
   default = {}

@@ -1,6 +1,6 @@
 mock_provider "aws" {
   mock_data "aws_availability_zones" {
-    defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+    defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"], zone_ids = ["euc1-az2", "euc1-az3", "euc1-az1"] }
   }
   mock_data "aws_region" {
     defaults = { id = "eu-central-1" }
@@ -212,8 +212,8 @@ run "without_proxy_and_in_one_endpoint_zone" {
     error_message = "expected no proxy"
   }
   assert {
-    condition     = output.url == "postgresql://darkroom@server.example:5432/darkroom?sslmode=require"
-    error_message = "expected the server's own address, encrypted"
+    condition     = output.url == "postgresql://darkroom@server.example:5432/darkroom?sslmode=verify-full"
+    error_message = "expected the server's own address, verified"
   }
   assert {
     condition     = alltrue([for e in aws_vpc_endpoint.interface : length(e.subnet_ids) == 1])
@@ -236,6 +236,27 @@ run "outbound_subnets_use_a_nat_gateway" {
     condition     = length(output.outbound_vpc.subnet_ids) == 2 && length(setintersection(output.outbound_vpc.subnet_ids, output.vpc.subnet_ids)) == 0
     error_message = "expected separate subnets"
   }
+}
+
+run "zones_by_id" {
+  variables {
+    zone_ids = ["euc1-az1", "euc1-az2"]
+  }
+
+  assert {
+    condition     = toset(keys(aws_subnet.private)) == toset(["eu-central-1a", "eu-central-1c"]) && alltrue([for e in aws_vpc_endpoint.interface : length(e.subnet_ids) == 2])
+    error_message = "expected subnets in the zones with these ids"
+  }
+}
+
+run "one_zone_by_id_is_refused" {
+  command = plan
+
+  variables {
+    zone_ids = ["euc1-az1"]
+  }
+
+  expect_failures = [var.zone_ids]
 }
 
 run "single_zone_is_refused" {

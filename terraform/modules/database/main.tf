@@ -9,11 +9,9 @@ locals {
   server_endpoint   = local.serverless ? one(aws_rds_cluster.this[*].endpoint) : one(aws_db_instance.this[*].address)
   master_secret_arn = local.serverless ? one(aws_rds_cluster.this[*].master_user_secret[0].secret_arn) : one(aws_db_instance.this[*].master_user_secret[0].secret_arn)
 
-  # The base image trusts the authorities of RDS Proxy's certificates, but not those of the server's,
-  # which Amazon RDS signs: without a proxy the connection is encrypted but not verified.
-  # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html
+  # Both are verified, by other authorities: Amazon's public ones sign RDS Proxy's certificate, those of
+  # Amazon RDS the server's. https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
   endpoint = var.proxy_enabled ? aws_db_proxy.this[0].endpoint : local.server_endpoint
-  sslmode  = var.proxy_enabled ? "verify-full" : "require"
   proxy_id = var.proxy_enabled ? element(split(":", aws_db_proxy.this[0].arn), 6) : null
 
   server_tags = merge(var.tags, { Name = local.base })

@@ -2,7 +2,7 @@
 # functions that call a payment provider get subnets with a NAT gateway.
 
 data "aws_availability_zones" "available" {
-  #checkov:skip=CKV_AWS_394:The first two or three are taken, by name; a new zone comes after them and moves nothing.
+  #checkov:skip=CKV_AWS_394:Without `zone_ids` the first two or three are taken, by name; a new zone comes after them and moves nothing.
   state = "available"
   # Without Local Zones, which have no RDS.
   filter {
@@ -20,7 +20,9 @@ locals {
   partition = data.aws_partition.current.partition
   account   = data.aws_caller_identity.current.account_id
   base      = "${var.prefix}-${var.name}"
-  zones     = slice(data.aws_availability_zones.available.names, 0, var.availability_zones)
+  # Names of zones differ from account to account, their ids do not.
+  zone_names = zipmap(data.aws_availability_zones.available.zone_ids, data.aws_availability_zones.available.names)
+  zones      = var.zone_ids == null ? slice(data.aws_availability_zones.available.names, 0, var.availability_zones) : [for id in var.zone_ids : local.zone_names[id]]
 
   # Private subnets use the lower half of the block, subnets with internet access the upper half.
   private_blocks  = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, i) }
@@ -37,7 +39,7 @@ locals {
     Condition = { StringEquals = { "aws:PrincipalAccount" = local.account } }
   }
 
-  endpoint_zones = slice(local.zones, 0, coalesce(var.endpoint_zones, var.availability_zones))
+  endpoint_zones = slice(local.zones, 0, coalesce(var.endpoint_zones, length(local.zones)))
 }
 
 resource "aws_vpc" "this" {

@@ -1,6 +1,6 @@
 output "url" {
   description = "Connection URL for functions, without a password."
-  value       = "postgresql://${var.username}@${local.endpoint}:${local.port}/${var.database_name}?sslmode=${local.sslmode}"
+  value       = "postgresql://${var.username}@${local.endpoint}:${local.port}/${var.database_name}?sslmode=verify-full"
 }
 
 output "secret_arn" {

@@ -156,6 +156,17 @@ variable "availability_zones" {
   }
 }
 
+variable "zone_ids" {
+  description = "Ids of the zones (euc1-az2), in place of the first `availability_zones`: for a zone without a service that the lab needs, or the same zones in several accounts. A change replaces the subnets."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.zone_ids == null || try(contains([2, 3], length(distinct(var.zone_ids))) && length(distinct(var.zone_ids)) == length(var.zone_ids), false)
+    error_message = "zone_ids must name 2 or 3 different zones."
+  }
+}
+
 variable "interface_endpoints" {
   description = "AWS services with an interface endpoint, for functions in the VPC; S3 and DynamoDB have gateway endpoints. Each costs by zone and hour. Workers in the VPC need ecr.api, ecr.dkr, logs and sqs."
   type        = set(string)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -69,6 +72,38 @@ def test_a_function_may_bring_its_own_dockerfile(project: Path, greet: Manifest)
     context = stage(project, greet)
     assert (context.folder / "Dockerfile").read_text() == "FROM special\n"
     assert not (context.folder / "task/Dockerfile").exists()
+
+
+def test_function_with_the_database_gets_the_authorities_of_rds() -> None:
+    contexts = {
+        manifest.name: {p.name for p in manifest_files(manifest)}
+        for manifest in load_all(ROOT / "images")
+        if manifest.name in ("create-user", "process-image")
+    }
+    assert "rds-authorities.pem" in contexts["create-user"]
+    assert "rds-authorities.pem" not in contexts["process-image"]
+
+
+def manifest_files(manifest: Manifest) -> list[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [*(context.stage(ROOT, manifest, Path(folder) / "staged").folder / "task").iterdir()]
+
+
+def test_authorities_of_rds_are_valid_in_every_listed_region() -> None:
+    file = ROOT / "docker" / "rds-authorities.pem"
+    authorities: list[dict[str, Any]] = [
+        {**authority} for authority in ssl.create_default_context(cafile=str(file)).get_ca_certs()
+    ]
+    names = {value for a in authorities for ((key, value),) in a["subject"] if key == "commonName"}
+    listed = {
+        line.removeprefix("# ")
+        for line in file.read_text().splitlines()
+        if line.startswith("# Amazon RDS ")
+    }
+    assert names == listed
+    for region in ("eu-central-1", "us-east-1"):
+        for key in ("RSA2048", "RSA4096", "ECC384"):
+            assert f"Amazon RDS {region} Root CA {key} G1" in names
 
 
 def test_staged_files_are_readable_by_every_user(project: Path, greet: Manifest) -> None:
