@@ -13,7 +13,7 @@ on with their next image.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
+from services.deploy.live_images import LiveImages
 from services.deploy.record import Record, read_record, write_record
 from services.deploy.terraform import TerraformError
 from services.operations.signals import ignore_signals
@@ -110,6 +111,8 @@ class Lab:
     newest: Mapping[str, str]
     alarms: Mapping[str, tuple[str, ...]]
     parameter: str | None
+    names: Mapping[str, str]
+    """Functions' names on Lambda."""
 
 
 def read_lab(outputs: Mapping[str, Any]) -> Lab:
@@ -124,6 +127,7 @@ def read_lab(outputs: Mapping[str, Any]) -> Lab:
         newest={name: str(function["version"]) for name, function in lambdas.items()},
         alarms={name: tuple(names) for name, names in (outputs.get("alarms") or {}).items()},
         parameter=outputs.get("release"),
+        names={name: str(f["name"]) for name, f in lambdas.items() if f.get("name")},
     )
 
 
@@ -174,7 +178,7 @@ class Releaser:
             # No caller meets another version: nothing to try out.
             self.report.step("applying")
             self._apply_staged(lab, staged, settings)
-            return self._finished(planned, lab)
+            return self._finished(planned, lab, record)
         watch = self._watch(lab, released, settings.poll_seconds)
         held = {name: v for name, v in record.held.items() if name not in released}
         try:
@@ -183,6 +187,8 @@ class Releaser:
                 f"{settings.weight:.0%} of the calls"
             )
             self._apply_staged(lab, staged, settings)
+            # Before the new versions are live, so that their images cannot expire in between.
+            self._protect(record, released, prune=False)
             if watch is None:
                 self.report.step("there are no alarms to watch: the release is not tried out")
             else:
@@ -200,7 +206,7 @@ class Releaser:
                 self._write(lab, Record(record.before, {**held, **released}))
                 self._apply()
             return Outcome(Result.TAKEN_BACK, planned.moved, held=released, reason=reason)
-        return self._finished(planned, lab)
+        return self._finished(planned, lab, Record({**lab.live}, held))
 
     def rollback(self) -> Outcome:
         """Goes back to what was live before the last release. Raises PermanentError when there is
@@ -279,8 +285,30 @@ class Releaser:
             )
         return Watch(watch.cloudwatch, quiet, poll_seconds)
 
-    def _finished(self, planned: Outcome, before: Lab) -> Outcome:
+    def _protect(self, record: Record, functions: Iterable[str], *, prune: bool) -> None:
+        """Tags the images of these functions' live, newest and previous versions in ECR."""
+        lab = read_lab(self.terraform.outputs())
+        if lab.parameter is None:
+            return
+        prefix = lab.parameter.split("/")[1]
+        images = LiveImages(self.clients("ecr"), self.clients("lambda"), prefix)
+        untagged = []
+        for name in sorted(lab.names.keys() & set(functions)):
+            versions = [lab.live[name], lab.newest[name]]
+            if name in record.before:
+                versions.append(record.before[name])
+            if not images.protect(lab.names[name], versions, prune=prune):
+                untagged.append(name)
+        if untagged:
+            self.report.step(f"images not in ECR, so not protected: {', '.join(untagged)}")
+
+    def _finished(self, planned: Outcome, before: Lab, record: Record) -> Outcome:
         after = read_lab(self.terraform.outputs())
+        try:
+            self._protect(record, after.names, prune=True)
+        except (BotoCoreError, ClientError) as error:
+            # Released all the same; the next release tags them.
+            self.report.step(f"images of live versions could not be tagged: {error}")
         return Outcome(
             Result.RELEASED,
             tuple(

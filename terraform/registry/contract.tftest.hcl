@@ -40,6 +40,24 @@ run "repository_allows_its_own_function_only" {
   }
 }
 
+run "live_images_do_not_expire" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for policy in aws_ecr_lifecycle_policy.this : (
+        jsondecode(policy.policy).rules[0].selection.tagPatternList == ["live-*"]
+        && jsondecode(policy.policy).rules[0].rulePriority < min([for rule in slice(jsondecode(policy.policy).rules, 1, 3) : rule.rulePriority]...)
+      )
+    ])
+    error_message = "expected tags of releases to exempt an image from all other rules"
+  }
+  assert {
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this["process-image"].policy).rules : rule.selection.tagStatus] == ["tagged", "untagged", "any"]
+    error_message = "expected images of releases, images without a tag, and the oldest of all"
+  }
+}
+
 run "too_few_images_kept_is_refused" {
   command = plan
 

@@ -33,13 +33,21 @@ resource "aws_ecr_lifecycle_policy" "this" {
   policy = jsonencode({
     rules = [
       {
+        # ECR never expires an image by a rule after the first whose tags it matches, so this keeps
+        # them: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
         rulePriority = 1
+        description  = "Images of live and previous versions, which releases tag, stay."
+        selection    = { tagStatus = "tagged", tagPatternList = ["live-*"], countType = "imageCountMoreThan", countNumber = 1000 }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
         description  = "Images without a tag are unused."
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 1 }
         action       = { type = "expire" }
       },
       {
-        rulePriority = 2
+        rulePriority = 3
         description  = "The newest stay, to roll back to."
         selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.images_kept }
         action       = { type = "expire" }
