@@ -110,6 +110,28 @@ run "all_features_use_the_whole_topology" {
   }
 }
 
+run "server_without_proxy_is_verified_by_its_own_authorities" {
+  command = plan
+
+  variables {
+    database = { proxy_enabled = false }
+  }
+
+  assert {
+    condition     = toset([for name in local.with_database : local.environments[name]["DATABASE_CA_BUNDLE"]]) == toset(["/var/task/rds-authorities.pem"])
+    error_message = "expected the authorities of Amazon RDS in every function with the database"
+  }
+}
+
+run "sign_ins_are_watched" {
+  command = plan
+
+  assert {
+    condition     = local.sign_in_function == "open-session"
+    error_message = "expected an alarm on refused sign-ins of open-session"
+  }
+}
+
 run "orders_without_customers_are_refused" {
   command = plan
 

@@ -9,12 +9,13 @@ module "observability" {
   functions = {
     for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, version = function.version, timeout_seconds = local.manifests[name].timeout_seconds }
   }
-  queues         = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
-  log_groups     = merge({ for name, function in module.function : name => function.log_group_name }, { for name, worker in module.worker : name => worker.log_group_name })
-  api_id         = one(module.api[*].id)
-  http_functions = toset([for name in concat(keys(local.routes), keys(local.authorizers)) : name if local.has.api])
-  workflow_arns  = local.values.workflow
-  thresholds     = { database_connections = local.connection_threshold }
+  queues           = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
+  log_groups       = merge({ for name, function in module.function : name => function.log_group_name }, { for name, worker in module.worker : name => worker.log_group_name })
+  api_id           = one(module.api[*].id)
+  http_functions   = toset([for name in concat(keys(local.routes), keys(local.authorizers)) : name if local.has.api])
+  sign_in_function = local.sign_in_function
+  workflow_arns    = local.values.workflow
+  thresholds       = { database_connections = local.connection_threshold }
   database = local.has.database ? {
     instance_identifiers = module.database[0].instance_identifiers
     serverless           = var.database.engine_mode == "serverless"
@@ -22,6 +23,8 @@ module "observability" {
 }
 
 locals {
+  sign_in_function = one([for name, route in local.routes : name if route.route == "POST /sessions"])
+
   # Memory of a server in GiB: of the instance class, or of Aurora's maximum capacity (2 GiB each).
   instance_memory = { micro = 1, small = 2, medium = 4, large = 8, xlarge = 16 }
   # Of classes db.r*, which have twice as much; `2xlarge` and more multiply xlarge.

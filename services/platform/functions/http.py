@@ -42,6 +42,12 @@ from services.platform.validation import FieldError, InvalidInputError, convert,
 # Photos are uploaded to S3 directly; no other body of this API is larger.
 BODY_BYTES_MAX = 64 * 1024
 RETRY_AFTER_SECONDS = 2
+# On every response. Browsers ignore HSTS from plain HTTP, so the local gateway may send it too:
+# https://www.rfc-editor.org/rfc/rfc6797#section-8.1
+SECURITY_HEADERS = {
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+}
 JSON = "application/json"
 
 
@@ -180,6 +186,7 @@ class HttpFunction:
             answer = problem_response(problem, event.get("rawPath", ""))
         headers = answer["headers"]
         headers.setdefault("cache-control", "no-store")
+        headers.update(SECURITY_HEADERS)
         headers["x-request-id"] = str(about.get("requestId", context.aws_request_id))
         self._allow_page(headers, event.get("headers", {}).get("origin"))
         return answer

@@ -217,6 +217,36 @@ run "provisioned_concurrency_after_a_change" {
   }
 }
 
+run "scheduled_concurrency_before_a_change" {
+  variables {
+    provisioned_concurrency = {
+      minimum   = 1
+      maximum   = 10
+      schedules = { evening = { schedule = "cron(0 18 * * ? *)", minimum = 3, maximum = 10 } }
+    }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.scheduled[0].min_capacity == 1 && aws_appautoscaling_target.scheduled[0].max_capacity == 10
+    error_message = "expected 1 to 10"
+  }
+}
+
+run "scheduled_concurrency_after_a_change" {
+  variables {
+    provisioned_concurrency = {
+      minimum   = 5
+      maximum   = 40
+      schedules = { evening = { schedule = "cron(0 18 * * ? *)", minimum = 3, maximum = 10 } }
+    }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.scheduled[0].min_capacity == 5 && aws_appautoscaling_target.scheduled[0].max_capacity == 40
+    error_message = "expected a later apply to change the limits, with schedules too"
+  }
+}
+
 run "warmer_calls_the_alias" {
   variables {
     warmer_schedule = "rate(5 minutes)"

@@ -27,8 +27,13 @@ resource "aws_appautoscaling_target" "live" {
   tags               = var.tags
 }
 
-# With schedules, which change both limits; `ignore_changes` cannot be conditional. To change the limits,
-# change the schedules.
+# With schedules, which change both limits between applies; `ignore_changes` cannot be conditional. Other
+# limits in the variable replace the target, and what Lambda deletes with it.
+resource "terraform_data" "scheduled_limits" {
+  # Without `count`: `replace_triggered_by` fails when no instance exists.
+  input = length(local.schedules) > 0 ? "${local.provisioned_minimum}..${local.provisioned_maximum}" : null
+}
+
 resource "aws_appautoscaling_target" "scheduled" {
   count = length(local.schedules) > 0 ? 1 : 0
 
@@ -40,7 +45,8 @@ resource "aws_appautoscaling_target" "scheduled" {
   tags               = var.tags
 
   lifecycle {
-    ignore_changes = [min_capacity, max_capacity]
+    ignore_changes       = [min_capacity, max_capacity]
+    replace_triggered_by = [terraform_data.scheduled_limits]
   }
 }
 
@@ -60,6 +66,10 @@ resource "aws_appautoscaling_policy" "live" {
       predefined_metric_type = "LambdaProvisionedConcurrencyUtilization"
     }
   }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.scheduled_limits]
+  }
 }
 
 resource "aws_appautoscaling_scheduled_action" "live" {
@@ -75,5 +85,9 @@ resource "aws_appautoscaling_scheduled_action" "live" {
   scalable_target_action {
     min_capacity = each.value.minimum
     max_capacity = each.value.maximum
+  }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.scheduled_limits]
   }
 }

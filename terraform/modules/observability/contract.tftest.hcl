@@ -113,9 +113,9 @@ run "canary_counts_reported_failures_of_the_newest_version" {
   assert {
     condition = alltrue([
       for filter in values(aws_cloudwatch_log_metric_filter.failures) :
-      filter.pattern == "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") }" && filter.metric_transformation[0].dimensions == tomap({ version = "$.version" })
+      filter.pattern == "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") || (($.level = \"error\") && ($.event != \"dead_letter_sent\")) }" && filter.metric_transformation[0].dimensions == tomap({ version = "$.version" })
     ])
-    error_message = "expected failed messages and 5xx, which Lambda counts as successes, by version"
+    error_message = "expected failed messages, 5xx and logged errors, which Lambda counts as successes, by version"
   }
   assert {
     condition = { for q in aws_cloudwatch_metric_alarm.this["process-image-canary"].metric_query : q.id => one(q.metric[*].dimensions) if q.id != "percent" } == {
@@ -123,6 +123,23 @@ run "canary_counts_reported_failures_of_the_newest_version" {
       whole = tomap({ FunctionName = "darkroom-process-image", Resource = "darkroom-process-image:live", ExecutedVersion = "7" })
     }
     error_message = "expected failures and calls of the newest version, whatever its share of the calls"
+  }
+}
+
+run "refused_sign_ins_are_counted" {
+  command = apply
+
+  variables {
+    sign_in_function = "get-image"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.failed_sign_ins["get-image"].pattern == "{ ($.event = \"request_rejected\") && (($.problem = \"wrong-credentials\") || ($.problem = \"too-many-attempts\")) }" && aws_cloudwatch_log_metric_filter.failed_sign_ins["get-image"].log_group_name == "/aws/lambda/darkroom-get-image"
+    error_message = "expected a filter on the log of the function that signs in"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["failed-sign-ins"].metric_name == aws_cloudwatch_log_metric_filter.failed_sign_ins["get-image"].metric_transformation[0].name && aws_cloudwatch_metric_alarm.this["failed-sign-ins"].threshold == 100 && length(aws_cloudwatch_metric_alarm.this["failed-sign-ins"].alarm_actions) == 1
+    error_message = "expected an alarm that notifies"
   }
 }
 

@@ -17,8 +17,9 @@ locals {
   queues    = var.alarms_enabled ? var.queues : {}
   logs      = var.alarms_enabled ? var.log_groups : {}
   # By its functions, since `api_id` is unknown before the API exists.
-  apis    = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
-  servers = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
+  apis     = var.alarms_enabled && length(var.http_functions) > 0 ? { api = var.api_id } : {}
+  sign_ins = { for name in compact([var.sign_in_function]) : name => local.logs[name] if contains(keys(local.logs), name) }
+  servers  = var.alarms_enabled && var.database != null ? { for i, id in var.database.instance_identifiers : tostring(i) => id } : {}
 }
 
 # -- notification
@@ -75,6 +76,7 @@ resource "aws_sns_topic_subscription" "operator" {
 locals {
   log_metric_namespace = "Darkroom"
   logged_errors        = "${var.prefix}-logged-errors"
+  failed_sign_ins      = "${var.prefix}-failed-sign-ins"
 }
 
 # Errors that a function logs and handles itself, so that no other metric counts them, for example an
@@ -93,20 +95,36 @@ resource "aws_cloudwatch_log_metric_filter" "logged_errors" {
   }
 }
 
-# Failures that a function reports instead of raising: failed messages of a batch and responses with
-# 5xx. AWS/Lambda counts them as successes. By version, so that a release sees those of the new one.
+# Failures that a function reports instead of raising: failed messages of a batch, responses with 5xx
+# and logged errors. AWS/Lambda counts them as successes. By version, so that a release sees those of the new one.
 resource "aws_cloudwatch_log_metric_filter" "failures" {
   for_each = { for name in keys(local.functions) : name => local.logs[name] if contains(keys(local.logs), name) }
 
   name           = "${var.prefix}-${each.key}-failures"
   log_group_name = each.value
-  pattern        = "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") }"
+  pattern        = "{ ($.event = \"message_failed\") || ($.event = \"request_failed\") || (($.level = \"error\") && ($.event != \"dead_letter_sent\")) }"
 
   metric_transformation {
     namespace  = local.log_metric_namespace
     name       = "${var.prefix}-${each.key}-failures"
     value      = "1"
     dimensions = { version = "$.version" }
+  }
+}
+
+# Refused sign-ins: wrong credentials, and attempts over the limit. Many of them in a short time are
+# guessed passwords.
+resource "aws_cloudwatch_log_metric_filter" "failed_sign_ins" {
+  for_each = local.sign_ins
+
+  name           = local.failed_sign_ins
+  log_group_name = each.value
+  pattern        = "{ ($.event = \"request_rejected\") && (($.problem = \"wrong-credentials\") || ($.problem = \"too-many-attempts\")) }"
+
+  metric_transformation {
+    namespace = local.log_metric_namespace
+    name      = local.failed_sign_ins
+    value     = "1"
   }
 }
 
@@ -176,7 +194,7 @@ locals {
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#metrics-dimensions
   canary_alarms = {
     for name, function in local.functions : "${name}-canary" => {
-      description         = "Version ${function.version} of ${name} reports failed messages or 5xx in more than ${var.thresholds.error_percent} % of its calls. A release watches it."
+      description         = "Version ${function.version} of ${name} logs failed messages, 5xx or errors in more than ${var.thresholds.error_percent} % of its calls. A release watches it."
       threshold           = var.thresholds.error_percent
       evaluation_periods  = 3
       datapoints_to_alarm = 2
@@ -240,6 +258,17 @@ locals {
     }
   ]...)
 
+  sign_in_alarms = {
+    for name in keys(local.sign_ins) : "failed-sign-ins" => {
+      description = "More than ${var.thresholds.failed_sign_ins} sign-ins were refused in 15 minutes, perhaps guessed passwords. The API's access log has the networks that called ${name}."
+      namespace   = local.log_metric_namespace
+      metric      = local.failed_sign_ins
+      statistic   = "Sum"
+      period      = 900
+      threshold   = var.thresholds.failed_sign_ins
+    }
+  }
+
   log_alarms = {
     for name in length(local.logs) > 0 ? ["logged-errors"] : [] : name => {
       description = "A function has logged an error. To find it, query all log groups of the lab in Logs Insights: filter level = 'error' and event != 'dead_letter_sent'."
@@ -277,7 +306,7 @@ locals {
   }
 
   alarms = {
-    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.api_alarms, local.log_alarms, local.database_alarms) :
+    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
     name => merge(local.alarm_defaults, alarm)
   }
 }

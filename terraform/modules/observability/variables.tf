@@ -45,6 +45,12 @@ variable "http_functions" {
   default     = []
 }
 
+variable "sign_in_function" {
+  description = "Function of `log_groups` that signs users in, for the alarm on refused sign-ins; null for none."
+  type        = string
+  default     = null
+}
+
 variable "workflow_arns" {
   description = "State machines by logical name, for the dashboard. The module `workflow` has their alarms."
   type        = map(string)
@@ -83,6 +89,7 @@ variable "thresholds" {
     age_seconds          = optional(number, 1800)
     api_error_percent    = optional(number, 1)
     api_latency_ms       = optional(number, 3000)
+    failed_sign_ins      = optional(number, 100)
     database_connections = optional(number, 60)
     database_cpu_percent = optional(number, 80)
     database_memory_mib  = optional(number, 64)

@@ -102,6 +102,8 @@ def test_body_and_parameters_reach_the_work() -> None:
     assert headers["content-type"] == "application/json"
     assert headers["cache-control"] == "no-store"
     assert headers["x-request-id"] == "api-request"
+    assert headers["strict-transport-security"] == "max-age=31536000"
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_body_may_come_in_base64() -> None:
