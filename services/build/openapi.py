@@ -269,6 +269,8 @@ def _response(answer: Answer) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.description}
     if answer.body is not None:
         response["content"] = {JSON: {"schema": _schema(answer.body)}}
+    if answer.is_page:
+        response["content"] = {"text/html": {"schema": {"type": "string"}}}
     if answer.headers:
         response["headers"] = {n: _header(meaning) for n, meaning in answer.headers.items()}
     return response

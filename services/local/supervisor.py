@@ -63,6 +63,7 @@ GATEWAY_START_SECONDS = 60.0
 DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
 WEBHOOK_FUNCTION = "receive-payment"
 PROVIDER_URL = "PAYMENTS_URL"
+MAIL_SENDER, MAIL_API_URL = "MAIL_SENDER", "MAIL_API_URL"
 UMASK = 0o077
 
 
@@ -157,7 +158,9 @@ class Supervisor:
         self._check_stop()
         state = self._described(state, lab, api if Feature.CUSTOMERS in _features(state) else "")
         plans = [
-            FunctionPlan(item, lab.queues.get(item.name), _environment(item, lab, provider))
+            FunctionPlan(
+                item, lab.queues.get(item.name), _environment(item, lab, provider, state.api)
+            )
             for item in manifests
         ]
         self._start_functions(plans, state, api_port)
@@ -360,10 +363,12 @@ def _features(state: LabState) -> frozenset[Feature]:
     return manifest.closed(Feature(name) for name in state.features)
 
 
-def _environment(item: Manifest, lab: Lab, provider_url: str) -> dict[str, str]:
+def _environment(item: Manifest, lab: Lab, provider_url: str, api: str) -> dict[str, str]:
     environment = lab.environment(item)
     if PROVIDER_URL in environment:
         environment[PROVIDER_URL] = provider_url
+    if MAIL_SENDER in environment and api:
+        environment[MAIL_API_URL] = api
     return environment
 
 

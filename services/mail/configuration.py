@@ -7,6 +7,7 @@ from typing import Any
 
 from services.mail.letter import Stationery
 from services.mail.outbox import Outbox
+from services.mail.recipients import Recipients
 from services.platform.aws.clients import client
 from services.platform.configuration import variable
 from services.platform.idempotency import IdempotencyConfiguration
@@ -27,6 +28,12 @@ class MailConfiguration(IdempotencyConfiguration):
     site_url: str | None = variable(
         "MAIL_SITE_URL", default=None, help="address of the website with photos and orders"
     )
+    api_url: str | None = variable(
+        "MAIL_API_URL", default=None, help="address of the API, for unsubscribe links"
+    )
+    recipients_table: str | None = variable(
+        "RECIPIENTS_TABLE", default=None, help="table of the recipients"
+    )
 
     @property
     def stationery(self) -> Stationery:
@@ -37,6 +44,17 @@ class MailConfiguration(IdempotencyConfiguration):
 def make_outbox(configuration: MailConfiguration, ses: Any = None, dynamodb: Any = None) -> Outbox:
     """The outbox for a configuration. Clients default to those of the process; the SES client makes
     one attempt, because a retry after a lost response sends the e-mail twice."""
-    claims = configuration.store(dynamodb or client("dynamodb"))
-    site_url = configuration.site_url.rstrip("/") if configuration.site_url else None
-    return Outbox(ses or client("ses", attempts=1), claims, configuration.stationery, site_url)
+    dynamodb = dynamodb or client("dynamodb")
+    table = configuration.recipients_table
+    return Outbox(
+        ses or client("ses", attempts=1),
+        configuration.store(dynamodb),
+        None if table is None else Recipients(dynamodb, table),
+        configuration.stationery,
+        _base(configuration.site_url),
+        _base(configuration.api_url),
+    )
+
+
+def _base(url: str | None) -> str | None:
+    return url.rstrip("/") if url else None

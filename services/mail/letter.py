@@ -22,6 +22,7 @@ CORRELATION_ID_HEADER = "X-Darkroom-Correlation-Id"
 _CONTENT_HEADERS = ("MIME-Version", "Content-Type")
 # Amounts of money stay in one line; a seller's address does not fit in one.
 _UNWRAPPED_CHARACTERS_MAX = 24
+_UNSUBSCRIBE = "No more e-mails about photos"
 _PICTURE_ID = "thumbnail@darkroom"
 _DEFAULT_BRAND = "Darkroom"
 _TEXT_COLOUR, _MUTED_COLOUR, _PAPER, _DEFAULT_ACCENT = "#1c1b1a", "#6b6660", "#f5f2ee", "#8c5a3c"
@@ -49,7 +50,8 @@ class Letter:
 
     `name` is the recipient's, for the greeting. `rows` are a table of two columns, such as a bill,
     and `details` a second one. `reference` is the id of the photo or the order. `footnote` follows
-    the sender's name, in small type. `accent` is the CSS colour of the upper edge.
+    the sender's name, in small type. `accent` is the CSS colour of the upper edge. A POST to
+    `unsubscribe_url` stops e-mails of this kind (RFC 8058); a GET shows a page with a button.
     """
 
     subject: str
@@ -61,6 +63,7 @@ class Letter:
     link: Link | None = None
     footnote: str = ""
     reference: str = ""
+    unsubscribe_url: str | None = None
     accent: str | None = None
     picture: Picture | None = None
 
@@ -117,6 +120,9 @@ def write(letter: Letter, stationery: Stationery, recipient: str, event_id: str)
         headers[REFERENCE_HEADER] = encode_text(REFERENCE_HEADER, letter.reference)
     if (correlation_id := log.correlation_id()) is not None:
         headers[CORRELATION_ID_HEADER] = encode_text(CORRELATION_ID_HEADER, correlation_id)
+    if letter.unsubscribe_url is not None:
+        headers["List-Unsubscribe"] = f"<{letter.unsubscribe_url}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     raw = serialize(headers) + body.as_bytes()
     check_head(raw, (*headers, *_CONTENT_HEADERS))
     return raw
@@ -131,6 +137,7 @@ class _Content:
     tables: tuple[tuple[tuple[str, str], ...], ...]
     link: Link | None
     small_print: tuple[str, ...]
+    unsubscribe: Link | None
 
 
 def _content(letter: Letter, stationery: Stationery) -> _Content:
@@ -141,6 +148,7 @@ def _content(letter: Letter, stationery: Stationery) -> _Content:
         paragraphs=(*((f"Hello {name},",) if name else ()), *letter.lines),
         tables=tuple(table for table in (letter.rows, letter.details) if table),
         link=letter.link,
+        unsubscribe=Link(_UNSUBSCRIBE, letter.unsubscribe_url) if letter.unsubscribe_url else None,
         small_print=tuple(filter(None, (footnote, one_line(stationery.imprint or "")))),
     )
 
@@ -152,7 +160,10 @@ def _text(content: _Content) -> str:
         parts.append("\n".join(f"{left.ljust(width)}  {right}" for left, right in table))
     if content.link is not None:
         parts.append(f"{content.link.text}: {content.link.url}")
-    return "\n\n".join((*parts, *content.small_print)) + "\n"
+    parts += content.small_print
+    if content.unsubscribe is not None:
+        parts.append(f"{content.unsubscribe.text}: {content.unsubscribe.url}")
+    return "\n\n".join(parts) + "\n"
 
 
 def _html(content: _Content, letter: Letter) -> str:
@@ -177,6 +188,13 @@ def _html(content: _Content, letter: Letter) -> str:
         f'<p style="margin:{top}px 0 0;color:{_MUTED_COLOUR};font-size:13px">{escape(line)}</p>'
         for top, line in zip((24, 4), content.small_print, strict=False)
     )
+    if content.unsubscribe is not None:
+        small_print += (
+            f'<p style="margin:4px 0 0;color:{_MUTED_COLOUR};font-size:13px">'
+            f'{escape(content.unsubscribe.text)}: <a href="{escape(content.unsubscribe.url)}" '
+            f'style="color:{_MUTED_COLOUR};overflow-wrap:anywhere">'
+            f"{escape(content.unsubscribe.url)}</a></p>"
+        )
     return (
         f'<!doctype html><html><body style="margin:0;padding:24px;background:{_PAPER};'
         f'font:16px/1.5 Georgia,serif;color:{_TEXT_COLOUR}">'

@@ -14,6 +14,7 @@ from services.events.orders import OrderEventType, parse_order_event
 from services.mail.headers import one_line
 from services.mail.letter import Letter
 from services.mail.outbox import Outbox
+from services.mail.recipients import EmailKind
 from services.orders.model import Order, Transition
 from services.orders.money import money
 from services.orders.store import Orders
@@ -55,7 +56,9 @@ class OrderEmails:
             link=self.outbox.link("Your order", "orders", order.id),
             reference=order.id,
         )
-        self.outbox.send(event.id, order.recipient, letter, replayed=message.replayed)
+        self.outbox.send(
+            event.id, order.recipient, letter, EmailKind.ESSENTIAL, replayed=message.replayed
+        )
 
 
 def bill(order: Order) -> tuple[tuple[str, str], ...]:

@@ -8,11 +8,13 @@ the message becomes a dead letter, and its replay by an operator sends the e-mai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from services.mail.headers import check_address
 from services.mail.letter import Letter, Link, Stationery, write
+from services.mail.recipients import EmailKind, Recipients
 from services.platform import log
 from services.platform.aws.clients import error_code
 from services.platform.errors import PermanentError, TransientError
@@ -30,12 +32,16 @@ class DeliveryUnknownError(PermanentError):
 @dataclass(frozen=True)
 class Outbox:
     """Sends e-mails on `stationery`. `ses` must be a client without retries. `site_url` is the
-    address of the website that e-mails link to, without a slash at the end; None: no links."""
+    address of the website that e-mails link to, `api_url` that of the API, which unsubscribe links
+    need; both without a slash at the end. None: no such links. Without `recipients`, essential
+    e-mails go to every address, and no others are sent."""
 
     ses: Any
     idempotency: IdempotencyStore
+    recipients: Recipients | None
     stationery: Stationery
     site_url: str | None = None
+    api_url: str | None = None
 
     def link(self, text: str, *path: str) -> Link | None:
         """A link to a page of the website, if there is a website."""
@@ -44,15 +50,27 @@ class Outbox:
         return Link(text, "/".join((self.site_url, *(quote(part, safe="") for part in path))))
 
     def send(
-        self, event_id: str, recipient: str, letter: Letter, *, replayed: bool = False
+        self,
+        event_id: str,
+        recipient: str,
+        letter: Letter,
+        kind: EmailKind = EmailKind.ESSENTIAL,
+        *,
+        replayed: bool = False,
     ) -> None:
-        """Sends `letter`, unless the e-mail of this event was sent before.
+        """Sends `letter`, unless the e-mail of this event was sent before, or the recipient gets no
+        e-mails of this kind.
 
         `replayed`: an operator replayed the dead letter of this event, so an unknown outcome does
         not prevent sending. Raises DeliveryUnknownError, PermanentError for an invalid recipient
         and for an e-mail that SES refuses, TransientError while SES cannot be reached.
         """
         logger = log.logger()
+        check_address(recipient)
+        letter, reason = self._for_recipient(letter, recipient, kind)
+        if reason is not None:
+            logger.info("email_not_wanted", reason=reason)
+            return
         raw = write(letter, self.stationery, recipient, event_id)
         claim = self.idempotency.claim(f"mail#{event_id}", {"recipient": recipient})
         if isinstance(claim, Completed):
@@ -65,6 +83,20 @@ class Outbox:
         message_id = self._send_once(claim, event_id, recipient, raw)
         self.idempotency.complete(claim, message_id)
         logger.info("email_sent", ses_message_id=message_id)
+
+    def _for_recipient(
+        self, letter: Letter, recipient: str, kind: EmailKind
+    ) -> tuple[Letter, str | None]:
+        """The letter with its unsubscribe link, and why it is not sent, if so."""
+        if self.recipients is None:
+            return letter, None if kind is EmailKind.ESSENTIAL else "no table of recipients"
+        if kind is EmailKind.ESSENTIAL:
+            return letter, self.recipients.settings(recipient).reason_against(kind)
+        settings = self.recipients.settings_with_token(recipient)
+        if self.api_url is not None:
+            url = f"{self.api_url}/unsubscribe/{settings.token}"
+            letter = replace(letter, unsubscribe_url=url)
+        return letter, settings.reason_against(kind)
 
     def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
         from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError

@@ -9,6 +9,7 @@ from services.events.images import ImageEvent, ImageEventType, parse_image_event
 from services.mail.headers import one_line
 from services.mail.letter import Letter, Picture
 from services.mail.outbox import Outbox
+from services.mail.recipients import EmailKind
 from services.platform import log
 from services.platform.functions.sqs import Message
 
@@ -32,7 +33,9 @@ class SendImageEmail:
         letter = image_letter(event, self._thumbnail(event))
         if event.on_website:
             letter = replace(letter, link=self.outbox.link("Your photo", "photos", event.image_id))
-        self.outbox.send(event.id, event.recipient, letter, replayed=message.replayed)
+        self.outbox.send(
+            event.id, event.recipient, letter, EmailKind.PHOTO, replayed=message.replayed
+        )
 
     def _thumbnail(self, event: ImageEvent) -> bytes | None:
         if event.thumbnail_key is None:

@@ -96,7 +96,7 @@ run "photos_alone_need_no_database_network_or_api" {
     error_message = "expected no database, no network and no secrets"
   }
   assert {
-    condition     = keys(local.topology.buckets) == ["originals", "renditions"] && keys(local.topology.tables) == ["idempotency", "images"] && keys(aws_sns_topic.this) == ["image-events"]
+    condition     = keys(local.topology.buckets) == ["originals", "renditions"] && keys(local.topology.tables) == ["idempotency", "images", "recipients"] && keys(aws_sns_topic.this) == ["image-events"]
     error_message = "expected the resources that photos use only"
   }
 }

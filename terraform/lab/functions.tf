@@ -35,6 +35,7 @@ locals {
     MAIL_REPLY_TO = var.mail.reply_to
     MAIL_IMPRINT  = var.mail.imprint
     MAIL_SITE_URL = var.mail.site_url
+    MAIL_API_URL  = var.mail.api_url != null ? var.mail.api_url : var.domain != null ? "https://${var.domain.name}" : null
   } : name => value if value != null }
   receipt_settings = { for name, value in {
     RECEIPT_SELLER      = var.mail.seller

@@ -144,6 +144,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "request-upload": {ALL: photos.develop_photo},
     "revoke-session": {ALL: accounts.revoke_sessions},
     "start-orders": {ALL: orders.start_interrupted_order},
+    "unsubscribe-recipient": {ALL: photos.unsubscribe},
     "validate-order": {
         ALL: orders.ship_order,
         "sns:Publish": orders.order_rejected,
@@ -152,7 +153,9 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     **{
         function: {
             ALL: scenario,
-            "dynamodb:GetItem": again,
+            "dynamodb:GetItem on idempotency": again,
+            "dynamodb:GetItem on recipients": scenario,
+            "dynamodb:UpdateItem on recipients": scenario,
             "dynamodb:DeleteItem": photos.with_mail_refused(function, scenario),
         }
         for function, scenario, again in (
@@ -191,9 +194,9 @@ def scenario_of(grant: Grant) -> Scenario | None:
 
 
 def about(grant: Grant) -> str:
-    """`s3:ListBucket on originals`; the same action may be granted on two buckets."""
-    bucket = re.fullmatch(r"Bucket([A-Z][a-z]+)(?:Itself|Objects)", grant.sid)
-    return f"{grant.action} on {bucket[1].lower()}" if bucket else grant.action
+    """`s3:ListBucket on originals`; the same action may be granted on two buckets or tables."""
+    found = re.fullmatch(r"(?:Bucket|Table)([A-Z][a-z]+)(?:Itself|Objects|Indexes)?", grant.sid)
+    return f"{grant.action} on {found[1].lower()}" if found else grant.action
 
 
 @dataclass

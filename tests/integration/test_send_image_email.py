@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import re
 import threading
 import time
 import urllib.request
@@ -26,6 +27,7 @@ from services.local.emulator import Emulator
 from services.mail.configuration import MailConfiguration, make_outbox
 from services.mail.letter import Stationery
 from services.mail.outbox import DeliveryUnknownError, Outbox
+from services.mail.recipients import Recipients, RecipientSettings, Suppression
 from services.mail.send_image_email import SendImageEmail
 from services.platform.aws import clients
 from services.platform.configuration import read
@@ -83,10 +85,16 @@ def function(provisioned: Provisioned) -> SendImageEmail:
             IdempotencyStore(
                 session.client("dynamodb"), provisioned.lab.table("idempotency"), 0.5, 3600
             ),
+            Recipients(session.client("dynamodb"), provisioned.lab.table("recipients")),
             Stationery(SENDER),
         ),
         renditions_bucket=provisioned.lab.bucket("renditions"),
     )
+
+
+def recipients_of(function: SendImageEmail) -> Recipients:
+    assert function.outbox.recipients is not None
+    return function.outbox.recipients
 
 
 class Proxy:
@@ -147,6 +155,14 @@ def test_email_links_to_the_photo_only_for_uploads_on_the_website(
     linking = dataclasses.replace(function.outbox, site_url="https://shop.example")
     event = dataclasses.replace(event, on_website=on_website, recipient_name="Ann")
     dataclasses.replace(function, outbox=linking).handle(message(event))
+    text = photo_email(provisioned, event.recipient)
+    assert "Hello Ann," in text
+    assert ("https://shop.example/photos/i" in text) is bool(on_website)
+    assert "catalogue" not in text
+
+
+def photo_email(provisioned: Provisioned, recipient: str | None) -> str:
+    """The text of the one e-mail to the recipient."""
     url = f"{provisioned.session.endpoint}/_ministack/ses/messages"
     with urllib.request.urlopen(url, timeout=scaled(HTTP_SECONDS)) as answer:
         sent = json.load(answer)
@@ -154,11 +170,56 @@ def test_email_links_to_the_photo_only_for_uploads_on_the_website(
         mail["BodyText"]
         for account in sent["messages"].values()
         for mail in account
-        if mail["To"] == [event.recipient]
+        if mail["To"] == [recipient]
     ]
-    assert "Hello Ann," in text
-    assert ("https://shop.example/photos/i" in text) is bool(on_website)
-    assert "catalogue" not in text
+    return str(text)
+
+
+def test_unsubscribe_link_of_an_email_stops_further_emails_about_photos(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
+) -> None:
+    function = dataclasses.replace(
+        function, outbox=dataclasses.replace(function.outbox, api_url="https://api.example")
+    )
+    function.handle(message(event))
+    text = photo_email(provisioned, event.recipient)
+    (token,) = re.findall(r"https://api.example/unsubscribe/([0-9a-f]{64})\s", text)
+    recipients = recipients_of(function)
+    assert recipients.unsubscribe(token)
+    assert recipients.unsubscribe(token), "a second click is answered like the first"
+    function.handle(message(dataclasses.replace(event, id=uuid.uuid4().hex)))
+    assert emails_to(provisioned, event.recipient) == 1
+    assert event.recipient is not None
+    assert recipients.choose_photo_emails(event.recipient, wanted=True).token == token
+    function.handle(message(dataclasses.replace(event, id=uuid.uuid4().hex)))
+    assert emails_to(provisioned, event.recipient) == 2
+
+
+def test_unsubscribe_token_with_wrong_secret_changes_nothing(function: SendImageEmail) -> None:
+    recipients, address = recipients_of(function), f"{uuid.uuid4().hex}@example.org"
+    token = recipients.settings_with_token(address).token
+    for wrong in (token[:32] + "0" * 32, "0" * 32 + token[32:], token[:32], ""):
+        assert not recipients.unsubscribe(wrong)
+    assert recipients.settings(address) == RecipientSettings(token=token)
+    assert recipients.settings_with_token(address.upper()).token == token
+
+
+@pytest.mark.parametrize("reason", Suppression)
+def test_suppressed_address_gets_no_email(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent, reason: Suppression
+) -> None:
+    assert event.recipient is not None
+    recipients_of(function).suppress(event.recipient, reason)
+    function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 0
+
+
+def test_email_about_a_photo_is_not_sent_without_a_table_of_recipients(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
+) -> None:
+    outbox = dataclasses.replace(function.outbox, recipients=None)
+    dataclasses.replace(function, outbox=outbox).handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 0
 
 
 def test_event_without_recipient_sends_no_email(
@@ -306,6 +367,7 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
             {
                 "MAIL_LEASE_SECONDS": "1",
                 "MAIL_KEEP_SECONDS": "3600",
+                "RECIPIENTS_TABLE": recipients_of(function).table,
                 "IDEMPOTENCY_TABLE": function.outbox.idempotency.table,
                 "MAIL_SENDER": SENDER,
             },

@@ -54,11 +54,12 @@ JSON = "application/json"
 @dataclass(frozen=True)
 class Answer:
     """One response of an operation, for the OpenAPI document. `body` is a Struct, or `dict` for an
-    object without a schema; `headers` maps names to descriptions."""
+    object without a schema; `headers` maps names to descriptions. `is_page`: an HTML page."""
 
     description: str
     body: type[msgspec.Struct] | type[dict[str, Any]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_page: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from services.catalog.store import Catalog
 from services.events import images as image_events
+from services.mail.recipients import TOKEN_DIGITS
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
     LinkRefusedError,
@@ -108,6 +110,14 @@ def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:
     topic = run.lab.output["topics"]["image-events"]
     for _ in range(2):
         image_events.publish(run.lab.client("sns"), topic, event)
+
+
+def unsubscribe(run: ScenarioRun, _folder: Path) -> None:
+    """Posts to an unsubscribe link whose token is unknown: the table is asked all the same."""
+    url = f"{run.api.url}/unsubscribe/{'0' * TOKEN_DIGITS}"
+    request = urllib.request.Request(url, data=b"", method="POST")
+    with suppress(urllib.error.HTTPError):  # 404
+        urllib.request.urlopen(request, timeout=scaled(HTTP_SECONDS))
 
 
 def add_avif(run: ScenarioRun, folder: Path) -> None:

@@ -15,6 +15,7 @@ from services.accounts.model import Role
 from services.accounts.sessions import Session
 from services.accounts.users import Users
 from services.local.state import PROJECT, LabState
+from services.mail.recipients import TOKEN_DIGITS
 from services.platform.manifest import load_all
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts, sessions
 from tests.support.photos import jpeg, scene
@@ -43,6 +44,9 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "DELETE /sessions": (401, 204, 204, 401, 401, 204),
     "GET /sessions/current": (401, 200, 200, 401, 401, 200),
     "DELETE /sessions/current": (401, 204, 204, 401, 401, 204),
+    "GET /unsubscribe/{token}": (200, 200, 200, 200, 200, 200),
+    # Authorized by the token.
+    "POST /unsubscribe/{token}": (404, 404, 404, 404, 404, 404),
     "POST /uploads": (401, 201, 201, 401, 401, 201),
     "GET /images": (401, 200, 200, 401, 401, 200),
     "GET /images/{id}": (401, 404, 404, 401, 401, 200),
@@ -85,6 +89,7 @@ class Accounts:
             # the fixture.
             self.owner.api.token = new_session(self.owner, lab)[0]
             return path.replace("{id}", new_order(self.owner, self.image_id))
+        path = path.replace("{token}", "0" * TOKEN_DIGITS)
         return path.replace("{id}", self.order_id if "orders" in path else self.image_id)
 
 
@@ -193,9 +198,10 @@ def test_authorization_matches_the_table(
         assert (problem["status"], bool(problem["detail"])) == (expected, True)
     if expected == 404:
         # The same response as for a photo that does not exist.
+        missing = path.replace("{id}", NO_ORDER if "orders" in path else NO_IMAGE)
         other = httpx.request(
             method,
-            lab.api + path.replace("{id}", NO_ORDER if "orders" in path else NO_IMAGE),
+            lab.api + missing.replace("{token}", "1" * TOKEN_DIGITS),
             headers={"authorization": f"Bearer {token}"},
             timeout=scaled(HTTP_SECONDS),
         )

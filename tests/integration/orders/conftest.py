@@ -59,8 +59,20 @@ def resources(cloud: Emulator) -> OrderResources:
         AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    recipients = f"{name}-recipients"
+    session.client("dynamodb").create_table(
+        TableName=recipients,
+        KeySchema=[
+            {"AttributeName": "recipient", "KeyType": "HASH"},
+            {"AttributeName": "item", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("recipient", "item")
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
     session.client("s3").create_bucket(Bucket=name)
-    return OrderResources(session, topic_arn, queue_url, table=name, prints_bucket=name)
+    return OrderResources(session, topic_arn, queue_url, name, name, recipients)
 
 
 @pytest.fixture(scope="module")

@@ -126,13 +126,14 @@ class OrderFactory:
 @dataclass
 class OrderResources:
     """The resources of orders: a topic with a subscribed queue, a fake payment provider, an
-    idempotency table and a prints bucket."""
+    idempotency table, a prints bucket and a table of recipients of e-mails."""
 
     session: LocalSession
     topic_arn: str
     queue_url: str
     table: str
     prints_bucket: str
+    recipients_table: str
     provider: Provider = field(default_factory=lambda: Provider(time.time))
 
     @property

@@ -22,6 +22,7 @@ from services.mail import (
 from services.mail.letter import Stationery
 from services.mail.order_emails import OrderEmails
 from services.mail.outbox import Outbox
+from services.mail.recipients import Recipients, Suppression
 from services.mail.send_payment_receipt import ReceiptConfiguration
 from services.orders.model import Order, OrderStatus
 from services.orders.store import Orders
@@ -70,11 +71,20 @@ def message(type_: OrderEventType, order_id: str, *, wrapped: bool = False) -> M
 
 @pytest.fixture
 def outbox(resources: OrderResources) -> Outbox:
-    store = IdempotencyStore(resources.session.client("dynamodb"), resources.table, 45.0, 3600.0)
+    dynamodb = resources.session.client("dynamodb")
     resources.session.client("ses").verify_email_identity(EmailAddress="orders@darkroom.example")
     return Outbox(
-        resources.session.client("ses"), store, Stationery(SENDER), "https://shop.example"
+        resources.session.client("ses"),
+        IdempotencyStore(dynamodb, resources.table, 45.0, 3600.0),
+        Recipients(dynamodb, resources.recipients_table),
+        Stationery(SENDER),
+        "https://shop.example",
     )
+
+
+def recipients_of(outbox: Outbox) -> Recipients:
+    assert outbox.recipients is not None
+    return outbox.recipients
 
 
 def ordered(factory: OrderFactory, orders: Orders) -> Order:
@@ -157,6 +167,29 @@ def test_email_shows_the_current_order(
     handle(orders, outbox, message(OrderEventType.FAILED, order.id))
     (mail,) = mails(resources, order.recipient)
     assert "is on its way back to you" in mail["BodyText"]
+
+
+def test_email_about_an_order_is_sent_to_an_unsubscribed_recipient(
+    factory: OrderFactory, orders: Orders, resources: OrderResources, outbox: Outbox
+) -> None:
+    order = ordered(factory, orders)
+    recipients_of(outbox).choose_photo_emails(order.recipient, wanted=False)
+    handle(orders, outbox, message(OrderEventType.CREATED, order.id))
+    assert len(mails(resources, order.recipient)) == 1
+
+
+@pytest.mark.parametrize("reason", Suppression)
+def test_email_about_an_order_is_not_sent_to_a_suppressed_address(
+    factory: OrderFactory,
+    orders: Orders,
+    resources: OrderResources,
+    outbox: Outbox,
+    reason: Suppression,
+) -> None:
+    order = ordered(factory, orders)
+    recipients_of(outbox).suppress(order.recipient.upper(), reason)
+    handle(orders, outbox, message(OrderEventType.CREATED, order.id))
+    assert mails(resources, order.recipient) == []
 
 
 @pytest.mark.parametrize("order_id", [NO_ORDER, "x", "x\0"])

@@ -11,7 +11,11 @@ from services.mail.letter import Letter, Link, Stationery, write
 from services.platform.configuration import read
 
 LETTER = Letter("Subject", "Headline.", ("Line.",), reference="order-1")
-REQUIRED = {"MAIL_SENDER": "Darkroom <photos@darkroom.example>", "IDEMPOTENCY_TABLE": "t"}
+REQUIRED = {
+    "MAIL_SENDER": "Darkroom <photos@darkroom.example>",
+    "IDEMPOTENCY_TABLE": "t",
+    "RECIPIENTS_TABLE": "r",
+}
 
 
 def sent(letter: Letter, stationery: Stationery) -> EmailMessage:
@@ -87,3 +91,22 @@ def test_outbox_from_environment_has_stationery_and_links() -> None:
 def test_outbox_without_website_makes_no_link() -> None:
     outbox = make_outbox(read(MailConfiguration, REQUIRED), ses=object(), dynamodb=object())
     assert outbox.link("Your photo", "photos", "1") is None
+
+
+def test_letter_with_unsubscribe_url_has_one_click_headers_and_link() -> None:
+    url = f"https://api.example/unsubscribe/{'0' * 64}"
+    raw = write(
+        Letter("S", "H", (), unsubscribe_url=url), Stationery("a@b.example"), "ann@c.example", "e"
+    )
+    # RFC 8058 section 3.1: an HTTPS URI and this value.
+    assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in raw
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert text(message).endswith(f"No more e-mails about photos: {url}\n")
+    assert f'href="{url}"' in text(message, "html")
+
+
+def test_letter_without_unsubscribe_url_has_no_unsubscribe_header() -> None:
+    message = sent(LETTER, Stationery("a@b.example"))
+    assert [name for name in message if name.startswith("List-")] == []

@@ -35,7 +35,12 @@ def test_no_pause_is_possible() -> None:
 def test_what_a_killed_process_claimed_is_free_before_its_message_is_dead(
     claims: type[ChargingConfiguration] | type[MailConfiguration],
 ) -> None:
-    environ = {"WORKER_QUEUE_URL": "x", "IDEMPOTENCY_TABLE": "x", "MAIL_SENDER": "x"}
+    environ = {
+        "WORKER_QUEUE_URL": "x",
+        "IDEMPOTENCY_TABLE": "x",
+        "MAIL_SENDER": "x",
+        "RECIPIENTS_TABLE": "x",
+    }
     worker, receives = read(Configuration, environ), read(QueueConfiguration, environ)
     shortest = worker.visibility_seconds + sum(
         pause(attempt, worker.backoff_base_seconds, worker.backoff_cap_seconds, draw=lambda: 0.0)
