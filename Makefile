@@ -106,6 +106,7 @@ requirements: $(READY) ## Compile the requirements (UPGRADE=0 keeps the pins)
 	    --no-header --constraint requirements/dev.txt "$$input" -o "$${input%.in}.txt"; \
 	done
 
+include services/web/Makefile.inc
 include docker/Makefile.inc
 include terraform/Makefile.inc
 

@@ -136,10 +136,12 @@ class AccountPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The credentials of an account."""
+    """The credentials of an account. With `cookie` the token is set as a cookie that no script can
+    read; the web page's origin accepts it."""
 
     email: Email
     password: Password
+    cookie: Annotated[bool, Meta(description="set the token as a cookie, do not return it")] = False
 
 
 class PasswordChange(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -153,9 +155,9 @@ class OpenedSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     """A new session. `token` is returned only here; use of the session extends `expires_at`."""
 
     token: Annotated[
-        str,
+        str | None,
         Meta(
-            description="send it as `Authorization: Bearer TOKEN`",
+            description="send it as `Authorization: Bearer TOKEN`; null if it is in a cookie",
             examples=["Zm9ybWVybHktc2VjcmV0LXRva2VuLW9mLWEtc2Vzc2k"],
         ),
     ]
@@ -252,7 +254,13 @@ OPEN_SESSION = Operation(
     summary="Sign in",
     access=Access.ANYONE,
     body=Credentials,
-    answers={201: Answer("The new session and its token", OpenedSession)},
+    answers={
+        201: Answer(
+            "The new session and its token",
+            OpenedSession,
+            {"Set-Cookie": "with `cookie`: the session, HttpOnly and SameSite=Strict"},
+        )
+    },
     problems=(WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
     description="A session expires 14 days after its last use, and 90 days after it was opened. "
     "In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api
-from services.accounts.sessions import SessionStore
+from services.accounts.sessions import SessionStore, ended_session_cookie
 from services.platform import log
 from services.platform.functions.http import Request, Response
 
@@ -25,4 +25,5 @@ class CloseSession:
         self.sessions.close(caller.session_id)
         others = self.sessions.close_all(caller.user_id) if parameters.all else 0
         log.logger().info("session_closed", others=others)
-        return Response(204)
+        # The web page has the token in a cookie.
+        return Response(204, cookies=(ended_session_cookie(),))

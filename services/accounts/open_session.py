@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.accounts import api, passwords
 from services.accounts.model import User
 from services.accounts.rate_limit import SignInLimit
-from services.accounts.sessions import SessionStore
+from services.accounts.sessions import SessionStore, session_cookie
 from services.accounts.users import Users
 from services.platform import log
 from services.platform.functions.http import HttpProblem, Request, Response
@@ -43,10 +43,11 @@ class OpenSession:
         return Response(
             201,
             api.OpenedSession(
-                token=token,
+                token=None if credentials.cookie else token,
                 expires_at=format_epoch(session.expires_at),
                 user=api.account(user),
             ),
+            cookies=(session_cookie(token),) if credentials.cookie else (),
         )
 
     def _verify(self, credentials: api.Credentials) -> User | None:

@@ -11,6 +11,7 @@ Both behave as an API Gateway HTTP API does with payload format 2.0:
     pool            a function's environments: started on demand, reused, closed when idle
     authorizer      the Lambda authorizer and the cache of its decisions
     throttle        the stage's rate and burst
+    site            the web page's files and its session cookie
     application     handles one request with all of these
     invoke_api      Lambda's Invoke API, served and called
     server          limits for slow and broken clients; start, drain, stop

@@ -106,9 +106,17 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class SiteFolder:
+    """The web page's files, and the origins with which it exchanges photos."""
+
+    folder: Path
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that the gateway serves. `invoked` is the function behind the Invoke API;
-    `prewarmed` starts one environment of every function at once."""
+    `prewarmed` starts one environment of every function at once; `site` is the web page."""
 
     host: str
     port: int
@@ -121,6 +129,7 @@ class Plan:
     prewarmed: bool
     idle_seconds: float
     process: ProcessConfiguration
+    site: SiteFolder | None = None
 
 
 def single(folder: Path, environ: Mapping[str, str]) -> Plan:
@@ -176,8 +185,9 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
     process = read_variables(ProcessConfiguration, environ, mistakes)
     document = read_document(path, mistakes)
     document.only(
-        "host", "port", "functions", "throttle", "idle_seconds", "init_seconds", "status_file"
-    )
+        "host", "port", "functions", "throttle", "idle_seconds", "init_seconds", "status_file",
+        "site", "site_origins",
+    )  # fmt: skip
     host = document.text("host", "127.0.0.1", "an address")
     port = document.integer("port", (0, MAX_PORT), DEFAULT_PORT)
     idle = document.integer("idle_seconds", (1, MAX_IDLE_SECONDS), DEFAULT_IDLE_SECONDS)
@@ -185,6 +195,7 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
     init_seconds = document.integer("init_seconds", INIT_SECONDS_RANGE, init_default)
     status_file = document.path("status_file")
     throttle = _throttle(document)
+    site = _site(document)
     served: list[Served] = []
     found: list[Manifest] = []
     region = ""
@@ -232,7 +243,18 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
         prewarmed=False,
         idle_seconds=idle,
         process=replace(process, status_file=status_file or process.status_file),
+        site=site,
     )
+
+
+def _site(document: Fields) -> SiteFolder | None:
+    folder, origins = document.path("site"), document.get("site_origins")
+    if origins is not None and (
+        not isinstance(origins, list) or not all(isinstance(item, str) for item in origins)
+    ):
+        document.mistakes.append(f"site_origins must be a list of origins, got {origins!r:.100}")
+        return None
+    return SiteFolder(folder, tuple(origins or ())) if folder is not None else None
 
 
 def _requires_session(manifest: Manifest) -> bool:

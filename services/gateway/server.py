@@ -22,6 +22,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from services.gateway import site
 from services.gateway.application import Application, Cors, GatewayContext
 from services.gateway.authorizer import Authorizer
 from services.gateway.configuration import Plan
@@ -29,6 +30,7 @@ from services.gateway.invoke_api import ask_pool, remote
 from services.gateway.pool import Pool
 from services.gateway.responses import GatewayError
 from services.gateway.routes import Router
+from services.gateway.site import Site
 from services.gateway.throttle import Throttle
 from services.runtime import health, output, processes
 from services.runtime.backoff import pause
@@ -217,6 +219,13 @@ def run(plan: Plan, started_event: str) -> ExitCode:
     return code
 
 
+def _application(plan: Plan, context: GatewayContext) -> Application | Site:
+    application = Application(context)
+    if plan.site is None:
+        return application
+    return Site(application, site.load(plan.site.folder, plan.site.origins))
+
+
 class _Source:
     """All parts of one http source, on its event loop."""
 
@@ -249,7 +258,7 @@ class _Source:
         )
         server = _Server(
             uvicorn.Config(
-                Application(context),
+                _application(plan, context),
                 http=_Protocol,
                 ws="none",
                 loop="asyncio",

@@ -14,7 +14,7 @@ from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions
 from services.local.processes import Child, inherited_environment, spawner, start_child
 from services.local.provision import FunctionQueue
-from services.local.state import LabFiles
+from services.local.state import PROJECT, LabFiles
 from services.platform.manifest import Manifest
 
 GATEWAY = "gateway"
@@ -30,6 +30,8 @@ INIT_SECONDS = 60
 # Waiting costs nothing, and a lab in memory stops without waiting for its long polls.
 POLL_WAIT_SECONDS = 20
 KEPT_POLL_WAIT_SECONDS = 4
+# The web page, built by `make web`.
+SITE = PROJECT / "services" / "web" / "dist"
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,12 @@ def worker_children(
 
 
 def gateway_child(
-    plans: Sequence[FunctionPlan], files: LabFiles, port: int, aws: Mapping[str, str]
+    plans: Sequence[FunctionPlan], files: LabFiles, port: int, aws: Mapping[str, str], storage: str
 ) -> Child:
-    """All routes on one port, each function in execution environments of its own."""
+    """All routes and the web page on one port, each function in execution environments of its own.
+
+    The page exchanges photos with `storage`, the emulator's address.
+    """
     functions = [
         {
             "folder": str(plan.manifest.folder),
@@ -88,7 +93,13 @@ def gateway_child(
         for plan in plans
         if (trigger := plan.manifest.http or plan.manifest.authorizer) is not None
     ]
-    plan = {"host": LOOPBACK, "port": port, "functions": functions}
+    plan = {
+        "host": LOOPBACK,
+        "port": port,
+        "functions": functions,
+        "site": str(SITE),
+        "site_origins": [storage],
+    }
     return _child(GATEWAY, ["services.gateway"], plan, files, aws)
 
 

@@ -116,6 +116,8 @@ class Supervisor:
     def _start(self, state: LabState) -> LabState:
         """Starts every part. Emulator and Postgres start side by side, and the workers start while
         the schema is migrated."""
+        api_port = self.options.api_port or emulator.free_port()
+        api = f"http://{emulator.LOOPBACK}:{api_port}"
         manifests = tuple(
             m
             for m in manifest.load_all(PROJECT / "images")
@@ -123,13 +125,11 @@ class Supervisor:
         )
         loaded = topology.load(PROJECT / "terraform" / "lab" / "topology.yaml")
         wanted = topology.restricted(loaded.with_recipe(self.options.recipe), manifests).with_sites(
-            self.options.sites
+            (*self.options.sites, api)
         )
         if not self.options.keep:
             self._remove_data()
         own = load_secrets(self.files.credentials, keep=self.options.keep)
-        api_port = self.options.api_port or emulator.free_port()
-        api = f"http://{emulator.LOOPBACK}:{api_port}"
         smtp_port = emulator.free_port()
         self._start_mailbox(smtp_port)
         endpoint = self._launch_emulator(own, smtp_port, wanted)
@@ -199,7 +199,7 @@ class Supervisor:
     def _start_functions(self, plans: list[FunctionPlan], state: LabState, api_port: int) -> None:
         aws = emulator.aws_environment(state.endpoint, state.credentials)
         if state.api:
-            self.children.append(gateway_child(plans, self.files, api_port, aws))
+            self.children.append(gateway_child(plans, self.files, api_port, aws, state.endpoint))
         self.children += worker_children(plans, self.files, self.options, aws)
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:

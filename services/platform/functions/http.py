@@ -125,11 +125,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A Struct in `body` is sent as JSON; bytes need a content-type in `headers`."""
+    """A Struct in `body` is sent as JSON; bytes need a content-type in `headers`. `cookies` are
+    values of Set-Cookie."""
 
     status: int
     body: msgspec.Struct | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,8 @@ def _decoded(
 def _answer(response: Response) -> dict[str, Any]:
     headers = {name.lower(): value for name, value in response.headers.items()}
     answer: dict[str, Any] = {"statusCode": response.status, "headers": headers}
+    if response.cookies:
+        answer["cookies"] = list(response.cookies)
     if isinstance(response.body, bytes):
         answer |= {"body": base64.b64encode(response.body).decode(), "isBase64Encoded": True}
     elif response.body is not None:

@@ -1,0 +1,134 @@
+"""The web page beside the API, on the same origin, as CloudFront serves both on AWS.
+
+A page cannot keep a session's token safe from a script, so the token is in a cookie that no script
+reads. The cookie counts only in requests that the page's own origin made: the browser says so in
+`Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/), which no page can set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+
+from services.gateway.application import Application, Receive, Send
+
+# Set by `POST /sessions`. Browsers take a cookie with this prefix only with Secure and Path=/.
+SESSION_COOKIE = "__Host-session"
+INDEX = "index.html"
+# Files in this folder have a hash of their content in their name.
+HASHED_FOLDER = "assets/"
+_YEAR = b"public, max-age=31536000, immutable"
+_REVALIDATE = b"no-cache"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the page, with its headers."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    etag: bytes
+
+
+class Site:
+    """An ASGI application: the page's files, and the API for every other path."""
+
+    def __init__(self, api: Application, files: Mapping[str, File]) -> None:
+        self._api = api
+        self._files = files
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        file = self._files.get(scope["path"])
+        if file is None or scope["method"] not in ("GET", "HEAD"):
+            await self._api(with_session(scope), receive, send)
+            return
+        known = any(k == b"if-none-match" and v == file.etag for k, v in scope["headers"])
+        headers = [*file.headers, (b"etag", file.etag)]
+        if not known:
+            headers.append((b"content-length", str(len(file.body)).encode()))
+        await send(
+            {"type": "http.response.start", "status": 304 if known else 200, "headers": headers}
+        )
+        # The server itself leaves the body of an answer to HEAD away.
+        await send({"type": "http.response.body", "body": b"" if known else file.body})
+
+
+def load(folder: Path, origins: tuple[str, ...]) -> dict[str, File]:
+    """The files in `folder` by URL path; pages may exchange data with `origins`, where photos are
+    stored, besides their own. Raises OSError.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            files["/" if name == INDEX else f"/{name}"] = _file(path, name, origins)
+    return files
+
+
+def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
+    body = path.read_bytes()
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if media_type.startswith("text/"):
+        media_type += "; charset=utf-8"
+    headers = {
+        "content-type": media_type,
+        "cache-control": (_YEAR if name.startswith(HASHED_FOLDER) else _REVALIDATE).decode(),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }
+    if name == INDEX:
+        headers |= {
+            "content-security-policy": content_security_policy(origins),
+            "cross-origin-opener-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        }
+    return File(
+        body,
+        tuple((key.encode(), value.encode()) for key, value in headers.items()),
+        b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"',
+    )
+
+
+def content_security_policy(origins: tuple[str, ...]) -> str:
+    """The page's policy: no inline code, nothing from elsewhere but photos from `origins`."""
+    storage = " ".join(origins)
+    directives = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": f"'self' data: blob: {storage}",
+        "connect-src": f"'self' {storage}",
+        "manifest-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    return "; ".join(f"{name} {value.strip()}" for name, value in directives.items())
+
+
+def with_session(scope: Any) -> Any:
+    """`scope` with the session of its cookie as the Authorization header, if the page sent it."""
+    headers = scope["headers"]
+    values = {name: value for name, value in headers if name != b"cookie"}
+    if b"authorization" in values or values.get(b"sec-fetch-site") != b"same-origin":
+        return scope
+    token = _cookie(b"; ".join(value for name, value in headers if name == b"cookie"))
+    if not token:
+        return scope
+    return {**scope, "headers": [*headers, (b"authorization", f"Bearer {token}".encode())]}
+
+
+def _cookie(header: bytes) -> str:
+    """The session's token; empty without one."""
+    try:
+        found = SimpleCookie(header.decode("ascii")).get(SESSION_COOKIE)
+    except (CookieError, UnicodeDecodeError):
+        return ""
+    return found.value if found is not None and found.value.isascii() else ""

@@ -1,0 +1,43 @@
+import { useState } from "preact/hooks";
+import { type SignedInUser, api, unwrap } from "../api/client";
+import { Field, Form } from "../form";
+import { plain, text } from "../text";
+
+export function AccountPage({ user }: { user: SignedInUser }) {
+  const [message, setMessage] = useState("");
+
+  async function submit(values: Record<string, string>) {
+    const { current = "", next = "" } = values;
+    await unwrap(
+      api.PUT("/users/me/password", { body: { current_password: current, new_password: next } }),
+    );
+    setMessage(text("passwordChanged"));
+  }
+
+  return (
+    <>
+      <h1>{text("account")}</h1>
+      <p>{plain(user.email)}</p>
+      <section class="card">
+        <h2>{text("changePassword")}</h2>
+        <Form submit={submit} button={text("changePassword")}>
+          <input type="hidden" name="username" autocomplete="username" value={user.email} />
+          <Field
+            label={text("currentPassword")}
+            name="current"
+            type="password"
+            autocomplete="current-password"
+          />
+          <Field
+            label={text("newPassword")}
+            name="next"
+            type="password"
+            autocomplete="new-password"
+            minLength={12}
+          />
+        </Form>
+        <p role="status">{message}</p>
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,64 @@
+/** The HTTP API of the page's own origin. The session is in a cookie that no script can read. */
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+export type Account = Schemas["Account"];
+export type SignedInUser = Schemas["SignedInUser"];
+export type Image = Schemas["Image"];
+export type ImageSummary = Schemas["ImageSummary"];
+export type OrderDetails = Schemas["OrderDetails"];
+export type OrderRequest = Schemas["OrderRequest"];
+export type OrderSummary = Schemas["OrderSummary"];
+export type Product = Schemas["PrintProduct"];
+export type UploadForm = Schemas["UploadForm"];
+export type UploadRequest = Schemas["UploadRequest"];
+
+export const api = createClient<paths>({ baseUrl: "/" });
+
+/** A request that the API refused, or that got no answer (status 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    /** The problem's name, such as "email-taken"; empty without a problem document. */
+    readonly slug: string,
+    message: string,
+    readonly retryAfterSeconds: number,
+    /** What is expected of each invalid field. */
+    readonly fields: ReadonlyMap<string, string> = new Map(),
+  ) {
+    super(message);
+  }
+
+  /** Whether the same request may succeed later. */
+  get transient(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+interface Result<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The answer's body. Throws ApiError. */
+export async function unwrap<T>(request: Promise<Result<T>>): Promise<T> {
+  let result: Result<T>;
+  try {
+    result = await request;
+  } catch (error) {
+    throw new ApiError(0, "", error instanceof Error ? error.message : String(error), 2);
+  }
+  const { response } = result;
+  if (response.ok) return result.data as T;
+  const problem = (result.error ?? {}) as Partial<Schemas["Problem"]>;
+  const retryAfter = Number(response.headers.get("retry-after") ?? "2");
+  throw new ApiError(
+    response.status,
+    (problem.type ?? "").split(":").at(-1) ?? "",
+    problem.detail ?? problem.title ?? `HTTP ${response.status}`,
+    Number.isFinite(retryAfter) ? retryAfter : 2,
+    new Map((problem.errors ?? []).map((mistake) => [mistake.field, mistake.expected])),
+  );
+}

@@ -1,0 +1,74 @@
+import { useEffect, useState } from "preact/hooks";
+import { AccountPage } from "./account/account";
+import { SignIn } from "./account/sign-in";
+import { ApiError, type SignedInUser, api, unwrap } from "./api/client";
+import { messageOf } from "./errors";
+import { Cart, useCart } from "./orders/cart";
+import { Orders } from "./orders/orders";
+import { Photos } from "./photos/photos";
+import { text } from "./text";
+
+type Page = "photos" | "cart" | "orders" | "account";
+const PAGES: readonly Page[] = ["photos", "cart", "orders", "account"];
+
+function currentPage(): Page {
+  const name = location.hash.slice(2).split("/")[0];
+  return PAGES.find((page) => page === name) ?? "photos";
+}
+
+/** The page: sign-in, or the part that the address names after `#/`. */
+export function App() {
+  const [user, setUser] = useState<SignedInUser | null | undefined>();
+  const [page, setPage] = useState<Page>(currentPage);
+  const [problem, setProblem] = useState("");
+  const cart = useCart();
+
+  useEffect(() => {
+    unwrap(api.GET("/sessions/current")).then(
+      (session) => setUser(session.user),
+      (error: unknown) => {
+        if (!(error instanceof ApiError && error.status === 401)) setProblem(messageOf(error));
+        setUser(null);
+      },
+    );
+    const follow = () => setPage(currentPage());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+
+  async function signOut() {
+    await unwrap(api.DELETE("/sessions/current")).catch(() => undefined);
+    setUser(null);
+  }
+
+  if (user === undefined) return <p class="status">{text("loading")}</p>;
+  if (user === null) return <SignIn problem={problem} signedIn={setUser} />;
+  const names = { photos: text("photos"), cart: text("cart"), orders: text("orders"), account: text("account") };
+  return (
+    <>
+      <header class="bar">
+        <a class="brand" href="#/photos">
+          <img src="/icon.svg" alt="" width="28" height="28" />
+          Darkroom
+        </a>
+        <nav aria-label="Darkroom">
+          {PAGES.map((name) => (
+            <a key={name} href={`#/${name}`} aria-current={name === page ? "page" : undefined}>
+              {names[name]}
+              {name === "cart" && cart.lines.length > 0 && <b class="count">{cart.lines.length}</b>}
+            </a>
+          ))}
+          <button type="button" class="quiet" onClick={() => void signOut()}>
+            {text("signOut")}
+          </button>
+        </nav>
+      </header>
+      <main>
+        {page === "photos" && <Photos cart={cart} />}
+        {page === "cart" && <Cart cart={cart} />}
+        {page === "orders" && <Orders />}
+        {page === "account" && <AccountPage user={user} />}
+      </main>
+    </>
+  );
+}

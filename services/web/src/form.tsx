@@ -1,0 +1,65 @@
+import type { ComponentChildren } from "preact";
+import { useId, useState } from "preact/hooks";
+import { messageOf } from "./errors";
+
+interface FieldProps {
+  label: string;
+  name: string;
+  type?: "text" | "email" | "password";
+  autocomplete?: string;
+  required?: boolean;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+}
+
+export function Field({ label, type = "text", required = true, ...rest }: FieldProps) {
+  const id = useId();
+  const attributes = { id, required, ...rest };
+  return (
+    <p class="field">
+      <label for={id}>{label}</label>
+      {type === "email" && <input type="email" {...attributes} />}
+      {type === "password" && <input type="password" {...attributes} />}
+      {type === "text" && <input type="text" {...attributes} />}
+    </p>
+  );
+}
+
+interface FormProps {
+  submit: (values: Record<string, string>) => Promise<void>;
+  button: string;
+  children: ComponentChildren;
+}
+
+/** A form that shows why it was refused, and cannot be sent twice at once. */
+export function Form({ submit, button, children }: FormProps) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
+
+  async function send(event: SubmitEvent) {
+    event.preventDefault();
+    const values = Object.fromEntries(new FormData(event.currentTarget as HTMLFormElement));
+    setBusy(true);
+    setProblem("");
+    try {
+      await submit(values as Record<string, string>);
+    } catch (error) {
+      setProblem(messageOf(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <form onSubmit={(event) => void send(event)}>
+      {children}
+      <p role="alert" class="problem">
+        {problem}
+      </p>
+      <button type="submit" disabled={busy}>
+        {button}
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,118 @@
+import { useState } from "preact/hooks";
+import { type Image, type Product, api, unwrap } from "../api/client";
+import { Field, Form } from "../form";
+import { money, plain, text } from "../text";
+import { PaymentMethods } from "./payment";
+
+interface Line {
+  image: Image;
+  product: Product;
+  quantity: number;
+}
+
+export interface CartState {
+  lines: readonly Line[];
+  add: (image: Image, product: Product, quantity: number) => void;
+  remove: (line: Line) => void;
+  clear: () => void;
+}
+
+/** The prints that are about to be ordered. They end with the page. */
+export function useCart(): CartState {
+  const [lines, setLines] = useState<readonly Line[]>([]);
+  return {
+    lines,
+    add: (image, product, quantity) =>
+      setLines((known) => {
+        const same = known.find((l) => l.image.id === image.id && l.product.id === product.id);
+        const total = (same?.quantity ?? 0) + quantity;
+        return [...known.filter((l) => l !== same), { image, product, quantity: total }];
+      }),
+    remove: (line) => setLines((known) => known.filter((other) => other !== line)),
+    clear: () => setLines([]),
+  };
+}
+
+export function Cart({ cart }: { cart: CartState }) {
+  // The same key when the order is sent again: it is created once.
+  const [key, setKey] = useState(() => crypto.randomUUID());
+  if (cart.lines.length === 0) {
+    return (
+      <>
+        <h1>{text("cart")}</h1>
+        <p class="status">{text("cartEmpty")}</p>
+      </>
+    );
+  }
+  const currency = cart.lines[0]?.product.currency ?? "EUR";
+  const total = cart.lines.reduce((sum, l) => sum + l.product.price_minor * l.quantity, 0);
+
+  async function order(values: Record<string, string>) {
+    const { name = "", line1 = "", line2, postcode = "", city = "", country = "" } = values;
+    const body = {
+      lines: cart.lines.map(({ image, product, quantity }) => ({
+        image_id: image.id,
+        product_id: product.id,
+        quantity,
+        orientation: "follows-photo" as const,
+      })),
+      payment_method: values["payment"] ?? "",
+      delivery: { name, line1, postcode, city, country, ...(line2 ? { line2 } : {}) },
+    };
+    const created = await unwrap(
+      api.POST("/orders", { body, params: { header: { "Idempotency-Key": key } } }),
+    );
+    cart.clear();
+    setKey(crypto.randomUUID());
+    location.hash = `#/orders/${created.id}`;
+  }
+
+  return (
+    <>
+      <h1>{text("cart")}</h1>
+      <ul class="lines">
+        {cart.lines.map((line) => (
+          <li key={`${line.image.id} ${line.product.id}`}>
+            <img src={line.image.thumbnail ?? ""} alt="" width="64" height="64" />
+            <span>
+              {plain(line.image.filenames[0] ?? "")}
+              <br />
+              {line.quantity} × {line.product.name}
+            </span>
+            <b>{money(line.product.price_minor * line.quantity, currency)}</b>
+            <button type="button" class="link" onClick={() => cart.remove(line)}>
+              {text("remove")}
+            </button>
+          </li>
+        ))}
+      </ul>
+      <p class="total">
+        {text("total")} <b>{money(total, currency)}</b>
+      </p>
+      <section class="card">
+        <h2>{text("delivery")}</h2>
+        <Form submit={order} button={text("placeOrder")}>
+          <Field label={text("name")} name="name" autocomplete="name" maxLength={100} />
+          <Field label={text("line1")} name="line1" autocomplete="address-line1" maxLength={100} />
+          <Field
+            label={text("line2")}
+            name="line2"
+            autocomplete="address-line2"
+            required={false}
+            maxLength={100}
+          />
+          <Field label={text("postcode")} name="postcode" autocomplete="postal-code" maxLength={16} />
+          <Field label={text("city")} name="city" autocomplete="address-level2" maxLength={100} />
+          <Field
+            label={text("country")}
+            name="country"
+            autocomplete="country"
+            pattern="[A-Z]{2}"
+            maxLength={2}
+          />
+          <PaymentMethods />
+        </Form>
+      </section>
+    </>
+  );
+}

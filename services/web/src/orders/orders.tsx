@@ -1,0 +1,119 @@
+import { useEffect, useState } from "preact/hooks";
+import { type OrderDetails, type OrderSummary, api, unwrap } from "../api/client";
+import { messageOf } from "../errors";
+import { moment, money, statusText, text } from "../text";
+import { Backoff, wait } from "../uploads/backoff";
+
+/** Statuses from which an order still moves. */
+const MOVING = new Set(["created", "validated", "reserved", "paid", "fulfilled"]);
+
+function shownId(): string {
+  return location.hash.match(/^#\/orders\/([0-9a-f-]{36})$/)?.[1] ?? "";
+}
+
+export function Orders() {
+  const [orders, setOrders] = useState<readonly OrderSummary[]>();
+  const [problem, setProblem] = useState("");
+  const [opened, setOpened] = useState(shownId);
+  useEffect(() => {
+    unwrap(api.GET("/orders")).then(
+      (page) => setOrders(page.orders),
+      (error: unknown) => setProblem(messageOf(error)),
+    );
+    const follow = () => setOpened(shownId());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return (
+    <>
+      <h1>{text("orders")}</h1>
+      {problem && <p role="alert" class="problem">{problem}</p>}
+      {opened && <Order key={opened} id={opened} />}
+      {orders === undefined && !problem && <p class="status">{text("loading")}</p>}
+      {orders?.length === 0 && <p class="status">{text("noOrders")}</p>}
+      <ul class="lines">
+        {orders?.map((order) => (
+          <li key={order.id}>
+            <a href={`#/orders/${order.id}`}>{moment(order.created_at)}</a>
+            <span>{statusText(order.status)}</span>
+            <b>{money(order.total_minor, order.currency)}</b>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** One order, followed until it ends. */
+function Order({ id }: { id: string }) {
+  const [order, setOrder] = useState<OrderDetails>();
+  const [problem, setProblem] = useState("");
+
+  useEffect(() => {
+    let shown = true;
+    async function follow() {
+      const backoff = new Backoff(700, 10_000);
+      let status = "";
+      while (shown) {
+        try {
+          const found = await unwrap(api.GET("/orders/{id}", { params: { path: { id } } }));
+          setOrder(found);
+          setProblem("");
+          if (!MOVING.has(found.status)) return;
+          if (found.status !== status) backoff.reset();
+          status = found.status;
+        } catch (error) {
+          setProblem(messageOf(error));
+        }
+        await wait(backoff.next());
+      }
+    }
+    void follow();
+    return () => {
+      shown = false;
+    };
+  }, [id]);
+
+  async function cancel() {
+    try {
+      setOrder(
+        await unwrap(api.POST("/orders/{id}/cancellation", { params: { path: { id } } })),
+      );
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  }
+
+  return (
+    <section class="card order" aria-live="polite">
+      {problem && <p role="alert" class="problem">{problem}</p>}
+      {order && (
+        <>
+          <h2>
+            {statusText(order.status)} · {money(order.total_minor, order.currency)}
+          </h2>
+          <ol class="history">
+            {order.history.map((step) => (
+              <li key={step.at + step.status}>
+                <b>{statusText(step.status)}</b> <time dateTime={step.at}>{moment(step.at)}</time>
+                {step.message && <p>{step.message}</p>}
+              </li>
+            ))}
+          </ol>
+          <ul>
+            {order.lines.map((line) => (
+              <li key={line.number}>
+                {line.quantity} × {line.product_name}
+              </li>
+            ))}
+          </ul>
+          {MOVING.has(order.status) && order.status !== "fulfilled" && (
+            <button type="button" class="danger" onClick={() => void cancel()}>
+              {text("cancel")}
+            </button>
+          )}
+        </>
+      )}
+    </section>
+  );
+}

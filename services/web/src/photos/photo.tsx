@@ -1,0 +1,194 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Image, type Product, api, unwrap } from "../api/client";
+import { messageOf } from "../errors";
+import type { CartState } from "../orders/cart";
+import { moment, money, plain, text } from "../text";
+import { effectiveDpi } from "./resolution";
+
+const MIN_DPI = 150;
+/** The best format first: a browser takes the first that it knows. */
+const FORMATS = ["avif", "webp", "jpeg"];
+
+interface PhotoProps {
+  id: string;
+  cart: CartState;
+  removed: (id: string) => void;
+}
+
+/** One photo, in a dialog: large, with its sizes, facts and prints. */
+export function Photo({ id, cart, removed }: PhotoProps) {
+  const [image, setImage] = useState<Image>();
+  const [problem, setProblem] = useState("");
+  const dialog = useRef<HTMLDialogElement>(null);
+
+  useEffect(() => {
+    dialog.current?.showModal();
+    unwrap(api.GET("/images/{id}", { params: { path: { id } } })).then(setImage, (error: unknown) =>
+      setProblem(messageOf(error)),
+    );
+  }, [id]);
+
+  function close() {
+    location.hash = "#/photos";
+  }
+
+  async function remove() {
+    if (!confirm(text("removeConfirm"))) return;
+    try {
+      await unwrap(api.DELETE("/images/{id}", { params: { path: { id } } }));
+      removed(id);
+    } catch (error) {
+      setProblem(messageOf(error));
+    }
+  }
+
+  const name = plain(image?.filenames[0] ?? "");
+  return (
+    <dialog ref={dialog} class="photo" aria-label={name || text("photos")} onClose={close}>
+      <header>
+        <h2>{name}</h2>
+        <button type="button" class="quiet" onClick={() => dialog.current?.close()}>
+          {text("close")}
+        </button>
+      </header>
+      {problem && <p role="alert" class="problem">{problem}</p>}
+      {image?.status === "rejected" && (
+        <p class="problem">
+          {text("rejected")}: {image.message}
+        </p>
+      )}
+      {image?.status === "developed" && <Picture image={image} name={name} />}
+      {image && (
+        <div class="details">
+          {image.status === "developed" && <Prints image={image} cart={cart} />}
+          <Facts image={image} />
+          {image.renditions && image.renditions.length > 0 && (
+            <section>
+              <h3>{text("sizes")}</h3>
+              <ul class="sizes">
+                {image.renditions.map((rendition) => (
+                  <li key={rendition.url}>
+                    <a href={rendition.url} target="_blank" rel="noreferrer">
+                      {rendition.name} · {rendition.format} · {rendition.width} × {rendition.height}
+                    </a>
+                  </li>
+                ))}
+              </ul>
+            </section>
+          )}
+          <p>
+            <button type="button" class="danger" onClick={() => void remove()}>
+              {text("remove")}
+            </button>
+          </p>
+        </div>
+      )}
+    </dialog>
+  );
+}
+
+function Picture({ image, name }: { image: Image; name: string }) {
+  const renditions = image.renditions ?? [];
+  const sets = FORMATS.map((format) => ({
+    format,
+    srcset: renditions
+      .filter((rendition) => rendition.format === format)
+      .map((rendition) => `${rendition.url} ${rendition.width}w`)
+      .join(", "),
+  })).filter(({ srcset }) => srcset);
+  const largest = renditions
+    .filter(({ format }) => format === "jpeg")
+    .sort((a, b) => b.width - a.width)[0];
+  return (
+    <picture>
+      {sets.map(({ format, srcset }) => (
+        <source key={format} type={`image/${format}`} srcset={srcset} sizes="min(96vw, 1100px)" />
+      ))}
+      <img
+        src={largest?.url ?? image.thumbnail ?? ""}
+        alt={name}
+        width={image.width ?? undefined}
+        height={image.height ?? undefined}
+      />
+    </picture>
+  );
+}
+
+function Facts({ image }: { image: Image }) {
+  const facts = Object.entries(image.facts ?? {}).filter(
+    ([, value]) => typeof value === "string" || typeof value === "number",
+  );
+  return (
+    <section>
+      <h3>{text("facts")}</h3>
+      <dl>
+        <dt>{moment(image.uploaded_at)}</dt>
+        <dd>
+          {image.width} × {image.height}
+        </dd>
+        {facts.map(([key, value]) => (
+          <>
+            <dt>{key.replaceAll("_", " ")}</dt>
+            <dd>{plain(String(value))}</dd>
+          </>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Prints({ image, cart }: { image: Image; cart: CartState }) {
+  const [products, setProducts] = useState<readonly Product[]>([]);
+  const [chosen, setChosen] = useState("");
+  const [quantity, setQuantity] = useState(1);
+  useEffect(() => {
+    unwrap(api.GET("/products")).then(
+      ({ products: found }) => {
+        setProducts(found);
+        setChosen(found.find(({ available }) => available)?.id ?? "");
+      },
+      () => undefined,
+    );
+  }, []);
+  const product = products.find(({ id }) => id === chosen);
+  const dpi = product && effectiveDpi(image, product);
+  return (
+    <section>
+      <h3>{text("order")}</h3>
+      <p class="row">
+        <select
+          aria-label={text("product")}
+          value={chosen}
+          onChange={(event) => setChosen(event.currentTarget.value)}
+        >
+          {products.map((item) => (
+            <option key={item.id} value={item.id} disabled={!item.available}>
+              {item.name}, {money(item.price_minor, item.currency)}
+              {item.available ? "" : ` (${text("soldOut")})`}
+            </option>
+          ))}
+        </select>
+        <input
+          type="number"
+          aria-label={text("quantity")}
+          min={1}
+          max={99}
+          value={quantity}
+          onInput={(event) => setQuantity(Number(event.currentTarget.value) || 1)}
+        />
+        <button
+          type="button"
+          disabled={product === undefined}
+          onClick={() => product && cart.add(image, product, quantity)}
+        >
+          {text("addToCart")}
+        </button>
+      </p>
+      {dpi !== undefined && (
+        <p class={dpi < MIN_DPI ? "problem" : "hint"}>
+          {text(dpi < MIN_DPI ? "resolutionLow" : "resolution", { dpi })}
+        </p>
+      )}
+    </section>
+  );
+}

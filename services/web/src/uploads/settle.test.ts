@@ -1,0 +1,60 @@
+import { expect, it } from "vitest";
+import type { ImageSummary } from "../api/client";
+import type { Upload } from "./queue";
+import { Settler } from "./settle";
+
+function upload(id: string): Upload {
+  return { key: 1, name: id, bytes: 1, state: "developing", progress: 1, id, message: "" };
+}
+
+function image(status: ImageSummary["status"]): ImageSummary {
+  return { id: "1", status, uploaded_at: "", filenames: [] };
+}
+
+it("looks up few uploads at a time, less often while nothing happens, until all are settled", async () => {
+  const pauses: number[] = [];
+  const settled: string[] = [];
+  let round: string[] = [];
+  let most = 0;
+  let silent = 4;
+  await new Promise<void>((resolve) => {
+    const settler = new Settler(
+      (id) => {
+        round.push(id);
+        return Promise.resolve(silent > 0 ? [image("developing")] : [image("developed")]);
+      },
+      (one) => {
+        settled.push(one.id);
+        if (settled.length === 12) resolve();
+      },
+      (milliseconds) => {
+        pauses.push(milliseconds);
+        most = Math.max(most, round.length);
+        round = [];
+        silent -= 1;
+        return Promise.resolve();
+      },
+    );
+    for (let n = 0; n < 12; n += 1) settler.watch(upload(`u${n}`));
+  });
+  expect(new Set(settled).size).toBe(12);
+  expect(most).toBe(5);
+  expect(pauses.slice(0, 4)).toEqual([500, 750, 1125, 1687.5]);
+  expect(pauses.at(-1)).toBe(500);
+});
+
+it("looks up again after an error", async () => {
+  let calls = 0;
+  const found = await new Promise<ImageSummary>((resolve) => {
+    const settler = new Settler(
+      () => {
+        calls += 1;
+        return calls < 3 ? Promise.reject(new Error("away")) : Promise.resolve([image("rejected")]);
+      },
+      (_, one) => resolve(one),
+      () => Promise.resolve(),
+    );
+    settler.watch(upload("u"));
+  });
+  expect([calls, found.status]).toEqual([3, "rejected"]);
+});

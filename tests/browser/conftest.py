@@ -1,0 +1,63 @@
+"""A lab and a browser: Debian's Chromium, or the one that BROWSER names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from services.local import lab as labs
+from services.local.options import LabOptions
+from services.local.state import LabState
+from tests.support.waiting import scaled
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Root may not use Chromium's sandbox; without network it must not look for updates.
+OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        message = "no Chromium on this machine: install it, or name one in BROWSER"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabState]:
+    root: Path = tmp_path_factory.mktemp("browser-lab")
+    state = labs.up(root, options=LabOptions(concurrency=2))
+    yield state
+    labs.down(root)
+
+
+@pytest.fixture
+def page(browser: Browser, lab: LabState) -> Iterator[Page]:
+    """A new visitor's page, in English."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 850})
+    context.set_default_timeout(scaled(30) * 1000)
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on(
+        "console",
+        lambda message: errors.append(message.text) if "Content Security" in message.text else None,
+    )
+    opened.goto(f"{lab.api}/")
+    yield opened
+    context.close()
+    assert errors == []

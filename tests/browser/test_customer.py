@@ -1,0 +1,162 @@
+"""A customer's way through the web page, in a real browser on an embedded lab."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.build.web import WEB
+from tests.support.photos import jpeg, scene
+from tests.support.waiting import scaled
+
+PASSWORD = "correct horse battery staple 7"
+PHOTOS, DAMAGED = 47, 3
+ADDRESS = {
+    "Name": "Ada Lovelace",
+    "Street and number": "St. James 12",
+    "Postcode": "20457",
+    "City": "Hamburg",
+    "Country": "DE",
+}
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def sign_up(page: Page) -> str:
+    email = f"{uuid.uuid4().hex[:12]}@darkroom.example"
+    page.get_by_role("button", name="Create an account").click()
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create an account").click()
+    expect(page.get_by_role("link", name="Photos")).to_be_visible()
+    return email
+
+
+def upload(page: Page, paths: list[Path]) -> None:
+    page.locator("input[type=file]").first.set_input_files(paths)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Photos of different content, and some that are none."""
+    paths = []
+    for number in range(PHOTOS):
+        path = tmp_path / f"photo-{number:02}.jpg"
+        path.write_bytes(jpeg(scene(420, 300, seed=number)))
+        paths.append(path)
+    for number in range(DAMAGED):
+        path = tmp_path / f"damaged-{number}.jpg"
+        path.write_bytes(b"not a photo %d" % number)
+        paths.append(path)
+    return paths
+
+
+def order(page: Page, payment: str) -> None:
+    page.get_by_role("link", name="Photos").click()
+    page.locator(".tile:not(.rejected) a").first.click()
+    page.get_by_role("button", name="Add to the cart").click()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Cart").click()
+    for label, value in ADDRESS.items():
+        page.get_by_label(label).fill(value)
+    page.get_by_label("Payment").select_option(label=payment)
+    page.get_by_role("button", name="Place the order").click()
+
+
+def test_customer_uploads_fifty_photos_and_orders_prints(page: Page, photos: list[Path]) -> None:
+    sign_up(page)
+    upload(page, photos)
+    minutes = scaled(120) * 1000
+    expect(page.locator(".tile:not(.rejected) img.shown")).to_have_count(PHOTOS, timeout=minutes)
+    expect(page.locator(".tile.rejected")).to_have_count(DAMAGED, timeout=minutes)
+    order(page, "Sandbox: succeeds")
+    expect(page.locator(".order h2")).to_contain_text("Shipped", timeout=minutes)
+    order(page, "Sandbox: is declined")
+    expect(page.locator(".order h2")).to_contain_text("Payment declined", timeout=minutes)
+
+
+def test_session_survives_a_reload_and_ends_by_sign_out(page: Page) -> None:
+    sign_up(page)
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
+    assert page.evaluate("document.cookie") == ""
+    page.reload()
+    expect(page.get_by_role("link", name="Photos")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.context.cookies() == []
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_photo_is_deleted_from_its_dialog(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "one.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=99)))
+    sign_up(page)
+    upload(page, [path])
+    page.locator(".tile a").click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".tile")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("No photos yet.")).to_be_visible()
+
+
+def test_sign_in_with_wrong_password_says_so(page: Page) -> None:
+    page.get_by_label("E-mail address").fill("nobody@darkroom.example")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("password")
+
+
+def test_file_name_that_reorders_text_is_shown_without_it(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "a\u202egpj.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=98)))
+    sign_up(page)
+    upload(page, [path])
+    expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1200])
+def test_pages_have_no_serious_accessibility_problem(
+    page: Page, tmp_path: Path, scheme: str, width: int
+) -> None:
+    path = tmp_path / "one.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=97)))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    found = [check(page, "sign-in")]
+    sign_up(page)
+    upload(page, [path])
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    found.append(check(page, "photos"))
+    page.locator(".tile a").click()
+    expect(page.locator("dialog picture img")).to_be_visible()
+    found.append(check(page, "photo"))
+    page.get_by_role("button", name="Add to the cart").click()
+    page.get_by_role("button", name="Close").click()
+    for name in ("Cart", "Orders", "Account"):
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        found.append(check(page, name))
+    assert [problem for problems in found for problem in problems] == []
+
+
+def check(page: Page, name: str) -> list[str]:
+    """What axe finds serious or critical; and whether the page is wider than the screen."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: run `make web`")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    results = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    problems = [
+        f"{name}: {item['id']}: {item['nodes'][0]['html'][:120]}"
+        for item in results["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        problems.append(f"{name}: wider than the screen")
+    return problems

@@ -1,0 +1,115 @@
+"""The web page's files, its policy, and the session cookie."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.gateway import site
+from services.gateway.site import SESSION_COOKIE, Site, with_session
+
+STORAGE = "http://127.0.0.1:4566"
+
+
+def scope(path: str = "/", method: str = "GET", **headers: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "path": path,
+        "method": method,
+        "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
+    }
+
+
+def answer(application: Site, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    asyncio.run(application(request, receive, send))
+    headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, sent[1]["body"]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Site:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<p>page")
+    (tmp_path / "assets" / "a-1234.js").write_text("1")
+
+    async def api(request: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": request["headers"]})
+        await send({"type": "http.response.body", "body": b"api"})
+
+    return Site(api, site.load(tmp_path, (STORAGE,)))  # type: ignore[arg-type]
+
+
+def test_site_page_has_strict_policy_and_is_revalidated(page: Site) -> None:
+    status, headers, body = answer(page, scope("/"))
+    assert (status, body) == (200, b"<p>page")
+    policy = headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "'unsafe" not in policy
+    assert f"connect-src 'self' {STORAGE};" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-cache"
+
+
+def test_site_page_with_known_etag_is_not_sent_again(page: Site) -> None:
+    etag = answer(page, scope("/"))[1]["etag"]
+    status, headers, body = answer(page, scope("/", if_none_match=etag))
+    assert (status, body) == (304, b"")
+    assert "content-length" not in headers
+
+
+def test_site_hashed_file_is_cached_for_a_year(page: Site) -> None:
+    status, headers, _ = answer(page, scope("/assets/a-1234.js"))
+    assert status == 200
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("/images", "GET"), ("/", "POST"), ("/../secret", "GET"), ("/index.html", "GET")],
+)
+def test_site_other_requests_reach_the_api(page: Site, path: str, method: str) -> None:
+    assert answer(page, scope(path, method))[0] == 404
+
+
+def authorization(**headers: str) -> str | None:
+    found = dict(with_session(scope("/images", **headers))["headers"]).get(b"authorization")
+    return found.decode() if found is not None else None
+
+
+def test_session_cookie_of_the_own_page_is_the_authorization() -> None:
+    cookie = f"theme=dark; {SESSION_COOKIE}=token-1"
+    assert authorization(cookie=cookie, sec_fetch_site="same-origin") == "Bearer token-1"
+
+
+@pytest.mark.parametrize("sent_by", ["cross-site", "same-site", "none", None])
+def test_session_cookie_of_another_page_is_ignored(sent_by: str | None) -> None:
+    headers = {"sec_fetch_site": sent_by} if sent_by is not None else {}
+    assert authorization(cookie=f"{SESSION_COOKIE}=token-1", **headers) is None
+
+
+def test_session_cookie_does_not_replace_an_authorization() -> None:
+    headers = {"authorization": "Bearer other", "sec_fetch_site": "same-origin"}
+    assert authorization(cookie=f"{SESSION_COOKIE}=token-1", **headers) == "Bearer other"
+
+
+@pytest.mark.parametrize("cookie", ["", "=", f"{SESSION_COOKIE}=", "a", f"x{SESSION_COOKIE}=t"])
+def test_session_cookie_that_is_missing_or_malformed_is_none(cookie: str) -> None:
+    assert authorization(cookie=cookie, sec_fetch_site="same-origin") is None
+
+
+def test_load_of_missing_folder_serves_no_file(tmp_path: Path) -> None:
+    assert site.load(tmp_path / "missing", ()) == {}
