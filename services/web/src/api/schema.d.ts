@@ -161,14 +161,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List your open sessions, newest first
+         * @description A session opened in the last seconds may be missing.
+         */
+        get: operations["list-sessions"];
         put?: never;
         /**
          * Sign in
          * @description A session expires 14 days after its last use, and 90 days after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks from which the account signed in during the last 90 days have a limit of 10 failures of their own. `Retry-After` is the number of seconds until the next attempt is allowed.
          */
         post: operations["open-session"];
-        delete?: never;
+        /**
+         * Close all your sessions except the current one
+         * @description Their tokens may be accepted for some more seconds.
+         */
+        delete: operations["close-other-sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -190,6 +198,26 @@ export interface paths {
          * @description Responses of the authorizer are cached, so the token may be accepted for some more seconds.
          */
         delete: operations["close-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Close one of your sessions
+         * @description The token of the session may be accepted for some more seconds.
+         */
+        delete: operations["revoke-session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -739,6 +767,14 @@ export interface components {
             url: string;
         };
         /**
+         * SessionPage
+         * @description Open sessions, newest first. `next_cursor` is null on the last page.
+         */
+        SessionPage: {
+            sessions: components["schemas"]["UserSession"][];
+            next_cursor: string | null;
+        };
+        /**
          * SignedInUser
          * @description The user of a session, at the time when it was opened.
          */
@@ -765,7 +801,8 @@ export interface components {
          * UploadForm
          * @description A form to post to `url` as multipart/form-data: first `fields`, last the file as `file`.
          *
-         *         S3 rejects a file of another size or type, another key, and changed fields.
+         *         S3 rejects a file of another size or type, another key, and changed fields. The first upload
+         *         counts; later ones with the same form have no effect.
          */
         UploadForm: {
             /** @description the upload's id, a parameter of GET /images */
@@ -802,6 +839,37 @@ export interface components {
              * @default false
              */
             keep_location?: boolean;
+        };
+        /**
+         * UserSession
+         * @description An open session of the caller's.
+         */
+        UserSession: {
+            /**
+             * @description the session's id
+             * @example 5f0c2f4f2b3c4d1e8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description a time in UTC
+             * @example 2026-03-01T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description a time in UTC at most an hour before the last use
+             * @example 2026-03-01T12:00:00Z
+             */
+            used_at: string;
+            /**
+             * Format: date-time
+             * @description a time in UTC
+             * @example 2026-03-01T12:00:00Z
+             */
+            expires_at: string;
+            /** @description whether this session made the request */
+            current: boolean;
         };
     };
     responses: never;
@@ -1791,6 +1859,99 @@ export interface operations {
             };
         };
     };
+    "list-sessions": {
+        parameters: {
+            query?: {
+                /** @description sessions, 1 to 100 */
+                limit?: number;
+                /** @description `next_cursor` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionPage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
     "open-session": {
         parameters: {
             query?: never;
@@ -1859,6 +2020,92 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "close-other-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The other sessions are closed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": components["schemas"]["GatewayMessage"];
                 };
             };
@@ -2019,6 +2266,104 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "revoke-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the session's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session is closed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:session-not-found`: Session not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body has more than 10 MB (the gateway) */
