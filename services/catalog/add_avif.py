@@ -17,7 +17,13 @@ from services.catalog.model import ImageRecord, ImageStatus, Source
 from services.catalog.originals import download
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
-from services.events.images import ImageEvent, ImageEventType, event_id, parse_image_event
+from services.events.images import (
+    ImageEvent,
+    ImageEventType,
+    event_id,
+    parse_image_event,
+    redevelopment_id,
+)
 from services.imaging.model import LATE_FORMAT, Limits, PhotoRejected
 from services.imaging.recipes import Recipes
 from services.platform import log
@@ -32,7 +38,8 @@ class OtherRecipeError(TransientError):
 
 @dataclass(frozen=True)
 class AddAvif:
-    """Handles `image.developed` events of photos whose recipe has AVIF."""
+    """Handles events of photos that were developed, or developed again, and whose recipe has
+    AVIF."""
 
     s3: Any
     catalog: Catalog
@@ -94,6 +101,8 @@ class AddAvif:
 def _is_current(event: ImageEvent, source: Source, record: ImageRecord) -> bool:
     """Whether the event is about the newest version of its original."""
     newest = event_id(ImageEventType.DEVELOPED, event.owner, source.key, source.sequencer)
+    if event.type is ImageEventType.REDEVELOPED:
+        newest = redevelopment_id(event.owner, source.key, source.sequencer, str(record.recipe))
     return (
         event.id == newest
         and not source.removed

@@ -96,6 +96,19 @@ class ImageLifecycle:
             self._detach_source(owner, source.stale_image_id, source.key)
         return True
 
+    def replace(self, before: ImageRecord, source_key: str, after: ImageRecord) -> bool:
+        """Replaces the renditions of a developed image and its facts, if it still has the recipe of
+        `before`, and deletes the renditions that it has no more.
+
+        Returns False when the original was removed meanwhile; the image is then deleted if it has
+        no other. Raises ChangedMeanwhileError when the image was developed meanwhile.
+        """
+        if not self._write_outcome(after, source_key, before.recipe):
+            self.delete_if_unused(after.owner, after.image_id)
+            return False
+        self._delete_replaced(before, after)
+        return True
+
     def _delete_replaced(self, before: ImageRecord, after: ImageRecord) -> None:
         """Deletes the renditions that a record has no more: those of another recipe."""
         kept = {r.key for r in after.renditions}
@@ -207,22 +220,35 @@ class ImageLifecycle:
                 f"{source.key} or its image changed while it was claimed"
             ) from None
 
-    def _write_outcome(self, record: ImageRecord, source_key: str) -> bool:
+    def _write_outcome(
+        self, record: ImageRecord, source_key: str, recipe_before: str | None = None
+    ) -> bool:
         """Returns False when the image no longer has this original. Raises ChangedMeanwhileError
-        when its originals changed during the write."""
+        when its originals changed during the write, or when it does not have `recipe_before`."""
         allowed = bool(record.location_keys)
         # Another original may allow the location, or the last one that did may go, since `record`
         # was read.
-        if any(self._write_facts(record, source_key, kept) for kept in (allowed, not allowed)):
-            return True
+        for location_kept in (allowed, not allowed):
+            if self._write_facts(record, source_key, location_kept, recipe_before):
+                return True
         now = self.catalog.image(record.owner, record.image_id)
         if now is None or now.status is ImageStatus.DELETING or source_key not in now.source_keys:
             return False
         raise ChangedMeanwhileError(f"image {record.image_id} changed while it was finalized")
 
-    def _write_facts(self, record: ImageRecord, source_key: str, location_kept: bool) -> bool:
+    def _write_facts(
+        self, record: ImageRecord, source_key: str, location_kept: bool, recipe_before: str | None
+    ) -> bool:
         """Returns False when the image no longer has this original, or when its originals do not
-        agree with `location_kept`."""
+        agree with `location_kept`, or its recipe is not `recipe_before`; None stands for any."""
+        conditions = [
+            "contains(source_keys, :source)",
+            "#status <> :deleting",
+            f"{'attribute_exists' if location_kept else 'attribute_not_exists'}(location_keys)",
+        ]
+        values = {} if recipe_before is None else {"before": recipe_before}
+        if recipe_before is not None:
+            conditions.append("recipe = :before")
         facts = {k: v for k, v in record.facts.items() if location_kept or k != "location"}
         return self.catalog.update(
             record.owner,
@@ -240,12 +266,11 @@ class ImageLifecycle:
                 "location_known": location_kept or None,
                 "renditions": [dataclasses.asdict(r) for r in record.renditions],
             },
-            condition="contains(source_keys, :source) AND #status <> :deleting AND "
-            + ("attribute_exists" if location_kept else "attribute_not_exists")
-            + "(location_keys)",
+            condition=" AND ".join(conditions),
             names={"#status": "status", "#message": "message"},
             source=source_key,
             deleting=ImageStatus.DELETING,
+            **values,
         )
 
     def _drop_location(self, owner: str, image_id: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 from services.catalog.created import CreatedOriginal
 from services.catalog.lifecycle import ImageLifecycle
 from services.catalog.model import parse_original_key
+from services.catalog.redeveloped import RedevelopedImage
 from services.catalog.removed import RemovedOriginal
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
+from services.events.redevelopment import parse_redevelopment
 from services.events.storage import Change, parse_object_events
 from services.imaging.model import Limits
 from services.imaging.recipes import Recipes
@@ -26,7 +28,8 @@ from services.platform.functions.sqs import Message
 
 @dataclass(frozen=True)
 class ProcessImage:
-    """Handles S3 event notifications of the originals bucket."""
+    """Handles S3 event notifications of the originals bucket, and requests to develop an image
+    again."""
 
     s3: Any
     sns: Any
@@ -37,11 +40,17 @@ class ProcessImage:
     limits: Limits
 
     def handle(self, message: Message) -> None:
-        """Handles the object events of one queue message, in their order.
+        """Handles the object events of one queue message, in their order, or the request in it.
 
         Raises ChangedMeanwhileError when another worker changed the same image, PermanentError
         for a message that is not a notification about originals.
         """
+        request = parse_redevelopment(message.body)
+        if request is not None:
+            log.bind(owner=request.owner, key=request.source_key, image_id=request.image_id)
+            outcome = self._redeveloped.handle(request, message)
+            log.logger().info("redevelopment_ended", outcome=outcome)
+            return
         for event in parse_object_events(message.body):
             name = parse_original_key(event.key)
             log.correlate(name.correlation_id)
@@ -60,6 +69,12 @@ class ProcessImage:
     @cached_property
     def _created(self) -> CreatedOriginal:
         return CreatedOriginal(
+            self.s3, self.sns, self.topic_arn, self._images, self.recipes, self.limits
+        )
+
+    @cached_property
+    def _redeveloped(self) -> RedevelopedImage:
+        return RedevelopedImage(
             self.s3, self.sns, self.topic_arn, self._images, self.recipes, self.limits
         )
 

@@ -85,6 +85,39 @@ class Catalog:
                 return found[:limit]
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def every_image(
+        self, owner: str | None, after: tuple[str, str] | None, page_items: int
+    ) -> Iterator[ImageRecord]:
+        """The records of an owner, or of all owners, in the table's order, also hidden ones;
+        `after` is the owner and id of the last one that was read before. For operators: no function
+        may scan the table."""
+        start: dict[str, Any] = {}
+        if after is not None:
+            start = {"ExclusiveStartKey": item_key(after[0], image_item(after[1]))}
+        values = {"item": image_item("")}
+        while True:
+            wanted: dict[str, Any] = {"TableName": self.table, "Limit": page_items, **start}
+            wanted["ExpressionAttributeNames"] = {"#item": "item"}
+            if owner is None:
+                answer = self.dynamodb.scan(
+                    FilterExpression="begins_with(#item, :item)",
+                    ExpressionAttributeValues=expression_values(**values),
+                    **wanted,
+                )
+            else:
+                wanted["ExpressionAttributeNames"]["#owner"] = "owner"
+                answer = self.dynamodb.query(
+                    KeyConditionExpression="#owner = :owner AND begins_with(#item, :item)",
+                    ExpressionAttributeValues=expression_values(owner=owner, **values),
+                    **wanted,
+                )
+            for item in map(from_item, answer["Items"]):
+                if "listed_at" in item:  # not one that is being deleted
+                    yield _record(item)
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
     def of_upload(self, owner: str, upload: str) -> list[ImageRecord]:
         """The visible images of an upload; none until its event was handled."""
         answer = self.dynamodb.query(

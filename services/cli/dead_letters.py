@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from services.cli.log_lines import seconds
-from services.cli.options import ExitCode, Json, group, number
+from services.cli.options import ExitCode, Json, Outputs, group, number
 from services.cli.output import print_json
 from services.local import lab
 from services.local.terminal import page, people, shown_id
@@ -54,15 +54,6 @@ AuditLog = Annotated[
         metavar="FILE",
         help="Append a JSON line for each letter to FILE; darkroom/audit.jsonl in XDG_STATE_HOME "
         "by default.",
-    ),
-]
-Outputs = Annotated[
-    Path | None,
-    typer.Option(
-        envvar=deployed.VARIABLE,
-        metavar="FILE",
-        help="For a lab on AWS: the output of `terraform output -json`. The embedded lab by "
-        "default.",
     ),
 ]
 

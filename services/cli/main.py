@@ -26,13 +26,25 @@ from services.cli import (
     load_test,
     orders,
     recipes,
+    redevelop,
 )
 from services.cli.options import ExitCode
 from services.local.terminal import people
 from services.platform.errors import ConfigurationError, DarkroomError, PermanentError
 
 app = typer.Typer(name="darkroom", rich_markup_mode="markdown", pretty_exceptions_enable=False)
-for module in (lab, database, accounts, images, recipes, orders, dead_letters, load_test, deploy):
+for module in (
+    lab,
+    database,
+    accounts,
+    images,
+    recipes,
+    redevelop,
+    orders,
+    dead_letters,
+    load_test,
+    deploy,
+):
     module.add(app)
 
 

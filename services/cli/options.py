@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from services.operations import deployed
 from services.platform.errors import PermanentError
 
 
@@ -27,6 +28,15 @@ RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe", metavar="NAME", help="A recipe other than the lab's; see `darkroom recipes`."
+    ),
+]
+Outputs = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=deployed.VARIABLE,
+        metavar="FILE",
+        help="For a lab on AWS: the output of `terraform output -json`. The embedded lab by "
+        "default.",
     ),
 ]
 PasswordStdin = Annotated[

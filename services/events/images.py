@@ -15,6 +15,8 @@ class ImageEventType(StrEnum):
     DEVELOPED = "image.developed"
     REJECTED = "image.rejected"
     DELETED = "image.deleted"
+    REDEVELOPED = "image.redeveloped"
+    """Rendered again, because its recipe changed. No e-mail is sent."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class ImageEvent:
 def event_id(type_: ImageEventType, owner: str, source_key: str, sequencer: str) -> str:
     """The id of an event: the same for the same type, original and sequencer."""
     return deterministic_id(type_, owner, source_key, sequencer)
+
+
+def redevelopment_id(owner: str, source_key: str, sequencer: str, recipe_version: str) -> str:
+    """The id of an event REDEVELOPED: the same for the same original, sequencer and recipe."""
+    return deterministic_id(
+        ImageEventType.REDEVELOPED, owner, source_key, sequencer, recipe_version
+    )
 
 
 def publish(sns: Any, topic_arn: str, event: ImageEvent) -> None:

@@ -27,7 +27,8 @@ class SendImageEmail:
         DeliveryUnknownError."""
         event = parse_image_event(message.body)
         log.bind(owner=event.owner, image_id=event.image_id, event_id=event.id)
-        if event.type is ImageEventType.DELETED or event.recipient is None:
+        announced = event.type in (ImageEventType.DEVELOPED, ImageEventType.REJECTED)
+        if not announced or event.recipient is None:
             log.logger().info("email_not_requested", event_type=event.type.value)
             return
         letter = image_letter(event, self._thumbnail(event))

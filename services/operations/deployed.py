@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class Deployed:
     region: str
     api: str | None
     queues: Mapping[str, Queues]
+    buckets: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The environment variables of each function."""
 
     def client(self, service: str) -> Any:
         return clients.client(service)
@@ -45,6 +49,12 @@ def read(path: Path) -> Deployed:
             queues={
                 name: Queues(queue["url"], queue["dead_letter_url"])
                 for name, queue in values["queues"].items()
+            },
+            buckets=values.get("buckets", {}),
+            tables=values.get("tables", {}),
+            environments={
+                name: function["environment"]
+                for name, function in values.get("functions", {}).items()
             },
         )
     except FileNotFoundError:
