@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from services.cli.options import PORT, ExitCode, number, whole_number
+from services.imaging.recipes import STANDARD
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
@@ -72,6 +73,10 @@ def load_test(
             help="The emulator's port on loopback; a free one by default.",
         ),
     ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Recipe of all photos; see `darkroom recipes`."),
+    ] = STANDARD,
 ) -> ExitCode:
     """Put photos through a lab at a given rate, and account for every one.
 
@@ -93,6 +98,7 @@ def load_test(
         faults=faults,
         photos=photos,
         folder=FOLDER / run_id,
+        recipe=recipe,
     )
     try:
         with terminated_like_interrupted():

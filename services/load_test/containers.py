@@ -23,6 +23,7 @@ from typing import Any
 from services.build import engine as docker_engine
 from services.build import images
 from services.build.engine import ImageError, docker
+from services.imaging.model import LATE_FORMAT
 from services.load_test import target
 from services.load_test.plan import Plan
 from services.load_test.target import Resources, TargetKind, WorkerGroup
@@ -38,6 +39,7 @@ from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
 from services.platform.manifest import MIB_PER_CPU, WORKER_MIB, Manifest
 
+TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
 RUN_LABEL = "darkroom.load-test"
 OWNER_LABEL = "darkroom.load-test.owner"  # its value: the machine and the process of the run
 LOCALSTACK = "localstack/localstack:4.14.0"
@@ -50,6 +52,7 @@ MAIL_WORKERS = 1
 DEVELOPER = "process-image"
 # The way of a photo; orders have functions of their own.
 PHOTO_FUNCTIONS = (DEVELOPER, "send-image-email")
+LATE_FUNCTION = "add-avif"  # with a recipe that has AVIF
 POLL_WAIT_SECONDS = 5
 _TAIL_LINES = "20"
 _REMOVAL_ROUNDS = 5
@@ -97,7 +100,9 @@ class ContainerTarget:
         TransientError (something does not get ready)."""
         require_checkout("a load test in containers")
         docker_engine.require_engine()
-        manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in PHOTO_FUNCTIONS]
+        loaded = topology.load(TOPOLOGY).with_recipe(plan.recipe)
+        names = photo_functions(loaded)
+        manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in names]
         own_dynamodb = _require_images(manifests)
         remove_abandoned()
         made = cls(plan, port)
@@ -186,7 +191,7 @@ class ContainerTarget:
         progress("making queues, buckets, tables and topics")
         self._lab: Lab = provision(
             self,
-            topology.load(PROJECT / "terraform" / "lab" / "topology.yaml"),
+            topology.load(TOPOLOGY).with_recipe(self._plan.recipe),
             manifests,
         )
         self.resources = Resources(
@@ -309,6 +314,13 @@ class ContainerTarget:
         except ImageError:
             return False
         return True
+
+
+def photo_functions(loaded: topology.Topology) -> tuple[str, ...]:
+    """The functions that a photo of the default recipe passes."""
+    recipe = loaded.recipes.recipes[loaded.recipe]
+    late = (LATE_FUNCTION,) if LATE_FORMAT in recipe.formats else ()
+    return (*PHOTO_FUNCTIONS, *late)
 
 
 def _image(item: Manifest) -> str:

@@ -58,7 +58,9 @@ class EmbeddedTarget:
         a free one). The lab ends however this process ends. Raises TransientError,
         PermanentError."""
         root = plan.folder / "lab"
-        options = LabOptions(port=port, workers=plan.workers, features=(Feature.PHOTOS,))
+        options = LabOptions(
+            port=port, workers=plan.workers, features=(Feature.PHOTOS,), recipe=plan.recipe
+        )
         with ExitStack() as stack:
             with _environment(plan.worker_variables):
                 state = stack.enter_context(labs.temporary_lab(root, options))

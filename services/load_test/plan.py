@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.imaging.recipes import STANDARD
+
 # A worker is killed this often when faults are wanted, but never more often than this in all.
 KILL_EVERY_SECONDS = 4.0
 KILLS_MAX = 500
@@ -18,7 +20,7 @@ MAIL_LEASE_SECONDS = 20
 @dataclass(frozen=True)
 class Plan:
     """One run. `rate` is in photos a second, `workers` in processes or containers of a function;
-    without a folder of photos, sample photos are made."""
+    without a folder of photos, sample photos are made. All photos get `recipe`."""
 
     run_id: str
     count: int
@@ -27,6 +29,7 @@ class Plan:
     faults: bool
     photos: Path | None
     folder: Path
+    recipe: str = STANDARD
 
     @property
     def owner(self) -> str:
