@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,10 +12,20 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from services.catalog import recipes as files
 from services.catalog.configuration import DevelopmentConfiguration
-from services.imaging.model import Cover, Focus, JpegFlavour, OutputFormat, Recipe, RenditionSpec
+from services.imaging.isolation import IsolatedDeveloper
+from services.imaging.model import (
+    Cover,
+    Focus,
+    JpegFlavour,
+    Limits,
+    OutputFormat,
+    Recipe,
+    RenditionSpec,
+)
 from services.imaging.recipes import InvalidRecipesError, Recipes, parse
 from services.platform.configuration import read, read_all
 from services.platform.errors import ConfigurationError
@@ -172,3 +183,17 @@ def test_reading_recipes_loads_no_yaml() -> None:
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("name", sorted(files.load(LAB).recipes))
+def test_every_recipe_of_the_lab_develops_in_the_confined_process(name: str) -> None:
+    """The process can import nothing while it develops."""
+    recipe = files.load(LAB).recipes[name]
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(buffer, "JPEG")
+    developer = IsolatedDeveloper()
+    try:
+        developed = developer.develop(buffer.getvalue(), recipe, Limits())
+    finally:
+        developer.stop()
+    assert {r.name for r in developed.renditions} == {spec.name for spec in recipe.renditions}
