@@ -9,6 +9,7 @@ from services.imaging.renditions.encode import RenditionFormat, saved
 
 # A frame that asks for less is shown for this long by every browser (10 ms and below count as 100).
 _MILLISECONDS_SHORT, _MILLISECONDS_SHORT_SHOWN = 10, 100
+_CHUNK_AT, _FLAGS_AT, _ALPHA_FLAG = 12, 20, 0x10  # RFC 9649 2.7.1: the VP8X chunk
 _KEYFRAME_MIN, _KEYFRAME_MAX = 3, 5
 
 
@@ -31,6 +32,7 @@ class WebpAnimation:
 
         self._recipe = recipe
         self._milliseconds = 0
+        self._has_alpha = False
         self._encoder = _webp.WebPAnimEncoder(
             size, 0, plays, False, _KEYFRAME_MIN, _KEYFRAME_MAX, False, False
         )
@@ -39,6 +41,7 @@ class WebpAnimation:
         """Adds `frame`, which must have this animation's size, shown for `milliseconds`."""
         if frame.mode not in ("RGB", "RGBA"):
             frame = frame.convert("RGB")
+        self._has_alpha = self._has_alpha or frame.mode == "RGBA"
         self._encoder.add(frame.getim(), self._milliseconds, *self._options())
         if milliseconds <= _MILLISECONDS_SHORT:
             milliseconds = _MILLISECONDS_SHORT_SHOWN
@@ -50,6 +53,11 @@ class WebpAnimation:
         data: bytes | None = self._encoder.assemble("", "", "")
         if data is None:
             raise RuntimeError("libwebp could not assemble the animation")
+        if self._has_alpha and data[_CHUNK_AT : _CHUNK_AT + 4] == b"VP8X":
+            # libwebp declares no transparency where frames leave parts of the canvas uncovered, and
+            # decoders then take them for black.
+            flags = bytes((data[_FLAGS_AT] | _ALPHA_FLAG,))
+            data = data[:_FLAGS_AT] + flags + data[_FLAGS_AT + 1 :]
         return data
 
     def _options(self) -> tuple[bool, float, float, int]:
