@@ -157,7 +157,9 @@ def plain(image: Image.Image) -> Image.Image:
             return image.copy() if image.readonly else image
         case "YCbCr" | "HSV" | "RGBX":
             return image.convert("RGB")
-        case "LA" | "La" | "PA" | "RGBa":
+        case "La":
+            return image.convert("LA").convert("RGBA")
+        case "LA" | "PA" | "RGBa":
             return image.convert("RGBA")
         case "I;16" | "I;16L" | "I;16B" | "I;16N":
             return _from_16_bits(image)

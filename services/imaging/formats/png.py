@@ -49,6 +49,7 @@ class _Chunks:
     plays: bytes = bytes(4)
     shown_frames: int = 0
     frame_has_data: bool = True
+    animation_has_ended: bool = False  # at a damaged chunk
     parts: list[tuple[bytes, memoryview]] = field(default_factory=list)
     texts: dict[bytes, bytes] = field(default_factory=dict)
     # The ancillary chunks that are read here: colour and EXIF. The first of each counts.
@@ -85,8 +86,10 @@ def read(source: bytes, budget: WorkBudget) -> Structure:
         position = end
         if is_sound:
             _chunk(chunks, name, whole)
-        elif name in _DECODED or not name[0] & 0x20:
+        elif not name[0] & 0x20:
             damaged("a PNG checksum does not match")
+        elif name in _ANIMATION:
+            _end_animation(chunks, name)
     if not chunks.has_data:
         truncated("it has no picture data")
     frames = min(chunks.announced_frames, chunks.shown_frames)
@@ -106,8 +109,17 @@ def read(source: bytes, budget: WorkBudget) -> Structure:
     )
 
 
+def _end_animation(chunks: _Chunks, name: bytes) -> None:
+    """Ends the animation with the frame before the damaged chunk."""
+    if name == b"fdAT" and chunks.frame_has_data and not chunks.animation_has_ended:
+        chunks.shown_frames -= 1  # the rest of a frame that has begun
+    chunks.animation_has_ended = True
+
+
 def _chunk(chunks: _Chunks, name: bytes, whole: memoryview) -> None:
     body = whole[8:-4]
+    if name in _ANIMATION and chunks.animation_has_ended:
+        return
     if name == b"IHDR":
         _header(chunks, body)
     elif name == b"acTL" and len(body) == 8 and not chunks.has_data:

@@ -36,10 +36,14 @@ _NEEDED = frozenset(
 )  # fmt: skip
 _WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
 _PHOTOMETRIC_AT = -1  # no tag: the offset of the photometric interpretation
+_BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 _REDUCED = 1
 _MIN_IS_WHITE, _MIN_IS_BLACK, _SIGNED, _FLOATING, _COMPLEX = 0, 1, 2, (3, 6), (5,)
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array; linear raw (TIFF/EP, DNG)
 _RAW_COMPRESSION = (34713, 32767, 32769, 65535, 65000)  # Nikon, Sony, packed, Pentax, Kodak
+# What the decoder unpacks: none, CCITT, LZW, JPEG, deflate, packed bits, ThunderScan, LZMA and
+# Zstandard.
+_DECODABLE = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34925, 50000))
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
     18: 8,
@@ -87,10 +91,15 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
         truncated("picture data are behind the end of the file")
     bits, photometric = _first(page, _BITS, 1), _first(page, _PHOTOMETRIC, _MIN_IS_WHITE)
     sample_format = _first(page, _SAMPLE_FORMAT, 1)
+    compression = _first(page, _COMPRESSION, 1)
+    if compression not in _DECODABLE:
+        unsupported(f"a TIFF with compression {compression}")
+    if source.startswith(_BIG_ENDIAN_BIGTIFF):
+        unsupported("a BigTIFF in big-endian order")
     if sample_format in (*_FLOATING, *_COMPLEX):
         unsupported("a TIFF with floating-point samples")
     is_planar = _first(page, _PLANAR, 1) == 2 and _first(page, _SAMPLES, 1) > 1
-    if is_planar and bits > 8 and _first(page, _COMPRESSION, 1) == 1:
+    if is_planar and bits > 8 and compression == 1:
         unsupported("a TIFF with 16-bit samples in separate planes")
     is_inverted = photometric == _MIN_IS_WHITE and bits == 16 and _PHOTOMETRIC_AT in page
     colour_map = page.get(_COLOUR_MAP, [])
