@@ -136,7 +136,10 @@ class _Order:
     def _value(self, kind: int, count: int, where: int) -> Value | None:
         if kind in (_ASCII, _UTF8):
             raw = self._data[where : where + min(count, _TEXT_BYTES_MAX)].split(b"\0")[0]
-            text = raw.decode("utf-8", "replace")
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                text = raw.decode("latin-1")  # what older cameras and programs write
             # Filtered first: blanks between control characters are blanks at the ends after that.
             return "".join(c for c in text if c.isprintable()).strip() or None
         size = _SIZES[kind]

@@ -100,4 +100,4 @@ def _read_metadata(
     # A TIFF file is what EXIF is made of.
     is_tiff = input_format.name is SourceFormat.TIFF
     exif = source if is_tiff else structure.exif or photo.exif
-    return metadata.read(exif, structure.xmp or photo.xmp)
+    return metadata.read(exif, structure.xmp or photo.xmp, structure.irb)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -16,11 +16,13 @@ _OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d")
 _ORIENTATIONS = range(1, 9)
 _ISO_OVERFLOW = 65_535  # EXIF 3.0 4.6.6.7: the sensitivity does not fit, see the other tags
 _ADOBE_RGB_INDEX, _ADOBE_RGB_COLOUR_SPACE = "R03", 2
-_EXPOSURE_SECONDS_MAX, _APERTURE_MAX = 86_400.0, 1_000.0
+_ISO_MAX = 100_000_000  # beyond any camera: unsigned numbers for "unknown"
 _XMP_BYTES_MAX = 1 << 18
 _XMP_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)?"
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,6})?\d*(Z|[+-](?:0\d|1[0-4]):[0-5]\d)?"
 )
+_IPTC_TIME = re.compile(r"(\d{14})(?:([+-]\d\d)(\d\d))?")
+_XMP_FRACTION = re.compile(r"(\d{1,10})(?:/(\d{1,10}))?")
 _XMP_DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
 
 
@@ -41,14 +43,14 @@ class Metadata:
     is_adobe_rgb: bool = False
 
 
-def read(data: bytes | None, xmp: bytes | None = None) -> Metadata:
-    """The metadata in `data`, a TIFF structure, and in the packet `xmp`. What is missing or makes
-    no sense is None."""
+def read(data: bytes | None, xmp: bytes | None = None, irb: bytes | None = None) -> Metadata:
+    """The metadata in `data`, a TIFF structure, in the packet `xmp`, and in the Photoshop image
+    resources `irb`, which hold IPTC. What is missing or makes no sense is None."""
     found = exif.read(data)
     tags = found.main
     packet = (xmp or b"")[:_XMP_BYTES_MAX].decode("utf-8", "replace")
     orientation = _first(tags.get(Tag.ORIENTATION))
-    taken_at, source = _taken_at(tags, packet)
+    taken_at, source = _taken_at(tags, packet, irb or b"")
     return Metadata(
         orientation=int(orientation) if orientation and orientation in _ORIENTATIONS else 1,
         camera=_camera(_text(tags, Tag.MAKE), _text(tags, Tag.MODEL)),
@@ -106,7 +108,7 @@ def _iso(tags: Mapping[int, Value]) -> int | None:
             Tag.STANDARD_OUTPUT_SENSITIVITY,
         )
     ]
-    return next((int(v) for v in values if v and v > 0 and v != _ISO_OVERFLOW), None)
+    return next((int(v) for v in values if v and 0 < v < _ISO_MAX and v != _ISO_OVERFLOW), None)
 
 
 def _camera(make: str | None, model: str | None) -> str | None:
@@ -127,7 +129,9 @@ def _is_adobe_rgb(found: ExifTags) -> bool:
 # --- time -----------------------------------------------------------------------------------------
 
 
-def _taken_at(tags: Mapping[int, Value], packet: str) -> tuple[str | None, TimeSource | None]:
+def _taken_at(
+    tags: Mapping[int, Value], packet: str, irb: bytes
+) -> tuple[str | None, TimeSource | None]:
     """When the photo was taken, as ISO 8601 text, and where that is stated."""
     original = _exif_time(
         tags, Tag.DATE_TIME_ORIGINAL, Tag.SUB_SECONDS_ORIGINAL, Tag.OFFSET_TIME_ORIGINAL
@@ -144,6 +148,9 @@ def _taken_at(tags: Mapping[int, Value], packet: str) -> tuple[str | None, TimeS
     )
     if stated:
         return stated, TimeSource.XMP
+    created = _iptc_time(irb)
+    if created:
+        return created, TimeSource.IPTC
     modified = _exif_time(tags, Tag.DATE_TIME, Tag.SUB_SECONDS, Tag.OFFSET_TIME)
     return modified, TimeSource.MODIFIED if modified else None
 
@@ -168,11 +175,44 @@ def _xmp_time(text: str | None) -> str | None:
     found = _XMP_TIME.match(text or "")
     if not found:
         return None
-    when, zone = found[1], found[2] or ""
+    when, decimals, zone = found[1], found[2] or "", found[3] or ""
     try:
-        return datetime.fromisoformat(when).isoformat() + zone.replace("Z", "+00:00")
+        return datetime.fromisoformat(when).isoformat() + decimals + zone.replace("Z", "+00:00")
     except ValueError:
         return None
+
+
+def _iptc_time(irb: bytes) -> str | None:
+    """Date and time created (IPTC IIM 4.2, data sets 2:55 and 2:60)."""
+    found = {number: value for number, value in _iptc(irb) if number in (55, 60)}
+    if len(found) < 2:
+        return None
+    when = _IPTC_TIME.fullmatch((found[55] + found[60]).decode("latin-1"))
+    if not when:
+        return None
+    try:
+        taken = datetime.strptime(when[1], "%Y%m%d%H%M%S")  # noqa: DTZ007 - as written
+    except ValueError:
+        return None
+    return taken.isoformat() + (f"{when[2]}:{when[3]}" if when[2] else "")
+
+
+def _iptc(irb: bytes) -> Iterator[tuple[int, bytes]]:
+    """The data sets of record 2 in Photoshop's image resource 0x0404, as number and value."""
+    at = 0
+    while irb[at : at + 4] == b"8BIM":
+        kind = irb[at + 4 : at + 6]
+        start = at + 6 + (irb[at + 6 : at + 7] or b"\0")[0] // 2 * 2 + 2  # name of even length
+        size = int.from_bytes(irb[start : start + 4], "big")
+        if kind == b"\4\4":
+            sets = irb[start + 4 : start + 4 + size]
+            while sets[:1] == b"\x1c" and len(sets) >= 5 and not sets[3] & 0x80:
+                length = int.from_bytes(sets[3:5], "big")
+                if sets[1] == 2:
+                    yield sets[2], sets[5 : 5 + length]
+                sets = sets[5 + length :]
+            return
+        at = start + 4 + size + (size & 1)
 
 
 # --- place ----------------------------------------------------------------------------------------
@@ -209,7 +249,16 @@ def _degrees(value: Value | None, ref: Value | None, negative: str, most: int) -
 def _xmp_location(packet: str) -> Location | None:
     latitude = _xmp_degrees(_xmp(packet, "exif:GPSLatitude"), "NS", 90)
     longitude = _xmp_degrees(_xmp(packet, "exif:GPSLongitude"), "EW", 180)
-    return _place(latitude, longitude, None)
+    return _place(latitude, longitude, _xmp_altitude(packet))
+
+
+def _xmp_altitude(packet: str) -> float | None:
+    """Metres above the reference level, which XMP writes as a fraction of positive numbers."""
+    found = _XMP_FRACTION.fullmatch(_xmp(packet, "exif:GPSAltitude") or "")
+    if not found or not int(found[2] or 1):
+        return None
+    metres = int(found[1]) / int(found[2] or 1)
+    return -metres if _xmp(packet, "exif:GPSAltitudeRef") == "1" else metres
 
 
 def _xmp_degrees(text: str | None, letters: str, most: int) -> float | None:

@@ -203,6 +203,7 @@ class TimeSource(StrEnum):
     ORIGINAL = "original"
     DIGITIZED = "digitized"
     XMP = "xmp"
+    IPTC = "iptc"
     MODIFIED = "modified"
 
 

@@ -46,7 +46,7 @@ def _png(data: bytes) -> None:
 
 
 def _metadata(data: bytes) -> None:
-    metadata.read(data, data)
+    metadata.read(data, data, data)
     metadata.read(b"II*\0" + data)
 
 

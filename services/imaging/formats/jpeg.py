@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from PIL import ImageFile
 
 _SOI, _EOI, _SOS, _DRI, _DNL = 0xD8, 0xD9, 0xDA, 0xDD, 0xDC
-_APP0, _APP1, _APP2, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_APP0, _APP1, _APP2, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
 _DHT, _DAC, _DQT = 0xC4, 0xCC, 0xDB
 _PROGRESSIVE = frozenset((0xC2, 0xCA))
 # Baseline, extended and progressive, Huffman and arithmetic: what libjpeg decodes.
@@ -56,6 +56,7 @@ _DECODED_BYTES_PER_PIXEL = 4
 _COEFFICIENT_BYTES = 2
 _MID_GREYS = ((128, 128, 128), 128, (127, 127, 127, 127), (128, 128, 128, 128))
 _JFIF_BYTES = 14
+_IRB = b"Photoshop 3.0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -74,6 +75,7 @@ class _Walk:
     precision: dict[int, dict[int, int]] = field(default_factory=dict)
     exif: bytes | None = None
     xmp: bytes | None = None
+    irb: bytes | None = None
     icc_parts: dict[int, bytes] = field(default_factory=dict)
     kept: list[bytes] = field(default_factory=list)
     first_scan: int = 0
@@ -133,6 +135,7 @@ def read(source: bytes, budget: WorkBudget) -> Structure:
         end_is_known=end_is_known,
         exif=walk.exif,
         xmp=walk.xmp,
+        irb=walk.irb,
         icc=b"".join(walk.icc_parts[i] for i in sorted(walk.icc_parts)) or None,
         pixels=pixels if end_is_known else pixels.rstrip(b"\xff") + b"\xff\xd9",
         bytes_per_pixel=_DECODED_BYTES_PER_PIXEL,
@@ -197,6 +200,8 @@ def _segment(walk: _Walk, marker: int, body: bytes, whole: bytes) -> None:
         walk.exif = body[6:]
     elif marker == _APP1 and body.startswith(_XMP) and walk.xmp is None:
         walk.xmp = body[len(_XMP) :]
+    elif marker == _APP13 and body.startswith(_IRB) and walk.irb is None:
+        walk.irb = body[len(_IRB) :]
     elif marker == _APP2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
         walk.icc_parts[body[12]] = body[14:]
 

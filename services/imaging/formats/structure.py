@@ -21,11 +21,12 @@ class Structure:
 
     `end` is the offset of the first byte behind the picture; if `end_is_known` is false, the end
     mark is missing and the picture ends somewhere behind `end`. `exif` is a TIFF structure (EXIF
-    3.0 4.5.2), `xmp` an XMP packet; `icc` is an ICC profile, embedded or made from the colour space
-    that the file declares otherwise. Each is None where the file has none or the decoder reads it.
-    `pixels` is the decoder's input if that is not the whole file. `plays` is how often an animation
-    is to be shown (0: without end), None if the decoder reads it. `decoded_pixels` counts what the
-    decoder has to decode for one frame. `page` is the index of the page to show.
+    3.0 4.5.2), `xmp` an XMP packet, `irb` Photoshop's image resources; `icc` is an ICC profile,
+    embedded or made from the colour space that the file declares otherwise. Each is None where the
+    file has none or the decoder reads it. `pixels` is the decoder's input if that is not the whole
+    file. `plays` is how often an animation is to be shown (0: without end), None if the decoder
+    reads it. `decoded_pixels` counts what the decoder has to decode for one frame. `page` is the
+    index of the page to show.
     """
 
     width: int
@@ -35,6 +36,7 @@ class Structure:
     end_is_known: bool = True
     exif: bytes | None = None
     xmp: bytes | None = None
+    irb: bytes | None = None
     icc: bytes | None = None
     pixels: bytes | None = None
     plays: int | None = None
