@@ -24,7 +24,7 @@ _MODULES = (
     "PIL.ImageFilter", "PIL.ImageSequence", "PIL.JpegImagePlugin", "PIL.PngImagePlugin",
     "PIL.TiffImagePlugin", "PIL.WebPImagePlugin", "_strptime", "cykooz_resizer", "encodings.ascii",
     "encodings.latin_1", "encodings.utf_16_be", "pillow_heif.as_plugin",
-    "services.imaging.printing.saliency", "traceback",
+    "services.imaging.develop", "services.imaging.printing.saliency", "traceback",
 )  # fmt: skip
 _STANDARD_ERROR = 2
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from services.imaging.confinement import confine, import_all
-from services.imaging.develop import develop as develop_in_process
 from services.imaging.model import (
     Developed,
     Facts,
@@ -83,13 +82,19 @@ class _Outcome(pickle.Unpickler):
         return kind
 
 
+def _develop_in_process(source: bytes, recipe: Recipe, limits: Limits) -> Developed:
+    from services.imaging.develop import develop  # here: the parent needs no decoder
+
+    return develop(source, recipe, limits)
+
+
 class IsolatedDeveloper:
     """Develops photos one after the other, in a child process that starts with the first photo.
 
     `work` is what the child does with each; it must not need threads of the parent.
     """
 
-    def __init__(self, work: Work = develop_in_process) -> None:
+    def __init__(self, work: Work = _develop_in_process) -> None:
         self._work = work
         self._pid = 0
         self._requests = -1

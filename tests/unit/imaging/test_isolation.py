@@ -7,6 +7,8 @@ import pickle
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -244,3 +246,10 @@ def test_isolated_decoder_is_what_the_system_ends_without_memory(
     developer.develop(photos.jpeg(), RECIPE, Limits())
     score = Path(f"/proc/{developer._pid}/oom_score_adj").read_text(encoding="ascii")
     assert int(score) == 1_000
+
+
+def test_parent_imports_no_decoder() -> None:
+    # They would cost every cold start a quarter of its time; the child imports them while the photo
+    # is downloaded.
+    program = "import sys, services.catalog.process_image; sys.exit('PIL' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
