@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from tests.support import damaged_photos, photos
 
@@ -80,11 +81,58 @@ def _png_end(rows: bytes) -> bytes:
     return photos.chunk(b"IDAT", zlib.compress(rows)) + photos.chunk(b"IEND", b"")
 
 
+@cache
+def _packed_gibibyte() -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush()
+
+
 def png_more_than_its_pixels() -> bytes:
     """10 x 10 pixels whose data unpack to 1 GiB."""
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(bytes(1 << 24)) for _ in range(64)) + packer.flush()
-    return _png_head(10, 10) + photos.chunk(b"IDAT", data) + photos.chunk(b"IEND", b"")
+    end = photos.chunk(b"IEND", b"")
+    return _png_head(10, 10) + photos.chunk(b"IDAT", _packed_gibibyte()) + end
+
+
+def apng_more_than_its_pixels() -> bytes:
+    """A second frame of 10 x 10 pixels whose data unpack to 1 GiB."""
+
+    def control(sequence: int) -> bytes:
+        return photos.chunk(b"fcTL", struct.pack(">5I2H2B", sequence, 10, 10, 0, 0, 1, 10, 0, 0))
+
+    first = photos.chunk(b"IDAT", zlib.compress(bytes(110)))
+    second = photos.chunk(b"fdAT", struct.pack(">I", 2) + _packed_gibibyte())
+    head = _png_head(10, 10) + photos.chunk(b"acTL", struct.pack(">II", 2, 0))
+    return head + control(0) + first + control(1) + second + photos.chunk(b"IEND", b"")
+
+
+def tiff_more_than_its_pixels() -> bytes:
+    """10 x 10 pixels in a strip that unpacks to 1 GiB."""
+    data = _packed_gibibyte()
+    values = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 273: 122, 277: 1, 278: 10, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(values)) + entries + bytes(4) + data
+
+
+def jpeg_hundreds_of_scans() -> bytes:
+    """The last scan of a progressive picture of 9 megapixels, 80 times more and nearly empty."""
+    source = photos.jpeg(photos.scene(3_000, 3_000), progressive=True)
+    at = source.rindex(b"\xff\xda")
+    header = source[at : at + 2 + struct.unpack(">H", source[at + 2 : at + 4])[0]]
+    return source[:-2] + (header + b"\0") * 80 + source[-2:]
+
+
+def jpeg_fill_bytes() -> bytes:
+    """20 MB of fill bytes in front of a marker."""
+    source = photos.jpeg()
+    return source[:2] + b"\xff" * 20_000_000 + source[2:]
+
+
+def jpeg_tables() -> bytes:
+    """20 MB of Huffman tables."""
+    source = photos.jpeg()
+    at = source.index(b"\xff\xc4")
+    table = source[at : at + 2 + struct.unpack(">H", source[at + 2 : at + 4])[0]]
+    return source[:2] + table * (20_000_000 // len(table)) + source[2:]
 
 
 def png_empty_chunks() -> bytes:
@@ -133,6 +181,11 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         avif_nested_boxes,
         webp_two_flat_frames,
         png_more_than_its_pixels,
+        apng_more_than_its_pixels,
+        tiff_more_than_its_pixels,
+        jpeg_hundreds_of_scans,
+        jpeg_fill_bytes,
+        jpeg_tables,
         png_empty_chunks,
         png_text_bomb,
         jpeg_lone_markers,
