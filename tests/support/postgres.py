@@ -35,6 +35,7 @@ class FreshDatabase:
             "application_name": "test",
             "statement_timeout_seconds": 5.0,
             "idle_timeout_seconds": 15.0,
+            "role": None,
         }
         return Database(
             DatabaseConfiguration(

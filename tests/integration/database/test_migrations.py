@@ -27,7 +27,7 @@ from services.platform.database import Database, DatabaseConfiguration
 import boto3
 url, arn, endpoint = sys.argv[1:]
 database = Database(
-    DatabaseConfiguration(url, arn, None, 5, 10.0, 15.0, "migration"),
+    DatabaseConfiguration(url, arn, None, 5, 10.0, 15.0, "migration", None),
     boto3.client(
         "secretsmanager",
         "us-east-1",

@@ -1,0 +1,124 @@
+"""The roles of the functions in Postgres: what each must not do."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg2
+import pytest
+from psycopg2 import errors
+
+from services.platform.database import Database
+from services.platform.errors import PermanentError
+from services.schema.migrate_database import migrate
+from tests.support.postgres import FreshDatabase
+
+ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
+TABLES = (
+    "users",
+    "products",
+    "stock",
+    "orders",
+    "order_lines",
+    "reservations",
+    "order_transitions",
+)
+# What functions write, by role: the table and the operation.
+WRITES = {
+    ACCOUNTS: {("users", "INSERT")},
+    ORDERS: {
+        ("orders", "INSERT"),
+        ("order_lines", "INSERT"),
+        ("order_transitions", "INSERT"),
+        ("reservations", "INSERT"),
+    },
+    READER: set(),
+}
+READS = {
+    ACCOUNTS: {"users"},
+    ORDERS: {*TABLES} - {"users"},
+    READER: {*TABLES} - {"users", "reservations"},
+}
+
+
+@pytest.fixture
+def migrated(fresh: FreshDatabase) -> FreshDatabase:
+    migrate(fresh.database())
+    return fresh
+
+
+def denied(database: Database, sql: str) -> bool:
+    """Whether Postgres refuses a statement for lack of a right."""
+    try:
+        with database.transaction() as cursor:
+            cursor.execute(sql)
+            raise _Allowed
+    except errors.InsufficientPrivilege:
+        return True
+    except (_Allowed, psycopg2.Error):
+        return False
+
+
+class _Allowed(Exception):  # noqa: N818  ends the transaction
+    """The statement was not refused."""
+
+
+@pytest.mark.parametrize("role", [ACCOUNTS, ORDERS, READER])
+@pytest.mark.parametrize("table", TABLES)
+def test_role_reads_and_writes_only_what_its_functions_need(
+    migrated: FreshDatabase, role: str, table: str
+) -> None:
+    database = migrated.database(role=role)
+    select = f"SELECT * FROM {table}"  # noqa: S608  a constant
+    assert denied(database, select) == (table not in READS[role])
+    insert = f"INSERT INTO {table} DEFAULT VALUES"
+    assert denied(database, insert) == ((table, "INSERT") not in WRITES[role])
+    delete = f"DELETE FROM {table}"  # noqa: S608  a constant
+    for sql in (delete, f"TRUNCATE {table} CASCADE", f"DROP TABLE {table}"):
+        assert denied(database, sql), sql
+
+
+@pytest.mark.parametrize(
+    ("role", "sql"),
+    [
+        (ACCOUNTS, "UPDATE users SET role = 'administrator'"),
+        (ACCOUNTS, "UPDATE users SET id = gen_random_uuid()"),
+        (ACCOUNTS, "UPDATE orders SET status = 'paid'"),
+        (ORDERS, "SELECT password_hash FROM users"),
+        (ORDERS, "UPDATE users SET password_hash = ''"),
+        (ORDERS, "UPDATE orders SET total_minor = 1"),
+        (ORDERS, "UPDATE orders SET user_id = gen_random_uuid()"),
+        (ORDERS, "UPDATE order_lines SET unit_price_minor = 1"),
+        (ORDERS, "UPDATE products SET price_minor = 1"),
+        (ORDERS, "UPDATE order_transitions SET cause = ''"),
+        (READER, "SELECT password_hash FROM users"),
+        (READER, "SELECT email FROM users"),
+        (READER, "UPDATE orders SET status = 'paid'"),
+        (READER, "UPDATE stock SET on_hand = 1000"),
+        *((role, "CREATE TABLE left_behind ()") for role in (ACCOUNTS, ORDERS, READER)),
+        *((role, "CREATE ROLE another") for role in (ACCOUNTS, ORDERS, READER)),
+        *((role, "SELECT * FROM alembic_version") for role in (ACCOUNTS, ORDERS, READER)),
+    ],
+)
+def test_role_is_refused_what_its_functions_never_do(
+    migrated: FreshDatabase, role: str, sql: str
+) -> None:
+    assert denied(migrated.database(role=role), sql)
+
+
+def test_role_ends_with_its_transaction(migrated: FreshDatabase) -> None:
+    database = migrated.database(role=READER)
+    with database.transaction() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == (READER,)
+    with database.connect().cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        assert cursor.fetchone() == (migrated.postgres.username,)
+
+
+def test_role_that_does_not_exist_is_refused(migrated: FreshDatabase) -> None:
+    with (
+        pytest.raises((psycopg2.Error, PermanentError), match="does not exist"),
+        migrated.database(role=f"r{uuid.uuid4().hex}").transaction(),
+    ):
+        pass
