@@ -1,4 +1,4 @@
-"""The API's authorizer: finds the session of a request."""
+"""The API's authorizer: finds the session or the API key of a request."""
 
 import os
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import botocore.session
 from botocore.config import Config
 
+from services.accounts.api_keys import ApiKeyStore
 from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.sessions import SessionStore
 from services.platform import log
@@ -17,6 +18,7 @@ class Configuration:
     """Environment variables of this function."""
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
+    api_keys_table: str = variable("API_KEYS_TABLE", help="table of the API keys")
 
 
 configuration = read(Configuration, os.environ)
@@ -30,4 +32,7 @@ dynamodb = botocore.session.get_session().create_client(
         retries={"mode": "standard", "total_max_attempts": 2},
     ),
 )
-handler = AuthorizeRequest(SessionStore(dynamodb, configuration.sessions_table)).handle
+handler = AuthorizeRequest(
+    SessionStore(dynamodb, configuration.sessions_table),
+    ApiKeyStore(dynamodb, configuration.api_keys_table),
+).handle

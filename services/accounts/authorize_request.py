@@ -1,4 +1,4 @@
-"""The API's Lambda authorizer: finds the session of a request.
+"""The API's Lambda authorizer: finds the session or the API key of a request.
 
 It authorizes every request and passes the session's state on in the context. The function behind
 the route rejects the request, so that clients get problem documents
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.accounts.api_keys import PREFIX, ApiKeyStore
 from services.accounts.sessions import Expired, SessionStore
 from services.platform import log
 from services.platform.aws.errors import is_transient
@@ -35,9 +36,10 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True)
 class AuthorizeRequest:
-    """Finds the session of a request's bearer token."""
+    """Finds the session, or the API key, of a request's bearer token."""
 
     sessions: SessionStore
+    keys: ApiKeyStore
 
     def handle(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
         """The Lambda handler: takes payload format 2.0 and returns a simple response."""
@@ -59,6 +61,8 @@ class AuthorizeRequest:
         if token is None:
             return {"session": SessionState.UNKNOWN.value}
         try:
+            if token.startswith(PREFIX):
+                return self._find_key(token)
             session = self.sessions.find(token)
         except Exception as error:
             if not is_transient(error):
@@ -77,6 +81,19 @@ class AuthorizeRequest:
             "name": session.name,
             "role": session.role,
             "expires_at": str(session.expires_at),
+        }
+
+    def _find_key(self, secret: str) -> dict[str, str]:
+        """The context of an API key; its scopes distinguish it from that of a session."""
+        key = self.keys.find(secret)
+        if key is None:
+            return {"session": SessionState.UNKNOWN.value}
+        return {
+            "session": SessionState.VALID.value,
+            "user_id": key.user_id,
+            "email": key.email,
+            "name": key.user_name,
+            "scopes": " ".join(sorted(key.scopes)),
         }
 
 

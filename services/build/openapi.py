@@ -140,7 +140,12 @@ def document(images: Path = PROJECT / "images") -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "The token that POST /sessions answers.",
-                }
+                },
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key with the scope that the operation names.",
+                },
             },
         },
     }
@@ -190,6 +195,8 @@ def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> d
         item["description"] = operation.description
     if http.authorization is Authorization.SESSION:
         item["security"] = [{"session": []}]
+        if operation.scope is not None:
+            item["security"].append({"apiKey": [operation.scope.value]})
     if operation.access is Access.ADMINISTRATOR:
         item["description"] = f"{operation.description} For administrators.".strip()
     parameters = [*_parameters(http, operation)]

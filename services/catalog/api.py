@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from services.platform.functions.access import Access
+from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, HttpProblem, Operation, Problem
 from services.platform.validation import END
 
@@ -172,18 +172,21 @@ class ImageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 REQUEST_UPLOAD = Operation(
     summary="Get a form to upload a photo with",
     access=Access.CUSTOMER,
+    scope=Scope.PHOTOS_WRITE,
     body=UploadRequest,
     answers={201: Answer("The form", UploadForm)},
 )
 LIST_IMAGES = Operation(
     summary="List your images, newest first",
     access=Access.CUSTOMER,
+    scope=Scope.PHOTOS_READ,
     parameters=ListParameters,
     answers={200: Answer("A page of images", ImagePage)},
 )
 GET_IMAGE = Operation(
     summary="Get one of your images, with links to its renditions",
     access=Access.CUSTOMER,
+    scope=Scope.PHOTOS_READ,
     parameters=ImageParameters,
     request_headers={"If-None-Match": "the ETag of an earlier response"},
     answers={
@@ -196,6 +199,7 @@ DELETE_IMAGE = Operation(
     summary="Delete one of your images, its originals and renditions",
     description="The image is hidden at once; its files are deleted within seconds.",
     access=Access.CUSTOMER,
+    scope=Scope.PHOTOS_WRITE,
     parameters=ImageParameters,
     answers={204: Answer("Deleted")},
     problems=(IMAGE_NOT_FOUND,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from services.local import lab
 from services.platform.errors import DarkroomError
 
 API_VARIABLE = "DARKROOM_API"
+KEY_VARIABLE = "DARKROOM_API_KEY"
 
 ApiAddress = Annotated[
     str | None,
@@ -30,7 +32,8 @@ ApiAddress = Annotated[
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Api]:
-    """The API at `address`, or that of the running lab, with the stored session.
+    """The API at `address`, or that of the running lab, with the API key in KEY_VARIABLE or
+    else the stored session.
 
     Raises DarkroomError when there is no address and no lab.
     """
@@ -41,7 +44,7 @@ def connected(address: str | None) -> Iterator[Api]:
             "one with `darkroom up`"
         )
     url = url.rstrip("/")
-    api = Api(url, tokens.token(url, tokens.default_file()))
+    api = Api(url, os.environ.get(KEY_VARIABLE) or tokens.token(url, tokens.default_file()))
     try:
         yield api
     finally:

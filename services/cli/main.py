@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from services.cli import (
     accounts,
+    api_keys,
     database,
     dead_letters,
     deploy,
@@ -40,6 +41,7 @@ for module in (
     images,
     recipes,
     redevelop,
+    api_keys,
     orders,
     dead_letters,
     load_test,

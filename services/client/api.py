@@ -109,6 +109,22 @@ class Api:
         """Every account; for administrators."""
         yield from self._pages("/users", "users")
 
+    # -- API keys
+
+    def create_api_key(
+        self, name: str, scopes: Sequence[str], days: int | None = None
+    ) -> dict[str, Any]:
+        """Creates an API key, valid for `days` days; its secret is in `key`."""
+        body = {"name": name, "scopes": list(scopes), "expires_in_days": days}
+        return self._call("POST", "/api-keys", json=body)
+
+    def api_keys(self) -> list[dict[str, Any]]:
+        """The valid API keys, newest first, without their secrets."""
+        return list(self._call("GET", "/api-keys")["api_keys"])
+
+    def revoke_api_key(self, key_id: str) -> None:
+        self._call("DELETE", f"/api-keys/{key_id}")
+
     # -- images
 
     def upload(self, path: Path, *, keep_location: bool = False, recipe: str | None = None) -> str:

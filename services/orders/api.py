@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from services.orders.model import Order, OrderStatus, Product, Transition
-from services.platform.functions.access import Access
+from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.timestamps import format_utc
 from services.platform.validation import END
@@ -225,6 +225,7 @@ CREATE_ORDER = Operation(
     description="The order is processed in the background; its history shows the progress. Each "
     f"request without {IDEMPOTENCY_KEY} creates a new order.",
     access=Access.CUSTOMER,
+    scope=Scope.ORDERS_WRITE,
     body=OrderRequest,
     request_headers={IDEMPOTENCY_KEY: "repetitions with the same key return the same order"},
     answers={201: Answer("The order", OrderDetails, {"Location": "the order's path"})},
@@ -233,12 +234,14 @@ CREATE_ORDER = Operation(
 LIST_ORDERS = Operation(
     summary="List your orders, newest first",
     access=Access.CUSTOMER,
+    scope=Scope.ORDERS_READ,
     parameters=OrderPageParameters,
     answers={200: Answer("A page of orders", OrderPage)},
 )
 GET_ORDER = Operation(
     summary="Get one of your orders, with its history",
     access=Access.CUSTOMER,
+    scope=Scope.ORDERS_READ,
     parameters=OrderParameters,
     answers={200: Answer("The order", OrderDetails)},
     problems=(ORDER_NOT_FOUND,),
@@ -247,6 +250,7 @@ CANCEL_ORDER = Operation(
     summary="Cancel one of your orders",
     description="Possible until its prints are made. A charged payment is refunded.",
     access=Access.CUSTOMER,
+    scope=Scope.ORDERS_WRITE,
     parameters=OrderParameters,
     answers={200: Answer("The cancelled order", OrderDetails)},
     problems=(ORDER_NOT_FOUND, NOT_CANCELLABLE),

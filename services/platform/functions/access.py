@@ -25,6 +25,15 @@ class Access(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+class Scope(StrEnum):
+    """What an API key may be used for."""
+
+    PHOTOS_READ = "photos:read"
+    PHOTOS_WRITE = "photos:write"
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+
+
 class SessionState(StrEnum):
     """The state of the session, as the authorizer passes it on in its context's `session`."""
 
@@ -36,8 +45,9 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """The signed-in user. `session_id` is the hash of the session's token; `session_expires_at` is
-    in seconds since the epoch."""
+    """The signed-in user, or the owner of an API key. `session_id` is the hash of the session's
+    token; `session_expires_at` is in seconds since the epoch. For an API key they are empty and 0.
+    """
 
     user_id: str
     email: str
@@ -47,11 +57,12 @@ class Caller:
     name: str = ""
 
 
-def identify(about: Mapping[str, Any], access: Access) -> Caller | None:
+def identify(about: Mapping[str, Any], access: Access, scope: Scope | None = None) -> Caller | None:
     """The caller of a request, from the event's `requestContext`; None on a public operation.
+    `scope` is what an API key needs; None: the operation is for sessions only.
 
-    Raises HttpProblem 401 or 403 when `access` does not admit the caller, and TransientError when
-    the authorizer could not read the session.
+    Raises HttpProblem 401 or 403 when the operation does not admit the caller, and TransientError
+    when the authorizer could not read the session.
     """
     if access is Access.ANYONE:
         return None
@@ -59,6 +70,8 @@ def identify(about: Mapping[str, Any], access: Access) -> Caller | None:
     state = found.get("session")
     if state == SessionState.UNAVAILABLE:
         raise TransientError("the session could not be read")
+    if state == SessionState.VALID and "scopes" in found:
+        return _owner_of_key(found, scope)
     challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
     # The gateway caches the authorizer's decision, possibly beyond the end of the session.
     if state == SessionState.EXPIRED or (
@@ -84,3 +97,19 @@ def identify(about: Mapping[str, Any], access: Access) -> Caller | None:
     if access is Access.ADMINISTRATOR and caller.role != Access.ADMINISTRATOR:
         raise HttpProblem(NOT_ALLOWED, "Only administrators may do this.")
     return caller
+
+
+def _owner_of_key(found: Mapping[str, Any], scope: Scope | None) -> Caller:
+    """The owner of a request's API key, as a customer. Raises HttpProblem 403 when the key does not
+    have the scope."""
+    if scope is None:
+        raise HttpProblem(NOT_ALLOWED, "API keys may not do this; send the token of a session.")
+    if scope not in str(found["scopes"]).split():
+        raise HttpProblem(
+            NOT_ALLOWED,
+            f"The API key needs the scope {scope.value}.",
+            headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )
+    return Caller(
+        found["user_id"], found["email"], Access.CUSTOMER.value, "", 0, found.get("name", "")
+    )

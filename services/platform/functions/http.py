@@ -22,7 +22,7 @@ from services.platform import deadline, log
 from services.platform.aws.errors import is_transient
 from services.platform.configuration import read, variable
 from services.platform.errors import PermanentError, TransientError
-from services.platform.functions.access import Access, Caller, identify
+from services.platform.functions.access import Access, Caller, Scope, identify
 from services.platform.functions.invocation import Context, invocation, is_warmer
 from services.platform.functions.problems import BODY_TOO_LARGE as BODY_TOO_LARGE
 from services.platform.functions.problems import INTERNAL_ERROR as INTERNAL_ERROR
@@ -80,6 +80,8 @@ class Operation:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     any_parameters: bool = False
     """Accepts any path and query without reading them; excludes `parameters`."""
+    scope: Scope | None = None
+    """What an API key needs to call it; None: sessions only."""
     raw_body: bool = False
     """Passes the JSON body as bytes, so that a signature can be checked; excludes `body`."""
 
@@ -95,9 +97,8 @@ class Operation:
         if not self.any_parameters:
             implied += [INVALID_REQUEST]
         if self.access is not Access.ANYONE:
-            implied += [NOT_SIGNED_IN, SESSION_EXPIRED]
-        if self.access is Access.ADMINISTRATOR:
-            implied += [NOT_ALLOWED]
+            # An API key without the scope is not allowed.
+            implied += [NOT_SIGNED_IN, SESSION_EXPIRED, NOT_ALLOWED]
         return tuple(dict.fromkeys([*self.problems, *implied]))
 
 
@@ -217,7 +218,7 @@ def matches_etag(request: Request, etag: str) -> bool:
 def _request(event: Mapping[str, Any], operation: Operation) -> Request:
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     about = event["requestContext"]
-    caller = identify(about, operation.access)
+    caller = identify(about, operation.access, operation.scope)
     if caller is not None:
         log.bind(user_id=caller.user_id)
     body = _body(event)

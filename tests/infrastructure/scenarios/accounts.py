@@ -63,6 +63,23 @@ def renew_session(run: ScenarioRun, _folder: Path) -> None:
         api.session()
 
 
+def use_api_key(run: ScenarioRun, _folder: Path) -> None:
+    """Creates an API key in a session, uses it, lists and revokes it."""
+    with _new_customer(run) as api:
+        created = api.create_api_key("a server", ["photos:read"])
+        server = Api(api.url, created["key"])
+        list(server.images())
+        server.close()
+        api.api_keys()
+        api.revoke_api_key(created["id"])
+
+
+def renew_session_and_use_api_key(run: ScenarioRun, folder: Path) -> None:
+    """Makes both writes of the authorizer: the renewal of a session, the last use of a key."""
+    renew_session(run, folder)
+    use_api_key(run, folder)
+
+
 def list_users(run: ScenarioRun, _folder: Path) -> None:
     with _new_customer(run, Role.ADMINISTRATOR) as api:
         list(api.users())

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from services.accounts import api, authorize_request, passwords
+from services.accounts.api_keys import PREFIX, ApiKeyStore
 from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, Role
 from services.accounts.sessions import SessionStore
@@ -169,10 +170,22 @@ class Context:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer short", "Bearer a b", "x" * 9]
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic dXNlcjpwYXNz",
+        "Bearer short",
+        "Bearer a b",
+        "x" * 9,
+        f"Bearer {PREFIX}x",
+    ],
 )
 def test_authorizer_with_invalid_token_reads_no_session(header: str) -> None:
-    authorize = AuthorizeRequest(SessionStore(dynamodb=None, table="none")).handle
+    authorize = AuthorizeRequest(
+        SessionStore(dynamodb=None, table="none"), ApiKeyStore(dynamodb=None, table="none")
+    ).handle
     for event in ({"identitySource": [header]}, {"headers": {"authorization": header}}, {}):
         assert authorize(event, Context()) == {
             "isAuthorized": True,
@@ -181,7 +194,9 @@ def test_authorizer_with_invalid_token_reads_no_session(header: str) -> None:
 
 
 def test_authorizer_answers_warmer() -> None:
-    authorize = AuthorizeRequest(SessionStore(dynamodb=None, table="none")).handle
+    authorize = AuthorizeRequest(
+        SessionStore(dynamodb=None, table="none"), ApiKeyStore(dynamodb=None, table="none")
+    ).handle
     assert authorize({"warmer": True}, Context()) == {"warm": True}
 
 

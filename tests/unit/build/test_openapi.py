@@ -40,7 +40,8 @@ def test_every_reference_leads_somewhere(made: dict[str, Any]) -> None:
 
 def test_a_route_that_asks_for_a_session_says_so(made: dict[str, Any]) -> None:
     item = made["paths"]["/images/{id}"]["get"]
-    assert item["security"] == [{"session": []}]
+    assert item["security"] == [{"session": []}, {"apiKey": ["photos:read"]}]
+    assert made["paths"]["/sessions/current"]["get"]["security"] == [{"session": []}]
     assert {"200", "304", "400", "401", "404", "503"} <= set(item["responses"])
     (parameter,) = [p for p in item["parameters"] if p["name"] == "id"]
     assert (parameter["in"], parameter["required"]) == ("path", True)
