@@ -171,7 +171,7 @@ class ImageLifecycle:
         try:
             self.catalog.dynamodb.put_item(**self._put_source(owner, found, tombstone))
         except self.catalog.dynamodb.exceptions.ConditionalCheckFailedException:
-            raise ChangedMeanwhileError(f"{tombstone.key} changed while it was removed") from None
+            raise ChangedMeanwhileError("the original changed while it was removed") from None
 
     def _write_claim(
         self,
@@ -217,7 +217,7 @@ class ImageLifecycle:
             if not _reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
                 raise
             raise ChangedMeanwhileError(
-                f"{source.key} or its image changed while it was claimed"
+                "the original or its image changed while it was claimed"
             ) from None
 
     def _write_outcome(
@@ -338,7 +338,7 @@ class ImageLifecycle:
         except dynamodb.exceptions.TransactionCanceledException as error:
             if not _reasons(error) <= {"None", "ConditionalCheckFailed"}:
                 raise ChangedMeanwhileError(
-                    f"{source_key} or its image changed while it was detached"
+                    "the original or its image changed while it was detached"
                 ) from None
 
     def delete_if_unused(self, owner: str, image_id: str) -> bool:

@@ -54,7 +54,8 @@ class ProcessImage:
         for event in parse_object_events(message.body):
             name = parse_original_key(event.key)
             log.correlate(name.correlation_id)
-            log.bind(owner=name.owner, key=event.key, sequencer=event.sequencer)
+            # Not the key: it contains the file's name, which may be personal.
+            log.bind(owner=name.owner, upload=name.upload, sequencer=event.sequencer)
             if event.change is Change.CREATED:
                 outcome = self._created.handle(name, event, message)
                 log.logger().info("original_created", outcome=outcome)

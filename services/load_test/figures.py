@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.load_test.runner import Run
-from services.load_test.worker_log import Invocation
+from services.load_test.worker_log import Invocation, upload_of
 
 MIB_PER_GIB = 1024
 PHOTOS_PRICED = 1_000_000
@@ -122,7 +122,7 @@ def dollars(requests: int, billed_ms: int, memory_mib: int, architecture: Archit
 
 def settled_at(run: Run) -> dict[str, float]:
     """When each photo was settled: by the handlers' logs, else as the catalogue was seen."""
-    return {key: run.logs.settled.get(key, seen) for key, seen in run.seen.items()}
+    return {key: run.logs.settled.get(upload_of(key), seen) for key, seen in run.seen.items()}
 
 
 def latencies(run: Run) -> dict[str, float]:
@@ -151,7 +151,7 @@ def figures(run: Run) -> Figures:
         throughput=len(settled) / (end - begin) if end > begin else 0.0,
         behind=max((u.began - u.due for u in run.uploads), default=0.0),
         latency=spread(latencies(run).values()),
-        by_log=len(settled.keys() & run.logs.settled.keys()),
+        by_log=sum(upload_of(key) in run.logs.settled for key in settled),
         functions=functions,
         workers=_workers(run),
         redeliveries=run.logs.redeliveries,

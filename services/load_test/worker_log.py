@@ -37,9 +37,10 @@ class Invocation:
 class WorkerLogs:
     """What the logs of all workers say together.
 
-    `settled` has the time at which each photo (by key) was in the catalogue and announced, as its
-    handler logged it. `attempts` has the highest receive count that a handler saw for each message,
-    by function and id. `repetitions` counts messages that were recognised as done before.
+    `settled` has the time at which each photo (by `upload_of` its key) was in the catalogue and
+    announced, as its handler logged it. `attempts` has the highest receive count that a handler saw
+    for each message, by function and id. `repetitions` counts messages that were recognised as done
+    before.
     """
 
     invocations: tuple[Invocation, ...]
@@ -50,6 +51,11 @@ class WorkerLogs:
     @property
     def redeliveries(self) -> int:
         return sum(attempt - 1 for attempt in self.attempts.values())
+
+
+def upload_of(key: str) -> str:
+    """The part of an original's key that logs contain: `<owner>/<upload>`, without the filename."""
+    return "/".join(key.split("/", 2)[:2])
 
 
 def read(logs: Iterable[tuple[str, str]]) -> WorkerLogs:
@@ -72,8 +78,8 @@ def read(logs: Iterable[tuple[str, str]]) -> WorkerLogs:
                 message = (str(document.get("function")), str(document["message_id"]))
                 attempts[message] = max(attempts.get(message, 1), int(document["attempt"]))
             if event == "original_created" and outcome in _SETTLED:
-                key, at = str(document["key"]), _seconds(document)
-                settled[key] = min(at, settled.get(key, at))
+                upload, at = f"{document['owner']}/{document['upload']}", _seconds(document)
+                settled[upload] = min(at, settled.get(upload, at))
             repetitions += event == _MAIL_REPEATED or outcome.startswith(_REPEATED_OUTCOME)
     invocations.sort(key=lambda invocation: invocation.at)
     return WorkerLogs(tuple(invocations), settled, attempts, repetitions)

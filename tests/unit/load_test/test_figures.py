@@ -12,7 +12,7 @@ from services.load_test.plan import Plan
 from services.load_test.reconciliation import reconcile
 from services.load_test.runner import Kill, Run, Sample
 from services.load_test.target import TargetKind, WorkerGroup
-from services.load_test.worker_log import Invocation, WorkerLogs
+from services.load_test.worker_log import Invocation, WorkerLogs, upload_of
 
 from .examples import KEYS, observations
 
@@ -47,7 +47,10 @@ def run(**changes: object) -> Run:
         "kills": (Kill(103.0, "process-image-1"),),
         "seen": {KEYS[0]: 102.9, KEYS[1]: 105.0, KEYS[2]: 107.0},
         "logs": WorkerLogs(
-            invocations, {KEYS[0]: 102.5, KEYS[1]: 104.5}, {("process-image", "m"): 2}, 1
+            invocations,
+            {upload_of(KEYS[0]): 102.5, upload_of(KEYS[1]): 104.5},
+            {("process-image", "m"): 2},
+            1,
         ),
         "unconfirmed_emails": (),
         "reconciliation": reconcile(found),
@@ -151,6 +154,8 @@ def test_figures_of_empty_run_are_zero() -> None:
 
 
 def test_latency_of_photo_settled_before_upload_response_is_zero() -> None:
-    found = figures(run(logs=WorkerLogs((), {KEYS[0]: 99.0}, {}, 0), seen={KEYS[0]: 103.0}))
+    found = figures(
+        run(logs=WorkerLogs((), {upload_of(KEYS[0]): 99.0}, {}, 0), seen={KEYS[0]: 103.0})
+    )
     assert found.latency is not None
     assert found.latency.maximum == 0.0

@@ -19,13 +19,14 @@ def line(**fields: object) -> str:
     return json.dumps({"timestamp": AT, "level": "info", **fields})
 
 
-def handled(message: str, attempt: int, outcome: str, at: str = AT, key: str = "o/1/a.jpg") -> str:
+def handled(message: str, attempt: int, outcome: str, at: str = AT, upload: str = "1") -> str:
     return line(
         event="original_created",
         function="process-image",
         message_id=message,
         attempt=attempt,
-        key=key,
+        owner="o",
+        upload=upload,
         outcome=outcome,
         timestamp=at,
     )
@@ -59,10 +60,10 @@ def test_photo_settled_twice_uses_first_time() -> None:
         [
             ("a", handled("m", 2, "developed", later)),
             ("b", handled("m", 1, "developed")),
-            ("b", handled("n", 1, "superseded: a newer event was handled", key="o/2/b.jpg")),
+            ("b", handled("n", 1, "superseded: a newer event was handled", upload="2")),
         ]
     )
-    assert logs.settled == {"o/1/a.jpg": SECONDS}
+    assert logs.settled == {"o/1": SECONDS}
 
 
 def test_redeliveries_include_receives_without_log_line() -> None:

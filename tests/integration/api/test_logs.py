@@ -1,0 +1,130 @@
+"""No log of a lab contains a secret or a personal datum: those of functions, gateway and workers,
+of the emulator, the mailbox and Postgres."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.client.api import Api, ApiProblem
+from services.local.state import LabState
+from tests.integration.api.conftest import forget_attempts
+from tests.integration.api.test_customer import wait_for_mails
+from tests.integration.api.test_orders import PRODUCT
+from tests.support.photos import jpeg, scene
+from tests.support.waiting import HTTP_SECONDS, eventually, scaled
+
+
+def unique(word: str) -> str:
+    return f"{word}{uuid.uuid4().hex[:10]}"
+
+
+def logs(lab: LabState) -> dict[str, str]:
+    """Every log of the lab, by the name of its process."""
+    folder = Path(lab.mail_folder).parent / "logs"
+    return {path.stem: path.read_text(errors="replace") for path in sorted(folder.glob("*.log"))}
+
+
+def occurrences(lab: LabState, given: dict[str, str]) -> list[str]:
+    """Where a value occurs in a log: the process, the value's name and the start of the line."""
+    found = []
+    for process, text in logs(lab).items():
+        for line in text.splitlines():
+            found += [
+                f"{process}: {name} in {line[:300]}"
+                for name, value in given.items()
+                if value.lower() in line.lower()
+            ]
+    return found
+
+
+def attempt(call: Callable[[], object]) -> None:
+    """Makes a call that the API rejects."""
+    with pytest.raises(ApiProblem):
+        call()
+
+
+def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
+    lab: LabState, tmp_path: Path
+) -> None:
+    forget_attempts(lab)
+    email = f"{unique('grace.')}@darkroom.example"
+    password, another = unique("a long password "), unique("another long password ")
+    name, filename = f"Grace {unique('Hopper')}", f"{unique('passport of grace ')}.jpg"
+    delivery = {
+        "name": f"Grace {unique('Murray')}",
+        "line1": f"{unique('Hafenstrasse')} 1",
+        "postcode": "20457",
+        "city": unique("Hamburg"),
+        "country": "DE",
+    }
+    path = tmp_path / filename
+    path.write_bytes(jpeg(scene(1300, 1900)))
+
+    api = Api(lab.api)
+    user = api.sign_up(email, name, password)
+    attempt(lambda: api.sign_up(email.upper(), name, password))
+    attempt(lambda: api.sign_up("no address", name, password))
+    attempt(lambda: api.sign_in(email, another))
+    api.sign_in(email, password)
+    first_token = str(api.token)
+    api.change_password(password, another)
+    image = api.developed(api.upload(path))
+    lines = [{"product_id": PRODUCT, "image_id": image["id"], "quantity": 1}]
+    for method in ("sandbox-ok", "sandbox-declined"):
+        api.ended(api.order(lines, method, delivery)["id"])
+    attempt(lambda: api.order(lines, "sandbox-ok", delivery | {"country": "nowhere"}))
+    links = [rendition["url"] for rendition in api.image(image["id"])["renditions"]]
+    api.download(links[0])
+    refused_session(lab, first_token[:-1] + "x")
+    wait_for_mails(lab, email)
+    api.delete_image(image["id"])
+    eventually(lambda: list(api.images()) == [], "the photo is deleted")
+    api.sign_out()
+    api.close()
+
+    given = {
+        "e-mail address": email.partition("@")[0],
+        "password": password,
+        "new password": another,
+        "name": name.partition(" ")[2],
+        "recipient": delivery["name"].partition(" ")[2],
+        "street": delivery["line1"].partition(" ")[0],
+        "city": delivery["city"],
+        "session token": first_token,
+        "file name": filename.rpartition(" ")[2].removesuffix(".jpg"),
+        "password hash": "$argon2",
+        "link's signature": links[0].rpartition("X-Amz-Signature=")[2][:40],
+    } | secrets_of(lab)
+    assert user["id"] in "".join(logs(lab).values())
+    assert occurrences(lab, given) == []
+
+
+def refused_session(lab: LabState, token: str) -> None:
+    answer = httpx.get(
+        f"{lab.api}/sessions/current",
+        headers={"authorization": f"Bearer {token}"},
+        timeout=scaled(HTTP_SECONDS),
+    )
+    assert answer.status_code == 401
+
+
+def secrets_of(lab: LabState) -> dict[str, str]:
+    """The secrets in the lab's Secrets Manager: those of the database and the payment provider."""
+    manager = lab.session.client("secretsmanager")
+    found: dict[str, str] = {}
+    for secret in manager.list_secrets()["SecretList"]:
+        text = manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        values: dict[str, Any] = json.loads(text)
+        found |= {
+            f"{secret['Name']}: {name}": value
+            for name, value in values.items()
+            if name not in ("username", "user")
+        }
+    return found
