@@ -102,6 +102,16 @@ class Users:
             )
             return cursor.rowcount == 1
 
+    def request_deletion(self, user: User, password_hash: str) -> None:
+        """Marks the user for erase-accounts. `password_hash` is one that no password matches, so
+        that nobody can sign in."""
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "UPDATE users SET deletion_requested_at = coalesce(deletion_requested_at, now()), "
+                "password_hash = %s WHERE id = %s",
+                [password_hash, user.id],
+            )
+
 
 def _user(row: Any) -> User:
     id_, email, name, role, created_at, password_hash = row

@@ -62,6 +62,25 @@ def list_users(api: ApiAddress = None, json: Json = False) -> ExitCode:
 
 
 @users.command()
+def delete(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    password_stdin: PasswordStdin = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Delete the account that is signed in, with its photos; asks for its password."""
+    with connected(api) as reached:
+        email = reached.session()["user"]["email"]
+        if not yes:
+            typer.confirm(f"Delete the account {email} and all its photos?", abort=True, err=True)
+        reached.delete_account(password(from_stdin=password_stdin))
+        tokens.keep(reached.url, None, tokens.default_file())
+    text = f"The account [bold]{escape(email)}[/] is closed; its data will be deleted."
+    print_result({"email": email, "deletion_requested": True}, text, as_json=json)
+    return ExitCode.DONE
+
+
+@users.command()
 def promote(
     email: Email,
     back: Annotated[

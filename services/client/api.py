@@ -105,6 +105,11 @@ class Api:
             json={"current_password": current, "new_password": new},
         )
 
+    def delete_account(self, password: str) -> None:
+        """Closes the account and has its data deleted."""
+        self._call("POST", "/users/me/deletion", json={"password": password})
+        self.token = None
+
     def users(self) -> Iterator[dict[str, Any]]:
         """Every account; for administrators."""
         yield from self._pages("/users", "users")

@@ -35,7 +35,8 @@ OPERATIONS = {
     "s3:GetObjectVersion": ["GetObject"],
     "s3:ListBucket": ["ListObjectsV2"],
     "s3:DeleteObject": ["DeleteObject", "DeleteObjects"],
-    "s3:DeleteObjectVersion": ["DeleteObject"],
+    "s3:DeleteObjectVersion": ["DeleteObject", "DeleteObjects"],
+    "s3:ListBucketVersions": ["ListObjectVersions"],
     "dynamodb:PutItem": ["PutItem", "TransactWriteItems"],
     "dynamodb:UpdateItem": ["UpdateItem", "TransactWriteItems"],
     "dynamodb:ConditionCheckItem": ["TransactWriteItems"],
@@ -46,7 +47,7 @@ REFUSED = r"(AccessDenied\w*|AuthorizationError)"
 # Log events of work that failed: it is retried, becomes a dead letter, or is answered with 5xx.
 FAILED = re.compile(
     r'"(message_failed|task_answer_failed|dead_letter_send_failed|queue_refused|request_failed'
-    r'|interrupted_order_search_failed|order_start_failed)"'
+    r'|interrupted_order_search_failed|order_start_failed|account_erasure_\w*failed)"'
     r'|"errorMessage"'
 )
 
@@ -76,6 +77,8 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "create-order": {ALL: orders.ship_order},
     "create-user": {ALL: accounts.sign_up_and_out},
     "delete-image": {ALL: photos.delete_photo},
+    "delete-user": {ALL: accounts.delete_account},
+    "erase-accounts": {ALL: accounts.delete_account},
     "fail-order": {
         ALL: orders.order_failed,
         "dynamodb:DeleteItem": orders.with_provider_refusing(orders.order_failed, "fail-order"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from services.platform.errors import TransientError
@@ -19,12 +19,26 @@ def delete_objects(s3: Any, bucket: str, keys: Sequence[str]) -> None:
     each object, such as a missing permission.
     """
     for start in range(0, len(keys), DELETED_AT_ONCE):
-        chunk = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": chunk, "Quiet": True})
-        if errors := answer.get("Errors"):
-            reasons = "; ".join(
-                f"{e.get('Key')}: {e.get('Code')} ({e.get('Message')})" for e in errors[:_SHOWN]
-            )
-            raise TransientError(
-                f"S3 did not delete {len(errors)} of {len(chunk)} objects in {bucket}: {reasons}"
-            )
+        _delete(s3, bucket, [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]])
+
+
+def delete_everything(s3: Any, bucket: str, prefix: str, check: Callable[[], None]) -> None:
+    """Deletes all versions and deletion markers of the objects below `prefix`, in a bucket with or
+    without versions. Calls `check` before each page. Raises TransientError as `delete_objects`."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        check()
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        if found:
+            _delete(s3, bucket, [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in found])
+
+
+def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> None:
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+    if errors := answer.get("Errors"):
+        reasons = "; ".join(
+            f"{e.get('Key')}: {e.get('Code')} ({e.get('Message')})" for e in errors[:_SHOWN]
+        )
+        raise TransientError(
+            f"S3 did not delete {len(errors)} of {len(objects)} objects in {bucket}: {reasons}"
+        )

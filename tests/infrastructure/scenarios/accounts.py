@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from services.accounts.model import Role
 from services.accounts.users import Users
 from services.client.api import Api
+from services.events.schedules import DETAIL_TYPE, SOURCE
+from services.platform.aws.items import to_item
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
     ScenarioRun,
@@ -78,6 +81,33 @@ def renew_session_and_use_api_key(run: ScenarioRun, folder: Path) -> None:
     """Makes both writes of the authorizer: the renewal of a session, the last use of a key."""
     renew_session(run, folder)
     use_api_key(run, folder)
+
+
+def delete_account(run: ScenarioRun, _folder: Path) -> None:
+    """Deletes an account; a message of the schedule erases what is stored about it."""
+    with _new_customer(run) as api:
+        owner = api.session()["user"]["id"]
+        api.create_api_key("a server", ["photos:read"])
+        api.delete_account(customer.PASSWORD)
+    s3, dynamodb = run.lab.client("s3"), run.lab.client("dynamodb")
+    buckets, tables = run.lab.output["buckets"], run.lab.output["tables"]
+    for bucket in buckets.values():
+        s3.put_object(Bucket=bucket, Key=f"{owner}/1/a.jpg", Body=b"left")
+    for table, key in (("api-keys", "key_hash"), ("sessions", "token_hash")):
+        item = {key: uuid.uuid4().hex, "user_id": owner, "created_at": "2026", "expires_at": 1}
+        dynamodb.put_item(TableName=tables[table], Item=to_item(item))
+    image = {"owner": owner, "item": "image#left", "listed_at": "2026"}
+    dynamodb.put_item(TableName=tables["images"], Item=to_item(image))
+    run.lab.client("sqs").send_message(
+        QueueUrl=run.lab.output["queues"]["erase-accounts"]["url"],
+        MessageBody=json.dumps({"source": SOURCE, "detail-type": DETAIL_TYPE}),
+    )
+    run.until(
+        "the deletion of the catalogue",
+        lambda: "Item" not in dynamodb.get_item(
+            TableName=tables["images"], Key=to_item({"owner": owner, "item": "image#left"})
+        ),
+    )  # fmt: skip
 
 
 def list_users(run: ScenarioRun, _folder: Path) -> None:

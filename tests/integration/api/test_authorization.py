@@ -38,6 +38,11 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "POST /users": (201, 201, 201, 201, 201, 201),
     "GET /users": (401, 403, 200, 401, 401, 403),
     "PUT /users/me/password": (401, 204, 204, 401, 401, 204),
+    # A wrong password, so that the accounts stay.
+    "POST /users/me/deletion": (401, 403, 403, 401, 401, 403),
+    "POST /api-keys": (401, 201, 201, 401, 401, 201),
+    "GET /api-keys": (401, 200, 200, 401, 401, 200),
+    "DELETE /api-keys/{id}": (401, 404, 404, 401, 401, 204),
     "POST /sessions": (201, 201, 201, 201, 201, 201),
     "GET /sessions": (401, 200, 200, 401, 401, 200),
     "DELETE /sessions/{id}": (401, 404, 404, 401, 401, 204),
@@ -61,7 +66,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
 }
 
 
-NO_IMAGE, NO_ORDER = "0" * 32, "00000000-0000-0000-0000-000000000000"
+NO_IMAGE, NO_ORDER, NO_KEY = "0" * 32, "00000000-0000-0000-0000-000000000000", "0" * 64
 DELIVERY = {
     "name": "Anna Muster",
     "line1": "Hafenstr. 1",
@@ -82,6 +87,10 @@ class Accounts:
     order_id: str
 
     def path(self, path: str, lab: LabState) -> str:
+        if "api-keys" in path:
+            self.owner.api.token = new_session(self.owner, lab)[0]
+            created = self.owner.api.create_api_key("a server", ["photos:read"])
+            return path.replace("{id}", created["id"])
         if path == "/sessions/{id}":
             return path.replace("{id}", new_session(self.owner, lab)[1].public_id)
         if path.endswith("/cancellation"):
@@ -159,12 +168,14 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
             "password": PASSWORD,
         },
         "PUT /users/me/password": {"current_password": PASSWORD, "new_password": PASSWORD},
+        "POST /users/me/deletion": {"password": "a wrong password"},
         "POST /sessions": {"email": accounts.owner.email, "password": PASSWORD},
         "POST /orders": {
             "lines": [print_of(accounts.image_id)],
             "payment_method": "sandbox-declined",
             "delivery": DELIVERY,
         },
+        "POST /api-keys": {"name": "a server", "scopes": ["photos:read"]},
         "POST /uploads": {"filename": "a.jpg", "content_type": "image/jpeg"},
     }
     return bodies.get(route)
@@ -191,6 +202,7 @@ def test_authorization_matches_the_table(
         timeout=scaled(HTTP_SECONDS),
     )
     expected = TABLE[route][list(CallerKind).index(who)]
+    path = path.replace("/api-keys/{id}", f"/api-keys/{NO_KEY}")
     assert answer.status_code == expected, answer.text
     if expected >= 400 and who is not CallerKind.ANONYMOUS:
         problem = answer.json()
