@@ -20,6 +20,7 @@ from services.local.develop import Outcome
 from services.local.mailbox import sent_mails
 from services.local.state import PROJECT, LabState
 from services.local.terminal import shown_path
+from tests.support.terminal import CTRL_C, terminal
 from tests.support.waiting import eventually, scaled
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
@@ -146,6 +147,13 @@ class TestDevelop:
 
     def test_status_in_a_pipe_cuts_nothing(self) -> None:
         assert "…" not in darkroom("status").stdout
+
+    def test_status_watch_is_shown_anew_until_ctrl_c(self) -> None:
+        with terminal([*COMMAND, "status", "--watch"], PROJECT) as shown:
+            eventually(lambda: shown.output.count(b"process-image") > 2, "it is shown twice")
+            shown.press(CTRL_C)
+            assert shown.wait() == 130
+        assert b"Traceback" not in shown.output
 
     def test_logs_show_one_function_as_text_and_json(self, photos: Path) -> None:
         darkroom("develop", str(photos))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 
-from services.local import emulator
+from services.local import develop, emulator
 from services.local import lab as labs
 from services.local.aws_session import LocalSession
 from services.local.options import LabOptions
@@ -40,6 +41,16 @@ def emulator_pid(state: LabState) -> int:
         check=True,
     )
     return int(listed.stdout.split()[0])
+
+
+def _runs_an_emulator(state: LabState) -> bool:
+    listed = subprocess.run(
+        ["pgrep", "-P", str(state.pid), "-f", "emulator_process"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return bool(listed.stdout)
 
 
 PHOTOS = LabOptions(features=(Feature.PHOTOS,))
@@ -70,6 +81,22 @@ class TestLabLifecycle:
                 labs.up(tmp_path)
         finally:
             labs.down(tmp_path)
+
+    def test_up_cloud_uses_the_emulator_that_runs_already(
+        self, tmp_path: Path, cloud: emulator.Emulator
+    ) -> None:
+        options = LabOptions(features=(Feature.PHOTOS,), cloud=cloud.endpoint)
+        state = labs.up(tmp_path, options)
+        try:
+            assert state.endpoint == cloud.endpoint
+            assert not _runs_an_emulator(state)
+            photo = tmp_path / "photo.jpg"
+            Image.new("RGB", (64, 48), "red").save(photo)
+            (outcome,) = develop.develop_all(state, [photo])
+            assert outcome.developed
+        finally:
+            labs.down(tmp_path)
+        assert emulator.healthy(cloud.endpoint)
 
     def test_up_taken_port_is_an_error(self, tmp_path: Path, lab_port: int) -> None:
         with pytest.raises(PermanentError, match=f"port {lab_port} is taken"):
