@@ -42,12 +42,10 @@ from services.local.processes import (
 )
 from services.local.provision import Database, Lab, Payments, provision
 from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabStatus
-from services.operations import products
 from services.platform import manifest
 from services.platform.errors import DarkroomError, TransientError
 from services.platform.manifest import Feature, Manifest, Reference, Resource
 from services.runtime.processes import die_with_parent
-from services.schema.migrate_database import migrate
 
 POLL_SECONDS = 0.1
 # A lab in memory has nothing to lose: its workers get a moment to finish, then stop at once.
@@ -165,15 +163,23 @@ class Supervisor:
         ]
         self._start_functions(plans, state, api_port)
         if server is not None:
-            postgres.wait_until_ready(server)
-            self._check_stop()
-            reached = state.database()
-            migrate(reached)
-            products.offer(reached, PROJECT / "terraform" / "lab" / "products.yaml")
-            reached.close()
+            self._prepare_database(server, state)
         if state.api:
             self._await_gateway(state.api)
         return dataclasses.replace(state, status=LabStatus.READY)
+
+    def _prepare_database(self, server: postgres.Postgres, state: LabState) -> None:
+        """Migrates the schema and offers the products. The libraries load while Postgres starts;
+        a lab without a database does not load them."""
+        from services.operations import products
+        from services.schema.migrate_database import migrate
+
+        postgres.wait_until_ready(server)
+        self._check_stop()
+        database = state.database()
+        migrate(database)
+        products.offer(database, PROJECT / "terraform" / "lab" / "products.yaml")
+        database.close()
 
     def _described(self, state: LabState, lab: Lab, api: str) -> LabState:
         """`state` with what was provisioned."""
