@@ -7,9 +7,11 @@ from pathlib import Path
 
 from services.imaging.recipes import STANDARD
 
-# A worker is killed this often when faults are wanted, but never more often than this in all.
+# With faults a worker is killed this often, KILLS_MAX times in all, if enough photos were settled
+# since the last kill.
 KILL_EVERY_SECONDS = 4.0
 KILLS_MAX = 500
+SETTLED_BETWEEN_KILLS = 3
 # What a killed worker held comes back after this lease (default: 30 s), so that a run with
 # faults ends soon. The claim on an e-mail is shortened likewise (default: 45 s): it must outlive
 # the lease, and end before the message's last allowed receive.

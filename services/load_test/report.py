@@ -140,7 +140,7 @@ def _summary(run: Run) -> str:
         for group in run.worker_groups
     )
     faults = (
-        f"A worker was killed every {KILL_EVERY_SECONDS:g} seconds, {len(run.kills)} in all."
+        f"{len(run.kills)} workers were killed, at most one every {KILL_EVERY_SECONDS:g} seconds."
         if run.plan.faults
         else "No faults were made."
     )

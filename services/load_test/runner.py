@@ -16,7 +16,7 @@ from services.load_test import observations, unconfirmed_emails, worker_log
 from services.load_test.generator import Generator, Upload
 from services.load_test.observations import Depth
 from services.load_test.photos import Album
-from services.load_test.plan import KILL_EVERY_SECONDS, KILLS_MAX, Plan
+from services.load_test.plan import KILL_EVERY_SECONDS, KILLS_MAX, SETTLED_BETWEEN_KILLS, Plan
 from services.load_test.reconciliation import Reconciliation, reconcile
 from services.load_test.target import Target, TargetKind, WorkerGroup
 from services.load_test.unconfirmed_emails import UnconfirmedEmail
@@ -72,10 +72,16 @@ class Run:
 
 
 class Killer:
-    """Kills a random worker every few seconds until `stop` is called."""
+    """Kills a random worker every few seconds until `stop` is called.
 
-    def __init__(self, target: Target) -> None:
+    `settled` is the number of photos that are settled so far. Workers that settled fewer than
+    SETTLED_BETWEEN_KILLS photos since the last kill get more time: on a machine that is too slow
+    for that, kills alone would use up the receives of a message.
+    """
+
+    def __init__(self, target: Target, settled: Callable[[], int]) -> None:
         self._target = target
+        self._settled = settled
         self._random = random.Random()  # noqa: S311  which worker dies is no secret
         self._stop = threading.Event()
         self.kills: list[Kill] = []
@@ -84,8 +90,12 @@ class Killer:
         self._stop.set()
 
     def run(self) -> None:
+        settled_before = 0
         while len(self.kills) < KILLS_MAX and not self._stop.wait(KILL_EVERY_SECONDS):
-            at = time.time()
+            settled = self._settled()
+            if settled - settled_before < SETTLED_BETWEEN_KILLS:
+                continue
+            settled_before, at = settled, time.time()
             self.kills.append(Kill(at, self._target.kill(self._random.random())))
 
 
@@ -103,9 +113,9 @@ class Runner:
         self._target = target
         self._progress = progress
         self._generator = Generator(plan, album, target.client("s3"), target.resources.originals)
-        self._killer = Killer(target)
         self._catalog = Catalog(target.client("dynamodb"), target.resources.images)
         self._seen: dict[str, float] = {}
+        self._killer = Killer(target, lambda: len(self._seen))
         self._samples: list[Sample] = []
         self._unconfirmed_emails: list[UnconfirmedEmail] = []
 

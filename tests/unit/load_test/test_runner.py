@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import Any
@@ -11,6 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from services.load_test import runner
 from services.load_test.observations import Depth
+from services.load_test.plan import SETTLED_BETWEEN_KILLS
 from services.load_test.runner import Killer, Sample, _Progress
 from services.platform.errors import TransientError
 from tests.support.waiting import scaled
@@ -53,6 +55,9 @@ def test_progress_without_answers_raises_after_patience(monkeypatch: pytest.Monk
         progress.note_error(SILENCE)
 
 
+_SETTLED = itertools.count(SETTLED_BETWEEN_KILLS, SETTLED_BETWEEN_KILLS)
+
+
 class Victims:
     """A load-test target whose workers fail as given, until one succeeds."""
 
@@ -68,10 +73,15 @@ class Victims:
         return "process-image-1"
 
 
+def photos_settled_at_once() -> int:
+    """Each look finds enough new photos settled."""
+    return next(_SETTLED)
+
+
 def test_killer_until_stopped_kills_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.01)
     victims: Any = Victims(3)
-    killer = Killer(victims)
+    killer = Killer(victims, photos_settled_at_once)
     thread = threading.Thread(target=killer.run)
     thread.start()
     assert victims.enough.wait(scaled(10))
@@ -86,6 +96,22 @@ def test_killer_at_maximum_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(runner, "KILLS_MAX", 4)
     victims: Any = Victims(1)
-    killer = Killer(victims)
+    killer = Killer(victims, photos_settled_at_once)
     killer.run()
     assert len(killer.kills) == 4
+
+
+def test_killer_too_few_photos_settled_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
+    victims: Any = Victims(1)
+    counts = iter([0, 2, 3, 4, 5, 6])
+
+    def settled() -> int:
+        count = next(counts)
+        if count == 6:
+            killer.stop()
+        return count
+
+    killer = Killer(victims, settled)
+    killer.run()
+    assert len(killer.kills) == 2  # at 3 and at 6
