@@ -84,6 +84,7 @@ class CreatedOriginal:
         )
         if claim is None:
             return "superseded: the image was deleted meanwhile"
+        log.bind(image_id=claim.record.image_id)
         chosen = original.metadata.get(METADATA_RECIPE)
         recipe = self._recipe(chosen)
         outcome = None

@@ -28,6 +28,7 @@ from services.cli import (
     orders,
     recipes,
     redevelop,
+    trace,
 )
 from services.cli.options import ExitCode
 from services.local.terminal import people
@@ -36,6 +37,7 @@ from services.platform.errors import ConfigurationError, DarkroomError, Permanen
 app = typer.Typer(name="darkroom", rich_markup_mode="markdown", pretty_exceptions_enable=False)
 for module in (
     lab,
+    trace,
     database,
     accounts,
     images,

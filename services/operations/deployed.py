@@ -33,6 +33,8 @@ class Deployed:
     tables: Mapping[str, str] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The environment variables of each function."""
+    log_groups: tuple[str, ...] = ()
+    """Names of the functions' log groups."""
 
     def client(self, service: str) -> Any:
         return clients.client(service)
@@ -56,6 +58,13 @@ def read(path: Path) -> Deployed:
                 name: function["environment"]
                 for name, function in values.get("functions", {}).items()
             },
+            log_groups=tuple(
+                sorted(
+                    group
+                    for function in values.get("functions", {}).values()
+                    if (group := function.get("log_group"))
+                )
+            ),
         )
     except FileNotFoundError:
         raise ConfigurationError(

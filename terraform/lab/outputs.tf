@@ -69,6 +69,7 @@ output "functions" {
       compute      = contains(keys(local.lambdas), name) ? "lambda" : contains(keys(local.workers), name) ? "worker" : "none"
       environment  = local.environments[name]
       role_arn     = try(module.function[name].role_arn, module.worker[name].task_role_arn, null)
+      log_group    = try(module.function[name].log_group_name, module.worker[name].log_group_name, null)
       name         = try(module.function[name].name, module.worker[name].service_name, null)
       alias_arn    = try(module.function[name].alias_arn, null)
       version      = try(module.function[name].version, null)

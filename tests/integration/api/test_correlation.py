@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import email
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.cli.main import main
 from services.client.api import Api
 from services.local import logs
 from services.local.state import LabFiles, LabState
 from services.mail.letter import CORRELATION_ID_HEADER, EVENT_ID_HEADER
+from services.operations.trace import COLUMNS
 from tests.integration.api.conftest import Customer
 from tests.integration.api.test_authorization import DELIVERY
 from tests.support.photos import jpeg, scene
@@ -113,3 +116,28 @@ def test_correlation_id_of_an_order_is_on_every_function_and_its_emails(
     ]
     assert {line.get("correlation_id") for line in of_order} == {order_id}
     assert mailed(lab, order_id) == 3
+
+
+@pytest.mark.parametrize("by", ["upload", "image"])
+def test_trace_of_a_photo_tells_its_way_from_upload_to_email(
+    lab: LabState,
+    uploaded: tuple[Api, str, str],
+    by: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, upload, image_id = uploaded
+    await_functions(lab, upload, PHOTO_FUNCTIONS)
+    monkeypatch.setattr("services.cli.trace.DEFAULT_ROOT", files(lab).root)
+    identifier = upload if by == "upload" else image_id
+    assert main(["trace", identifier, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["correlation_ids"] == [upload]
+    functions = [span["function"] for span in document["spans"]]
+    assert PHOTO_FUNCTIONS | {"gateway", "authorize-request"} <= set(functions)
+    steps = [functions.index(f) for f in ("request-upload", "process-image", "send-image-email")]
+    assert steps == sorted(steps)
+    assert main(["trace", identifier]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= COLUMNS
+    assert "email_sent" in text
