@@ -14,7 +14,7 @@ from services.cli.options import PORT, ExitCode, Json, RecipeName, whole_number,
 from services.cli.output import print_json
 from services.imaging.recipes import STANDARD
 from services.local import develop as developing
-from services.local import lab, logs, status
+from services.local import lab, logs, start_check, status
 from services.local.develop import UploadOptions
 from services.local.options import LabOptions, default_concurrency
 from services.local.state import DEFAULT_ROOT, LabFiles
@@ -153,6 +153,10 @@ def show_logs(
 def show_status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Start every function once, to find those that cannot."),
+    ] = False,
 ) -> ExitCode:
     """Show addresses, functions, queues, and what is wrong.
 
@@ -162,10 +166,10 @@ def show_status(
         page.clear()
         _print_status(as_json=json)
         time.sleep(WATCH_SECONDS)
-    return _print_status(as_json=json)
+    return _print_status(as_json=json, check=check)
 
 
-def _print_status(*, as_json: bool) -> ExitCode:
+def _print_status(*, as_json: bool, check: bool = False) -> ExitCode:
     state = lab.running()
     if state is None:
         last = LabFiles(DEFAULT_ROOT).read()
@@ -176,7 +180,9 @@ def _print_status(*, as_json: bool) -> ExitCode:
         else:
             page.print(f"No lab is running; start one with `darkroom up`.{escape(message)}")
         return ExitCode.FAILED
-    found = status.report(state, LabFiles(DEFAULT_ROOT))
+    files = LabFiles(DEFAULT_ROOT)
+    failed = start_check.check_starts(state, files) if check else {}
+    found = status.report(state, files).with_failed_starts(failed)
     if as_json:
         print_json(found.document())
     else:

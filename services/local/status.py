@@ -87,6 +87,15 @@ class LabReport:
     queues: Mapping[str, QueueDepth] | None
     problems: tuple[str, ...] = field(default=())
 
+    def with_failed_starts(self, reasons: Mapping[str, str]) -> LabReport:
+        """With a problem for each function that a check could not start, unless it has one."""
+        problems = tuple(
+            f"{name} cannot start: {reason}"
+            for name, reason in reasons.items()
+            if not any(problem.startswith(f"{name} cannot start") for problem in self.problems)
+        )
+        return dataclasses.replace(self, problems=(*self.problems, *problems))
+
     def document(self) -> dict[str, Any]:
         """The object that `darkroom status --json` prints."""
         document = dataclasses.asdict(self)
