@@ -132,7 +132,8 @@ resource "aws_cloudwatch_log_metric_filter" "failed_sign_ins" {
 
 locals {
   # An alarm has either `metric` with its `dimensions`, or `percent_of`: two metrics whose quotient in
-  # percent it compares. Keys are the alarms' names without the prefix.
+  # percent it compares. Keys are the alarms' names without the prefix. `runbook` is a page in
+  # docs/how-to/runbooks.
   alarm_defaults = {
     namespace           = null
     metric              = null
@@ -153,6 +154,7 @@ locals {
     for name, function in local.functions : {
       # Of the alias: it includes the errors of a new version that gets a share of the calls.
       "${name}-errors" = {
+        runbook             = "errors"
         description         = "${name} raises, crashes or times out in more than ${var.thresholds.error_percent} % of its calls. Its log has the tracebacks."
         threshold           = var.thresholds.error_percent
         evaluation_periods  = 3
@@ -164,6 +166,7 @@ locals {
         }
       }
       "${name}-throttles" = {
+        runbook             = "throttles"
         description         = "Calls of ${name} are throttled: its concurrency limit or the account's is reached."
         namespace           = "AWS/Lambda"
         metric              = "Throttles"
@@ -175,6 +178,7 @@ locals {
         comparison          = "GreaterThanOrEqualToThreshold"
       }
       "${name}-duration" = {
+        runbook            = "duration"
         description        = "One call in a hundred of ${name} takes more than ${var.thresholds.timeout_percent} % of its timeout of ${function.timeout_seconds} s."
         namespace          = "AWS/Lambda"
         metric             = "Duration"
@@ -194,6 +198,7 @@ locals {
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#metrics-dimensions
   canary_alarms = {
     for name, function in local.functions : "${name}-canary" => {
+      runbook             = "canary"
       description         = "Version ${function.version} of ${name} logs failed messages, 5xx or errors in more than ${var.thresholds.error_percent} % of its calls. A release watches it."
       threshold           = var.thresholds.error_percent
       evaluation_periods  = 3
@@ -210,6 +215,7 @@ locals {
   queue_alarms = merge({}, [
     for name, queue in local.queues : {
       "${name}-dead-letters" = {
+        runbook     = "dead-letters"
         description = "Messages of ${name} failed for good. `darkroom dead-letters list` shows the reasons, `replay` sends them back."
         namespace   = "AWS/SQS"
         metric      = "ApproximateNumberOfMessagesVisible"
@@ -220,6 +226,7 @@ locals {
         missing_data = "ignore"
       }
       "${name}-age" = {
+        runbook            = "age"
         description        = "A message of ${name} is older than ${var.thresholds.age_seconds} s: too little concurrency, or repeated failures."
         namespace          = "AWS/SQS"
         metric             = "ApproximateAgeOfOldestMessage"
@@ -234,6 +241,7 @@ locals {
   api_alarms = merge({}, [
     for name, id in local.apis : {
       "${name}-5xx" = {
+        runbook             = "api-5xx"
         description         = "More than ${var.thresholds.api_error_percent} % of the API's responses are 5xx."
         threshold           = var.thresholds.api_error_percent
         evaluation_periods  = 3
@@ -245,6 +253,7 @@ locals {
         }
       }
       "${name}-latency" = {
+        runbook            = "api-latency"
         description        = "One request in a hundred takes more than ${var.thresholds.api_latency_ms} ms."
         namespace          = "AWS/ApiGateway"
         metric             = "Latency"
@@ -260,6 +269,7 @@ locals {
 
   sign_in_alarms = {
     for name in keys(local.sign_ins) : "failed-sign-ins" => {
+      runbook     = "failed-sign-ins"
       description = "More than ${var.thresholds.failed_sign_ins} sign-ins were refused in 15 minutes, perhaps guessed passwords. The API's access log has the networks that called ${name}."
       namespace   = local.log_metric_namespace
       metric      = local.failed_sign_ins
@@ -271,6 +281,7 @@ locals {
 
   log_alarms = {
     for name in length(local.logs) > 0 ? ["logged-errors"] : [] : name => {
+      runbook     = "logged-errors"
       description = "A function has logged an error. To find it, query all log groups of the lab in Logs Insights: filter level = 'error' and event != 'dead_letter_sent'."
       namespace   = local.log_metric_namespace
       metric      = local.logged_errors
@@ -292,6 +303,7 @@ locals {
   }
   database_alarms = {
     for pair in setproduct(keys(local.servers), keys(local.server_metrics)) : "database-${join("-", pair)}" => {
+      runbook            = "database"
       description        = "${local.servers[pair[0]]} ${local.server_metrics[pair[1]].problem}."
       namespace          = "AWS/RDS"
       metric             = local.server_metrics[pair[1]].metric
@@ -315,7 +327,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name                            = "${var.prefix}-${each.key}"
-  alarm_description                     = each.value.description
+  alarm_description                     = "${each.value.description} Runbook: docs/how-to/runbooks/${each.value.runbook}.md"
   namespace                             = each.value.namespace
   metric_name                           = each.value.metric
   dimensions                            = each.value.dimensions

@@ -119,7 +119,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   } : {}
 
   alarm_name          = "${local.machine_name}-${each.key}"
-  alarm_description   = "Executions of ${local.machine_name} ${each.key}: their orders have no final status."
+  alarm_description   = "Executions of ${local.machine_name} ${each.key}: their orders have no final status. Runbook: docs/how-to/runbooks/workflow.md"
   namespace           = "AWS/States"
   metric_name         = each.value
   dimensions          = { StateMachineArn = aws_sfn_state_machine.this.arn }
