@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.platform import log
+from services.platform.aws import dead_letter
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from services.platform.functions.sqs import Message, queue_function
 
@@ -182,3 +183,24 @@ def test_correlation_id_with_foreign_characters_is_hashed() -> None:
     handler({"Records": [record("a") | attribute("x\r\nBcc: y")]}, Context())
     assert seen == [log.as_correlation_id("x\r\nBcc: y")]
     assert str(seen[0]).isalnum()
+
+
+def test_replayed_dead_letter_keeps_its_correlation_id() -> None:
+    sent = record("a") | attribute("photo-1")
+    letter = dead_letter.attributes(
+        reason="away",
+        error_type="TransientError",
+        request_id="request-1",
+        attempts=5,
+        function="example",
+        sender=dead_letter.from_record(sent),
+        body=sent["body"],
+    )
+    replayed = {
+        name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+        for name, value in dead_letter.sender_attributes(letter).items()
+    }
+    seen: list[str | None] = []
+    handler = queue_function(lambda _: seen.append(log.correlation_id()))
+    handler({"Records": [record("b") | {"messageAttributes": replayed}]}, Context())
+    assert seen == ["photo-1"]
