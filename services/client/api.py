@@ -97,6 +97,12 @@ class Api:
         """Closes all the user's sessions except the one in use."""
         self._call("DELETE", "/sessions")
 
+    def change_email_settings(self, photo_emails: bool | None = None) -> dict[str, Any]:
+        """Changes whether the user gets e-mails about photos (None: no change); returns the
+        settings."""
+        change = {} if photo_emails is None else {"photo_emails": photo_emails}
+        return self._call("PATCH", "/users/me/email-settings", json=change)
+
     def change_password(self, current: str, new: str) -> None:
         """Changes the password, and closes the user's other sessions."""
         self._call(

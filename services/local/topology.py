@@ -47,6 +47,13 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Topic:
+    """`published_by` names the AWS service that may publish; None: functions with the grant."""
+
+    published_by: str | None = None
+
+
+@dataclass(frozen=True)
 class Workflow:
     """A state machine's text in Amazon States Language, with `${queue_x_y}` for the URL of the
     function x-y's queue."""
@@ -68,7 +75,7 @@ class Workflow:
 class Topology:
     buckets: Mapping[str, Bucket]
     tables: Mapping[str, Table]
-    topics: tuple[str, ...]
+    topics: Mapping[str, Topic]
     mail: Mapping[str, str]
     databases: tuple[str, ...]
     secrets: tuple[str, ...]
@@ -113,7 +120,7 @@ def restricted(topology: Topology, manifests: Sequence[Manifest]) -> Topology:
     return Topology(
         buckets=buckets,
         tables=_only(topology.tables, named[Resource.TABLE]),
-        topics=tuple(name for name in topology.topics if name in named[Resource.TOPIC]),
+        topics=_only(topology.topics, named[Resource.TOPIC]),
         mail=_only(topology.mail, named[Resource.MAIL]),
         databases=tuple(name for name in topology.databases if name in named[Resource.DATABASE]),
         secrets=tuple(name for name in topology.secrets if name in named[Resource.SECRET]),
@@ -135,7 +142,7 @@ def load(path: Path) -> Topology:
         loaded = Topology(
             buckets={name: Bucket(**(item or {})) for name, item in document["buckets"].items()},
             tables={name: _table(item) for name, item in document["tables"].items()},
-            topics=tuple(document["topics"]),
+            topics={name: Topic(**(item or {})) for name, item in document["topics"].items()},
             mail=dict(document["mail"]),
             databases=tuple(document["databases"]),
             secrets=tuple(document["secrets"]),

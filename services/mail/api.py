@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -46,4 +46,28 @@ UNSUBSCRIBE_RECIPIENT = Operation(
     parameters=UnsubscribeParameters,
     answers={200: Answer("A page that confirms it", is_page=True)},
     problems=(UNKNOWN_TOKEN,),
+)
+
+
+class EmailSettingsChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings to change; those left out stay as they are."""
+
+    photo_emails: bool | None = None
+
+
+class EmailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which e-mails a user gets. `stopped_by` is why no e-mail at all is sent to the address: it
+    bounced, or its owner reported an e-mail as spam; null if e-mails are sent."""
+
+    photo_emails: bool
+    stopped_by: Literal["bounce", "complaint"] | None
+
+
+CHANGE_EMAIL_SETTINGS = Operation(
+    summary="Change your e-mail settings",
+    description="`photo_emails`: whether you get e-mails about your photos. E-mails about orders "
+    "are always sent. An empty object changes nothing and returns the settings.",
+    access=Access.CUSTOMER,
+    body=EmailSettingsChange,
+    answers={200: Answer("The settings after the change", EmailSettings)},
 )

@@ -34,6 +34,9 @@ class MailConfiguration(IdempotencyConfiguration):
     recipients_table: str | None = variable(
         "RECIPIENTS_TABLE", default=None, help="table of the recipients"
     )
+    configuration_set: str | None = variable(
+        "MAIL_CONFIGURATION_SET", default=None, help="configuration set of SES"
+    )
 
     @property
     def stationery(self) -> Stationery:
@@ -53,6 +56,7 @@ def make_outbox(configuration: MailConfiguration, ses: Any = None, dynamodb: Any
         configuration.stationery,
         _base(configuration.site_url),
         _base(configuration.api_url),
+        configuration.configuration_set,
     )
 
 

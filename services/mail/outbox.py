@@ -33,8 +33,9 @@ class DeliveryUnknownError(PermanentError):
 class Outbox:
     """Sends e-mails on `stationery`. `ses` must be a client without retries. `site_url` is the
     address of the website that e-mails link to, `api_url` that of the API, which unsubscribe links
-    need; both without a slash at the end. None: no such links. Without `recipients`, essential
-    e-mails go to every address, and no others are sent."""
+    need; both without a slash at the end. None: no such links. `configuration_set` is that of SES,
+    which publishes bounces and complaints. Without `recipients`, essential e-mails go to every
+    address, and no others are sent."""
 
     ses: Any
     idempotency: IdempotencyStore
@@ -42,6 +43,7 @@ class Outbox:
     stationery: Stationery
     site_url: str | None = None
     api_url: str | None = None
+    configuration_set: str | None = None
 
     def link(self, text: str, *path: str) -> Link | None:
         """A link to a page of the website, if there is a website."""
@@ -101,11 +103,14 @@ class Outbox:
     def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
         from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
+        name = self.configuration_set
+        configuration_set = {} if name is None else {"ConfigurationSetName": name}
         try:
             answer = self.ses.send_raw_email(
                 Source=self.stationery.from_header,
                 Destinations=[recipient],
                 RawMessage={"Data": raw},
+                **configuration_set,
             )
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             # No connection, so SES did not get the e-mail.

@@ -189,6 +189,34 @@ run "site_url_without_scheme_is_refused" {
   expect_failures = [var.mail]
 }
 
+run "bounces_and_complaints_go_to_the_topic_that_only_ses_may_publish_to" {
+  command = plan
+
+  assert {
+    condition     = toset(aws_ses_event_destination.bounces[0].matching_types) == toset(["bounce", "complaint"])
+    error_message = "expected bounces and complaints"
+  }
+  assert {
+    condition     = aws_sns_topic.this["mail-events"].kms_master_key_id == null && aws_sns_topic.this["order-events"].kms_master_key_id == "alias/aws/sns"
+    error_message = "SES cannot use the AWS managed key of SNS"
+  }
+  assert {
+    condition     = local.environments["send-image-email"].MAIL_CONFIGURATION_SET == aws_ses_configuration_set.emails[0].name && length(local.resources["mail/sender"]) == 2
+    error_message = "expected the configuration set in the environment and in the permission to send"
+  }
+}
+
+run "mail_domain_has_dkim_and_dmarc_records" {
+  variables {
+    mail_domain = { name = "darkroom.example", zone_id = "Z1" }
+  }
+
+  assert {
+    condition     = length(aws_route53_record.mail) == 5 && aws_route53_record.mail[4].name == "_dmarc.darkroom.example" && aws_route53_record.mail[4].records == toset(["v=DMARC1; p=quarantine"])
+    error_message = "expected three records of DKIM, one of the verification and one of DMARC"
+  }
+}
+
 run "sandbox_recipients_are_identities_that_functions_may_send_to" {
   variables {
     features                = ["photos"]

@@ -32,10 +32,11 @@ locals {
 
   # Settings of every function that sends e-mails, and of the one that sends receipts.
   mail_settings = { for name, value in {
-    MAIL_REPLY_TO = var.mail.reply_to
-    MAIL_IMPRINT  = var.mail.imprint
-    MAIL_SITE_URL = var.mail.site_url
-    MAIL_API_URL  = var.mail.api_url != null ? var.mail.api_url : var.domain != null ? "https://${var.domain.name}" : null
+    MAIL_CONFIGURATION_SET = one(aws_ses_configuration_set.emails[*].name)
+    MAIL_REPLY_TO          = var.mail.reply_to
+    MAIL_IMPRINT           = var.mail.imprint
+    MAIL_SITE_URL          = var.mail.site_url
+    MAIL_API_URL           = var.mail.api_url != null ? var.mail.api_url : var.domain != null ? "https://${var.domain.name}" : null
   } : name => value if value != null }
   receipt_settings = { for name, value in {
     RECEIPT_SELLER      = var.mail.seller

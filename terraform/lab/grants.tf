@@ -28,7 +28,9 @@ locals {
       )
     },
     { for name, topic in aws_sns_topic.this : "topic/${name}" => [topic.arn] },
-    { for name, identity in aws_ses_email_identity.sender : "mail/${name}" => concat([identity.arn], values(aws_ses_email_identity.recipient)[*].arn) },
+    { for name, identity in aws_ses_email_identity.sender : "mail/${name}" => concat(
+      [identity.arn], values(aws_ses_email_identity.recipient)[*].arn, aws_ses_domain_identity.this[*].arn, aws_ses_configuration_set.emails[*].arn
+    ) },
     { for name, workflow in module.workflow : "workflow/${name}" => [workflow.arn] },
     { for name, arn in local.values.secret : "secret/${name}" => [arn] },
   )

@@ -57,6 +57,11 @@ output "dashboard" {
   value       = module.observability.dashboard_name
 }
 
+output "mail_dns_records" {
+  description = "DNS records of `mail_domain`, for a zone outside Route 53."
+  value       = local.mail_dns_records
+}
+
 output "mail_senders" {
   description = "Senders of e-mails by logical name."
   value       = local.mail_senders

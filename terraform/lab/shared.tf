@@ -44,8 +44,8 @@ resource "aws_sns_topic" "this" {
   for_each = local.topology.topics
 
   name = "${var.prefix}-${each.key}"
-  # The AWS managed key costs nothing, and only callers of this account may use it.
-  kms_master_key_id = "alias/aws/sns"
+  # The AWS managed key costs nothing, and only callers of this account may use it: services cannot.
+  kms_master_key_id = try(each.value.published_by, null) == null ? "alias/aws/sns" : null
 }
 
 # Replaces the default policy of a topic, which allows every principal of the account to publish.
@@ -56,14 +56,22 @@ resource "aws_sns_topic_policy" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [{
+      try(local.topology.topics[each.key].published_by, null) != null ? [{
+        Sid       = "Service"
+        Effect    = "Allow"
+        Principal = { Service = "${local.topology.topics[each.key].published_by}.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = each.value.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      }] : [],
+      try(local.topology.topics[each.key].published_by, null) == null ? [{
         Sid       = "Publishers"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
         Action    = "sns:Publish"
         Resource  = each.value.arn
         Condition = { ArnEquals = { "aws:PrincipalArn" = local.publishers[each.key] } }
-      }],
+      }] : [],
       local.has.tls ? [{
         Sid       = "TlsOnly"
         Effect    = "Deny"

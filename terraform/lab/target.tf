@@ -24,6 +24,9 @@ locals {
     # MiniStack's services do not reach a steady state.
     steady_state = var.target == "aws"
 
+    # No emulator has event destinations of SES.
+    mail_events = var.target == "aws" && contains(keys(local.topology.topics), "mail-events")
+
     # No emulator has Application Auto Scaling.
     autoscaling = var.target == "aws"
 

@@ -275,6 +275,16 @@ variable "mail" {
   }
 }
 
+variable "mail_domain" {
+  description = "A domain to verify with SES, with DKIM and DMARC; null for none. Its DNS records are created in the Route 53 zone `zone_id`, or are listed by the output `mail_dns_records`."
+  type = object({
+    name    = string
+    zone_id = optional(string)
+    dmarc   = optional(string, "v=DMARC1; p=quarantine")
+  })
+  default = null
+}
+
 variable "mail_sandbox_recipients" {
   description = "Recipients while SES is in its sandbox: their identities are created, and functions may send to them. Each must confirm once."
   type        = set(string)

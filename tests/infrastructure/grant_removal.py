@@ -66,6 +66,9 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "dynamodb:UpdateItem": accounts.renew_session_and_use_api_key,
     },
     "cancel-order": {ALL: orders.cancel_paid_order},
+    "change-email-settings": {
+        ALL: accounts.change_email_settings,
+    },
     "change-password": {ALL: accounts.change_password},
     "check-inventory": {
         ALL: orders.ship_order,
@@ -140,6 +143,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             orders.payment_after_cancellation, "record-payment"
         ),
     },
+    "record-bounce": {ALL: photos.bounce},
     "release-stock": {
         ALL: orders.order_declined,
         "states:SendTaskFailure": orders.with_receives_exhausted(

@@ -60,8 +60,8 @@ def provision(
     for name, table in topology.tables.items():
         values[Reference(Resource.TABLE, name)] = make_table(session, table, name, prefix)
     topics = session.client("sns")
-    for name in topology.topics:
-        values[Reference(Resource.TOPIC, name)] = make_topic(topics, name, manifests, prefix)
+    for name, topic in topology.topics.items():
+        values[Reference(Resource.TOPIC, name)] = make_topic(topics, topic, name, manifests, prefix)
     for name, address in topology.mail.items():
         verify_sender(session, address)
         values[Reference(Resource.MAIL, name)] = address

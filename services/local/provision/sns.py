@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.local.provision.names import POLICY_VERSION, account_of, resource_name, role_arn
+from services.local.topology import Topic
 from services.platform.manifest import Manifest, Reference, Resource, Source
 
 # AWS's own key for topics; the emulator only stores the name.
 TOPIC_KEY = "alias/aws/sns"
 
 
-def make_topic(sns: Any, name: str, manifests: Sequence[Manifest], prefix: str) -> str:
-    """Creates the topic, to which only functions with the grant may publish. Returns its ARN."""
-    arn = str(
-        sns.create_topic(
-            Name=resource_name(name, prefix), Attributes={"KmsMasterKeyId": TOPIC_KEY}
-        )["TopicArn"]
-    )
+def make_topic(
+    sns: Any, topic: Topic, name: str, manifests: Sequence[Manifest], prefix: str
+) -> str:
+    """Creates the topic, to which only functions with the grant, or the AWS service that publishes
+    to it, may publish. Returns its ARN."""
+    key = {} if topic.published_by else {"KmsMasterKeyId": TOPIC_KEY}
+    created = sns.create_topic(Name=resource_name(name, prefix), Attributes=key)
+    arn = str(created["TopicArn"])
+    if topic.published_by:
+        _set_policy(sns, arn, _service_statement(topic.published_by, arn))
+        return arn
     # On Lambda, and as a worker.
     publishers = [
         f"{manifest.name}{suffix}"
@@ -43,9 +48,24 @@ def make_topic(sns: Any, name: str, manifests: Sequence[Manifest], prefix: str) 
             }
         },
     }
+    _set_policy(sns, arn, statement)
+    return arn
+
+
+def _service_statement(service: str, arn: str) -> dict[str, Any]:
+    return {
+        "Sid": "Service",
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+        "Condition": {"StringEquals": {"aws:SourceAccount": account_of(arn)}},
+    }
+
+
+def _set_policy(sns: Any, arn: str, statement: dict[str, Any]) -> None:
     policy = json.dumps({"Version": POLICY_VERSION, "Statement": [statement]})
     sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
-    return arn
 
 
 def subscribe(sns: Any, topic_arn: str, source: Source, queue_arn: str) -> None:

@@ -72,3 +72,8 @@ mock_resource "aws_ecs_cluster" {
 mock_resource "aws_ecs_task_definition" {
   defaults = { arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/darkroom-process-image:1" }
 }
+
+# SES always makes three keys.
+mock_resource "aws_ses_domain_dkim" {
+  defaults = { dkim_tokens = ["key1", "key2", "key3"] }
+}

@@ -110,6 +110,12 @@ def delete_account(run: ScenarioRun, _folder: Path) -> None:
     )  # fmt: skip
 
 
+def change_email_settings(run: ScenarioRun, _folder: Path) -> None:
+    """Reads and changes which e-mails a customer gets."""
+    run.api.change_email_settings()
+    run.api.change_email_settings(photo_emails=True)
+
+
 def list_users(run: ScenarioRun, _folder: Path) -> None:
     with _new_customer(run, Role.ADMINISTRATOR) as api:
         list(api.users())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 import uuid
@@ -12,7 +13,7 @@ from typing import Any
 
 from services.catalog.store import Catalog
 from services.events import images as image_events
-from services.mail.recipients import TOKEN_DIGITS
+from services.mail.recipients import TOKEN_DIGITS, Recipients, Suppression
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
     LinkRefusedError,
@@ -110,6 +111,26 @@ def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:
     topic = run.lab.output["topics"]["image-events"]
     for _ in range(2):
         image_events.publish(run.lab.client("sns"), topic, event)
+
+
+def bounce(run: ScenarioRun, _folder: Path) -> None:
+    """SES publishes the bounce of an e-mail to an address that nobody uses."""
+    address = f"{uuid.uuid4().hex}@darkroom.example"
+    event = {
+        "eventType": "Bounce",
+        "bounce": {
+            "bounceType": "Permanent",
+            "bouncedRecipients": [{"emailAddress": address}],
+        },
+        "mail": {"messageId": "0"},
+    }
+    run.lab.client("sns").publish(
+        TopicArn=run.lab.output["topics"]["mail-events"], Message=json.dumps(event)
+    )
+    recipients = Recipients(run.lab.client("dynamodb"), run.lab.output["tables"]["recipients"])
+    run.until(
+        "the suppression", lambda: recipients.settings(address).suppression is Suppression.BOUNCE
+    )
 
 
 def unsubscribe(run: ScenarioRun, _folder: Path) -> None:

@@ -49,6 +49,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "DELETE /sessions": (401, 204, 204, 401, 401, 204),
     "GET /sessions/current": (401, 200, 200, 401, 401, 200),
     "DELETE /sessions/current": (401, 204, 204, 401, 401, 204),
+    "PATCH /users/me/email-settings": (401, 200, 200, 401, 401, 200),
     "GET /unsubscribe/{token}": (200, 200, 200, 200, 200, 200),
     # Authorized by the token.
     "POST /unsubscribe/{token}": (404, 404, 404, 404, 404, 404),
@@ -176,6 +177,7 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
             "delivery": DELIVERY,
         },
         "POST /api-keys": {"name": "a server", "scopes": ["photos:read"]},
+        "PATCH /users/me/email-settings": {"photo_emails": True},
         "POST /uploads": {"filename": "a.jpg", "content_type": "image/jpeg"},
     }
     return bodies.get(route)

@@ -11,6 +11,7 @@ import httpx
 
 from services.local.mailbox import SentMail, sent_mails
 from services.local.state import LabState
+from services.mail.recipients import Recipients, Suppression
 from tests.integration.api.conftest import Customer
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
@@ -48,3 +49,17 @@ def test_one_click_unsubscribe_stops_emails_about_photos(
     other.api.developed(other.api.upload(photo))
     eventually(lambda: mails_to(lab, other.email), "the e-mail to the other customer")
     assert len(mails_to(lab, customer.email)) == 1
+
+
+def test_email_settings_are_changed_and_read(
+    lab: LabState, new_customer: Callable[..., Customer]
+) -> None:
+    customer = new_customer()
+    change = customer.api.change_email_settings
+    assert change() == {"photo_emails": True, "stopped_by": None}
+    assert change(photo_emails=False) == {"photo_emails": False, "stopped_by": None}
+    assert change() == {"photo_emails": False, "stopped_by": None}
+    Recipients(lab.session.client("dynamodb"), lab.tables["recipients"]).suppress(
+        customer.email, Suppression.BOUNCE
+    )
+    assert change(photo_emails=True) == {"photo_emails": True, "stopped_by": "bounce"}
