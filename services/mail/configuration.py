@@ -31,9 +31,7 @@ class MailConfiguration(IdempotencyConfiguration):
     api_url: str | None = variable(
         "MAIL_API_URL", default=None, help="address of the API, for unsubscribe links"
     )
-    recipients_table: str | None = variable(
-        "RECIPIENTS_TABLE", default=None, help="table of the recipients"
-    )
+    recipients_table: str = variable("RECIPIENTS_TABLE", help="table of the recipients")
     configuration_set: str | None = variable(
         "MAIL_CONFIGURATION_SET", default=None, help="configuration set of SES"
     )
@@ -48,11 +46,10 @@ def make_outbox(configuration: MailConfiguration, ses: Any = None, dynamodb: Any
     """The outbox for a configuration. Clients default to those of the process; the SES client makes
     one attempt, because a retry after a lost response sends the e-mail twice."""
     dynamodb = dynamodb or client("dynamodb")
-    table = configuration.recipients_table
     return Outbox(
         ses or client("ses", attempts=1),
         configuration.store(dynamodb),
-        None if table is None else Recipients(dynamodb, table),
+        Recipients(dynamodb, configuration.recipients_table),
         configuration.stationery,
         _base(configuration.site_url),
         _base(configuration.api_url),

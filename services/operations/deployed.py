@@ -55,7 +55,7 @@ def read(path: Path) -> Deployed:
             buckets=values.get("buckets", {}),
             tables=values.get("tables", {}),
             environments={
-                name: function["environment"]
+                name: function.get("environment", {})
                 for name, function in values.get("functions", {}).items()
             },
             log_groups=tuple(

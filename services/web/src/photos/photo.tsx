@@ -116,7 +116,7 @@ function Picture({ image, name }: { image: Image; name: string }) {
 
 function Facts({ image }: { image: Image }) {
   const facts = Object.entries(image.facts ?? {}).filter(
-    ([, value]) => typeof value === "string" || typeof value === "number",
+    ([key, value]) => key !== "sha256" && (typeof value === "string" || typeof value === "number"),
   );
   return (
     <section>
