@@ -45,8 +45,8 @@ run "schedule_replaces_the_manifests" {
   }
 
   assert {
-    condition     = { for name, schedule in local.schedules : name => schedule if schedule != null } == { start-orders = "rate(1 day)" }
-    error_message = "expected that schedule in place of the manifest's"
+    condition     = { for name, schedule in local.schedules : name => schedule if schedule != null } == { erase-accounts = "rate(5 minutes)", start-orders = "rate(1 day)" }
+    error_message = "expected that schedule in place of the manifest's, and the other one as it is"
   }
 }
 
