@@ -45,7 +45,7 @@ def photos(tmp_path: Path) -> list[Path]:
     paths = []
     for number in range(PHOTOS):
         path = tmp_path / f"photo-{number:02}.jpg"
-        path.write_bytes(jpeg(scene(420, 300, seed=number)))
+        path.write_bytes(jpeg(scene(1300, 900, seed=number), quality=70))
         paths.append(path)
     for number in range(DAMAGED):
         path = tmp_path / f"damaged-{number}.jpg"
@@ -57,6 +57,7 @@ def photos(tmp_path: Path) -> list[Path]:
 def order(page: Page, payment: str) -> None:
     page.get_by_role("link", name="Photos").click()
     page.locator(".tile:not(.rejected) a").first.click()
+    page.get_by_label("Product").select_option("print-10x15-glossy")
     page.get_by_role("button", name="Add to the cart").click()
     page.get_by_role("button", name="Close").click()
     page.get_by_role("link", name="Cart").click()
