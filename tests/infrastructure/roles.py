@@ -27,6 +27,9 @@ UNRESOLVED = ("states:SendTask", "ses:SendRawEmail")
 BATCHED = {
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
     "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+    # Of objects with a version too, for which AWS asks for s3:DeleteObjectVersion:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    "s3:DeleteObjectVersion": "s3:DeleteObject",
 }
 SESSION_SECONDS = 3600
 
