@@ -107,7 +107,8 @@ def up(
     page.print(f"The lab is ready at [bold]{state.endpoint}[/] (an AWS endpoint).")
     if state.api:
         page.print(
-            f"Its API answers at [bold]{state.api}[/]; {state.api}/openapi.json describes it."
+            f"Its web page and API are at [bold]{state.api}[/]; {state.api}/openapi.json describes "
+            "the API."
         )
     page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
     return ExitCode.DONE
