@@ -19,7 +19,7 @@ from typing import Any
 
 from services.platform import log
 from services.platform.aws.errors import is_transient
-from services.platform.aws.items import Item, from_item, to_attribute, to_item
+from services.platform.aws.items import Item, from_item, pages, to_attribute, to_item
 
 # Secret scanners and people recognize a key by it. No session token starts so: it has no `.`.
 PREFIX = "darkroom.key."
@@ -145,20 +145,15 @@ class ApiKeyStore:
             log.logger().warning("api_key_use_not_noted", error_type=type(error).__name__)
 
     def _items(self, user_id: str) -> Iterator[Item]:
-        start: dict[str, Any] = {}
-        while True:
-            answer = self.dynamodb.query(
-                TableName=self.table,
-                IndexName=BY_USER,
-                KeyConditionExpression="user_id = :user",
-                ExpressionAttributeValues={":user": to_attribute(user_id)},
-                ScanIndexForward=False,
-                **start,
-            )
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        for page in pages(
+            self.dynamodb.query,
+            TableName=self.table,
+            IndexName=BY_USER,
+            KeyConditionExpression="user_id = :user",
+            ExpressionAttributeValues={":user": to_attribute(user_id)},
+            ScanIndexForward=False,
+        ):
+            yield from page
 
 
 def _id(secret: str) -> str:

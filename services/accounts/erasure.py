@@ -12,7 +12,7 @@ from typing import Any
 
 from services.accounts.api_keys import ApiKeyStore
 from services.accounts.sessions import SessionStore
-from services.platform.aws.items import to_attribute
+from services.platform.aws.items import Item, pages, to_attribute
 from services.platform.aws.objects import delete_everything
 from services.platform.database import Database
 
@@ -95,19 +95,14 @@ class StoredData:
                 Key={"owner": to_attribute(user_id), "item": item["item"]},
             )
 
-    def _catalog_items(self, user_id: str) -> Iterator[dict[str, Any]]:
-        start: dict[str, Any] = {}
-        while True:
-            answer = self.dynamodb.query(
-                TableName=self.images_table,
-                KeyConditionExpression="#owner = :owner",
-                ProjectionExpression="#item",
-                ExpressionAttributeNames={"#owner": "owner", "#item": "item"},
-                ExpressionAttributeValues={":owner": to_attribute(user_id)},
-                ConsistentRead=True,
-                **start,
-            )
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    def _catalog_items(self, user_id: str) -> Iterator[Item]:
+        for page in pages(
+            self.dynamodb.query,
+            TableName=self.images_table,
+            KeyConditionExpression="#owner = :owner",
+            ProjectionExpression="#item",
+            ExpressionAttributeNames={"#owner": "owner", "#item": "item"},
+            ExpressionAttributeValues={":owner": to_attribute(user_id)},
+            ConsistentRead=True,
+        ):
+            yield from page

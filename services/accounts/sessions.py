@@ -20,7 +20,7 @@ from typing import Any
 from services.accounts.model import User
 from services.platform import log
 from services.platform.aws.errors import is_transient
-from services.platform.aws.items import Item, from_item, to_attribute, to_item
+from services.platform.aws.items import Item, from_item, pages, to_attribute, to_item
 from services.platform.errors import TransientError
 
 TOKEN_BYTES = 32
@@ -206,20 +206,14 @@ class SessionStore:
                 f"{condition} AND created_at < :before",
                 values | {":before": to_attribute(before)},
             )
-        start: dict[str, Any] = {}
-        while True:
-            answer = self.dynamodb.query(
-                TableName=self.table,
-                IndexName=BY_USER,
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ScanIndexForward=False,
-                **start,
-            )
-            yield answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return pages(
+            self.dynamodb.query,
+            TableName=self.table,
+            IndexName=BY_USER,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+        )
 
     def _delete(self, keys: list[Item]) -> None:
         wanted: list[Any] = [{"DeleteRequest": {"Key": key}} for key in keys]

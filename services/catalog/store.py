@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.catalog.model import ImageRecord, ImageStatus, OriginalName, Source, StoredRendition
-from services.platform.aws.items import from_item, to_attribute, to_item
+from services.platform.aws.items import from_item, pages, to_attribute, to_item
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _BATCH_GET_ITEMS = 100
@@ -67,23 +67,21 @@ class Catalog:
         if before is not None:
             position = {"owner": owner, "item": image_item(before.image_id)}
             start = {"ExclusiveStartKey": to_item(position | {"listed_at": before.listed_at})}
-        while True:
-            answer = self.dynamodb.query(
-                TableName=self.table,
-                IndexName=BY_TIME,
-                KeyConditionExpression="#owner = :owner",
-                ExpressionAttributeNames={"#owner": "owner"},
-                ExpressionAttributeValues=expression_values(owner=owner),
-                ScanIndexForward=False,
-                Limit=limit,
-                **start,
-            )
-            found += [
-                record for record in map(_record, map(from_item, answer["Items"])) if record.visible
-            ]
-            if len(found) >= limit or "LastEvaluatedKey" not in answer:
-                return found[:limit]
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        for page in pages(
+            self.dynamodb.query,
+            TableName=self.table,
+            IndexName=BY_TIME,
+            KeyConditionExpression="#owner = :owner",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=expression_values(owner=owner),
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        ):
+            found += [record for record in map(_record, map(from_item, page)) if record.visible]
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     def every_image(
         self, owner: str | None, after: tuple[str, str] | None, page_items: int
@@ -91,32 +89,26 @@ class Catalog:
         """The records of an owner, or of all owners, in the table's order, also hidden ones;
         `after` is the owner and id of the last one that was read before. For operators: no function
         may scan the table."""
-        start: dict[str, Any] = {}
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "Limit": page_items,
+            "ExpressionAttributeNames": {"#item": "item"},
+        }
         if after is not None:
-            start = {"ExclusiveStartKey": item_key(after[0], image_item(after[1]))}
-        values = {"item": image_item("")}
-        while True:
-            wanted: dict[str, Any] = {"TableName": self.table, "Limit": page_items, **start}
-            wanted["ExpressionAttributeNames"] = {"#item": "item"}
-            if owner is None:
-                answer = self.dynamodb.scan(
-                    FilterExpression="begins_with(#item, :item)",
-                    ExpressionAttributeValues=expression_values(**values),
-                    **wanted,
-                )
-            else:
-                wanted["ExpressionAttributeNames"]["#owner"] = "owner"
-                answer = self.dynamodb.query(
-                    KeyConditionExpression="#owner = :owner AND begins_with(#item, :item)",
-                    ExpressionAttributeValues=expression_values(owner=owner, **values),
-                    **wanted,
-                )
-            for item in map(from_item, answer["Items"]):
+            request["ExclusiveStartKey"] = item_key(after[0], image_item(after[1]))
+        values, condition = {"item": image_item("")}, "begins_with(#item, :item)"
+        if owner is None:
+            read, request["FilterExpression"] = self.dynamodb.scan, condition
+        else:
+            read = self.dynamodb.query
+            request["KeyConditionExpression"] = f"#owner = :owner AND {condition}"
+            request["ExpressionAttributeNames"]["#owner"] = "owner"
+            values["owner"] = owner
+        request["ExpressionAttributeValues"] = expression_values(**values)
+        for page in pages(read, **request):
+            for item in map(from_item, page):
                 if "listed_at" in item:  # not one that is being deleted
                     yield _record(item)
-            if "LastEvaluatedKey" not in answer:
-                return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def of_upload(self, owner: str, upload: str) -> list[ImageRecord]:
         """The visible images of an upload; none until its event was handled."""

@@ -1,10 +1,21 @@
-"""Between plain Python values and DynamoDB's typed attributes."""
+"""Between plain Python values and DynamoDB's typed attributes; and DynamoDB's pages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Item = dict[str, dict[str, Any]]
+
+
+def pages(read: Callable[..., Any], **request: Any) -> Iterator[list[Item]]:
+    """The items of each page that `read`, a client's `query` or `scan`, returns for `request`."""
+    while True:
+        answer = read(**request)
+        yield answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def to_item(values: dict[str, Any]) -> Item:
