@@ -15,7 +15,7 @@ from typing import Any
 from services.catalog.lifecycle import ImageLifecycle
 from services.catalog.model import ImageRecord, ImageStatus, Source
 from services.catalog.originals import download
-from services.catalog.renditions import RenditionStore
+from services.catalog.renditions import RenditionStore, has_late_renditions
 from services.catalog.store import Catalog
 from services.events.images import (
     ImageEvent,
@@ -74,8 +74,7 @@ class AddAvif:
                 "image of an earlier recipe has to be developed again (`darkroom redevelop`)"
             )
         late = dataclasses.replace(recipe, formats=(LATE_FORMAT,))
-        present = {r.name for r in record.renditions if r.format == LATE_FORMAT.value}
-        if present == {spec.name for spec in late.renditions}:
+        if has_late_renditions(record, recipe):
             return "repeated: the renditions were added before"
         original = download(
             self.s3,

@@ -24,6 +24,7 @@ from services.catalog.model import (
     image_id,
 )
 from services.catalog.originals import Original, download
+from services.catalog.renditions import late_renditions
 from services.events.images import ImageEvent, ImageEventType, event_id, publish
 from services.events.storage import ObjectEvent
 from services.imaging.model import (
@@ -78,7 +79,7 @@ class CreatedOriginal:
         if _is_replay(found, event, original):
             self._undo(event)
             return "replay: the upload form was used before"
-        keep_location = original.metadata.get(METADATA_KEEP_LOCATION, "").lower() == "true"
+        keep_location = _is_true(original.metadata, METADATA_KEEP_LOCATION)
         claim = self.images.claim(
             name.owner, found, _source(event, original), event.time or now(), keep_location
         )
@@ -134,8 +135,7 @@ class CreatedOriginal:
         renditions = self.images.renditions.store(
             record.owner, record.image_id, developed.renditions
         )
-        if claim.record.recipe == recipe.version:
-            renditions += tuple(r for r in record.renditions if r.format == LATE_FORMAT.value)
+        renditions += late_renditions(claim.record, recipe)
         return developed_record(record, developed, renditions)
 
 

@@ -10,6 +10,7 @@ from services.catalog.created import developed_record
 from services.catalog.lifecycle import ImageLifecycle
 from services.catalog.model import ImageRecord, ImageStatus, Source, parse_original_key
 from services.catalog.originals import download
+from services.catalog.renditions import has_late_renditions, late_renditions
 from services.events.images import ImageEvent, ImageEventType, publish, redevelopment_id
 from services.events.redevelopment import RedevelopmentRequest
 from services.imaging.model import (
@@ -56,7 +57,7 @@ class RedevelopedImage:
             if changed is None:
                 return "superseded: the original was changed or deleted"
             record = changed
-        elif _has_late_renditions(record, recipe):
+        elif has_late_renditions(record, recipe):
             return "repeated: the image is up to date"
         publish(self.sns, self.topic_arn, _announcement(source, record, recipe))
         return "redeveloped"
@@ -76,8 +77,7 @@ class RedevelopedImage:
             return None
         developed = original.develop(without_late_format(recipe), self.limits, message)
         stored = self.images.renditions.store(record.owner, record.image_id, developed.renditions)
-        if record.recipe == recipe.version:
-            stored += tuple(r for r in record.renditions if r.format == LATE_FORMAT.value)
+        stored += late_renditions(record, recipe)
         wanted = dataclasses.replace(record, recipe=recipe.version)
         outcome = developed_record(wanted, developed, stored)
         return outcome if self.images.replace(record, source.key, outcome) else None
@@ -91,14 +91,6 @@ def _is_developed(source: Source, record: ImageRecord) -> bool:
         and record.status is ImageStatus.DEVELOPED
         and record.visible
     )
-
-
-def _has_late_renditions(record: ImageRecord, recipe: Recipe) -> bool:
-    """Whether add-avif has nothing to do."""
-    if LATE_FORMAT not in recipe.formats:
-        return True
-    present = {r.name for r in record.renditions if r.format == LATE_FORMAT.value}
-    return present == {spec.name for spec in recipe.renditions}
 
 
 def _announcement(source: Source, record: ImageRecord, recipe: Recipe) -> ImageEvent:

@@ -7,11 +7,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from services.catalog.model import StoredRendition, rendition_prefix
+from services.catalog.model import ImageRecord, StoredRendition, rendition_prefix
+from services.imaging.model import LATE_FORMAT, Recipe
 from services.platform.aws.objects import delete_objects
 
 if TYPE_CHECKING:
     from services.imaging.model import Rendition
+
+
+def late_renditions(record: ImageRecord, recipe: Recipe) -> tuple[StoredRendition, ...]:
+    """The renditions that add-avif added to an image, if they are of this version of its recipe."""
+    if record.recipe != recipe.version:
+        return ()
+    return tuple(r for r in record.renditions if r.format == LATE_FORMAT.value)
+
+
+def has_late_renditions(record: ImageRecord, recipe: Recipe) -> bool:
+    """Whether add-avif has nothing to add to an image with this version of its recipe."""
+    if LATE_FORMAT not in recipe.formats:
+        return True
+    present = {rendition.name for rendition in late_renditions(record, recipe)}
+    return present == {spec.name for spec in recipe.renditions}
 
 
 @dataclass(frozen=True)
