@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api
-from services.accounts.sessions import SessionStore, ended_session_cookie
+from services.accounts.sessions import SessionStore
 from services.platform import log
 from services.platform.functions.http import Request, Response
+from services.platform.session_cookie import removed_cookie
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,4 @@ class CloseSession:
         others = self.sessions.close_all(caller.user_id) if parameters.all else 0
         log.logger().info("session_closed", others=others)
         # The web page has the token in a cookie.
-        return Response(204, cookies=(ended_session_cookie(),))
+        return Response(204, cookies=(removed_cookie(),))

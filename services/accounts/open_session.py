@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from services.accounts import api, passwords
 from services.accounts.model import User
 from services.accounts.rate_limit import SignInLimit
-from services.accounts.sessions import SessionStore, session_cookie
+from services.accounts.sessions import LONGEST_SECONDS, SessionStore
 from services.accounts.users import Users
 from services.platform import log
 from services.platform.functions.http import HttpProblem, Request, Response
+from services.platform.session_cookie import set_cookie
 from services.platform.timestamps import format_epoch
 
 
@@ -47,7 +48,7 @@ class OpenSession:
                 expires_at=format_epoch(session.expires_at),
                 user=api.account(user),
             ),
-            cookies=(session_cookie(token),) if credentials.cookie else (),
+            cookies=(set_cookie(token, LONGEST_SECONDS),) if credentials.cookie else (),
         )
 
     def _verify(self, credentials: api.Credentials) -> User | None:

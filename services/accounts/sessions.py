@@ -33,10 +33,6 @@ BY_USER = "by-user"
 _BATCH_WRITE_ITEMS = 25
 _BATCH_TRIES = 5
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-# The cookie of the web page: browsers take a name with this prefix only with Secure and Path=/.
-# https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie
-COOKIE = "__Host-session"
-_COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 
 
 @dataclass(frozen=True)
@@ -65,16 +61,6 @@ class Session:
 @dataclass(frozen=True)
 class Expired:
     """The session with this token has expired."""
-
-
-def session_cookie(token: str) -> str:
-    """The value of Set-Cookie for a session."""
-    return f"{COOKIE}={token}; Max-Age={LONGEST_SECONDS}; {_COOKIE_ATTRIBUTES}"
-
-
-def ended_session_cookie() -> str:
-    """The value of Set-Cookie that removes the session's cookie."""
-    return f"{COOKIE}=; Max-Age=0; {_COOKIE_ATTRIBUTES}"
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.application import Application, Receive, Send
+from services.platform import session_cookie
 
-# Set by `POST /sessions`. Browsers take a cookie with this prefix only with Secure and Path=/.
-SESSION_COOKIE = "__Host-session"
 INDEX = "index.html"
 # Files in this folder have a hash of their content in their name.
 HASHED_FOLDER = "assets/"
-_YEAR = b"public, max-age=31536000, immutable"
-_REVALIDATE = b"no-cache"
+_YEAR = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
         media_type += "; charset=utf-8"
     headers = {
         "content-type": media_type,
-        "cache-control": (_YEAR if name.startswith(HASHED_FOLDER) else _REVALIDATE).decode(),
+        "cache-control": _YEAR if name.startswith(HASHED_FOLDER) else _REVALIDATE,
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
@@ -128,7 +127,7 @@ def with_session(scope: Any) -> Any:
 def _cookie(header: bytes) -> str:
     """The session's token; empty without one."""
     try:
-        found = SimpleCookie(header.decode("ascii")).get(SESSION_COOKIE)
+        found = SimpleCookie(header.decode("ascii")).get(session_cookie.NAME)
     except (CookieError, UnicodeDecodeError):
         return ""
     return found.value if found is not None and found.value.isascii() else ""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from services.gateway import site
-from services.gateway.site import SESSION_COOKIE, Site, with_session
+from services.gateway.site import Site, with_session
+from services.platform.session_cookie import NAME as SESSION_COOKIE
 
 STORAGE = "http://127.0.0.1:4566"
 
