@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli.connection import KEY_VARIABLE, ApiAddress, connected
-from services.cli.options import ExitCode, Json, group, whole_number
+from services.cli.options import ExitCode, Json, group, whole_id, whole_number
 from services.cli.output import print_result
-from services.platform.errors import PermanentError
+from services.local.terminal import shown_id
 from services.platform.functions.access import Scope
 
 api_keys = group(f"Create, list and revoke API keys. Commands use the one in {KEY_VARIABLE}.")
@@ -50,7 +50,7 @@ def list_keys(api: ApiAddress = None, json: Json = False) -> ExitCode:
     table = Table("id", "name", "scopes", "since", "until", "last use", box=None, pad_edge=False)
     for key in found:
         table.add_row(
-            key["id"][:12],
+            shown_id(key["id"]),
             escape(key["name"]),
             " ".join(key["scopes"]),
             key["created_at"][:10],
@@ -69,9 +69,7 @@ def revoke(
 ) -> ExitCode:
     """Revoke an API key."""
     with connected(api) as reached:
-        found = [item["id"] for item in reached.api_keys() if item["id"].startswith(key)]
-        if len(found) != 1:
-            raise PermanentError(f"expected the id of one API key, got {key}: {len(found)} match")
-        reached.revoke_api_key(found[0])
-    print_result({"id": found[0], "revoked": True}, "Revoked.", as_json=json)
+        chosen = whole_id(key, [item["id"] for item in reached.api_keys()], "API key")
+        reached.revoke_api_key(chosen)
+    print_result({"id": chosen, "revoked": True}, "Revoked.", as_json=json)
     return ExitCode.DONE
