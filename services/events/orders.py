@@ -67,7 +67,7 @@ def order_event(
 
 def publish(sns: Any, topic_arn: str, event: OrderEvent) -> None:
     """Publishes `event` to the topic. Its correlation id is the order's id."""
-    with log.correlated(str(event.order_id)):
+    with log.correlated(event.order_id):
         publish_event(sns, topic_arn, event, source=_SOURCE, subject=event.order_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import partial
 from typing import Any
 
@@ -214,10 +215,10 @@ def test_record_payment_other_amount_raises_wrong_amount(
 def test_record_payment_unknown_order_is_a_permanent_error(
     orders: Orders, resources: OrderResources, order_id: Any
 ) -> None:
-    event = dataclasses.replace(
-        order_event(OrderEventType.PAYMENT_RECEIVED, "x"), order_id=order_id
-    )
-    message = event_message(event)
+    message = event_message(order_event(OrderEventType.PAYMENT_RECEIVED, "x"))
+    event = json.loads(message.body)
+    event["data"]["order_id"] = order_id
+    message = dataclasses.replace(message, body=json.dumps(event))
     with pytest.raises(PermanentError):
         RecordPayment(orders, resources.charging).handle(message)
 
