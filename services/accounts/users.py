@@ -104,7 +104,7 @@ class Users:
 
     def request_deletion(self, user: User, password_hash: str) -> None:
         """Marks the user for erase-accounts. `password_hash` is one that no password matches, so
-        that nobody can sign in."""
+        no sign-in succeeds."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 "UPDATE users SET deletion_requested_at = coalesce(deletion_requested_at, now()), "

@@ -1,8 +1,8 @@
 """What is known about the recipients of e-mails, in the DynamoDB table `recipients`.
 
 A recipient is an address, whether or not it has an account. The key is a hash of the address, so
-the table names nobody. The item `settings` holds the choice about e-mails about photos, why no more
-e-mail is sent, and the secret half of the address's unsubscribe token.
+the table holds no address. The item `settings` holds the choice about e-mails about photos, why no
+more e-mail is sent, and the secret half of the address's unsubscribe token.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:
 
 
 def bounce(run: ScenarioRun, _folder: Path) -> None:
-    """SES publishes the bounce of an e-mail to an address that nobody uses."""
+    """SES publishes the bounce of an e-mail to an unused address."""
     address = f"{uuid.uuid4().hex}@darkroom.example"
     event = {
         "eventType": "Bounce",
