@@ -35,7 +35,7 @@ from services.platform.database import Database, DatabaseConfiguration
 from services.platform.manifest import Resource
 from tests.infrastructure import customer, grant_removal
 from tests.infrastructure.conftest import Applied
-from tests.infrastructure.environment import manifests, running_functions
+from tests.infrastructure.environment import loaded_topology, manifests, running_functions
 from tests.infrastructure.roles import Grant, Roles, assumable, session
 from tests.infrastructure.scenarios.run import RunningLab, new_photo
 from tests.support.photos import jpeg
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 MUTATIONS, SEED = "DARKROOM_MUTATIONS", "DARKROOM_MUTATIONS_SEED"
 SAMPLE = 12
 MAIL_SECONDS = 60
-# No function may publish to these topics.
-PUBLISHED_BY_SES = {"mail-events"}
 # The longest delivery from a topic or a bucket to a queue on loopback.
 DELIVERY_SECONDS = 5
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
@@ -219,6 +217,7 @@ def test_workflow_role_sends_to_queues_of_its_functions_only(applied: Applied) -
 
 
 def test_topics_refuse_messages_of_other_functions(applied: Applied, roles: Roles) -> None:
+    declared = loaded_topology().topics
     for topic, arn in applied.output["topics"].items():
         publishers = {
             function
@@ -228,7 +227,7 @@ def test_topics_refuse_messages_of_other_functions(applied: Applied, roles: Role
                 for statement in roles.document(function)["Statement"]
             )
         }
-        assert bool(publishers) != (topic in PUBLISHED_BY_SES), topic
+        assert bool(publishers) is (declared[topic].published_by is None), topic
         for function in set(roles.functions) - publishers:
             sns = client_of(applied, "sns", roles.credentials(function))
             with pytest.raises(ClientError) as refused:
