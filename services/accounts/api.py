@@ -86,6 +86,9 @@ Time = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
+PageCursor = Annotated[
+    str, Meta(min_length=1, max_length=200, description="`next_cursor` of the page before")
+]
 RoleName = Annotated[
     str,
     Meta(
@@ -126,13 +129,7 @@ class AccountPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
         int,
         Meta(ge=1, le=PAGE_USERS_MAX, description=f"users on a page, 1 to {PAGE_USERS_MAX}"),
     ] = PAGE_USERS
-    cursor: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=200, description="`next_cursor` of the page before"),
-        ]
-        | None
-    ) = None
+    cursor: PageCursor | None = None
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -220,13 +217,7 @@ class SessionPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
         int,
         Meta(ge=1, le=PAGE_SESSIONS_MAX, description=f"sessions, 1 to {PAGE_SESSIONS_MAX}"),
     ] = PAGE_SESSIONS
-    cursor: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=200, description="`next_cursor` of the page before"),
-        ]
-        | None
-    ) = None
+    cursor: PageCursor | None = None
 
 
 class SessionPath(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
