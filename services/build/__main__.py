@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     builds.add_argument("--base", default=BASE, help=f"base image, by tag or digest ({BASE})")
     builds.add_argument("--platform", default=host_platform(), help="linux/amd64 or linux/arm64")
     builds.add_argument("--force", action="store_true", help="build what has not changed, too")
+    builds.add_argument(
+        "--refresh", action="store_true", help="pin the base image that its tag names today"
+    )
     pushes = commands.add_parser("push", parents=[common])
     pushes.add_argument("--registry", required=True, help="host, and path if any, to push to")
     pushes.add_argument("--allow-dirty", action="store_true", help="push uncommitted changes")
@@ -42,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "build":
             results, failed = build(
-                options.functions, base=options.base, wanted=options.platform, force=options.force
+                options.functions,
+                base=options.base,
+                wanted=options.platform,
+                force=options.force,
+                refresh=options.refresh,
             )
         else:
             if not options.registry:

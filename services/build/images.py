@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from services.build.base_image import choose_base
 from services.build.context import Context, stage
 from services.build.engine import (
     ImageError,
@@ -26,7 +27,6 @@ from services.build.engine import (
     docker,
     explain,
     inspect,
-    require_base,
     require_engine,
 )
 from services.build.sbom import write_sbom
@@ -35,6 +35,7 @@ from services.platform.manifest import Manifest, load_all
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".darkroom"
+PINS = ROOT / "docker" / "base-image.json"
 REPOSITORY = "darkroom"
 CONTENT_LABEL = "dev.darkroom.content"
 REVISION_LABEL = "org.opencontainers.image.revision"
@@ -224,16 +225,17 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def build(
-    names: Sequence[str], *, base: str, wanted: str, force: bool
+    names: Sequence[str], *, base: str, wanted: str, force: bool, refresh: bool = False
 ) -> tuple[list[Built], list[str]]:
     """Builds the images of the functions named, all when none is. Gives them, and what failed or
-    is over its budget."""
+    is over its budget. `refresh` takes the newest base image of its tag, and pins it."""
     manifests = chosen(names)
     require_engine()
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     with one_at_a_time(STATE / "images.lock"):
-        builder = Builder(base, require_base(base, wanted), wanted, revision(), version, force)
-        console.print(f"building {len(manifests)} images on {base} ({wanted})")
+        name, found = choose_base(base, wanted, refresh=refresh, pins=PINS)
+        builder = Builder(name, found, wanted, revision(), version, force)
+        console.print(f"building {len(manifests)} images on {name} ({wanted})")
         images, failed = each(
             manifests,
             builder.build,

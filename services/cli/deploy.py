@@ -17,6 +17,7 @@ from rich.markup import escape
 from services.cli.options import ExitCode, Json, number
 from services.cli.output import print_json
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
+from services.deploy.scans import Severity
 from services.deploy.terraform import DEFAULT_BINARY, Terraform
 from services.local.state import PROJECT
 from services.local.terminal import page, people
@@ -88,6 +89,14 @@ def deploy(
     allow_deletions: Annotated[
         bool, typer.Option("--allow-deletions", help="Apply a plan that deletes resources.")
     ] = False,
+    refuse: Annotated[
+        Severity,
+        typer.Option("--refuse", help="The least severity of scan findings that is refused."),
+    ] = Severity.HIGH,
+    accept_finding: Annotated[
+        list[str] | None,
+        typer.Option("--accept-finding", metavar="NAME", help="A finding (CVE) that is accepted."),
+    ] = None,
     state_bucket: StateBucket = None,
     terraform: Binary = DEFAULT_BINARY,
     json: Json = False,
@@ -104,6 +113,8 @@ def deploy(
         again=again,
         deletions=allow_deletions,
         only_plan=plan,
+        refuse=refuse,
+        accepted=frozenset(accept_finding or ()),
     )
     chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
     return _run(chosen, lambda releaser: releaser.deploy(settings), as_json=json)

@@ -24,6 +24,7 @@ from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.live_images import LiveImages
 from services.deploy.record import Record, read_record, write_record
+from services.deploy.scans import Scans, Severity
 from services.deploy.terraform import TerraformError
 from services.operations.signals import ignore_signals
 from services.platform.errors import DarkroomError, PermanentError
@@ -82,13 +83,16 @@ class Outcome:
 @dataclass(frozen=True)
 class Settings:
     """Share of the calls (0 to 1) that new versions get, and for how long, in seconds. `again` lets
-    held functions go; `deletions` lets an apply delete what is not replaced at every release."""
+    held functions go; `deletions` lets an apply delete what is not replaced at every release.
+    Images with a finding of severity `refuse` or worse are not applied, except `accepted` ones."""
 
     weight: float
     bake_seconds: float
     again: bool = False
     deletions: bool = False
     only_plan: bool = False
+    refuse: Severity = Severity.HIGH
+    accepted: frozenset[str] = frozenset()
     poll_seconds: float = POLL_SECONDS
     pending_seconds: float = PENDING_SECONDS
     """Pause before the warm-up of a pending version is repeated."""
@@ -173,6 +177,7 @@ class Releaser:
                 f"the plan deletes {', '.join(change.deletions)}; "
                 "where that is meant: --allow-deletions"
             )
+        self._check_scans(change, settings)
         released = {name: lab.live[name] for name in moving if name in staged}
         if not released:
             # No caller meets another version: nothing to try out.
@@ -242,6 +247,15 @@ class Releaser:
             if not freed:
                 return change, staged
             staged |= freed
+
+    def _check_scans(self, change: Change, settings: Settings) -> None:
+        """Raises ScanError when a new image has a finding that the settings refuse."""
+        if settings.refuse is Severity.NONE or not change.images:
+            return
+        self.report.step(f"reading the scan results of {len(change.images)} images")
+        scans = Scans(self.clients("ecr"), settings.refuse, settings.accepted)
+        if elsewhere := scans.check(change.images):
+            self.report.step(f"images not in ECR, so not scanned: {', '.join(elsewhere)}")
 
     def _plan_staged(
         self, lab: Lab, staged: frozenset[str], weight: float

@@ -89,9 +89,11 @@ def plan(
             unknown = (
                 {"version": True, "qualified_arn": True} if was else {"version": True, "arn": True}
             )
-            changes.append(
-                change(name, "aws_lambda_function", "this", "update" if was else "create", unknown)
+            made = change(
+                name, "aws_lambda_function", "this", "update" if was else "create", unknown
             )
+            made["change"]["after"] = {"image_uri": image}
+            changes.append(made)
         if was is None or (was["live"], was["weights"]) != (live, weights):
             changes.append(
                 change(name, "aws_lambda_alias", "live", "update" if was else "create", {})

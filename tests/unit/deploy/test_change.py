@@ -62,3 +62,34 @@ def test_data_source_read_is_no_change() -> None:
 def item(address: str, type_: str, actions: list[str]) -> dict[str, Any]:
     change = {"actions": actions, "after_unknown": {}}
     return {"address": address, "mode": "managed", "type": type_, "change": change}
+
+
+def test_change_names_images_of_new_versions_and_tasks() -> None:
+    task = json.dumps([{"name": "worker", "image": "registry.example/process-image@sha256:2"}])
+    plan = {
+        "resource_changes": [
+            {
+                "address": 'module.function["get-image"].aws_lambda_function.this',
+                "mode": "managed",
+                "type": "aws_lambda_function",
+                "change": {
+                    "actions": ["update"],
+                    "after": {"image_uri": "registry.example/get-image@sha256:1"},
+                    "after_unknown": {"version": True},
+                },
+            },
+            {
+                "address": 'module.worker["process-image"].aws_ecs_task_definition.this',
+                "mode": "managed",
+                "type": "aws_ecs_task_definition",
+                "change": {
+                    "actions": ["delete", "create"],
+                    "after": {"container_definitions": task},
+                },
+            },
+        ]
+    }
+    assert read_change(plan).images == {
+        "get-image": "registry.example/get-image@sha256:1",
+        "process-image": "registry.example/process-image@sha256:2",
+    }
