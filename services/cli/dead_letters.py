@@ -18,10 +18,11 @@ from services.cli.options import ExitCode, Json, Outputs, group, number
 from services.cli.output import print_json
 from services.local import lab
 from services.local.terminal import page, people, shown_id
-from services.operations import dead_letters, deployed
+from services.monitoring import dead_letters
+from services.monitoring.dead_letter_queues import DeadLetter, Filter, Queues
+from services.monitoring.dead_letters import Outcome
+from services.operations import deployed
 from services.operations.audit import AuditTrail
-from services.operations.dead_letter_queues import DeadLetter, Filter, Queues
-from services.operations.dead_letters import Outcome
 from services.platform.errors import DarkroomError, PermanentError
 
 AUDIT_VARIABLE = "DARKROOM_AUDIT_LOG"

@@ -15,9 +15,10 @@ from services.cli.output import print_json
 from services.local import logs
 from services.local.state import DEFAULT_ROOT, LabFiles
 from services.local.terminal import page
-from services.operations import deployed, insights
-from services.operations.log_reading import read_lines
-from services.operations.trace import Line, check_id, tell, waterfall
+from services.monitoring import insights
+from services.monitoring.log_reading import read_lines
+from services.monitoring.trace import Line, check_id, tell, waterfall
+from services.operations import deployed
 from services.platform.errors import PermanentError
 
 

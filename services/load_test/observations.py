@@ -10,8 +10,8 @@ from services.catalog.model import ImageRecord, Source
 from services.catalog.store import Catalog
 from services.load_test.generator import Upload
 from services.load_test.target import Resources, Target
-from services.operations import dead_letters
-from services.operations.dead_letter_queues import DeadLetter
+from services.monitoring import dead_letters
+from services.monitoring.dead_letter_queues import DeadLetter
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from services.events.images import parse_image_event
 from services.mail.outbox import DeliveryUnknownError
-from services.operations import dead_letters
-from services.operations.dead_letter_queues import DeadLetter, Queues
+from services.monitoring import dead_letters
+from services.monitoring.dead_letter_queues import DeadLetter, Queues
 
 _DELIVERY_UNKNOWN = DeliveryUnknownError.__name__
 

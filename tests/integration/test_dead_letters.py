@@ -8,8 +8,8 @@ import uuid
 import pytest
 
 from services.local.state import LabState
-from services.operations import dead_letters
-from services.operations.dead_letter_queues import DeadLetter, Queues
+from services.monitoring import dead_letters
+from services.monitoring.dead_letter_queues import DeadLetter, Queues
 from services.platform.errors import PermanentError
 from services.platform.manifest import Feature
 from tests.support.declarations import manifests

@@ -25,7 +25,7 @@ from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.parts import WORKER
 from services.local.state import LabFiles, LabState, alive
-from services.operations import dead_letters
+from services.monitoring import dead_letters
 from services.platform.manifest import Feature
 from tests.support.waiting import eventually
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.cli.main import main
-from services.operations import insights
+from services.monitoring import insights
 from services.operations.deployed import VARIABLE
 from services.platform.aws import clients
 from services.platform.errors import TransientError

@@ -15,7 +15,7 @@ from services.client.api import Api
 from services.local import logs
 from services.local.state import LabFiles, LabState
 from services.mail.letter import CORRELATION_ID_HEADER, EVENT_ID_HEADER
-from services.operations.trace import COLUMNS
+from services.monitoring.trace import COLUMNS
 from tests.integration.api.conftest import Customer
 from tests.integration.api.test_authorization import DELIVERY
 from tests.support.photos import jpeg, scene

@@ -6,7 +6,7 @@ from services.catalog.model import ImageRecord, ImageStatus, Source, StoredRendi
 from services.events.images import ImageEventType, event_id
 from services.load_test.generator import Upload
 from services.load_test.observations import Depth, Observations
-from services.operations.dead_letter_queues import DeadLetter
+from services.monitoring.dead_letter_queues import DeadLetter
 
 OWNER = "load-test"
 KEYS = tuple(f"{OWNER}/{n:06d}/photo-{n}.jpg" for n in range(3))

@@ -11,10 +11,9 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from services.operations.audit import AuditTrail
-from services.operations.dead_letter_queues import (
+from services.monitoring.dead_letter_queues import (
     DeadLetter,
     Filter,
     HeldLetters,
@@ -40,6 +39,12 @@ class Outcome:
 
     letters: tuple[DeadLetter, ...]
     unread: Mapping[str, int]
+
+
+class Audit(Protocol):
+    """Records what an operator does to each letter."""
+
+    def record(self, action: str, **facts: Any) -> None: ...
 
 
 Progress = Callable[[DeadLetter], None]
@@ -78,7 +83,7 @@ def replay(
     matching: Filter | None = None,
     per_second: float | None = None,
     dry_run: bool = False,
-    audit: AuditTrail | None = None,
+    audit: Audit | None = None,
 ) -> Outcome:
     """Sends dead letters back to their own queues: those named in `wanted` (None: all) that match.
 
@@ -108,7 +113,7 @@ def discard(
     *,
     matching: Filter | None = None,
     dry_run: bool = False,
-    audit: AuditTrail | None = None,
+    audit: Audit | None = None,
 ) -> Outcome:
     """Deletes dead letters: those named in `wanted` (None: all) that match. See `replay`."""
     action = _Action("dead_letter_discarded", lambda _letter: None, progress, audit)
@@ -122,7 +127,7 @@ class _Action:
     name: str
     act: Callable[[DeadLetter], None]
     progress: Progress
-    audit: AuditTrail | None
+    audit: Audit | None
 
     def apply(self, held: HeldLetters, letter: DeadLetter) -> None:
         try:

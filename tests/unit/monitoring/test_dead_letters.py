@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from services.operations import dead_letters
+from services.monitoring import dead_letters
+from services.monitoring.dead_letter_queues import HOLD_SECONDS, Filter
 from services.operations.audit import AuditTrail
-from services.operations.dead_letter_queues import HOLD_SECONDS, Filter
 from services.platform.aws import dead_letter
 from services.platform.errors import PermanentError
 from tests.support.fake_sqs import SENT_MS, FakeQueues, FakeSqs

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from services.operations.log_reading import as_line
-from services.operations.trace import Line, related_ids
+from services.monitoring.log_reading import as_line
+from services.monitoring.trace import Line, related_ids
 from services.platform.errors import PermanentError, TransientError
 
 # The service's limits for one query:

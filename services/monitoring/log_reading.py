@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from services.operations.trace import Line
+from services.monitoring.trace import Line
 
 
 def as_line(text: str, default: float = 0.0) -> Line | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.operations.log_reading import as_line, read_lines
-from services.operations.trace import COLUMNS, Line, tell, waterfall
+from services.monitoring.log_reading import as_line, read_lines
+from services.monitoring.trace import COLUMNS, Line, tell, waterfall
 from services.platform.errors import PermanentError
 
 PHOTO = "0123456789abcdef0123456789abcdef"

@@ -1,0 +1,1 @@
+"""What an operator looks at: functions, queues, dead letters, traces. Runs in function images."""
