@@ -7,6 +7,7 @@ of renditions and the ids of events are deterministic, and writes to the catalog
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from services.catalog.redeveloped import RedevelopedImage
 from services.catalog.removed import RemovedOriginal
 from services.catalog.renditions import RenditionStore
 from services.catalog.store import Catalog
+from services.catalog.turns import OwnerTurns
 from services.events.redevelopment import parse_redevelopment
 from services.events.storage import Change, parse_object_events
 from services.imaging.model import Limits
@@ -38,6 +40,7 @@ class ProcessImage:
     topic_arn: str
     recipes: Recipes
     limits: Limits
+    turns: OwnerTurns | None = None
 
     def handle(self, message: Message) -> None:
         """Handles the object events of one queue message, in their order, or the request in it.
@@ -57,11 +60,17 @@ class ProcessImage:
             # Not the key: it contains the file's name, which may be personal.
             log.bind(owner=name.owner, upload=name.upload, sequencer=event.sequencer)
             if event.change is Change.CREATED:
-                outcome = self._created.handle(name, event, message)
+                if self.turns is not None and self.turns.postpone(name.owner, message):
+                    return
+                with self._measured():
+                    outcome = self._created.handle(name, event, message)
                 log.logger().info("original_created", outcome=outcome)
             else:
                 outcome = self._removed.handle(name, event)
                 log.logger().info("original_removed", outcome=outcome)
+
+    def _measured(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.turns is None else self.turns.pace.measured()
 
     @cached_property
     def _images(self) -> ImageLifecycle:

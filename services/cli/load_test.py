@@ -73,6 +73,14 @@ def load_test(
             help="The emulator's port on loopback; a free one by default.",
         ),
     ] = None,
+    other_owner: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(0, COUNT_MAX),
+            metavar="N",
+            help="Photos of a second owner, one every two seconds among the first one's.",
+        ),
+    ] = 0,
     recipe: Annotated[
         str,
         typer.Option(metavar="NAME", help="Recipe of all photos; see `darkroom recipes`."),
@@ -99,6 +107,7 @@ def load_test(
         photos=photos,
         folder=FOLDER / run_id,
         recipe=recipe,
+        other_owner=other_owner,
     )
     try:
         with terminated_like_interrupted():
@@ -148,7 +157,7 @@ def _perform(plan: Plan, *, embedded: bool, port: int | None) -> Run:
         def progress(sample: Sample, kills: int) -> None:
             left = sum(depth.total for depth in sample.depths.values())
             show(
-                f"{time.monotonic() - began:.0f} s: {sample.uploaded} of {plan.count} uploaded, "
+                f"{time.monotonic() - began:.0f} s: {sample.uploaded} of {plan.total} uploaded, "
                 f"{sample.settled} settled, {left} messages in the queues"
                 + (f", {kills} workers killed" if plan.faults else "")
             )

@@ -20,6 +20,14 @@ from services.platform.errors import PermanentError
 _ATTRIBUTES = frozenset({"id", "type", "time"})
 
 
+def message_group(owner: str) -> str:
+    """The message group of an owner in SQS. Owners may have other characters than groups, and more.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+    """
+    return hashlib.sha256(owner.encode()).hexdigest()[:32]
+
+
 class CloudEvent(Protocol):
     """A dataclass with the attributes of a CloudEvent. `time` is ISO 8601 text in UTC; `id` is the
     same for every delivery of the same event."""
@@ -48,9 +56,11 @@ def publish_event(
     source: str,
     subject: str,
     attributes: Mapping[str, str] = MappingProxyType({}),
+    owner: str | None = None,
 ) -> None:
     """Publishes `event`, with its type and `attributes` as message attributes for subscription
-    filters, and the correlation id of the running invocation as another."""
+    filters, and the correlation id of the running invocation as another. `owner` is whose event it
+    is: queues that are fair deliver the events of other owners before those of one with many."""
     correlation_id = log.correlation_id()
     if correlation_id is not None:
         attributes = {**attributes, log.CORRELATION_ID: correlation_id}
@@ -66,7 +76,9 @@ def publish_event(
         "datacontenttype": "application/json",
         "data": data,
     }
+    group = {} if owner is None else {"MessageGroupId": message_group(owner)}
     sns.publish(
+        **group,
         TopicArn=topic_arn,
         Message=json.dumps(document),
         MessageAttributes={

@@ -67,7 +67,13 @@ def publish(sns: Any, topic_arn: str, event: ImageEvent) -> None:
     """Publishes `event` to the topic."""
     attributes = {"pending": event.pending} if event.pending else {}
     publish_event(
-        sns, topic_arn, event, source=_SOURCE, subject=event.image_id, attributes=attributes
+        sns,
+        topic_arn,
+        event,
+        source=_SOURCE,
+        subject=event.image_id,
+        attributes=attributes,
+        owner=event.owner,
     )
 
 

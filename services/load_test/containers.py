@@ -246,6 +246,9 @@ class ContainerTarget:
             "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
             **self._plan.worker_variables,
         }
+        if item.queue is not None and item.queue.fair:
+            share = item.queue.owner_environments(self._plan.workers)
+            environment["OWNER_ENVIRONMENTS"] = f"{share:g}"
         if "ministack" in self._endpoints:
             environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://ministack:{EDGE_PORT}"
         limits = ["--memory", f"{item.memory_mib + WORKER_MIB}m", "--cpus", f"{cpus:.2f}"]

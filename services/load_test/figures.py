@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,8 +72,9 @@ class WorkerFigures:
 class Figures:
     """Everything that the report shows. Times in seconds; dollars for a million photos.
 
-    `behind` is how late the generator was at worst; `by_log` says how many latencies come from the
-    handlers' logs, the others being as late as a look at the catalogue.
+    `waiting` has the latencies of each owner, where there are two. `behind` is how late the
+    generator was at worst; `by_log` says how many latencies come from the handlers' logs, the
+    others being as late as a look at the catalogue.
     """
 
     seconds: float
@@ -81,6 +82,7 @@ class Figures:
     throughput: float
     behind: float
     latency: Spread | None
+    waiting: dict[str, Spread]
     by_log: int
     functions: tuple[FunctionFigures, ...]
     workers: tuple[WorkerFigures, ...]
@@ -145,12 +147,14 @@ def figures(run: Run) -> Figures:
     end = max(settled.values(), default=begin)
     last = max((u.ended for u in arrived), default=begin)
     photos = max(1, len(settled))
+    waits = latencies(run)
     return Figures(
         seconds=end - begin,
         upload_rate=len(arrived) / (last - begin) if last > begin else 0.0,
         throughput=len(settled) / (end - begin) if end > begin else 0.0,
         behind=max((u.began - u.due for u in run.uploads), default=0.0),
-        latency=spread(latencies(run).values()),
+        latency=spread(waits.values()),
+        waiting=_waiting(run, waits) if run.plan.other_owner else {},
         by_log=sum(upload_of(key) in run.logs.settled for key in settled),
         functions=functions,
         workers=_workers(run),
@@ -161,6 +165,15 @@ def figures(run: Run) -> Figures:
         },
         requests=sum(f.invocations for f in functions) / photos * PHOTOS_PRICED,
     )
+
+
+def _waiting(run: Run, waits: Mapping[str, float]) -> dict[str, Spread]:
+    """The latencies of each owner's photos."""
+    found = {
+        owner: spread(s for key, s in waits.items() if key.startswith(f"{owner}/"))
+        for owner in run.plan.owners
+    }
+    return {owner: own for owner, own in found.items() if own is not None}
 
 
 def _function(name: str, invocations: Sequence[Invocation]) -> FunctionFigures:

@@ -36,6 +36,10 @@ class Upload:
     ended: float
     problem: str | None = None
 
+    @property
+    def owner(self) -> str:
+        return self.key.partition("/")[0]
+
 
 class Generator:
     """Uploads the plan's photos. `run` blocks; the rest may be called from any thread."""
@@ -64,15 +68,15 @@ class Generator:
         start = time.time()
         with ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="upload") as pool:
             tasks = []
-            for number in range(self._plan.count):
-                due = start + number / self._plan.rate
+            for number, appointment in enumerate(self._plan.timetable):
+                due = start + appointment.seconds
                 if self._stop.wait(max(0.0, due - time.time())):
                     break
-                tasks.append(pool.submit(self._upload, number, due))
+                tasks.append(pool.submit(self._upload, number, appointment.owner, due))
             for task in tasks:
                 task.result()
 
-    def _upload(self, number: int, due: float) -> None:
+    def _upload(self, number: int, owner: str, due: float) -> None:
         if self._stop.is_set():
             return
         began, problem, size, identity = time.time(), None, 0, ""
@@ -81,7 +85,7 @@ class Generator:
             photo = self._album.photo(number)
             filename, expected, size = photo.filename, photo.expected, len(photo.content)
             identity = image_id(photo.content)
-            key = OriginalName(self._plan.owner, f"{number:06d}", filename).key
+            key = OriginalName(owner, f"{number:06d}", filename).key
             self._s3.put_object(
                 Bucket=self._bucket,
                 Key=key,
@@ -89,7 +93,7 @@ class Generator:
                 Metadata={METADATA_NOTIFY: RECIPIENT},
             )
         except (OSError, BotoCoreError, ClientError) as error:
-            key = OriginalName(self._plan.owner, f"{number:06d}", filename).key
+            key = OriginalName(owner, f"{number:06d}", filename).key
             problem = f"{type(error).__name__}: {error}"
         done = Upload(key, identity, size, expected, due, began, time.time(), problem)
         with self._lock:

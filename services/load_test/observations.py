@@ -39,15 +39,27 @@ class Observations:
     dead_letters: tuple[DeadLetter, ...]
 
 
-def gather(target: Target, owner: str, uploads: tuple[Upload, ...]) -> Observations:
-    """All of the owner's. Everything the catalogue has is read, not only what was uploaded."""
+def gather(target: Target, owners: tuple[str, ...], uploads: tuple[Upload, ...]) -> Observations:
+    """All of the owners'. Everything the catalogue has is read, not only what was uploaded."""
     catalog = Catalog(target.client("dynamodb"), target.resources.images)
     sqs = target.client("sqs")
     return Observations(
         uploads=uploads,
-        sources={s.key: s for s in catalog.sources(owner, [u.key for u in uploads])},
-        records={r.image_id: r for r in catalog.images(owner, _listed(catalog, owner))},
-        renditions=frozenset(_keys(target.client("s3"), target.resources.renditions, owner)),
+        sources={
+            s.key: s
+            for owner in owners
+            for s in catalog.sources(owner, [u.key for u in uploads if u.owner == owner])
+        },
+        records={
+            r.image_id: r
+            for owner in owners
+            for r in catalog.images(owner, _listed(catalog, owner))
+        },
+        renditions=frozenset(
+            key
+            for owner in owners
+            for key in _keys(target.client("s3"), target.resources.renditions, owner)
+        ),
         mails=tuple(target.mails()),
         depths=depths(sqs, target.resources),
         dead_letters=tuple(dead_letters.peek(sqs, target.resources.queues)),

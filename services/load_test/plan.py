@@ -19,6 +19,18 @@ VISIBILITY_SECONDS = 5
 MAIL_LEASE_SECONDS = 20
 
 
+# Pause between two photos of the second owner: one is developed before the next one comes.
+OTHER_OWNER_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """The upload of one photo, in seconds after the first one."""
+
+    seconds: float
+    owner: str
+
+
 @dataclass(frozen=True)
 class Plan:
     """One run. `rate` is in photos a second, `workers` in processes or containers of a function;
@@ -32,11 +44,39 @@ class Plan:
     photos: Path | None
     folder: Path
     recipe: str = STANDARD
+    other_owner: int = 0
+    """Photos of a second owner, among those of the first."""
 
     @property
     def owner(self) -> str:
         """The customer whose photos these are: one of the run's own, so that all of them count."""
         return f"load-{self.run_id}"
+
+    @property
+    def second_owner(self) -> str:
+        """The customer of the `other_owner` photos."""
+        return f"{self.owner}-other"
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        return (self.owner, self.second_owner) if self.other_owner else (self.owner,)
+
+    @property
+    def total(self) -> int:
+        """The photos of all owners."""
+        return self.count + self.other_owner
+
+    @property
+    def timetable(self) -> list[Appointment]:
+        """When each photo is uploaded: those of the second owner one at a time, from when half of
+        the first owner's have been."""
+        first = [Appointment(n / self.rate, self.owner) for n in range(self.count)]
+        began = self.count / self.rate / 2
+        second = [
+            Appointment(began + n * OTHER_OWNER_EVERY_SECONDS, self.second_owner)
+            for n in range(self.other_owner)
+        ]
+        return sorted([*first, *second], key=lambda appointment: appointment.seconds)
 
     @property
     def worker_variables(self) -> dict[str, str]:

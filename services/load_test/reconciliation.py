@@ -109,8 +109,7 @@ def _event(observations: Observations, upload: Upload) -> str | None:
     if status is None:
         return None
     kind = ImageEventType.DEVELOPED if status is ImageStatus.DEVELOPED else ImageEventType.REJECTED
-    owner = upload.key.partition("/")[0]
-    return event_id(kind, owner, upload.key, observations.sources[upload.key].sequencer)
+    return event_id(kind, upload.owner, upload.key, observations.sources[upload.key].sequencer)
 
 
 def _photos(observations: Observations, arrived: list[Upload]) -> Iterator[Discrepancy]:

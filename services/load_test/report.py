@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +89,7 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
             "rate": run.plan.rate,
             "workers": run.plan.workers,
             "faults": run.plan.faults,
+            "other_owner": run.plan.other_owner,
             "photos": str(run.plan.photos) if run.plan.photos is not None else None,
         },
         "crews": [dataclasses.asdict(group) for group in run.worker_groups],
@@ -144,7 +145,15 @@ def _summary(run: Run) -> str:
         if run.plan.faults
         else "No faults were made."
     )
-    return f"{run.plan.count} photos at {run.plan.rate:g} a second {where}: {groups}. {faults}"
+    others = (
+        f", and {run.plan.other_owner} of a second owner, one at a time"
+        if run.plan.other_owner
+        else ""
+    )
+    return (
+        f"{run.plan.count} photos at {run.plan.rate:g} a second{others}, {where}: {groups}. "
+        f"{faults}"
+    )
 
 
 def remarks(run: Run, figures: Figures) -> Iterable[str]:
@@ -235,7 +244,7 @@ def _sections(run: Run, figures: Figures) -> Iterator[_Section]:
         plots=[_Plot("", rates)],
     )
     if figures.latency is not None:
-        yield _latency(run, figures.latency, timed)
+        yield _latency(run, figures.latency, figures.waiting, timed)
     yield _Section(
         "Queues", plots=[_queue(run, group.function, timed) for group in run.worker_groups]
     )
@@ -255,7 +264,7 @@ def _timed(run: Run) -> Timed:
     return axes
 
 
-def _latency(run: Run, spread: Spread, timed: Timed) -> _Section:
+def _latency(run: Run, spread: Spread, waiting: Mapping[str, Spread], timed: Timed) -> _Section:
     ended = {u.key: u.ended - run.began for u in run.uploads}
     found = latencies(run)
     step, counts, beyond = _histogram(list(found.values()), spread)
@@ -269,17 +278,28 @@ def _latency(run: Run, spread: Spread, timed: Timed) -> _Section:
         Bars("s1", step, counts),
         "distribution of latencies",
     )
-    points = [(ended[key], seconds) for key, seconds in found.items()]
+    series = [
+        Series(
+            "one photo, by the time of its upload" + (f", of {owner}" if waiting else ""),
+            style,
+            [(ended[key], s) for key, s in found.items() if key.startswith(f"{owner}/")],
+            dots=True,
+        )
+        for owner, style in zip(run.plan.owners, ("s1", "s2"), strict=False)
+    ]
     over_time = plots.lines(
         timed("seconds"),
-        [Series("one photo, by the time of its upload", "s1", points, dots=True)],
+        series,
         "latency of each photo over time",
     )
     return _Section(
         "From upload to catalogue",
         table=_Table(
-            ("", "p50", "p90", "p99", "max"),
-            [["seconds", *_percentiles(spread, 2)]],
+            ("seconds", "p50", "p90", "p99", "max"),
+            [
+                ["all", *_percentiles(spread, 2)],
+                *([owner, *_percentiles(own, 2)] for owner, own in waiting.items()),
+            ],
             numbers=range(1, 5),
         ),
         plots=[

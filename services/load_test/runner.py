@@ -135,7 +135,7 @@ class Runner:
             finally:
                 self._generator.stop()
                 self._killer.stop()
-        found = observations.gather(self._target, self._plan.owner, self._generator.uploads)
+        found = observations.gather(self._target, self._plan.owners, self._generator.uploads)
         return Run(
             plan=self._plan,
             kind=self._target.kind,
@@ -206,9 +206,11 @@ class Runner:
     def _sample(self) -> Sample:
         arrived = [u.key for u in self._generator.uploads if u.problem is None]
         pending = [key for key in arrived if key not in self._seen]
-        for source in self._catalog.sources(self._plan.owner, pending):
-            if source.announced:
-                self._seen[source.key] = time.time()
+        for owner in self._plan.owners:
+            own = [key for key in pending if key.startswith(f"{owner}/")]
+            for source in self._catalog.sources(owner, own):
+                if source.announced:
+                    self._seen[source.key] = time.time()
         depths = observations.depths(self._target.client("sqs"), self._target.resources)
         sample = Sample(time.time(), len(arrived), len(self._seen), depths)
         self._samples.append(sample)
@@ -217,7 +219,7 @@ class Runner:
 
     def _done(self, sample: Sample) -> bool:
         ended = len(self._generator.uploads)
-        return ended >= self._plan.count and sample.settled >= sample.uploaded
+        return ended >= self._plan.total and sample.settled >= sample.uploaded
 
 
 class _Progress:

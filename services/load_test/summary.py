@@ -77,6 +77,8 @@ def show(run: Run, figures: Figures, page: Console) -> None:
         column.justify = "right"
     if figures.latency is not None:
         times.add_row("upload to catalogue", *_cells(figures.latency, "s", 2))
+    for owner, waited in figures.waiting.items():
+        times.add_row(f"  of {owner}", *_cells(waited, "s", 2))
     for function in figures.functions:
         times.add_row(f"{function.function}", *_cells(function.duration_ms, "ms", 0))
         if function.init_ms is not None:

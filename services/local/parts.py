@@ -50,7 +50,7 @@ def worker_children(
     functions = [
         {
             "folder": str(plan.manifest.folder),
-            "environment": dict(plan.environment),
+            "environment": {**plan.environment, **_share(plan.manifest, options)},
             "queue_url": plan.queue.url,
             "dead_letter_queue_url": plan.queue.dead_letter_url,
             "concurrency": _concurrency(plan.manifest, options),
@@ -129,6 +129,14 @@ def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)
+
+
+def _share(item: Manifest, options: LabOptions) -> dict[str, str]:
+    """What a fair function must know about the environments of all workers together."""
+    if item.queue is None or not item.queue.fair:
+        return {}
+    environments = _concurrency(item, options) * options.workers
+    return {"OWNER_ENVIRONMENTS": f"{item.queue.owner_environments(environments):g}"}
 
 
 def _concurrency(item: Manifest, options: LabOptions) -> int:

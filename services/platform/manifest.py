@@ -36,6 +36,9 @@ API_TIMEOUT_SECONDS = 30
 CORS_MAX_AGE_SECONDS_RANGE = (0, 86_400)
 # SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_RECEIVE_COUNT_RANGE = (1, 1_000)
+# Of the execution environments of a fair function, one owner's messages keep so many busy. The rest
+# is what makes other owners' messages wait for none of them.
+OWNER_SHARE = 0.8
 # AWS advises a queue's visibility timeout of six function timeouts:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUTS_PER_FUNCTION_TIMEOUT = 6
@@ -132,7 +135,8 @@ class Source:
 class QueueTrigger:
     """How messages are taken from the function's queue, in the terms of Lambda's event source
     mapping. `batch_window_seconds` is the longest wait for a full batch. `schedule` is when
-    EventBridge sends a message by itself, `rate(...)` or `cron(...)` in UTC."""
+    EventBridge sends a message by itself, `rate(...)` or `cron(...)` in UTC. `fair`: the function
+    bounds what one owner gets, and sends messages to its own queue again for that."""
 
     batch_size: int
     batch_window_seconds: int
@@ -140,6 +144,11 @@ class QueueTrigger:
     max_receive_count: int
     sources: tuple[Source, ...]
     schedule: str | None = None
+    fair: bool = False
+
+    def owner_environments(self, environments: float) -> float:
+        """The environments that one owner may keep busy, of those that the function has."""
+        return environments * OWNER_SHARE
 
 
 @dataclass(frozen=True)
@@ -318,6 +327,7 @@ def _queue(reader: YamlReader) -> QueueTrigger | None:
         max_receive_count=reader.integer(f"{base}.max_receive_count", MAX_RECEIVE_COUNT_RANGE),
         sources=tuple(sources),
         schedule=next(iter(schedules), None),
+        fair=reader.boolean(f"{base}.fair"),
     )
 
 

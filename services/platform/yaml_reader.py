@@ -47,6 +47,13 @@ class YamlReader:
             self.mistakes.append(f"{path} must be one of {expected}, got {value!r}")
             return next(iter(choices))
 
+    def boolean(self, path: str) -> bool:
+        """True or false; false where it is missing."""
+        value = self.at(path)
+        if value is not None and type(value) is not bool:
+            self.mistakes.append(f"{path} must be true or false, got {value!r}")
+        return value is True
+
     def mapping(self, path: str) -> dict[str, Any]:
         value = self.at(path)
         if value is None:

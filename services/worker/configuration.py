@@ -299,6 +299,9 @@ def _planned(
     }
     if dead_letter_queue_url is not None:
         defaults["DEAD_LETTER_QUEUE_URL"] = dead_letter_queue_url
+    if trigger.fair:
+        # OWNER_ENVIRONMENTS is set by whoever knows how many workers share the queue.
+        defaults["QUEUE_URL"] = queue_url
     arn = address.arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:") + f":function:{name}"
     function = make_function(manifest, name, arn, init_seconds, environ, defaults, variables)
     return FunctionPlan(function, trigger, queue_url, dead_letter_queue_url, address, concurrency)

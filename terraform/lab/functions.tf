@@ -60,6 +60,15 @@ locals {
         DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
         MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
       } : {},
+      try(m.trigger.queue.fair, false) ? {
+        QUEUE_URL = module.queue[name].url
+        # As OWNER_SHARE in services/platform/manifest.py.
+        OWNER_ENVIRONMENTS = tostring(0.8 * (
+          contains(keys(local.workers), name)
+          ? try(var.workers[name].concurrency, 1) * try(var.workers[name].maximum_tasks, 10)
+          : m.trigger.queue.maximum_concurrency
+        ))
+      } : {},
       can(m.environment.MAIL_SENDER) ? local.mail_settings : {},
       name == "send-payment-receipt" ? local.receipt_settings : {},
       local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},

@@ -49,9 +49,13 @@ locals {
         resources = [module.queue[name].arn]
       },
       {
-        sid       = "SendDeadLetters"
-        actions   = ["sqs:SendMessage"]
-        resources = [module.queue[name].dead_letter_arn]
+        sid     = "SendDeadLetters"
+        actions = ["sqs:SendMessage"]
+        resources = concat(
+          [module.queue[name].dead_letter_arn],
+          # A fair function sends messages that wait for their turn to its own queue.
+          try(local.queue_functions[name].fair, false) ? [module.queue[name].arn] : [],
+        )
       },
     ]
   }

@@ -69,7 +69,13 @@ def test_function_environments_are_equal(applied: Applied, provisioned: tuple[st
     for item in manifests():
         ours = dict(applied.output["functions"][item.name]["environment"])
         theirs = lab.environment(item)
-        for name in ("PAYMENTS_URL", "DEAD_LETTER_QUEUE_URL", "MAX_RECEIVE_COUNT"):
+        for name in (
+            "PAYMENTS_URL",
+            "DEAD_LETTER_QUEUE_URL",
+            "MAX_RECEIVE_COUNT",
+            "QUEUE_URL",
+            "OWNER_ENVIRONMENTS",
+        ):
             # Set by the runner of the function: they differ by design.
             ours.pop(name, None)
             theirs.pop(name, None)

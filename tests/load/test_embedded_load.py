@@ -51,3 +51,21 @@ def test_embedded_run_with_faults_reconciles(
         "send-image-email",
     }
     assert ACCESS_KEY_ID not in page.read_text()
+
+
+@pytest.mark.slow
+def test_photos_of_a_second_owner_do_not_wait_for_the_many_of_the_first(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_test, "FOLDER", tmp_path / "load")
+    code = main.main(
+        ["load-test", "--embedded", "--photos", str(photos), "--count", "80", "--rate", "40",
+         "--workers", "1", "--other-owner", "4"]
+    )  # fmt: skip
+    (page,) = (tmp_path / "load").glob("*/report.json")
+    report = json.loads(page.read_text())
+    assert code == 0
+    assert report["books"]["notified"] == 84
+    first, second = report["figures"]["waiting"].values()
+    assert (first["count"], second["count"]) == (80, 4)
+    assert second["maximum"] < first["p50"]

@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -47,7 +47,8 @@ class MessageOutcome(StrEnum):
 class Message:
     """One message of the batch. `receive_count` is 1 at the first delivery; `last_receive` tells
     that the queue will not deliver it again; `deadline` is when the invocation ends, in seconds of
-    `time.monotonic`; `replayed`, that a person sent it back after it had failed for good."""
+    `time.monotonic`; `replayed`, that a person sent it back after it had failed for good;
+    `attributes` are the sender's texts and numbers, by name."""
 
     id: str
     body: str
@@ -55,6 +56,7 @@ class Message:
     last_receive: bool
     deadline: float
     replayed: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -146,13 +148,15 @@ def _message(
     record: Mapping[str, Any], configuration: QueueConfiguration, ends_at: float
 ) -> Message:
     receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    attributes = record.get("messageAttributes", {})
     return Message(
         id=record["messageId"],
         body=record["body"],
         receive_count=receives,
         last_receive=receives >= configuration.max_receive_count,
         deadline=ends_at,
-        replayed=dead_letter.REPLAYED in record.get("messageAttributes", {}),
+        replayed=dead_letter.REPLAYED in attributes,
+        attributes={n: a["stringValue"] for n, a in attributes.items() if "stringValue" in a},
     )
 
 

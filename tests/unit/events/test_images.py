@@ -43,6 +43,13 @@ def published(event: ImageEvent) -> dict[str, Any]:
     return arguments
 
 
+def test_events_of_an_owner_are_one_message_group() -> None:
+    other = dataclasses.replace(EVENT, id="2", owner="somebody else, with spaces")
+    groups = [published(event)["MessageGroupId"] for event in (EVENT, EVENT, other)]
+    assert groups[0] == groups[1] != groups[2]
+    assert all(group.isalnum() for group in groups)
+
+
 def test_parse_returns_published_event_raw_and_wrapped() -> None:
     text = published(EVENT)["Message"]
     assert parse_image_event(text) == EVENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from services.load_test.runner import Kill, Run, Sample
 from services.load_test.target import TargetKind, WorkerGroup
 from services.load_test.worker_log import Invocation, WorkerLogs, upload_of
 
-from .examples import KEYS, observations
+from .examples import KEYS, OWNER, observations
 
 
 def run(**changes: object) -> Run:
@@ -111,6 +112,20 @@ def test_figures_of_run_match_hand_calculation() -> None:
     x86 = (1.503 * 1769 / 1024 + 0.06 * 0.5) * 0.0000166667 + 4 * 0.2e-6
     assert found.dollars[Architecture.X86] == pytest.approx(x86 / 3 * 1e6)
     assert found.requests == pytest.approx(4 / 3 * 1e6)
+
+
+def test_figures_of_two_owners_have_the_waiting_of_each() -> None:
+    of_one = run()
+    assert figures(of_one).waiting == {}
+    plan = dataclasses.replace(of_one.plan, other_owner=1)
+    moved = dataclasses.replace(of_one.uploads[2], key=KEYS[2].replace(OWNER, plan.second_owner, 1))
+    first = [
+        dataclasses.replace(u, key=u.key.replace(OWNER, plan.owner, 1)) for u in of_one.uploads[:2]
+    ]
+    seen = {first[0].key: 102.5, first[1].key: 104.5, moved.key: 107.0}
+    found = figures(run(plan=plan, uploads=(*first, moved), seen=seen))
+    assert found.waiting[plan.owner].maximum == pytest.approx(3.0)
+    assert found.waiting[plan.second_owner].maximum == pytest.approx(4.5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -98,3 +99,20 @@ def test_sample_album_includes_damaged_photos(tmp_path: Path) -> None:
 def test_album_of_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="found no file"):
         album_of(tmp_path, "run")
+
+
+def test_timetable_with_second_owner_uploads_their_photos_one_by_one_among_the_first_ones() -> None:
+    wanted = dataclasses.replace(plan(100, 10.0), other_owner=3)
+    second = [a.seconds for a in wanted.timetable if a.owner == wanted.second_owner]
+    assert second == [5.0, 7.0, 9.0]
+    assert len(wanted.timetable) == wanted.total == 103
+    assert wanted.owners == (wanted.owner, wanted.second_owner)
+
+
+def test_generator_with_second_owner_uploads_photos_of_both(album: Album) -> None:
+    generator = Generator(
+        dataclasses.replace(plan(5, 1000.0), other_owner=1), album, FakeS3(), "bucket"
+    )
+    generator.run()
+    assert sorted(u.owner for u in generator.uploads) == ["load-run"] * 5 + ["load-run-other"]
+    assert len({u.image_id for u in generator.uploads}) == 6

@@ -19,6 +19,7 @@ def test_process_image_is_read_whole() -> None:
     assert item.memory_mib == 1769
     assert item.visibility_timeout_seconds == 6 * item.timeout_seconds
     assert item.queue is not None
+    assert item.queue.fair
     (source,) = item.queue.sources
     assert source.reference == Reference(Resource.BUCKET, "originals")
     assert source.events == ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
@@ -38,6 +39,7 @@ trigger:
     batch_window_seconds: 0
     maximum_concurrency: 2
     max_receive_count: 5
+    fair: perhaps
     sources: [{basket: x}]
 grants: [{table: images}]
 environment: {TABLE: {table: images, bucket: originals}}
@@ -53,6 +55,7 @@ budgets: {image_mib_over_base: 1, init_ms: 1}
         "memory_mib must be a whole number 128..10240, got 64",
         "timeout_seconds must be a whole number 1..900, got 'soon'",
         "trigger.queue.batch_size must be",
+        "trigger.queue.fair must be true or false, got 'perhaps'",
         "trigger.queue.sources[0] must name exactly one of bucket, table, topic, mail",
         "actions of {'table': 'images'} must be a list of texts",
         "environment.TABLE must name exactly one of",

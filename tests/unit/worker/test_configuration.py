@@ -76,6 +76,17 @@ def test_a_worker_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert planned.function.arn == "arn:aws:lambda:eu-west-1:000000000000:function:developer"
     assert planned.function.variables["MAX_RECEIVE_COUNT"] == "4"
     assert planned.function.variables["DEAD_LETTER_QUEUE_URL"] == URL + "-dead"
+    assert "QUEUE_URL" not in planned.function.variables
+
+
+def test_fair_function_gets_the_address_of_its_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUEUE_URL", raising=False)
+    trigger = TRIGGER.replace("sources: []", "sources: [], fair: true")
+    variables = {"WORKER_QUEUE_URL": URL, "AWS_REGION": "eu-west-1"}
+    (planned,) = single(function(tmp_path, trigger), variables).functions
+    assert planned.function.variables["QUEUE_URL"] == URL
 
 
 @pytest.mark.parametrize(

@@ -204,3 +204,15 @@ def test_replayed_dead_letter_keeps_its_correlation_id() -> None:
     handler = queue_function(lambda _: seen.append(log.correlation_id()))
     handler({"Records": [record("b") | {"messageAttributes": replayed}]}, Context())
     assert seen == ["photo-1"]
+
+
+def test_attributes_of_the_sender_are_texts_by_name() -> None:
+    seen: list[Message] = []
+    sent = record("a") | {
+        "messageAttributes": {
+            "turn": {"dataType": "Number", "stringValue": "12.5"},
+            "picture": {"dataType": "Binary", "binaryValue": "AAAA"},
+        }
+    }
+    queue_function(seen.append)({"Records": [sent, record("b")]}, Context())
+    assert [message.attributes for message in seen] == [{"turn": "12.5"}, {}]
