@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.accounts.model import Role
+from services.administration.run_operation import Operation
 from services.cli import database
 from services.cli.connection import ApiAddress, connected, password
-from services.cli.options import ExitCode, Json, PasswordStdin, group, whole_id
+from services.cli.options import ExitCode, Json, Outputs, PasswordStdin, group, whole_id
 from services.cli.output import print_result
 from services.client import tokens
 
@@ -86,13 +87,18 @@ def promote(
     back: Annotated[
         bool, typer.Option("--back", help="Make it a customer's account again.")
     ] = False,
+    outputs: Outputs = None,
     json: Json = False,
 ) -> ExitCode:
-    """Make an account an administrator's, at the database itself."""
+    """Make an account an administrator's: at the database itself, or on AWS by run-operation."""
     role = Role.CUSTOMER if back else Role.ADMINISTRATOR
-    user = database.give_role(email, role)
-    document = {"id": user.id, "email": user.email, "role": user.role.value}
-    text = f"[bold]{escape(user.email)}[/] is {role.value} now, and signed out."
+    if outputs is not None:
+        arguments = {"email": email, "role": role.value}
+        document = database.run_remotely(outputs, Operation.CHANGE_ROLE, arguments)
+    else:
+        user = database.give_role(email, role)
+        document = {"id": user.id, "email": user.email, "role": user.role.value}
+    text = f"[bold]{escape(document['email'])}[/] is {role.value} now, and signed out."
     print_result(document, text, as_json=json)
     return ExitCode.DONE
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,10 +15,14 @@ from services.accounts.model import Role, User
 from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
-from services.cli.options import ExitCode, Json
-from services.cli.output import print_json
+from services.administration.run_operation import Operation
+from services.cli.options import ExitCode, Json, Outputs
+from services.cli.output import print_json, print_result
 from services.local import lab
 from services.local.terminal import page
+from services.operations import deployed
+from services.operations.audit import AuditTrail, default_audit_log
+from services.operations.remote_functions import MIGRATE_DATABASE, RemoteFunctions
 from services.platform.aws.clients import client
 from services.platform.configuration import read
 from services.platform.database import Database, DatabaseConfiguration
@@ -32,9 +38,17 @@ def add(app: typer.Typer) -> None:
 
 def migrate(
     status: Annotated[bool, typer.Option("--status", help="Only show the revision.")] = False,
+    outputs: Outputs = None,
     json: Json = False,
 ) -> ExitCode:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date: of this machine's, or on AWS by migrate-database."""
+    if outputs is not None:
+        if status:
+            raise typer.BadParameter("--status cannot ask a lab on AWS; leave out --outputs")
+        answer = RemoteFunctions(deployed.read(outputs)).invoke(MIGRATE_DATABASE, {})
+        done = f"applied {', '.join(answer['applied']) or 'nothing'}"
+        print_result(answer, f"{done}; at revision {answer['revision']}", as_json=json)
+        return ExitCode.DONE
     from services.schema import migrate_database
 
     reached = database()
@@ -61,6 +75,14 @@ def database() -> Database:
             "start one with `darkroom up`"
         )
     return state.database()
+
+
+def run_remotely(outputs: Path, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+    """Runs an operation in the lab of these outputs, and records it. Raises as
+    `RemoteFunctions.run`.
+    """
+    functions = RemoteFunctions(deployed.read(outputs))
+    return functions.run(operation, arguments, AuditTrail(default_audit_log()))
 
 
 def give_role(email: str, role: Role) -> User:

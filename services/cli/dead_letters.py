@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +21,7 @@ from services.monitoring import dead_letters
 from services.monitoring.dead_letter_queues import DeadLetter, Filter, Queues
 from services.monitoring.dead_letters import Outcome
 from services.operations import deployed
-from services.operations.audit import AuditTrail
+from services.operations.audit import AuditTrail, default_audit_log
 from services.platform.errors import DarkroomError, PermanentError
 
 AUDIT_VARIABLE = "DARKROOM_AUDIT_LOG"
@@ -117,7 +116,7 @@ def _chosen(ids: list[str] | None, everything: bool) -> list[str] | None:
 
 
 def _audit(file: Path | None) -> AuditTrail:
-    return AuditTrail(file or _default_audit_log())
+    return AuditTrail(file or default_audit_log())
 
 
 @letters.command("list")
@@ -258,8 +257,3 @@ def _warn_unread(unread: Mapping[str, int]) -> None:
             f"{function}: {count} more dead letters were not read; another reader hides them for "
             "up to a minute, or reading took too long"
         )
-
-
-def _default_audit_log() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "darkroom" / "audit.jsonl"

@@ -11,9 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from services.administration.run_operation import Operation
 from services.cli import database
 from services.cli.connection import ApiAddress, connected, is_embedded
-from services.cli.options import ExitCode, Json, group, whole_id
+from services.cli.options import ExitCode, Json, Outputs, group, whole_id
 from services.cli.output import print_json, print_result
 from services.client.api import Api
 from services.local.terminal import page, people, shown_id
@@ -201,12 +202,18 @@ def list_products(api: ApiAddress = None, json: Json = False) -> ExitCode:
 @products.command()
 def offer(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The products and stock.")],
+    outputs: Outputs = None,
     json: Json = False,
 ) -> ExitCode:
-    """Sell the products of a file and add their stock, at the database itself."""
+    """Sell the products of a file and add their stock: at the database itself, or on AWS by
+    run-operation."""
     from services.operations import products as offering
 
-    ids = [product.id for product in offering.offer(database.database(), file)]
+    if outputs is not None:
+        arguments = {"products": offering.read_items(file)}
+        ids = database.run_remotely(outputs, Operation.OFFER_PRODUCTS, arguments)
+    else:
+        ids = [product.id for product in offering.offer(database.database(), file)]
     print_result(ids, f"offered: {', '.join(ids)}", as_json=json)
     return ExitCode.DONE
 

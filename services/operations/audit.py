@@ -13,6 +13,12 @@ from typing import Any
 from services.platform import timestamps
 
 
+def default_audit_log() -> Path:
+    """The audit trail of this user."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "darkroom" / "audit.jsonl"
+
+
 @dataclass(frozen=True)
 class AuditTrail:
     """Appends entries to the file at `path`, which only its owner may read."""

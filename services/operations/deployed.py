@@ -35,6 +35,8 @@ class Deployed:
     """The environment variables of each function."""
     log_groups: tuple[str, ...] = ()
     """Names of the functions' log groups."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """ARNs of the live aliases, by function."""
 
     def client(self, service: str) -> Any:
         return clients.client(service)
@@ -57,6 +59,11 @@ def read(path: Path) -> Deployed:
             environments={
                 name: function.get("environment", {})
                 for name, function in values.get("functions", {}).items()
+            },
+            aliases={
+                name: alias
+                for name, function in values.get("functions", {}).items()
+                if (alias := function.get("alias_arn"))
             },
             log_groups=tuple(
                 sorted(

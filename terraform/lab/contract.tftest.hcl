@@ -96,6 +96,10 @@ run "photos_alone_need_no_database_network_or_api" {
     error_message = "expected no database, no network and no secrets"
   }
   assert {
+    condition     = length(aws_iam_policy.operators) == 0
+    error_message = "expected no policy without functions of operators"
+  }
+  assert {
     condition     = keys(local.topology.buckets) == ["originals", "renditions"] && keys(local.topology.tables) == ["idempotency", "images", "recipients"] && keys(aws_sns_topic.this) == ["image-events"]
     error_message = "expected the resources that photos use only"
   }
@@ -107,6 +111,10 @@ run "all_features_use_the_whole_topology" {
   assert {
     condition     = alltrue([for kinds, resources in local.topology : keys(resources) == keys(local.whole_topology[kinds])])
     error_message = "expected every resource of topology.yaml"
+  }
+  assert {
+    condition     = local.operator_functions == toset(["migrate-database", "run-operation"]) && length(aws_iam_policy.operators) == 1
+    error_message = "expected a policy for the functions of operators"
   }
 }
 

@@ -83,6 +83,11 @@ output "functions" {
   }
 }
 
+output "operator_policy_arn" {
+  description = "Policy to attach to operators who migrate the database, offer products and name administrators; null without such functions."
+  value       = one(aws_iam_policy.operators[*].arn)
+}
+
 output "database" {
   description = "Connection URL of Postgres without a password, the secret of its login, and whether functions use IAM tokens."
   value       = { url = local.database.url, secret_arn = local.database.secret_arn, token = local.token }

@@ -152,6 +152,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     },
     "request-upload": {ALL: photos.develop_photo},
     "revoke-session": {ALL: accounts.revoke_sessions},
+    "run-operation": {ALL: accounts.run_operation},
     "revoke-api-key": {ALL: accounts.use_api_key},
     "start-orders": {ALL: orders.start_interrupted_order},
     "unsubscribe-recipient": {ALL: photos.unsubscribe},

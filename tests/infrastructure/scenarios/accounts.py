@@ -17,6 +17,7 @@ from services.platform.aws.items import to_item
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
     ScenarioRun,
+    invoke,
 )
 
 
@@ -134,3 +135,18 @@ def _new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
         yield api
     finally:
         api.close()
+
+
+def run_operation(run: ScenarioRun, _folder: Path) -> None:
+    """An operator gives an account that is signed in a role, twice by the same request, after a
+    request that is refused."""
+    with _new_customer(run) as api:
+        email = api.session()["user"]["email"]
+        for address, id_ in (("nobody@example.com", "refused"), (email, "twice"), (email, "twice")):
+            event = {
+                "id": f"{id_}-{email}"[:64],
+                "operator": "arn:aws:iam::000000000000:user/ada",
+                "operation": "change-role",
+                "arguments": {"email": address, "role": "administrator"},
+            }
+            invoke(run, "run-operation", event)

@@ -18,16 +18,14 @@ from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.payments.configuration import Provider
 from services.payments.webhooks import SIGNATURE_HEADERS, sign
-from services.runtime.execution import Environment, Outcome
-from services.runtime.function import Function
 from tests.infrastructure import customer
 from tests.infrastructure.environment import WEBHOOK_SECRET, manifests
 from tests.infrastructure.scenarios.run import (
     PRODUCT,
     SCARCE,
-    InvocationFailedError,
     Scenario,
     ScenarioRun,
+    invoke,
 )
 from tests.support.waiting import HTTP_SECONDS, scaled
 
@@ -179,26 +177,7 @@ def payment_webhook_not_published(run: ScenarioRun, folder: Path) -> None:
 
 def migrate_database(run: ScenarioRun, _folder: Path) -> None:
     """Migrates the database schema by a direct invocation, as a release does."""
-    (item,) = [m for m in manifests() if m.name == "migrate-database"]
-    function = Function(
-        name=item.name, folder=item.folder, memory_mib=item.memory_mib,
-        timeout_seconds=item.timeout_seconds, arn=run.lab.output["functions"][item.name]["name"],
-        init_seconds=30,
-        variables={
-            **run.lab.environment.cloud.variables,
-            **run.lab.output["functions"][item.name]["environment"],
-            **run.lab.roles.credentials(item.name),
-        },
-    )  # fmt: skip
-    environment = Environment(function)
-    environment.start()
-    try:
-        assert environment.ready()
-        done = environment.invoke(b"{}")
-    finally:
-        environment.close()
-    if done.outcome is not Outcome.SUCCESS:
-        raise InvocationFailedError(done.error_message)
+    invoke(run, "migrate-database", {})
 
 
 def _put_print_file(run: ScenarioRun, order_id: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,10 @@ from services.client.api import Api
 from services.events.orders import OrderEventType, order_event, publish
 from services.orders.model import Product
 from services.platform.database import Database
+from services.runtime.execution import Environment, Outcome
+from services.runtime.function import Function
 from tests.infrastructure import customer
-from tests.infrastructure.environment import LabEnvironment
+from tests.infrastructure.environment import LabEnvironment, manifests
 from tests.infrastructure.roles import Grant, Roles
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import scaled
@@ -137,3 +140,27 @@ def new_photo(folder: Path) -> Path:
     photo = folder / f"{seed}.jpg"
     photo.write_bytes(jpeg(scene(1200, 900, seed=seed)))
     return photo
+
+
+def invoke(run: ScenarioRun, name: str, event: Mapping[str, object]) -> None:
+    """Invokes a function with its own role. Raises InvocationFailedError."""
+    (item,) = [m for m in manifests() if m.name == name]
+    function = Function(
+        name=item.name, folder=item.folder, memory_mib=item.memory_mib,
+        timeout_seconds=item.timeout_seconds, arn=run.lab.output["functions"][item.name]["name"],
+        init_seconds=30,
+        variables={
+            **run.lab.environment.cloud.variables,
+            **run.lab.output["functions"][item.name]["environment"],
+            **run.lab.roles.credentials(item.name),
+        },
+    )  # fmt: skip
+    environment = Environment(function)
+    environment.start()
+    try:
+        assert environment.ready()
+        done = environment.invoke(json.dumps(event).encode())
+    finally:
+        environment.close()
+    if done.outcome is not Outcome.SUCCESS:
+        raise InvocationFailedError(done.error_message)

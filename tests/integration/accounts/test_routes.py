@@ -290,6 +290,7 @@ FUNCTIONS = (
     "migrate-database",
     "open-session",
     "revoke-session",
+    "run-operation",
 )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from services.administration.offers import DELIVERED_MAX
 from services.local.state import PROJECT
-from services.operations.products import DELIVERED_MAX, load
+from services.operations.products import load
 from services.orders.model import TOTAL_MINOR_MAX, Product
 from services.platform.errors import ConfigurationError
 
