@@ -135,7 +135,7 @@ def open_envelope(body: str) -> dict[str, Any]:
 def _object(text: str, part: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for thousands of nested brackets
         raise PermanentError(
             f"invalid JSON: expected {part} that is a JSON object, got {text[:80]!r} ({error})"
         ) from None

@@ -101,7 +101,12 @@ class Outbox:
         return letter, settings.reason_against(kind)
 
     def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
-        from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+        from botocore.exceptions import (
+            ClientError,
+            ConnectTimeoutError,
+            EndpointConnectionError,
+            HTTPClientError,
+        )
 
         name = self.configuration_set
         configuration_set = {} if name is None else {"ConfigurationSetName": name}
@@ -116,6 +121,10 @@ class Outbox:
             # No connection, so SES did not get the e-mail.
             self.idempotency.release(claim)
             raise TransientError(f"SES cannot be reached: {error}") from error
+        except HTTPClientError as error:
+            # The connection ended without an answer, or the answer is late.
+            self.idempotency.abandon(claim)
+            raise _unknown(event_id) from error
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
                 self.idempotency.abandon(claim)

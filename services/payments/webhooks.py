@@ -100,7 +100,7 @@ class WebhookReader:
         try:
             event = json.loads(body)
             return _parse_event(event, self.provider)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise MalformedWebhook(f"the body is not an event of the provider: {error!r}") from None
 
 

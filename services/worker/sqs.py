@@ -46,6 +46,10 @@ _STALE = frozenset(
 )
 
 
+# A failed call that nothing repeats (a lease, a dead letter) is reported for this long.
+REPORTED_SECONDS = 300.0
+
+
 class Operation(StrEnum):
     """The calls whose outages are tracked separately."""
 
@@ -53,6 +57,9 @@ class Operation(StrEnum):
     DELETE = "delete"
     CHANGE_VISIBILITY = "change-visibility"
     DEAD_LETTER = "dead-letter"
+
+
+_REPEATED = frozenset({Operation.RECEIVE, Operation.DELETE})
 
 
 class QueueUnavailableError(TransientError):
@@ -105,6 +112,7 @@ class _Outage:
     since: float
     error: str
     refused: bool
+    failed_at: float
 
 
 class Queue:
@@ -233,11 +241,12 @@ class Queue:
 
     def _note_failure(self, operation: Operation, error: str, *, refused: bool) -> None:
         with self._lock:
+            now = self._clock()
             known = self._outages.get(operation)
+            since = now if known is None else known.since
+            self._outages[operation] = _Outage(since, error, refused, now)
             if known is not None and known.refused == refused:
                 return
-            since = self._clock() if known is None else known.since
-            self._outages[operation] = _Outage(since, error, refused)
         event = "queue_refused" if refused else "queue_unavailable"
         output.logger().warning(event, operation=operation.value, queue=self._url, error=error)
 
@@ -261,9 +270,18 @@ class Queue:
 
     @property
     def error(self) -> str:
-        """The operation and the error of a failure that lasts; empty while all calls succeed."""
+        """The operation and the error of a failure that lasts; empty while all calls succeed.
+
+        Receives and deletes are repeated until they succeed. The other calls are not, so their
+        failure is reported for REPORTED_SECONDS: there may be no next call that succeeds.
+        """
         with self._lock:
-            return "; ".join(f"{name.value}: {one.error}" for name, one in self._outages.items())
+            now = self._clock()
+            return "; ".join(
+                f"{name.value}: {one.error}"
+                for name, one in self._outages.items()
+                if name in _REPEATED or now - one.failed_at < REPORTED_SECONDS
+            )
 
     @property
     def refuses_deletes(self) -> bool:

@@ -101,3 +101,12 @@ def test_publish_omits_fields_without_value() -> None:
     data = json.loads(published(dataclasses.replace(EVENT, reason=None))["Message"])["data"]
     assert "reason" not in data
     assert "recipient" not in data
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["no JSON", "[" * 100_000, json.dumps({"Type": "Notification", "Message": "[" * 100_000})],
+)
+def test_parse_message_that_is_no_json_object_raises_permanent_error(body: str) -> None:
+    with pytest.raises(PermanentError):
+        parse_image_event(body)

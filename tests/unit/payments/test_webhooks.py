@@ -227,7 +227,8 @@ IN_STRIPE = ("data", "object")
     ("provider", "event"),
     [
         *[(provider, event) for provider in Provider for event in (
-            b"", b"null", b"[]", b'"evt_1"', b"{", b"{}", {"type": "ping"}, {"id": "evt_1"},
+            b"", b"null", b"[]", b'"evt_1"', b"{", b"{}", b"[" * 100_000,
+            {"type": "ping"}, {"id": "evt_1"},
             {"id": None, "type": "ping"}, {"id": "", "type": "ping"}, {"id": 7, "type": "ping"},
             {"id": "evt_1", "type": ["payment.received"]},
             without(EVENTS[provider], "payment" if provider is Provider.SANDBOX else "data"),

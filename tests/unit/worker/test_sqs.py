@@ -11,8 +11,14 @@ from structlog.testing import capture_logs
 
 from services.platform.aws import dead_letter
 from services.worker.batch import Failure, message
-from services.worker.sqs import Clients, Queue, QueueRefusedError, QueueUnavailableError
-from tests.unit.worker.fakes import received
+from services.worker.sqs import (
+    REPORTED_SECONDS,
+    Clients,
+    Queue,
+    QueueRefusedError,
+    QueueUnavailableError,
+)
+from tests.unit.worker.fakes import Clock, received
 
 
 class Client:
@@ -162,3 +168,17 @@ def test_unavailable_queue_does_not_refuse_deletes() -> None:
     with pytest.raises(QueueUnavailableError):
         tested.delete([received("a")])
     assert not tested.refuses_deletes
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_failure_of_a_call_that_nothing_repeats_is_reported_for_a_while(repeated: bool) -> None:
+    clock = Clock()
+    client = Client(client_error("AccessDenied", 403))
+    tested = Queue("http://sqs/1/q", None, 20, Clients(client, client), clock)
+    item = received("a")
+    with pytest.raises(QueueRefusedError):
+        _ = tested.delete([item]) if repeated else tested.change_visibility({item: 0})
+    clock.now += REPORTED_SECONDS - 1
+    assert "AccessDenied" in tested.error
+    clock.now += 1
+    assert ("AccessDenied" in tested.error) is repeated
