@@ -42,10 +42,17 @@ _TEMPLATE = "#/components/schemas/{name}"
 # A value for each kind of resource: enough to load a handler, not to work.
 _PLACEHOLDERS = {
     Resource.API: "[]",
+    Resource.LAB: "cloudwatch",
     Resource.RECIPES: "",  # not set: the defaults
     Resource.DATABASE: "postgresql://placeholder@localhost:5432/placeholder",
     Resource.SITE: "https://placeholder.example",
 }
+# The first part of a path to the group that its operations are shown in, in this order.
+_TAGS = {
+    "users": "Account", "sessions": "Account", "api-keys": "Account", "uploads": "Photos",
+    "images": "Photos", "products": "Orders", "orders": "Orders", "unsubscribe": "E-mails",
+    "payments": "Webhooks", "operations": "Operator console", "openapi.json": "This document",
+}  # fmt: skip
 # What the gateway answers by itself, before or instead of the function:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 _GATEWAY_ANSWERS = {
@@ -132,6 +139,7 @@ def document(images: Path = PROJECT / "images") -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys(_TAGS.values())],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
@@ -188,6 +196,7 @@ def _disagreements(declared: Manifest, http: HttpTrigger, operation: Operation) 
 def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> dict[str, Any]:
     item: dict[str, Any] = {
         "operationId": declared.name,
+        "tags": [_tag(declared, http)],
         "summary": operation.summary,
         "responses": _responses(http, operation),
     }
@@ -210,6 +219,16 @@ def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> d
     if operation.raw_body:
         item["requestBody"] = {"required": True, "content": {JSON: {"schema": {}}}}
     return item
+
+
+def _tag(declared: Manifest, http: HttpTrigger) -> str:
+    """The group of a route. Raises ConfigurationError for a path that has none."""
+    first = http.path.split("/")[1]
+    if first not in _TAGS:
+        raise ConfigurationError(
+            declared.name, [f"expected a tag for /{first} in services/build/openapi.py"]
+        )
+    return _TAGS[first]
 
 
 def _fields(operation: Operation) -> tuple[msgspec.structs.FieldInfo, ...]:

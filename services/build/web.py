@@ -13,7 +13,7 @@ from services.platform.checkout import PROJECT
 
 WEB = PROJECT / "services" / "web"
 NOTE = WEB / "dist.sha256"
-_SOURCES = ("index.html", "package-lock.json", "vite.config.ts", "tsconfig.json")
+_SOURCES = ("index.html", "docs.html", "package-lock.json", "vite.config.ts", "tsconfig.json")
 _FOLDERS = ("src", "public")
 
 

@@ -19,6 +19,7 @@ from services.gateway.application import Application, Receive, Send
 from services.platform import session_cookie
 
 INDEX = "index.html"
+_PAGE = ".html"
 # Files in this folder have a hash of their content in their name.
 HASHED_FOLDER = "assets/"
 _YEAR = "public, max-age=31536000, immutable"
@@ -65,8 +66,13 @@ def load(folder: Path, origins: tuple[str, ...]) -> dict[str, File]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = path.relative_to(folder).as_posix()
-            files["/" if name == INDEX else f"/{name}"] = _file(path, name, origins)
+            files[_url_path(name)] = _file(path, name, origins)
     return files
+
+
+def _url_path(name: str) -> str:
+    """`index.html` is the root, and other pages have addresses without `.html`."""
+    return "/" if name == INDEX else f"/{name.removesuffix(_PAGE)}"
 
 
 def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
@@ -80,7 +86,7 @@ def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
     }
-    if name == INDEX:
+    if name.endswith(_PAGE):
         headers |= {
             "content-security-policy": content_security_policy(origins),
             "cross-origin-opener-policy": "same-origin",

@@ -10,8 +10,6 @@ import dataclasses
 import json
 import shutil
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from botocore.config import Config
 from services.local.emulator import REGION
 from services.local.provision import FunctionQueue
 from services.local.state import LabFiles, LabState, alive
+from services.monitoring.lab_files import oldest_seconds
 
 ANSWER_SECONDS = 1.5
 _CALL_SECONDS = 1.0
@@ -208,7 +207,7 @@ def _queues(state: LabState) -> dict[str, QueueDepth] | None:
 
 def _depth(sqs: Any, state: LabState, queue: FunctionQueue) -> QueueDepth:
     waiting, in_flight = _count(sqs, queue.url)
-    oldest = _oldest_seconds(state.endpoint, queue.url) if waiting else None
+    oldest = oldest_seconds(state.endpoint, queue.url) if waiting else None
     return QueueDepth(waiting, in_flight, sum(_count(sqs, queue.dead_letter_url)), oldest)
 
 
@@ -217,26 +216,6 @@ def _count(sqs: Any, url: str) -> tuple[int, int]:
     got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     waiting, in_flight = (int(got[name]) for name in names)
     return waiting, in_flight
-
-
-def _oldest_seconds(endpoint: str, queue_url: str) -> float | None:
-    """The age of the oldest message. SQS reports it only as a CloudWatch metric, which emulators
-    lack; this asks MiniStack itself, and is None with another emulator."""
-    query = urllib.parse.urlencode({"QueueUrl": queue_url})
-    url = f"{endpoint}/_ministack/sqs/messages?{query}"
-    try:
-        with urllib.request.urlopen(url, timeout=_CALL_SECONDS) as answer:  # noqa: S310  ours
-            accounts = json.load(answer)["messages"]
-    except (OSError, ValueError, KeyError):
-        return None
-    sent = [
-        float(message["SentTimestamp"])
-        for regions in accounts.values()
-        for queues in regions.values()
-        for messages in queues.values()
-        for message in messages
-    ]
-    return round(max(0.0, time.time() - min(sent)), 1) if sent else None
 
 
 def _problems(

@@ -152,6 +152,7 @@ class Supervisor:
             database=Database(server.url, server.username, server.password) if server else None,
             payments=own.payments if provider else None,
             iam_enforced=self.emulator_options.iam_enforced,
+            telemetry=str(self.files.root.absolute()),
         )
         self._check_stop()
         state = self._described(state, lab, api if Feature.CUSTOMERS in _features(state) else "")

@@ -34,6 +34,10 @@ _UNKNOWN_REASON = (
 )
 
 
+class LetterNotFound(PermanentError):  # noqa: N818  as others are named
+    """No readable dead letter has the id, or several begin with it."""
+
+
 class Queues(Protocol):
     """A function's queue and its dead letter queue, by URL."""
 
@@ -124,8 +128,11 @@ class Filter:
 class HeldLetters:
     """All readable dead letters, hidden from others until the `with` block ends."""
 
-    def __init__(self, sqs: Any, queues: Mapping[str, Queues]) -> None:
+    def __init__(
+        self, sqs: Any, queues: Mapping[str, Queues], read_seconds: float = READ_SECONDS
+    ) -> None:
         self._sqs = sqs
+        self._read_seconds = read_seconds
         self._queues = queues
         self._letters: dict[str, list[DeadLetter]] = {name: [] for name in queues}
         self._held_at: dict[str, float] = {}
@@ -188,7 +195,7 @@ class HeldLetters:
     def _read(self, function: str) -> None:
         """Receives the visible letters of a queue; then compares with the queue's own counts."""
         letters, url = self._letters[function], self._queues[function].dead_letter_url
-        give_up_at = time.monotonic() + READ_SECONDS
+        give_up_at = time.monotonic() + self._read_seconds
         self._held_at[function] = time.monotonic()
         while time.monotonic() < give_up_at:
             answer = self._sqs.receive_message(
@@ -241,11 +248,11 @@ def select_one(letters: Sequence[DeadLetter], identifier: str) -> DeadLetter:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise PermanentError(
+        raise LetterNotFound(
             f"no dead letter's message id begins with {identifier!r}; "
             "`darkroom dead-letters list` shows all of them"
         )
-    raise PermanentError(
+    raise LetterNotFound(
         f"the message ids of {len(found)} dead letters begin with {identifier!r}; "
         "give more characters"
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.monitoring.dead_letter_queues import (
+    READ_SECONDS,
     DeadLetter,
     Filter,
     HeldLetters,
@@ -51,9 +52,15 @@ Progress = Callable[[DeadLetter], None]
 """Called after each letter that was replayed or discarded."""
 
 
-def survey(sqs: Any, queues: Mapping[str, Queues], matching: Filter | None = None) -> Listing:
-    """The dead letters of `queues` (by function) that match; all stay in their queues."""
-    with HeldLetters(sqs, queues) as held:
+def survey(
+    sqs: Any,
+    queues: Mapping[str, Queues],
+    matching: Filter | None = None,
+    read_seconds: float = READ_SECONDS,
+) -> Listing:
+    """The dead letters of `queues` (by function) that match; all stay in their queues. Reading a
+    queue ends after `read_seconds`."""
+    with HeldLetters(sqs, queues, read_seconds) as held:
         found = held.select(None, matching)
         return Listing(
             tuple(sorted(found, key=lambda letter: letter.failed_at or letter.sent_at)),
@@ -84,6 +91,7 @@ def replay(
     per_second: float | None = None,
     dry_run: bool = False,
     audit: Audit | None = None,
+    read_seconds: float = READ_SECONDS,
 ) -> Outcome:
     """Sends dead letters back to their own queues: those named in `wanted` (None: all) that match.
 
@@ -102,7 +110,7 @@ def replay(
         )
 
     action = _Action("dead_letter_replayed", send_back, progress, audit)
-    return _process(sqs, queues, wanted, matching, action, per_second, dry_run)
+    return _process(sqs, queues, wanted, matching, action, per_second, dry_run, read_seconds)
 
 
 def discard(
@@ -114,10 +122,11 @@ def discard(
     matching: Filter | None = None,
     dry_run: bool = False,
     audit: Audit | None = None,
+    read_seconds: float = READ_SECONDS,
 ) -> Outcome:
     """Deletes dead letters: those named in `wanted` (None: all) that match. See `replay`."""
     action = _Action("dead_letter_discarded", lambda _letter: None, progress, audit)
-    return _process(sqs, queues, wanted, matching, action, None, dry_run)
+    return _process(sqs, queues, wanted, matching, action, None, dry_run, read_seconds)
 
 
 @dataclass(frozen=True)
@@ -163,9 +172,10 @@ def _process(
     action: _Action,
     per_second: float | None,
     dry_run: bool,
+    read_seconds: float,
 ) -> Outcome:
     """Applies the action to each selected dead letter."""
-    with HeldLetters(sqs, queues) as held:
+    with HeldLetters(sqs, queues, read_seconds) as held:
         chosen = held.select(wanted, matching)
         if dry_run:
             return Outcome(tuple(chosen), held.unread)

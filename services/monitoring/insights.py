@@ -32,29 +32,47 @@ def lines_about(
     since: float,
     until: float,
     pause: Callable[[float], None] = time.sleep,
+    seconds: float = QUERY_SECONDS,
 ) -> list[Line]:
     """The lines about `identifier` from `since` to `until` (seconds since the epoch).
 
     The first query finds lines with the id; the second finds all lines with the correlation ids,
     invocations and requests of those. `logs` is a client of CloudWatch Logs. Raises PermanentError
-    for a text that is no id, TransientError for a query that fails or takes too long.
+    for a text that is no id, TransientError for a query that fails or takes longer than `seconds`.
     """
     if _ID.fullmatch(identifier) is None:
         raise PermanentError(f"expected an id, got {identifier!r}")
-    found = _query(logs, groups, [identifier], since, until, pause)
+    found = _about(logs, groups, [identifier], since, until, pause, seconds)
     related = sorted(i for i in related_ids(found, identifier) if _ID.fullmatch(i))
-    return _query(logs, groups, related, since, until, pause) if related else found
+    if not related:
+        return found
+    return _about(logs, groups, related, since, until, pause, seconds)
 
 
-def _query(
+def _about(
     logs: Any,
     groups: Sequence[str],
     ids: Sequence[str],
     since: float,
     until: float,
     pause: Callable[[float], None],
+    seconds: float,
 ) -> list[Line]:
     condition = " or ".join(f'@message like "{identifier}"' for identifier in ids)
+    return query(logs, groups, condition, since, until, pause, seconds)
+
+
+def query(
+    logs: Any,
+    groups: Sequence[str],
+    condition: str,
+    since: float,
+    until: float,
+    pause: Callable[[float], None] = time.sleep,
+    seconds: float = QUERY_SECONDS,
+) -> list[Line]:
+    """The lines for which `condition` holds, in order of time, LINES_MAX of GROUPS_MAX groups at
+    most. Raises TransientError for a query that fails or takes longer than `seconds`."""
     text = f"fields @timestamp, @message | filter {condition} | sort @timestamp asc"
     found: list[Line] = []
     for first in range(0, len(groups), GROUPS_MAX):
@@ -65,12 +83,14 @@ def _query(
             queryString=text,
             limit=LINES_MAX,
         )
-        found += _lines(_results(logs, started["queryId"], pause))
+        found += _lines(_results(logs, started["queryId"], pause, seconds))
     return sorted(found, key=lambda line: line.at)
 
 
-def _results(logs: Any, query_id: str, pause: Callable[[float], None]) -> Iterable[Any]:
-    give_up_at = time.monotonic() + QUERY_SECONDS
+def _results(
+    logs: Any, query_id: str, pause: Callable[[float], None], seconds: float
+) -> Iterable[Any]:
+    give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         answer = logs.get_query_results(queryId=query_id)
         if answer["status"] == "Complete":
@@ -79,7 +99,7 @@ def _results(logs: Any, query_id: str, pause: Callable[[float], None]) -> Iterab
         if answer["status"] not in _RUNNING:
             raise TransientError(f"the query of CloudWatch Logs Insights: {answer['status']}")
         pause(_POLL_SECONDS)
-    raise TransientError(f"CloudWatch Logs Insights did not answer within {QUERY_SECONDS:g} s")
+    raise TransientError(f"CloudWatch Logs Insights did not answer within {seconds:g} s")
 
 
 def _lines(results: Iterable[Any]) -> Iterable[Line]:

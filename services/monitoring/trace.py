@@ -31,6 +31,10 @@ _HIDDEN = frozenset(
 )  # fmt: skip
 
 
+class NotInLogs(PermanentError):  # noqa: N818  as others are named
+    """No log line has the id."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One log line that is a JSON object: seconds since the epoch, and its fields."""
@@ -99,12 +103,12 @@ class Story:
         return {
             "id": self.id,
             "correlation_ids": list(self.correlation_ids),
-            "began": _iso(self.began),
+            "began": iso(self.began),
             "duration_ms": round((self.ended - self.began) * 1000, 1),
             "spans": [
                 {
                     "function": s.function,
-                    "began": _iso(s.began),
+                    "began": iso(s.began),
                     "duration_ms": s.duration_ms,
                     "init_ms": s.init_ms,
                     "outcome": s.outcome,
@@ -115,7 +119,7 @@ class Story:
                 for s in self.spans
             ],
             "events": [
-                {"at": _iso(e.at), "function": e.function, "event": e.name, **e.details}
+                {"at": iso(e.at), "function": e.function, "event": e.name, **e.details}
                 for e in self.events
             ],
         }
@@ -146,7 +150,7 @@ def tell(lines: Sequence[Line], identifier: str) -> Story:
     check_id(identifier)
     named = [line for line in lines if _names(line, identifier)]
     if not named:
-        raise PermanentError(
+        raise NotInLogs(
             f"{identifier!r} not found in the logs: expected the id of a photo, an order or a "
             "request, or its beginning"
         )
@@ -223,7 +227,8 @@ def _details(line: Line) -> dict[str, str]:
     }
 
 
-def _iso(at: float) -> str:
+def iso(at: float) -> str:
+    """Seconds since the epoch as UTC text."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

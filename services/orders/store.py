@@ -155,6 +155,31 @@ class Orders:
                 )
             )
 
+    def page_of_all(
+        self, status: OrderStatus | None, limit: int, before: Position | None = None
+    ) -> tuple[Order, ...]:
+        """At most `limit` orders of all users, newest first, from the position `before` on; with
+        `status`, only those that have it."""
+        where, values = "TRUE", []
+        if status is not None:
+            where += " AND status = %s"
+            values += [status.value]
+        if before is not None:
+            where += " AND (created_at, id) < (%s, %s)"
+            values += [before.created_at, before.order_id]  # type: ignore[list-item]
+        with self.database.transaction() as cursor:
+            return tuple(
+                read_orders(
+                    cursor, where, values, f"ORDER BY created_at DESC, id DESC LIMIT {limit:d}"
+                )
+            )
+
+    def counts(self) -> dict[OrderStatus, int]:
+        """Status to the number of orders that have it now."""
+        with self.database.transaction() as cursor:
+            cursor.execute("SELECT status, count(*) FROM orders GROUP BY status")
+            return {OrderStatus(status): count for status, count in cursor.fetchall()}
+
     def transitions(self, order_id: str) -> tuple[Transition, ...]:
         """The order's history, oldest first."""
         if not is_order_id(order_id):

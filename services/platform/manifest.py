@@ -81,6 +81,10 @@ class Resource(StrEnum):
     RECIPES = "recipes"
     """As an environment value: `definitions` as JSON, their `names`, separated by commas, or the
     name of the `default` one."""
+    LAB = "lab"
+    """The whole lab. As an environment value: the `prefix` of its resources' names, its `functions`
+    by commas, or the source of its `telemetry`. In a grant: all `queues`, `dead-letters` or
+    `log-groups` of functions, and what has no resource: `all-queues`, `logs`, `metrics`."""
 
 
 class Feature(StrEnum):

@@ -8,11 +8,12 @@ export default defineConfig({
     // The page's policy allows no inline code.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ["index.html", "docs.html"] },
   },
   server: {
     // `darkroom up --api-port 8080 --site http://localhost:5173`
     proxy: Object.fromEntries(
-      ["/images", "/orders", "/products", "/sessions", "/uploads", "/users", "/openapi.json"].map(
+      ["/images", "/operations", "/orders", "/products", "/sessions", "/uploads", "/users", "/openapi.json"].map(
         (path) => [path, "http://127.0.0.1:8080"],
       ),
     ),

@@ -263,3 +263,24 @@ run "unknown_recipe_is_refused" {
 
   expect_failures = [var.recipe]
 }
+
+run "console_functions_have_least_rights" {
+  command = plan
+
+  assert {
+    condition     = local.environments["get-trace"].LAB_TELEMETRY == "cloudwatch" && local.environments["get-trace"].LAB_FUNCTIONS == join(",", sort(keys(local.manifests)))
+    error_message = "expected the lab's values"
+  }
+  assert {
+    condition     = !anytrue([for s in local.policy_statements["get-lab-status"] : length(setintersection(s.actions, ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteMessage"])) > 0])
+    error_message = "expected no access to messages"
+  }
+  assert {
+    condition     = alltrue([for s in local.policy_statements["discard-dead-letters"] : alltrue([for r in s.resources : endswith(r, "-dead-letters")]) if contains(s.actions, "sqs:DeleteMessage")])
+    error_message = "expected the permission to delete dead letters only"
+  }
+  assert {
+    condition     = keys(local.policy_statements) == keys(local.manifests) && [for name, statements in local.policy_statements : name if anytrue([for s in statements : contains(s.actions, "sqs:SendMessage") && contains(s.resources, local.lab_resources["lab/queues"][0])])] == ["replay-dead-letters"]
+    error_message = "expected only replay-dead-letters to send to all queues"
+  }
+}

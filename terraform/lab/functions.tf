@@ -15,6 +15,11 @@ locals {
     workflow = { for name, workflow in module.workflow : name => workflow.arn }
     site     = { for name, origins in local.sites : name => join(",", origins) }
     api      = { cors = jsonencode(local.cors_rules) }
+    lab = {
+      prefix    = var.prefix
+      functions = join(",", sort(keys(local.manifests)))
+      telemetry = "cloudwatch"
+    }
     recipes = {
       definitions = jsonencode(local.recipes)
       names       = join(",", sort(keys(local.recipes)))

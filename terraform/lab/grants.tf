@@ -33,7 +33,19 @@ locals {
     ) },
     { for name, workflow in module.workflow : "workflow/${name}" => [workflow.arn] },
     { for name, arn in local.values.secret : "secret/${name}" => [arn] },
+    local.lab_resources,
   )
+
+  # Of all functions, by name: references to each would exceed the size of a policy. Actions on `*` have
+  # no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+  lab_resources = {
+    "lab/queues"       = ["arn:${local.partition}:sqs:${var.region}:${local.account}:${var.prefix}-*"]
+    "lab/dead-letters" = ["arn:${local.partition}:sqs:${var.region}:${local.account}:${var.prefix}-*-dead-letters"]
+    "lab/log-groups"   = [for kind in ["aws/lambda", "ecs"] : "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${kind}/${var.prefix}-*"]
+    "lab/all-queues"   = ["*"]
+    "lab/logs"         = ["*"]
+    "lab/metrics"      = ["*"]
+  }
 
   # Permissions of every queue function: receive messages and send dead letters. Lambda reads the queue's
   # attributes, a worker extends visibility timeouts:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.local.provision.checks import CORS, refuse_unknown
+from services.local.provision.checks import CORS, LAB_VALUES, refuse_unknown
 from services.local.provision.dynamodb import make_table
 from services.local.provision.events import make_schedule
 from services.local.provision.iam import make_workflow_role
@@ -26,6 +26,7 @@ from services.local.provision.sns import make_topic, subscribe
 from services.local.provision.sqs import make_queue
 from services.local.provision.stepfunctions import make_workflow
 from services.local.topology import Topology
+from services.monitoring.lab import CLOUDWATCH
 from services.platform.manifest import Manifest, Reference, Resource
 
 __all__ = ["Database", "FunctionQueue", "Lab", "Payments", "cors_rules", "provision"]
@@ -44,12 +45,14 @@ def provision(
     payments: Payments | None = None,
     *,
     iam_enforced: bool = False,
+    telemetry: str = CLOUDWATCH,
 ) -> Lab:
     """Creates everything through `session`, a boto3 session configured for the emulator.
 
     Without `database` or `payments`, their secrets do not exist, and functions that refer to them
     have no environment. A workflow is created if all functions that it sends to are in `manifests`;
-    `iam_enforced`: with the role that it needs then.
+    `iam_enforced`: with the role that it needs then. `telemetry` is the folder of the lab's files,
+    unless its figures are in CloudWatch.
 
     Raises ConfigurationError when a manifest names a resource that the topology does not have.
     """
@@ -69,6 +72,9 @@ def provision(
         values[Reference(Resource.SITE, name)] = ",".join(sorted(origins))
     for name, value in topology.recipe_values.items():
         values[Reference(Resource.RECIPES, name)] = value
+    functions = ",".join(sorted(manifest.name for manifest in manifests))
+    for name, value in zip(LAB_VALUES, (prefix, functions, telemetry), strict=True):
+        values[Reference(Resource.LAB, name)] = value
     values[Reference(Resource.API, CORS)] = json.dumps(cors_rules(topology, manifests))
     if database is not None:
         for name in topology.databases:

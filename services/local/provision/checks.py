@@ -10,6 +10,9 @@ from services.platform.manifest import Manifest, Reference, Resource
 
 # The only value of the API that a function can refer to in its environment.
 CORS = "cors"
+# What a manifest may refer to of the whole lab: in its environment, and in its grants.
+LAB_VALUES = ("prefix", "functions", "telemetry")
+LAB_GRANTS = ("queues", "dead-letters", "all-queues", "log-groups", "logs", "metrics")
 
 
 def refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:
@@ -24,6 +27,7 @@ def refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:
         Resource.WORKFLOW: topology.workflows,
         Resource.API: (CORS,),
         Resource.RECIPES: topology.recipe_values,
+        Resource.LAB: (*LAB_VALUES, *LAB_GRANTS),
     }
     with_queue = {manifest.name for manifest in manifests if manifest.queue is not None}
     mistakes = []

@@ -3,13 +3,15 @@ import { AccountPage } from "./account/account";
 import { SignIn } from "./account/sign-in";
 import { ApiError, type SignedInUser, api, unwrap } from "./api/client";
 import { messageOf } from "./errors";
+import { lazy } from "./lazy";
 import { Cart, useCart } from "./orders/cart";
 import { Orders } from "./orders/orders";
 import { Photos } from "./photos/photos";
 import { text } from "./text";
 
-type Page = "photos" | "cart" | "orders" | "account";
-const PAGES: readonly Page[] = ["photos", "cart", "orders", "account"];
+type Page = "photos" | "cart" | "orders" | "account" | "console";
+const PAGES: readonly Page[] = ["photos", "cart", "orders", "account", "console"];
+const Console = lazy(async () => (await import("./console/console")).Console);
 
 function currentPage(): Page {
   const name = location.hash.slice(2).split("/")[0];
@@ -43,7 +45,11 @@ export function App() {
 
   if (user === undefined) return <p class="status">{text("loading")}</p>;
   if (user === null) return <SignIn problem={problem} signedIn={setUser} />;
-  const names = { photos: text("photos"), cart: text("cart"), orders: text("orders"), account: text("account") };
+  const pages = PAGES.filter((name) => name !== "console" || user.role === "administrator");
+  const names = {
+    photos: text("photos"), cart: text("cart"), orders: text("orders"), account: text("account"),
+    console: text("console"),
+  };
   return (
     <>
       <header class="bar">
@@ -52,7 +58,7 @@ export function App() {
           Darkroom
         </a>
         <nav aria-label="Darkroom">
-          {PAGES.map((name) => (
+          {pages.map((name) => (
             <a key={name} href={`#/${name}`} aria-current={name === page ? "page" : undefined}>
               {names[name]}
               {name === "cart" && cart.lines.length > 0 && <b class="count">{cart.lines.length}</b>}
@@ -68,6 +74,7 @@ export function App() {
         {page === "cart" && <Cart cart={cart} />}
         {page === "orders" && <Orders />}
         {page === "account" && <AccountPage user={user} />}
+        {page === "console" && <Console />}
       </main>
     </>
   );

@@ -61,6 +61,14 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /orders": (401, 200, 200, 401, 401, 200),
     "GET /orders/{id}": (401, 404, 404, 401, 401, 200),
     "POST /orders/{id}/cancellation": (401, 404, 404, 401, 401, 200),
+    "GET /operations/status": (401, 403, 200, 401, 401, 403),
+    "GET /operations/dead-letters": (401, 403, 200, 401, 401, 403),
+    "POST /operations/dead-letters/replays": (401, 403, 200, 401, 401, 403),
+    "POST /operations/dead-letters/discards": (401, 403, 200, 401, 401, 403),
+    # A photo's id is in the logs.
+    "GET /operations/traces/{id}": (401, 403, 200, 401, 401, 403),
+    "GET /operations/orders": (401, 403, 200, 401, 401, 403),
+    "GET /operations/stock": (401, 403, 200, 401, 401, 403),
     # Authorized by the provider's signature.
     "POST /payments/notices": (400, 400, 400, 400, 400, 400),
     "DELETE /images/{id}": (401, 404, 404, 401, 401, 204),
@@ -178,6 +186,8 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
         },
         "POST /api-keys": {"name": "a server", "scopes": ["photos:read"]},
         "PATCH /users/me/email-settings": {"photo_emails": True},
+        "POST /operations/dead-letters/replays": {"all": True, "dry_run": True},
+        "POST /operations/dead-letters/discards": {"all": True, "dry_run": True},
         "POST /uploads": {"filename": "a.jpg", "content_type": "image/jpeg"},
     }
     return bodies.get(route)

@@ -100,6 +100,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operations/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List dead letters
+         * @description At most 100. Reading hides them from other readers for a moment. For administrators.
+         */
+        get: operations["list-dead-letters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/dead-letters/discards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete dead letters
+         * @description For administrators.
+         */
+        post: operations["discard-dead-letters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/dead-letters/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send dead letters back to their queues
+         * @description For administrators.
+         */
+        post: operations["replay-dead-letters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the orders of all customers
+         * @description For administrators.
+         */
+        get: operations["list-lab-orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the health of all functions and queues
+         * @description For administrators.
+         */
+        get: operations["get-lab-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/stock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List products and their stock
+         * @description For administrators.
+         */
+        get: operations["list-stock"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trace a photo, an order or a request through all functions
+         * @description From the logs: on AWS those of the last day. For administrators.
+         */
+        get: operations["get-trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/orders": {
         parameters: {
             query?: never;
@@ -582,6 +722,21 @@ export interface components {
             y: number;
         };
         /**
+         * FunctionHealth
+         * @description A function in the window. Times in milliseconds; null: not known. `in_flight`: invocations
+         *         that run, on AWS the highest number of the last five minutes.
+         */
+        FunctionHealth: {
+            name: string;
+            invocations: number;
+            errors: number;
+            p50_ms: number | null;
+            p99_ms: number | null;
+            cold_starts: number | null;
+            in_flight: number | null;
+            last_error: string | null;
+        };
+        /**
          * GatewayMessage
          * @description What the gateway answers by itself.
          */
@@ -711,6 +866,110 @@ export interface components {
              * @default null
              */
             thumbnail?: string | null;
+        };
+        /**
+         * LabOrder
+         * @description An order of any customer. Money in the minor unit of `currency`.
+         */
+        LabOrder: {
+            /**
+             * @description an order's id, a UUID
+             * @example 6f9c1f0e-3a52-4d0b-9d55-2f6f3f2c9d10
+             */
+            id: string;
+            /**
+             * @description current status, or how the order ended
+             * @enum {string}
+             */
+            status: "created" | "validated" | "reserved" | "paid" | "fulfilled" | "shipped" | "rejected" | "out_of_stock" | "payment_declined" | "cancelled" | "failed";
+            currency: string;
+            total_minor: number;
+            prints: number;
+            country: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * LabOrders
+         * @description Orders, newest first, and how many have each status. `next_cursor` is null on the last
+         *         page.
+         */
+        LabOrders: {
+            orders: components["schemas"]["LabOrder"][];
+            counts: components["schemas"]["StatusCount"][];
+            next_cursor: string | null;
+        };
+        /**
+         * LabStatus
+         * @description The whole lab. Figures of functions are those of the last `window_seconds`. Pages may ask
+         *         again every `refresh_seconds`.
+         */
+        LabStatus: {
+            /** Format: date-time */
+            at: string;
+            window_seconds: number;
+            refresh_seconds: number;
+            functions: components["schemas"]["FunctionHealth"][];
+            queues: components["schemas"]["QueueHealth"][];
+        };
+        /**
+         * Letter
+         * @description A message that failed for good. `photo` is a link to the original that it is about.
+         */
+        Letter: {
+            function: string;
+            message_id: string;
+            reason: string;
+            error_type: string;
+            request_id: string | null;
+            attempts: number | null;
+            failed_at: string | null;
+            /** Format: date-time */
+            sent_at: string;
+            replays: number;
+            /** @description its first 4000 characters */
+            event: string;
+            photo: string | null;
+        };
+        /**
+         * LetterSelection
+         * @description Dead letters by id, or all that match (`all`); a filter applies to both. `dry_run`: only
+         *         select.
+         */
+        LetterSelection: {
+            /** @default null */
+            message_ids?: string[] | null;
+            /** @default false */
+            all?: boolean;
+            /** @default null */
+            function?: string | null;
+            /** @default null */
+            error_type?: string | null;
+            /** @default null */
+            text?: string | null;
+            /**
+             * @description seconds since the failure
+             * @default 0
+             */
+            older_than_seconds?: number;
+            /**
+             * @description seconds since the failure
+             * @default 1209600
+             */
+            newer_than_seconds?: number;
+            /** @default false */
+            dry_run?: boolean;
+        };
+        /**
+         * Letters
+         * @description Dead letters, oldest first. `found` may be more than `letters` has.
+         */
+        Letters: {
+            letters: components["schemas"]["Letter"][];
+            found: number;
+            unread: components["schemas"]["Unread"][];
         };
         /**
          * Mistake
@@ -944,6 +1203,28 @@ export interface components {
             products: components["schemas"]["PrintProduct"][];
         };
         /**
+         * QueueHealth
+         * @description A function's queue. `oldest_seconds`: the age of its oldest message; null without one.
+         */
+        QueueHealth: {
+            function: string;
+            waiting: number;
+            in_flight: number;
+            dead_letters: number;
+            oldest_seconds: number | null;
+            history: components["schemas"]["QueueSample"][];
+        };
+        /**
+         * QueueSample
+         * @description A queue at one time.
+         */
+        QueueSample: {
+            /** Format: date-time */
+            at: string;
+            waiting: number;
+            oldest_seconds: number | null;
+        };
+        /**
          * Rendition
          * @description One size and format of a developed photo; sizes in pixels and bytes.
          */
@@ -970,11 +1251,25 @@ export interface components {
             url: string;
         };
         /**
+         * Resolved
+         * @description The dead letters that were replayed or discarded, or that would be.
+         */
+        Resolved: {
+            letters: components["schemas"]["SelectedLetter"][];
+            dry_run: boolean;
+            unread: components["schemas"]["Unread"][];
+        };
+        /**
          * Scope
          * @description What an API key may be used for.
          * @enum {unknown}
          */
         Scope: "orders:read" | "orders:write" | "photos:read" | "photos:write";
+        /** SelectedLetter */
+        SelectedLetter: {
+            function: string;
+            message_id: string;
+        };
         /**
          * SessionPage
          * @description Open sessions, newest first. `next_cursor` is null on the last page.
@@ -1005,6 +1300,86 @@ export interface components {
              * @enum {string}
              */
             role: "customer" | "administrator";
+        };
+        /** StatusCount */
+        StatusCount: {
+            /**
+             * @description current status, or how the order ended
+             * @enum {string}
+             */
+            status: "created" | "validated" | "reserved" | "paid" | "fulfilled" | "shipped" | "rejected" | "out_of_stock" | "payment_declined" | "cancelled" | "failed";
+            orders: number;
+        };
+        /** Stock */
+        Stock: {
+            products: components["schemas"]["StockedProduct"][];
+        };
+        /**
+         * StockedProduct
+         * @description A product on sale and its stock. `on_hand` includes `reserved`; `sold` has left the lab.
+         */
+        StockedProduct: {
+            /**
+             * @description a product's id: small letters and digits, in words joined by -
+             * @example print-10x15-glossy
+             */
+            id: string;
+            name: string;
+            paper: string;
+            price_minor: number;
+            currency: string;
+            on_hand: number;
+            reserved: number;
+            sold: number;
+        };
+        /**
+         * Trace
+         * @description What all functions did for one photo, order or request, in order of time.
+         */
+        Trace: {
+            id: string;
+            correlation_ids: string[];
+            /** Format: date-time */
+            began: string;
+            duration_ms: number;
+            spans: components["schemas"]["TraceSpan"][];
+            events: components["schemas"]["TraceEvent"][];
+        };
+        /**
+         * TraceEvent
+         * @description A log event, with its other fields.
+         */
+        TraceEvent: {
+            /** Format: date-time */
+            at: string;
+            function: string;
+            event: string;
+            details: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * TraceSpan
+         * @description An invocation or a request. Times in milliseconds.
+         */
+        TraceSpan: {
+            function: string;
+            /** Format: date-time */
+            began: string;
+            duration_ms: number;
+            init_ms: number | null;
+            outcome: string;
+            cold_start: boolean;
+            attempt: number;
+            request_id: string;
+        };
+        /**
+         * Unread
+         * @description Dead letters of a function that another reader hides, or that there was no time to read.
+         */
+        Unread: {
+            function: string;
+            count: number;
         };
         /**
          * UploadForm
@@ -1781,6 +2156,760 @@ export interface operations {
             };
             /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-dead-letters": {
+        parameters: {
+            query?: {
+                /** @description a function's name */
+                function?: string;
+                /** @description the whole name of the error's type */
+                error_type?: string;
+                /** @description a text in the reason or in the message */
+                text?: string;
+                /** @description seconds since the failure */
+                older_than_seconds?: number;
+                /** @description seconds since the failure */
+                newer_than_seconds?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Dead letters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Letters"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "discard-dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterSelection"];
+            };
+        };
+        responses: {
+            /** @description What was deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resolved"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:dead-letter-not-found`: Dead letter not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "replay-dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterSelection"];
+            };
+        };
+        responses: {
+            /** @description What was replayed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resolved"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:dead-letter-not-found`: Dead letter not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-lab-orders": {
+        parameters: {
+            query?: {
+                status?: "any" | "cancelled" | "created" | "failed" | "fulfilled" | "out_of_stock" | "paid" | "payment_declined" | "rejected" | "reserved" | "shipped" | "validated";
+                /** @description orders on a page */
+                limit?: number;
+                /** @description `next_cursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of orders */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabOrders"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "get-lab-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lab now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabStatus"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-stock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All products on sale */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stock"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "get-trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the id of an upload, image, order, request or message, or its beginning */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:trace-not-found`: Trace not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,78 @@
+"""get-lab-status: answers GET /operations/status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.monitoring import api
+from services.monitoring.lab import LabConfiguration, Queue, depths, queues
+from services.monitoring.telemetry import WINDOW_SECONDS, Sample, Telemetry
+from services.platform import timestamps
+from services.platform.functions.http import Request, Response
+
+
+@dataclass(frozen=True)
+class GetLabStatus:
+    """Reports the health of all functions and queues."""
+
+    configuration: LabConfiguration
+    telemetry: Telemetry
+    sqs: Any
+
+    def handle(self, _request: Request) -> Response:
+        """Returns 200 with every function of the lab, in the order of their names."""
+        health = self.telemetry.health(self.configuration.functions)
+        return Response(
+            200,
+            api.LabStatus(
+                at=timestamps.now(),
+                window_seconds=WINDOW_SECONDS,
+                refresh_seconds=self.telemetry.refresh_seconds,
+                functions=[
+                    api.FunctionHealth(
+                        name=name,
+                        invocations=found.invocations,
+                        errors=found.errors,
+                        p50_ms=found.p50_ms,
+                        p99_ms=found.p99_ms,
+                        cold_starts=found.cold_starts,
+                        in_flight=found.in_flight,
+                        last_error=found.last_error,
+                    )
+                    for name in sorted(health)
+                    if (found := health[name])
+                ],
+                queues=self._queues(),
+            ),
+        )
+
+    def _queues(self) -> list[api.QueueHealth]:
+        found = queues(self.sqs, self.configuration)
+        urls = [url for queue in found.values() for url in (queue.url, queue.dead_letter_url)]
+        depth = depths(self.sqs, urls)
+        history = self.telemetry.history(found)
+        return [
+            api.QueueHealth(
+                function=name,
+                waiting=depth[queue.url].waiting,
+                in_flight=depth[queue.url].in_flight,
+                dead_letters=depth[queue.dead_letter_url].total,
+                oldest_seconds=self._oldest(queue, depth[queue.url].waiting, history.get(name, ())),
+                history=[
+                    api.QueueSample(
+                        at=timestamps.format_epoch(sample.at),
+                        waiting=sample.waiting,
+                        oldest_seconds=sample.oldest_seconds,
+                    )
+                    for sample in history.get(name, ())
+                ],
+            )
+            for name, queue in sorted(found.items())
+        ]
+
+    def _oldest(self, queue: Queue, waiting: int, history: Any) -> float | None:
+        if not waiting:
+            return None
+        samples: list[Sample] = list(history)
+        return samples[-1].oldest_seconds if samples else self.telemetry.oldest_seconds(queue)

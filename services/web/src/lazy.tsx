@@ -1,0 +1,25 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { text } from "./text";
+
+/** A component that is loaded when it is first shown. */
+export function lazy(load: () => Promise<ComponentType>): ComponentType {
+  let loaded: ComponentType | undefined;
+  return function Lazy() {
+    const [, redraw] = useState(0);
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      if (loaded) return;
+      load().then(
+        (component) => {
+          loaded = component;
+          redraw((n) => n + 1);
+        },
+        () => setFailed(true),
+      );
+    }, []);
+    if (failed) return <p role="alert" class="problem">{text("offline")}</p>;
+    const Loaded = loaded;
+    return Loaded ? <Loaded /> : <p class="status">{text("loading")}</p>;
+  };
+}

@@ -1,0 +1,141 @@
+"""An operator's way through the console, in a real browser on an embedded lab."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.accounts.model import Role
+from services.accounts.roles import change_role
+from services.accounts.sessions import SessionStore
+from services.accounts.users import Users
+from services.local.state import LabState
+from tests.browser.test_customer import PASSWORD, check, sign_up, upload
+from tests.support.photos import jpeg, scene
+
+FUNCTION = "process-image"
+
+
+@pytest.fixture
+def console(page: Page, lab: LabState) -> Page:
+    """The page of a signed-in administrator."""
+    email = sign_up(page)
+    database = lab.database()
+    sessions = SessionStore(lab.session.client("dynamodb"), lab.tables["sessions"])
+    assert change_role(Users(database), sessions, email, Role.ADMINISTRATOR)
+    database.close()
+    # The change of role ended the session.
+    page.reload()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Console")).to_be_visible()
+    return page
+
+
+def poison(lab: LabState) -> str:
+    """Sends a message that fails for good. Returns a text in it."""
+    mark = uuid.uuid4().hex
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "b"}, "object": {"key": f"{mark}/one.jpg", "sequencer": "0A"}},
+    }
+    lab.session.client("sqs").send_message(
+        QueueUrl=lab.queues[FUNCTION].url, MessageBody=json.dumps({"Records": [record]})
+    )
+    return mark
+
+
+def find(console: Page, mark: str, count: int) -> None:
+    """Filters the dead letters until `count` have the text."""
+    console.get_by_role("link", name="Dead letters").first.click()
+    console.get_by_label("Contains").fill(mark)
+
+    def filtered() -> int:
+        with console.expect_response(lambda answer: "/operations/dead-letters?" in answer.url):
+            console.get_by_role("button", name="Filter").click()
+        expect(console.get_by_role("button", name="Filter")).to_be_enabled()
+        return console.locator(".letters > li").count()
+
+    for _ in range(30):
+        if filtered() == count:
+            return
+        console.wait_for_timeout(500)
+    raise AssertionError(f"expected {count} dead letters with {mark}")
+
+
+def test_operator_replays_and_discards_a_dead_letter(console: Page, lab: LabState) -> None:
+    mark = poison(lab)
+    console.get_by_role("link", name="Console").click()
+    find(console, mark, 1)
+    letter = console.locator(".letters > li")
+    expect(letter).to_contain_text("process-image")
+    expect(letter.locator(".problem")).to_contain_text("not a key of an original")
+    letter.get_by_role("checkbox").check()
+    console.get_by_role("button", name="Dry run").click()
+    expect(console.get_by_role("status")).to_have_text("A replay would send back 1 messages.")
+    console.get_by_role("button", name="Replay").click()
+    expect(console.get_by_role("status")).to_have_text("Replayed: 1")
+    find(console, mark, 1)
+    expect(letter).to_contain_text("replayed 1 times")
+    letter.get_by_role("checkbox").check()
+    console.once("dialog", lambda dialog: dialog.accept())
+    console.get_by_role("button", name="Discard").click()
+    expect(console.get_by_role("status")).to_have_text("Discarded: 1")
+    find(console, mark, 0)
+
+
+def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
+    console: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=96)))
+    upload(console, [path])
+    expect(console.locator(".tile img.shown")).to_have_count(1)
+    address = console.locator(".tile a").get_attribute("href")
+    assert address is not None
+    image = address.rpartition("/")[2]
+    console.get_by_role("link", name="Console").click()
+    functions = console.get_by_role("region", name="Functions")
+    expect(functions.get_by_role("row").filter(has_text=FUNCTION)).to_contain_text("ms")
+    queues = console.get_by_role("region", name="Queues")
+    expect(queues.get_by_role("row")).to_have_count(len(lab.queues) + 1)
+    console.get_by_role("link", name="Trace").click()
+    console.get_by_label("Id of a photo").fill(image)
+    console.get_by_role("button", name="Show").click()
+    expect(console.locator(".waterfall li").filter(has_text=FUNCTION)).to_have_count(1)
+    expect(console.locator(".events li").filter(has_text="image_developed")).not_to_have_count(0)
+    console.get_by_role("link", name="Stock").click()
+    expect(console.get_by_role("row").filter(has_text="10x15")).not_to_have_count(0)
+
+
+def test_customer_has_no_console(page: Page, lab: LabState) -> None:
+    sign_up(page)
+    expect(page.get_by_role("link", name="Console")).to_have_count(0)
+    page.goto(f"{lab.api}/#/console/health")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("Only administrators")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1200])
+def test_console_has_no_serious_accessibility_problem(
+    console: Page, lab: LabState, scheme: str, width: int
+) -> None:
+    mark = poison(lab)
+    console.set_viewport_size({"width": width, "height": 800})
+    console.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    console.get_by_role("link", name="Console").click()
+    expect(console.get_by_role("region", name="Queues")).to_be_visible()
+    found = [check(console, "health")]
+    find(console, mark, 1)
+    found.append(check(console, "dead letters"))
+    for name in ("Orders", "Stock", "Trace"):
+        console.get_by_role("navigation", name="Console").get_by_role("link", name=name).click()
+        console.wait_for_load_state("networkidle")
+        found.append(check(console, name))
+    assert [problem for problems in found for problem in problems] == []
