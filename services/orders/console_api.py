@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,7 +12,7 @@ from services.platform.functions.access import Access
 from services.platform.functions.http import Answer, Operation
 
 # As OrderStatus, or any of them; a test compares them.
-ANY = "any"
+ANY: Final = "any"
 StatusName = Literal[
     "any", "created", "validated", "reserved", "paid", "fulfilled", "shipped", "rejected",
     "out_of_stock", "payment_declined", "cancelled", "failed",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from services.local.state import PROJECT
 from tests.infrastructure.roles import Grant
-from tests.infrastructure.scenarios import accounts, orders, photos, queues
+from tests.infrastructure.scenarios import accounts, console, orders, photos, queues
 from tests.infrastructure.scenarios.run import (
     InvocationFailedError,
     LinkRefusedError,
@@ -82,6 +82,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "delete-image": {ALL: photos.delete_photo},
     "delete-user": {ALL: accounts.delete_account},
     "erase-accounts": {ALL: accounts.delete_account},
+    "discard-dead-letters": {ALL: console.resolve("discards")},
     "fail-order": {
         ALL: orders.order_failed,
         "dynamodb:DeleteItem": orders.with_provider_refusing(orders.order_failed, "fail-order"),
@@ -93,12 +94,17 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "states:SendTaskFailure": orders.cancel_paid_order,
     },
     "get-image": {ALL: photos.develop_photo},
+    "get-lab-status": {ALL: console.show("status")},
     "get-order": {ALL: orders.ship_order},
+    "get-trace": {ALL: console.show("traces/0123456789")},
     "list-api-keys": {ALL: accounts.use_api_key},
+    "list-dead-letters": {ALL: console.list_dead_letters},
     "list-images": {ALL: photos.develop_photo},
+    "list-lab-orders": {ALL: console.show("orders")},
     "list-orders": {ALL: orders.ship_order},
     "list-products": {ALL: orders.ship_order},
     "list-sessions": {ALL: accounts.revoke_sessions},
+    "list-stock": {ALL: console.show("stock")},
     "list-users": {ALL: accounts.list_users},
     "migrate-database": {ALL: orders.migrate_database},
     "notify-out-of-stock": {
@@ -150,6 +156,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             "release-stock", orders.order_declined
         ),
     },
+    "replay-dead-letters": {ALL: console.resolve("replays")},
     "request-upload": {ALL: photos.develop_photo},
     "revoke-session": {ALL: accounts.revoke_sessions},
     "run-operation": {ALL: accounts.run_operation},
@@ -189,6 +196,10 @@ NOT_TESTABLE_ON_MINISTACK = {
     ("fulfill-order", "s3:ListBucket on renditions"),
     ("process-image", "s3:ListBucket on originals"),
     ("send-image-email", "s3:ListBucket on renditions"),
+    # Without it, letters that were read become visible a minute later.
+    ("list-dead-letters", "sqs:ChangeMessageVisibility"),
+    ("replay-dead-letters", "sqs:ChangeMessageVisibility"),
+    ("discard-dead-letters", "sqs:ChangeMessageVisibility"),
 }
 
 
@@ -196,6 +207,8 @@ def scenario_of(grant: Grant) -> Scenario | None:
     """The scenario that needs a grant; None where no emulator shows its absence."""
     if (grant.function, about(grant)) in NOT_TESTABLE_ON_MINISTACK:
         return None
+    if grant.function in console.FUNCTIONS:
+        return SCENARIOS[grant.function][ALL]
     if grant.action == "sqs:ChangeMessageVisibility":
         return queues.malformed_message_without_dead_letters(grant.function)
     if grant.action.startswith("sqs:"):

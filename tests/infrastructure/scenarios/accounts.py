@@ -23,13 +23,13 @@ from tests.infrastructure.scenarios.run import (
 
 def sign_up_and_out(run: ScenarioRun, _folder: Path) -> None:
     """Signs up, signs in and signs out."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         api.session()
         api.sign_out()
 
 
 def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         # A second session, as of another device.
         api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
         api.sign_out(everywhere=True)
@@ -37,7 +37,7 @@ def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
 
 def revoke_sessions(run: ScenarioRun, _folder: Path) -> None:
     """Lists the sessions, closes one of two others, then all others."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         token, email = api.token, api.session()["user"]["email"]
         for _ in range(2):
             api.sign_in(email, customer.PASSWORD)
@@ -48,7 +48,7 @@ def revoke_sessions(run: ScenarioRun, _folder: Path) -> None:
 
 
 def change_password(run: ScenarioRun, _folder: Path) -> None:
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         # A second session, which the change closes.
         api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
         api.change_password(customer.PASSWORD, f"{customer.PASSWORD} changed")
@@ -56,7 +56,7 @@ def change_password(run: ScenarioRun, _folder: Path) -> None:
 
 def renew_session(run: ScenarioRun, _folder: Path) -> None:
     """Uses a session that is more than an hour old, which renews it."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         token = hashlib.sha256(str(api.token).encode()).hexdigest()
         run.lab.client("dynamodb").update_item(
             TableName=run.lab.output["tables"]["sessions"],
@@ -69,7 +69,7 @@ def renew_session(run: ScenarioRun, _folder: Path) -> None:
 
 def use_api_key(run: ScenarioRun, _folder: Path) -> None:
     """Creates an API key in a session, uses it, lists and revokes it."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         created = api.create_api_key("a server", ["photos:read"])
         server = Api(api.url, created["key"])
         list(server.images())
@@ -86,7 +86,7 @@ def renew_session_and_use_api_key(run: ScenarioRun, folder: Path) -> None:
 
 def delete_account(run: ScenarioRun, _folder: Path) -> None:
     """Deletes an account; a message of the schedule erases what is stored about it."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         owner = api.session()["user"]["id"]
         api.create_api_key("a server", ["photos:read"])
         api.delete_account(customer.PASSWORD)
@@ -118,12 +118,12 @@ def change_email_settings(run: ScenarioRun, _folder: Path) -> None:
 
 
 def list_users(run: ScenarioRun, _folder: Path) -> None:
-    with _new_customer(run, Role.ADMINISTRATOR) as api:
+    with new_customer(run, Role.ADMINISTRATOR) as api:
         list(api.users())
 
 
 @contextmanager
-def _new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
+def new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
     """A new customer, signed in."""
     api = Api(run.api.url)
     email = f"{uuid.uuid4().hex}@darkroom.example"
@@ -140,7 +140,7 @@ def _new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
 def run_operation(run: ScenarioRun, _folder: Path) -> None:
     """An operator gives an account that is signed in a role, twice by the same request, after a
     request that is refused."""
-    with _new_customer(run) as api:
+    with new_customer(run) as api:
         email = api.session()["user"]["email"]
         for address, id_ in (("nobody@example.com", "refused"), (email, "twice"), (email, "twice")):
             event = {
