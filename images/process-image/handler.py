@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.configuration import DevelopmentConfiguration
+from services.catalog.key_layout import KeyLayout
 from services.catalog.process_image import ProcessImage
 from services.catalog.store import Catalog
 from services.catalog.turns import OwnerTurns
@@ -19,6 +20,9 @@ class Configuration:
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
     topic_arn: str = variable("IMAGE_EVENTS_TOPIC_ARN", help="topic of the image events")
+    key_pattern: str = variable(
+        "KEY_PATTERN", default="", help="pattern of keys with the groups owner and name"
+    )
     # Set by the host of the function.
     queue_url: str | None = variable("QUEUE_URL", default=None)
     owner_environments: float | None = variable("OWNER_ENVIRONMENTS", default=None, minimum=0.1)
@@ -42,5 +46,6 @@ handler = queue_function(
         recipes=development.recipes,
         limits=development.limits,
         turns=configuration.turns(catalog),
+        layout=KeyLayout.of(configuration.key_pattern),
     ).handle
 )

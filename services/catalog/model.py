@@ -34,14 +34,20 @@ class ImageStatus(StrEnum):
 
 @dataclass(frozen=True)
 class OriginalName:
-    """The parts of an original's key, `<owner>/<upload>/<filename>`."""
+    """The parts of an original's key, `<owner>/<upload>/<filename>`.
+
+    In a bucket with another layout, `upload` is empty and `free_key` is the whole key.
+    """
 
     owner: str
     upload: str
     filename: str
+    free_key: str | None = None
 
     @property
     def key(self) -> str:
+        if self.free_key is not None:
+            return self.free_key
         return f"{self.owner}/{self.upload}/{self.filename}"
 
     @property

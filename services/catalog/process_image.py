@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from services.catalog.created import CreatedOriginal
+from services.catalog.key_layout import UPLOADS, KeyLayout
 from services.catalog.lifecycle import ImageLifecycle
-from services.catalog.model import parse_original_key
 from services.catalog.redeveloped import RedevelopedImage
 from services.catalog.removed import RemovedOriginal
 from services.catalog.renditions import RenditionStore
@@ -41,6 +41,7 @@ class ProcessImage:
     recipes: Recipes
     limits: Limits
     turns: OwnerTurns | None = None
+    layout: KeyLayout = UPLOADS
 
     def handle(self, message: Message) -> None:
         """Handles the object events of one queue message, in their order, or the request in it.
@@ -55,7 +56,7 @@ class ProcessImage:
             log.logger().info("redevelopment_ended", outcome=outcome)
             return
         for event in parse_object_events(message.body):
-            name = parse_original_key(event.key)
+            name = self.layout.parse(event.key)
             log.correlate(name.correlation_id)
             # Not the key: it contains the file's name, which may be personal.
             log.bind(owner=name.owner, upload=name.upload, sequencer=event.sequencer)
@@ -85,7 +86,13 @@ class ProcessImage:
     @cached_property
     def _redeveloped(self) -> RedevelopedImage:
         return RedevelopedImage(
-            self.s3, self.sns, self.topic_arn, self._images, self.recipes, self.limits
+            self.s3,
+            self.sns,
+            self.topic_arn,
+            self._images,
+            self.recipes,
+            self.limits,
+            self.layout,
         )
 
     @cached_property

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.catalog.created import developed_record
+from services.catalog.key_layout import KeyLayout
 from services.catalog.lifecycle import ImageLifecycle
-from services.catalog.model import ImageRecord, ImageStatus, Source, parse_original_key
+from services.catalog.model import ImageRecord, ImageStatus, Source
 from services.catalog.originals import download
 from services.catalog.renditions import has_late_renditions, late_renditions
 from services.events.images import ImageEvent, ImageEventType, publish, redevelopment_id
@@ -36,6 +37,7 @@ class RedevelopedImage:
     images: ImageLifecycle
     recipes: Recipes
     limits: Limits
+    layout: KeyLayout
 
     def handle(self, request: RedevelopmentRequest, message: Message) -> str:
         """Renders the image by its recipe unless it is up to date, and announces it without an
@@ -59,7 +61,7 @@ class RedevelopedImage:
             record = changed
         elif has_late_renditions(record, recipe):
             return "repeated: the image is up to date"
-        publish(self.sns, self.topic_arn, _announcement(source, record, recipe))
+        publish(self.sns, self.topic_arn, self._announcement(source, record, recipe))
         return "redeveloped"
 
     def _develop(
@@ -82,6 +84,21 @@ class RedevelopedImage:
         outcome = developed_record(wanted, developed, stored)
         return outcome if self.images.replace(record, source.key, outcome) else None
 
+    def _announcement(self, source: Source, record: ImageRecord, recipe: Recipe) -> ImageEvent:
+        return ImageEvent(
+            id=redevelopment_id(record.owner, source.key, source.sequencer, recipe.version),
+            type=ImageEventType.REDEVELOPED,
+            time=now(),
+            owner=record.owner,
+            image_id=record.image_id,
+            source_key=source.key,
+            filename=self.layout.parse(source.key).filename,
+            width=record.facts.get("width"),
+            height=record.facts.get("height"),
+            dominant_colour=record.dominant_colour,
+            pending=LATE_FORMAT.value if LATE_FORMAT in recipe.formats else None,
+        )
+
 
 def _is_developed(source: Source, record: ImageRecord) -> bool:
     return (
@@ -90,21 +107,4 @@ def _is_developed(source: Source, record: ImageRecord) -> bool:
         and source.key in record.source_keys
         and record.status is ImageStatus.DEVELOPED
         and record.visible
-    )
-
-
-def _announcement(source: Source, record: ImageRecord, recipe: Recipe) -> ImageEvent:
-    name = parse_original_key(source.key)
-    return ImageEvent(
-        id=redevelopment_id(record.owner, source.key, source.sequencer, recipe.version),
-        type=ImageEventType.REDEVELOPED,
-        time=now(),
-        owner=record.owner,
-        image_id=record.image_id,
-        source_key=source.key,
-        filename=name.filename,
-        width=record.facts.get("width"),
-        height=record.facts.get("height"),
-        dominant_colour=record.dominant_colour,
-        pending=LATE_FORMAT.value if LATE_FORMAT in recipe.formats else None,
     )

@@ -1,6 +1,7 @@
-"""S3 event notifications.
+"""Events of objects in S3: notifications of a bucket, and events of EventBridge.
 
-Message structure: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+Structure of notifications: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+Structure of events: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
 from __future__ import annotations
@@ -18,9 +19,15 @@ from services.platform.errors import PermanentError
 _SEQUENCER_DIGITS = 40
 
 
+_EVENTBRIDGE_SOURCE = "aws.s3"
+
+
 class Change(StrEnum):
     CREATED = "created"
     REMOVED = "removed"
+
+
+_DETAIL_TYPES = {"Object Created": Change.CREATED, "Object Deleted": Change.REMOVED}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
     Raises PermanentError for any other message.
     """
     document = open_envelope(body)
+    if document.get("source") == _EVENTBRIDGE_SOURCE:
+        return (_eventbridge_event(document),)
     if document.get("Event") == "s3:TestEvent":
         return ()
     records = document.get("Records")
@@ -68,7 +77,7 @@ def _event(record: Any) -> ObjectEvent:
             size=int(described.get("size", 0)),
             etag=described.get("eTag", ""),
             version_id=described.get("versionId"),
-            sequencer=described.get("sequencer", "").upper().ljust(_SEQUENCER_DIGITS, "0"),
+            sequencer=_sequencer(described),
             time=record.get("eventTime", ""),
             posted=name.endswith("ObjectCreated:Post"),
         )
@@ -76,6 +85,33 @@ def _event(record: Any) -> ObjectEvent:
         raise PermanentError(
             f"invalid record: expected an S3 event record, got {str(record)[:200]!r} ({error!r})"
         ) from None
+
+
+def _eventbridge_event(document: dict[str, Any]) -> ObjectEvent:
+    try:
+        change = _DETAIL_TYPES[document["detail-type"]]
+        detail = document["detail"]
+        described = detail["object"]
+        return ObjectEvent(
+            change=change,
+            bucket=detail["bucket"]["name"],
+            key=described["key"],  # as it is, not encoded
+            size=int(described.get("size", 0)),
+            etag=described.get("etag", "") if change is Change.CREATED else "",
+            version_id=described.get("version-id"),
+            sequencer=_sequencer(described),
+            time=document.get("time", ""),
+            posted=detail.get("reason") == "POST Object",
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PermanentError(
+            f"invalid event: expected Object Created or Object Deleted of S3, got "
+            f"{str(document)[:200]!r} ({error!r})"
+        ) from None
+
+
+def _sequencer(described: dict[str, Any]) -> str:
+    return str(described.get("sequencer", "")).upper().ljust(_SEQUENCER_DIGITS, "0")
 
 
 def _change(name: str) -> Change:

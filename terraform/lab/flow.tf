@@ -16,6 +16,9 @@ module "queue" {
     for name in keys(local.bucket_sources[each.key]) :
     name => "arn:${local.partition}:s3:::${try(var.existing_buckets[name].name, join("-", compact([var.prefix, name, var.bucket_suffix])))}"
   }
+  event_rules = toset([
+    for name in keys(local.bucket_sources[each.key]) : "${var.prefix}-${each.key}" if try(var.existing_buckets[name].events_by, "notification") == "eventbridge"
+  ])
   sender_role_arns = {
     for name in keys(local.workflow_sources[each.key]) :
     name => "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${name}-workflow"

@@ -75,6 +75,7 @@ locals {
         ))
       } : {},
       can(m.environment.MAIL_SENDER) ? local.mail_settings : {},
+      name == "process-image" && var.key_pattern != null ? { KEY_PATTERN = var.key_pattern } : {},
       name == "send-payment-receipt" ? local.receipt_settings : {},
       local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
     )

@@ -65,17 +65,50 @@ variable "recipe" {
 }
 
 variable "existing_buckets" {
-  description = "Existing buckets in place of new ones, by logical name. The lab adds its notification for keys with `prefix` and `suffix`, keeps those of others, and changes nothing else of the bucket."
+  description = "Existing buckets in place of new ones, by logical name. The lab adds its notification for keys with `prefix` and `suffix`, keeps those of others, and changes nothing else of the bucket. With `events_by = \"eventbridge\"` it changes nothing at all: a rule takes the events that the bucket sends to EventBridge."
   type = map(object({
-    name   = string
-    prefix = optional(string, "")
-    suffix = optional(string, "")
+    name      = string
+    prefix    = optional(string, "")
+    suffix    = optional(string, "")
+    events_by = optional(string, "notification")
   }))
   default = {}
 
   validation {
     condition     = length(setsubtract(keys(var.existing_buckets), keys(local.whole_topology.buckets))) == 0
     error_message = "existing_buckets must name buckets of topology.yaml (${join(", ", keys(local.whole_topology.buckets))}), got ${join(", ", keys(var.existing_buckets))}."
+  }
+}
+
+variable "key_pattern" {
+  description = "Keys of originals in an existing bucket: a regular expression that matches the whole key, with the groups `owner` and `name`. null for keys as customers' uploads have them: <owner>/<upload>/<filename>."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.key_pattern == null || can(regex("\\(\\?P<owner>.*\\(\\?P<name>|\\(\\?P<name>.*\\(\\?P<owner>", var.key_pattern))
+    error_message = "key_pattern must have the groups (?P<owner>...) and (?P<name>...)."
+  }
+
+  validation {
+    condition     = var.key_pattern == null || !contains(var.features, "customers")
+    error_message = "key_pattern is for photos only: uploads of customers have keys of their own."
+  }
+}
+
+variable "omitted_functions" {
+  description = "Functions of the feature photos to leave out: send-image-email (no e-mails, no SES identity), add-avif (no recipe has AVIF)."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.omitted_functions, ["add-avif", "send-image-email"])) == 0
+    error_message = "omitted_functions may name add-avif and send-image-email, got ${join(", ", sort(var.omitted_functions))}."
+  }
+
+  validation {
+    condition     = !contains(var.omitted_functions, "add-avif") || !strcontains(jsonencode(local.recipes[var.recipe]), "\"avif\"")
+    error_message = "The recipe ${var.recipe} has AVIF, so add-avif cannot be omitted."
   }
 }
 

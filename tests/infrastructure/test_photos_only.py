@@ -146,23 +146,29 @@ def test_second_plan_has_no_changes(photos: PhotosLab) -> None:
 
 
 def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
-    output, key = photos.output["lab"], "anna/1/harbour.jpg"
+    assert develop(photos, "anna/1/harbour.jpg", seed=7) == ["anna/1"]
+    renditions = photos.cloud.client("s3").list_objects_v2(
+        Bucket=photos.output["lab"]["buckets"]["renditions"]
+    )
+    assert renditions["KeyCount"] > 0
+
+
+def develop(photos: PhotosLab, key: str, seed: int) -> list[str]:
+    """Uploads a photo and waits until its owner has a developed photo; returns all owners."""
+    output, owner = photos.output["lab"], key.rpartition("/")[0]
     with ExitStack() as stack:
         for item in manifests():
             if item.name in FUNCTIONS:
                 stack.enter_context(worker(photos.folder, photos.cloud, output, item))
         photos.cloud.client("s3").put_object(
-            Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=7)), ContentType="image/jpeg"
+            Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=seed)), ContentType="image/jpeg"
         )
-        found = eventually(
-            lambda: developed(photos, output["tables"]["images"]),
-            f"{key} is developed",
-            SECONDS,
-            pause_seconds=0.2,
-        )
-    assert found == ["anna"]
-    renditions = photos.cloud.client("s3").list_objects_v2(Bucket=output["buckets"]["renditions"])
-    assert renditions["KeyCount"] > 0
+
+        def owners() -> list[str]:
+            found = developed(photos, output["tables"]["images"])
+            return found if owner in found else []
+
+        return eventually(owners, f"{key} is developed", SECONDS, pause_seconds=0.2)
 
 
 def developed(photos: PhotosLab, table: str) -> list[str]:
@@ -171,9 +177,30 @@ def developed(photos: PhotosLab, table: str) -> list[str]:
     return [i["owner"]["S"] for i in items if i.get("status", {}).get("S") == "developed"]
 
 
+def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) -> None:
+    """The bucket's owner enables EventBridge; the lab then has a rule and no notification."""
+    s3 = photos.cloud.client("s3")
+    enabled = photos.notifications | {"EventBridgeConfiguration": {}}
+    file = photos.lab.folder / "main.tf"
+    text = file.read_text(encoding="utf-8")
+    assert 'suffix = ".jpg"' in text
+    file.write_text(
+        text.replace('suffix = ".jpg"', 'suffix = ".jpg", events_by = "eventbridge"'),
+        encoding="utf-8",
+    )
+    photos.lab.apply()
+    assert photos.current_notifications() == photos.notifications
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=enabled)
+    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["anna/1", "bert"]
+    assert changed(photos.lab.plan()) == {}
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration=photos.notifications
+    )
+
+
 def test_destroy_leaves_the_existing_bucket_as_it_was(photos: PhotosLab) -> None:
     photos.lab.destroy()
     assert photos.current_notifications() == photos.notifications
     assert inventory(photos.cloud) == photos.before
     objects = photos.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
-    assert [item["Key"] for item in objects["Contents"]] == ["anna/1/harbour.jpg"]
+    assert [item["Key"] for item in objects["Contents"]] == ["anna/1/harbour.jpg", "bert/pier.jpg"]

@@ -16,7 +16,8 @@ module "darkroom" {
   features      = ["photos"]
   image_digests = var.image_digests
 
-  # Originals: <owner>/<upload>/<filename>. Notifications of others stay.
+  # The folder of a photo is its owner. Notifications of others stay.
+  key_pattern = "(?:(?P<owner>.+)/)?(?P<name>[^/]+)"
   existing_buckets = {
     originals = { name = "change-me", suffix = ".jpg" }
   }

@@ -137,3 +137,16 @@ run "values_beyond_service_limits_are_refused" {
 
   expect_failures = [var.timeout_seconds, var.max_receive_count]
 }
+
+run "policy_allows_named_rules" {
+  command = plan
+
+  variables {
+    event_rules = ["darkroom-rule"]
+  }
+
+  assert {
+    condition     = anytrue([for statement in local.senders : statement.Sid == "RuleDarkroomRule" && endswith(jsonencode(statement.Condition), "rule/darkroom-rule\"}}")])
+    error_message = "expected that rule to be allowed to send"
+  }
+}

@@ -51,8 +51,8 @@ locals {
       Resource  = local.arns[local.queue_name]
       Condition = { ArnEquals = { "aws:PrincipalArn" = var.sender_role_arns[name] } }
     }],
-    [for name in var.schedule == null ? [] : [local.queue_name] : {
-      Sid       = "Schedule"
+    [for name in sort(concat(tolist(var.event_rules), var.schedule == null ? [] : [local.queue_name])) : {
+      Sid       = name == local.queue_name ? "Schedule" : "Rule${join("", [for word in split("-", name) : title(word)])}"
       Effect    = "Allow"
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"

@@ -41,6 +41,12 @@ variable "bucket_arns" {
   default     = {}
 }
 
+variable "event_rules" {
+  description = "Names of EventBridge rules of this account that send to the queue."
+  type        = set(string)
+  default     = []
+}
+
 variable "topic_arns" {
   description = "ARNs of topics that the queue subscribes to, by logical name."
   type        = map(string)

@@ -151,8 +151,8 @@ resource "aws_s3_bucket_notification" "this" {
 
 # A bucket has one notification configuration, which aws_s3_bucket_notification replaces as a whole. In an
 # existing bucket, only the lab's own entries are added and removed.
-resource "terraform_data" "notification" {
-  for_each = {
+locals {
+  existing_notifications = {
     for pair in flatten([
       for bucket, queues in var.notifications : [
         for name, queue in queues : {
@@ -164,6 +164,44 @@ resource "terraform_data" "notification" {
       ] if contains(keys(var.existing_buckets), bucket)
     ]) : pair.key => pair
   }
+
+  # Of an event pattern, which has no filter with a prefix and a suffix at once other than a wildcard.
+  key_filters = {
+    for name, bucket in var.existing_buckets : name => (
+      bucket.prefix != "" && bucket.suffix != "" ? [{ wildcard = "${replace(replace(bucket.prefix, "\\", "\\\\"), "*", "\\*")}*${replace(replace(bucket.suffix, "\\", "\\\\"), "*", "\\*")}" }]
+      : bucket.prefix != "" ? [{ prefix = bucket.prefix }]
+      : bucket.suffix != "" ? [{ suffix = bucket.suffix }]
+      : []
+    )
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "objects" {
+  for_each = { for key, pair in local.existing_notifications : key => pair if pair.bucket.events_by == "eventbridge" }
+
+  name        = each.value.id
+  description = "Objects of ${each.value.bucket.name} for ${each.key}."
+  event_pattern = jsonencode({
+    source      = ["aws.s3"]
+    detail-type = sort(distinct([for event in each.value.queue.events : startswith(event, "s3:ObjectCreated") ? "Object Created" : "Object Deleted"]))
+    detail = merge(
+      { bucket = { name = [each.value.bucket.name] } },
+      [for filter in [local.key_filters[split("/", each.key)[0]]] : length(filter) == 0 ? {} : { object = { key = filter } }][0],
+    )
+  })
+  tags = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "objects" {
+  for_each = aws_cloudwatch_event_rule.objects
+
+  rule      = each.value.name
+  target_id = "queue"
+  arn       = local.existing_notifications[each.key].queue.queue_arn
+}
+
+resource "terraform_data" "notification" {
+  for_each = { for key, pair in local.existing_notifications : key => pair if pair.bucket.events_by == "notification" }
 
   triggers_replace = [each.value.bucket, each.value.id, each.value.queue.queue_arn, sort(each.value.queue.events)]
   # Destroy provisioners may use `self` only.

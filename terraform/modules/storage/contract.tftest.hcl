@@ -97,3 +97,26 @@ run "bucket_notifies_all_its_queues" {
     error_message = "expected one configuration with both queues, sorted"
   }
 }
+
+run "existing_bucket_sends_events_by_a_rule" {
+  command = plan
+
+  variables {
+    existing_buckets = { originals = { name = "photos-of-others", prefix = "in*/", suffix = ".jpg", events_by = "eventbridge" } }
+    notifications = {
+      originals = { process-image = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:q", events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"] } }
+    }
+  }
+
+  assert {
+    condition     = length(terraform_data.notification) == 0 && length(aws_cloudwatch_event_rule.objects) == 1
+    error_message = "expected a rule and no notification"
+  }
+  assert {
+    condition = alltrue([for rule in values(aws_cloudwatch_event_rule.objects) : jsondecode(rule.event_pattern).detail == {
+      bucket = { name = ["photos-of-others"] }
+      object = { key = [{ wildcard = "in\\*/*.jpg" }] }
+    }])
+    error_message = "expected events of objects with that prefix and that suffix"
+  }
+}

@@ -25,13 +25,19 @@ variable "buckets" {
 }
 
 variable "existing_buckets" {
-  description = "Existing buckets in place of new ones, by logical name, with the filter of their notifications."
+  description = "Existing buckets in place of new ones, by logical name, with the filter of their events. `events_by`: `notification` adds a notification to the bucket, `eventbridge` a rule for the events that the bucket sends to EventBridge."
   type = map(object({
-    name   = string
-    prefix = optional(string, "")
-    suffix = optional(string, "")
+    name      = string
+    prefix    = optional(string, "")
+    suffix    = optional(string, "")
+    events_by = optional(string, "notification")
   }))
   default = {}
+
+  validation {
+    condition     = alltrue([for bucket in values(var.existing_buckets) : contains(["notification", "eventbridge"], bucket.events_by)])
+    error_message = "events_by must be notification or eventbridge."
+  }
 }
 
 variable "notification_command" {

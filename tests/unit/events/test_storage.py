@@ -93,3 +93,49 @@ def test_sequencers_of_different_length_compare_by_padding() -> None:
 def test_parse_of_other_message_raises_permanent_error(text: str) -> None:
     with pytest.raises(PermanentError, match="expected"):
         parse_object_events(text)
+
+
+def eventbridge(detail_type: str, reason: str = "PutObject", **object_: Any) -> str:
+    """An event of EventBridge, in the form of S3's documentation."""
+    described = {"key": "a/my photo+1.jpg", "size": 5, "etag": "e", "sequencer": "00ab"}
+    return json.dumps(
+        {
+            "version": "0",
+            "detail-type": detail_type,
+            "source": "aws.s3",
+            "time": "2026-01-02T03:04:05Z",
+            "detail": {
+                "version": "0",
+                "bucket": {"name": "originals"},
+                "object": described | object_,
+                "reason": reason,
+            },
+        }
+    )
+
+
+def test_parse_eventbridge_creation_takes_the_key_as_it_is() -> None:
+    (event,) = parse_object_events(eventbridge("Object Created", **{"version-id": "v"}))
+    assert (event.change, event.bucket, event.key) == (
+        Change.CREATED,
+        "originals",
+        "a/my photo+1.jpg",
+    )
+    assert (event.size, event.etag, event.version_id, event.posted) == (5, "e", "v", False)
+    (notified,) = parse_object_events(body(record(object={"sequencer": "00AB"})))
+    assert event.sequencer == notified.sequencer
+
+
+def test_parse_eventbridge_of_form_and_of_deletion() -> None:
+    (posted,) = parse_object_events(eventbridge("Object Created", "POST Object"))
+    assert posted.posted
+    (deleted,) = parse_object_events(eventbridge("Object Deleted", "DeleteObject"))
+    assert (deleted.change, deleted.etag) == (Change.REMOVED, "")
+
+
+@pytest.mark.parametrize(
+    "event", [eventbridge("Object Tags Added"), eventbridge("Object Created").replace("key", "k")]
+)
+def test_parse_eventbridge_of_another_kind_raises_permanent_error(event: str) -> None:
+    with pytest.raises(PermanentError, match="invalid event"):
+        parse_object_events(event)
