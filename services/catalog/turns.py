@@ -36,7 +36,7 @@ CLOCK_SECONDS = 24 * 3600
 _HALVED_SECONDS = 60
 # What a photo is assumed to take in a new process.
 _SECONDS_ASSUMED = 0.5
-# The weight of the newest photo in the moving average.
+# The weight of the newest photo in the moving average, once there are some.
 _NEWEST = 0.2
 _ATTEMPTS = 4
 
@@ -47,13 +47,16 @@ class Pace:
 
     seconds: float = _SECONDS_ASSUMED
     clock: Callable[[], float] = time.monotonic
+    photos: int = 0
 
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Measures the development of a photo."""
         began = self.clock()
         yield
-        self.seconds += _NEWEST * (self.clock() - began - self.seconds)
+        self.photos += 1
+        weight = max(_NEWEST, 1 / (self.photos + 1))
+        self.seconds += weight * (self.clock() - began - self.seconds)
 
 
 @dataclass(frozen=True)

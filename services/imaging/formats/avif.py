@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from services.imaging.formats import isobmff
+from services.imaging.formats.avif_alpha import with_alpha_sizes
 from services.imaging.formats.photo import Photo, rejecting
 from services.imaging.formats.structure import InputFormat, Structure
 from services.imaging.limits import WorkBudget
@@ -21,7 +22,7 @@ def sniff(source: bytes) -> bool:
 
 def read(source: bytes, budget: WorkBudget) -> Structure:
     """The structure of `source`. Raises PhotoRejected."""
-    return isobmff.read(source, budget, bytes_per_pixel=_BYTES_PER_PIXEL)
+    return isobmff.read(source, budget, bytes_per_pixel=_BYTES_PER_PIXEL, mend=with_alpha_sizes)
 
 
 def open_photo(source: bytes, structure: Structure) -> Photo:

@@ -6,7 +6,7 @@ a derived picture (a grid, an overlay) makes its decoder decode.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from services.imaging import coded_colour
@@ -22,15 +22,23 @@ _DERIVATION_DEPTH_MAX = 8
 
 
 @dataclass
-class _Meta:
+class Meta:
     """What the `meta` box says about its items."""
 
     primary: int = 0
     properties: list[tuple[bytes, int, int]] = field(default_factory=list)
     associations: dict[int, list[int]] = field(default_factory=dict)
     derived_from: dict[int, list[int]] = field(default_factory=dict)
+    # The pictures that an auxiliary one, such as an alpha channel, belongs to.
+    auxiliary_of: dict[int, list[int]] = field(default_factory=dict)
+    associations_at: int = 0  # the offset of the `ipma` box's body
     # Pixels to decode for each item, as far as they are known.
     decoded: dict[int, int] = field(default_factory=dict)
+
+
+# Changes what the decoder gets: the file, the range of its `meta` box, and what the box says. None
+# where nothing is to be changed.
+Mend = Callable[[bytes, int, int, Meta, WorkBudget], bytes | None]
 
 
 def brands(source: bytes) -> list[bytes]:
@@ -41,18 +49,24 @@ def brands(source: bytes) -> list[bytes]:
     return [source[8:12], *(source[i : i + 4] for i in range(16, size - 3, 4))]
 
 
-def read(source: bytes, budget: WorkBudget, *, bytes_per_pixel: int) -> Structure:
-    """The structure of `source`. `frames` counts the samples of the picture track where the major
-    brand is a sequence of AV1 pictures, and is 1 otherwise. Raises PhotoRejected."""
+def read(
+    source: bytes, budget: WorkBudget, *, bytes_per_pixel: int, mend: Mend | None = None
+) -> Structure:
+    """The structure of `source`, which the decoder gets as `mend` changes it. Raises PhotoRejected.
+
+    `frames` counts the samples of the picture track where the major brand is a sequence of AV1
+    pictures, and is 1 otherwise.
+    """
     size: Size = (0, 0)
     frames = 1
     end = 0
-    meta: _Meta | None = None
-    for name, start, stop in _boxes(source, 0, len(source), budget, top=True):
+    meta: Meta | None = None
+    meta_at = (0, 0)
+    for name, start, stop in boxes(source, 0, len(source), budget, top=True):
         if name == b"ftyp" and end:
             break  # another file is appended, such as the video of a Motion Photo
         if name == b"meta" and meta is None:
-            meta = _meta(source, start + 4, stop, budget)
+            meta, meta_at = _meta(source, start + 4, stop, budget), (start - 8, stop)
             size = _size(source, meta)
         elif name == b"moov" and source[8:12] == b"avis":
             frames = max(frames, _samples(source, start, stop, budget))
@@ -61,18 +75,21 @@ def read(source: bytes, budget: WorkBudget, *, bytes_per_pixel: int) -> Structur
         truncated("it has no picture directory")
     if not size[0] or not size[1]:
         damaged("it has no width or no height")
+    pixels = source[:end] if end < len(source) else None
+    if mend is not None:
+        pixels = mend(pixels or source, *meta_at, meta, budget) or pixels
     return Structure(
         *size,
         frames,
         end,
         icc=_coded_profile(source, meta),
-        pixels=source[:end] if end < len(source) else None,
+        pixels=pixels,
         decoded_pixels=_decoded_pixels(source, meta, meta.primary, 0),
         bytes_per_pixel=bytes_per_pixel,
     )
 
 
-def _boxes(
+def boxes(
     source: bytes, start: int, stop: int, budget: WorkBudget, *, top: bool = False
 ) -> Iterator[tuple[bytes, int, int]]:
     """Each box as its type and the range of its body."""
@@ -97,27 +114,28 @@ def _boxes(
         position += size
 
 
-def _meta(source: bytes, start: int, stop: int, budget: WorkBudget) -> _Meta:
-    meta = _Meta()
-    for name, body, end in _boxes(source, start, stop, budget):
+def _meta(source: bytes, start: int, stop: int, budget: WorkBudget) -> Meta:
+    meta = Meta()
+    for name, body, end in boxes(source, start, stop, budget):
         if name == b"iloc":
-            _check_extents(_Cursor(source, body, end), len(source), budget)
+            _check_extents(Cursor(source, body, end), len(source), budget)
         elif name == b"pitm":
-            cursor = _Cursor(source, body, end)
+            cursor = Cursor(source, body, end)
             version = cursor.take(4) >> 24
             meta.primary = cursor.take(4 if version else 2)
         elif name == b"iref":
             _references(source, body, end, meta, budget)
         elif name == b"iprp":
-            for inner, inner_body, inner_end in _boxes(source, body, end, budget):
+            for inner, inner_body, inner_end in boxes(source, body, end, budget):
                 if inner == b"ipco":
-                    meta.properties += _boxes(source, inner_body, inner_end, budget)
+                    meta.properties += boxes(source, inner_body, inner_end, budget)
                 elif inner == b"ipma":
-                    _associations(_Cursor(source, inner_body, inner_end), meta, budget)
+                    meta.associations_at = meta.associations_at or inner_body
+                    _associations(Cursor(source, inner_body, inner_end), meta, budget)
     return meta
 
 
-def _check_extents(cursor: _Cursor, source_bytes: int, budget: WorkBudget) -> None:
+def _check_extents(cursor: Cursor, source_bytes: int, budget: WorkBudget) -> None:
     version = cursor.take(4) >> 24
     sizes = cursor.take(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
@@ -137,19 +155,20 @@ def _check_extents(cursor: _Cursor, source_bytes: int, budget: WorkBudget) -> No
                 truncated("picture data are behind the end of the file")
 
 
-def _references(source: bytes, start: int, stop: int, meta: _Meta, budget: WorkBudget) -> None:
-    version = _Cursor(source, start, stop).take(4) >> 24
+def _references(source: bytes, start: int, stop: int, meta: Meta, budget: WorkBudget) -> None:
+    version = Cursor(source, start, stop).take(4) >> 24
     id_size = 4 if version else 2
-    for name, body, end in _boxes(source, start + 4, stop, budget):
-        if name == b"dimg":
-            cursor = _Cursor(source, body, end)
+    for name, body, end in boxes(source, start + 4, stop, budget):
+        if name in (b"dimg", b"auxl"):
+            cursor = Cursor(source, body, end)
             item = cursor.take(id_size)
             count = cursor.take(2)
             budget.spend(count)
-            meta.derived_from[item] = [cursor.take(id_size) for _ in range(count)]
+            found = [cursor.take(id_size) for _ in range(count)]
+            (meta.derived_from if name == b"dimg" else meta.auxiliary_of)[item] = found
 
 
-def _associations(cursor: _Cursor, meta: _Meta, budget: WorkBudget) -> None:
+def _associations(cursor: Cursor, meta: Meta, budget: WorkBudget) -> None:
     head = cursor.take(4)
     id_size = 4 if head >> 24 else 2
     index_size = 2 if head & 1 else 1
@@ -162,7 +181,7 @@ def _associations(cursor: _Cursor, meta: _Meta, budget: WorkBudget) -> None:
         meta.associations.setdefault(item, []).extend(indices)
 
 
-def _properties(meta: _Meta, item: int, wanted: bytes) -> Iterator[int]:
+def _properties(meta: Meta, item: int, wanted: bytes) -> Iterator[int]:
     """The offsets of an item's properties of one type."""
     for index in meta.associations.get(item, []):
         if 1 <= index <= len(meta.properties) and meta.properties[index - 1][0] == wanted:
@@ -175,7 +194,7 @@ def _extent(source: bytes, at: int) -> Size:
     return width, height
 
 
-def _size(source: bytes, meta: _Meta) -> Size:
+def _size(source: bytes, meta: Meta) -> Size:
     """The size of the primary picture; where it has none, that of the largest."""
     for at in _properties(meta, meta.primary, b"ispe"):
         return _extent(source, at)
@@ -183,7 +202,7 @@ def _size(source: bytes, meta: _Meta) -> Size:
     return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
-def _decoded_pixels(source: bytes, meta: _Meta, item: int, depth: int) -> int:
+def _decoded_pixels(source: bytes, meta: Meta, item: int, depth: int) -> int:
     if depth > _DERIVATION_DEPTH_MAX:
         too_expensive("its pictures are derived from each other too deeply")
     if item not in meta.decoded:
@@ -197,7 +216,7 @@ def _decoded_pixels(source: bytes, meta: _Meta, item: int, depth: int) -> int:
     return meta.decoded[item]
 
 
-def _coded_profile(source: bytes, meta: _Meta) -> bytes | None:
+def _coded_profile(source: bytes, meta: Meta) -> bytes | None:
     """A profile for the primary picture's `nclx` colour, unless it has an ICC profile."""
     found: bytes | None = None
     for at in _properties(meta, meta.primary, b"colr"):
@@ -212,15 +231,19 @@ def _coded_profile(source: bytes, meta: _Meta) -> bytes | None:
     return found
 
 
-class _Cursor:
+class Cursor:
+    """Takes numbers out of a box, one after the other."""
+
     def __init__(self, source: bytes, position: int, stop: int) -> None:
-        self._source, self._position, self._stop = source, position, stop
+        self.position = position
+        self._source, self._stop = source, stop
 
     def take(self, size: int) -> int:
-        if self._position + size > self._stop:
+        """The next number, of `size` bytes. Raises PhotoRejected (damaged) at the box's end."""
+        if self.position + size > self._stop:
             damaged("its picture directory is too short")
-        value = int.from_bytes(self._source[self._position : self._position + size], "big")
-        self._position += size
+        value = int.from_bytes(self._source[self.position : self.position + size], "big")
+        self.position += size
         return value
 
 
@@ -229,7 +252,7 @@ def _samples(source: bytes, start: int, stop: int, budget: WorkBudget) -> int:
     return max(
         (
             _track_samples(source, body, end, budget)
-            for name, body, end in _boxes(source, start, stop, budget)
+            for name, body, end in boxes(source, start, stop, budget)
             if name == b"trak"
         ),
         default=0,
@@ -241,12 +264,12 @@ def _track_samples(source: bytes, start: int, stop: int, budget: WorkBudget) -> 
     samples = 0
     # Only these boxes are opened, in this order from the outside, so nesting has an end.
     for media in _inside(source, start, stop, b"mdia", budget):
-        for name, body, _ in _boxes(source, *media, budget):
+        for name, body, _ in boxes(source, *media, budget):
             if name == b"hdlr":
                 is_picture = source[body + 8 : body + 12] in _PICTURE_HANDLERS
         for information in _inside(source, *media, b"minf", budget):
             for table in _inside(source, *information, b"stbl", budget):
-                for name, body, _ in _boxes(source, *table, budget):
+                for name, body, _ in boxes(source, *table, budget):
                     if name == b"stsz":
                         samples = int.from_bytes(source[body + 8 : body + 12], "big")
     return samples if is_picture else 0
@@ -256,6 +279,4 @@ def _inside(
     source: bytes, start: int, stop: int, wanted: bytes, budget: WorkBudget
 ) -> list[tuple[int, int]]:
     """The ranges of the boxes of one type."""
-    return [
-        (body, end) for name, body, end in _boxes(source, start, stop, budget) if name == wanted
-    ]
+    return [(body, end) for name, body, end in boxes(source, start, stop, budget) if name == wanted]

@@ -334,7 +334,10 @@ def open_photo(source: bytes, structure: Structure) -> Photo:
 def _open(pixels: bytes) -> ImageFile.ImageFile:
     from PIL.JpegImagePlugin import JpegImageFile
 
-    return JpegImageFile(io.BytesIO(pixels))
+    file = JpegImageFile(io.BytesIO(pixels))
+    # All data at once: libjpeg cannot stop within arithmetic-coded data to wait for more.
+    file.decodermaxblock = max(len(pixels), 1)
+    return file
 
 
 def _decode(image: ImageFile.ImageFile, covering: Size) -> None:

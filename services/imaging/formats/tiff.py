@@ -26,24 +26,30 @@ from services.imaging.model import PhotoRejected, SourceFormat
 
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _PLANAR, _COLOUR_MAP, _SAMPLE_FORMAT, _SAMPLES = 284, 320, 339, 277
+_ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH, _SUBSAMPLING = 278, 322, 323, 530
 # Strips and tiles: the tag of their offsets, and that of their byte counts.
 _DATA = {273: 279, 324: 325}
 _SUB_PICTURES, _EXIF, _GPS, _DNG_VERSION = 330, 34665, 34853, 50706
 _SUB_DIRECTORIES = (_SUB_PICTURES, _EXIF, _GPS)
 _NEEDED = frozenset(
     (_SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT,
-     _COLOUR_MAP, _SAMPLES, *_DATA, *_DATA.values())
+     _COLOUR_MAP, _SAMPLES, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH, _SUBSAMPLING, *_DATA,
+     *_DATA.values())
 )  # fmt: skip
 _WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
 _PHOTOMETRIC_AT = -1  # no tag: the offset of the photometric interpretation
 _BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 _REDUCED = 1
 _MIN_IS_WHITE, _MIN_IS_BLACK, _SIGNED, _FLOATING, _COMPLEX = 0, 1, 2, (3, 6), (5,)
+_YCBCR, _UNCOMPRESSED = 6, 1
+_HALVED = [2, 2]  # the colour channels of YCbCr, unless the file says otherwise
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array; linear raw (TIFF/EP, DNG)
 _RAW_COMPRESSION = (34713, 32767, 32769, 65535, 65000)  # Nikon, Sony, packed, Pentax, Kodak
 # What the decoder unpacks: none, CCITT, LZW, JPEG, deflate, packed bits, ThunderScan, LZMA and
 # Zstandard.
 _DECODABLE = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34925, 50000))
+# Byte order, photometric interpretation, sample format, fill order, bits, extra samples.
+_GREY_OF_12_BITS = (b"MM", _MIN_IS_BLACK, (1,), 1, (12,), ())
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
     18: 8,
@@ -84,6 +90,8 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
         damaged("it has no width or no height")
     if any(len(page.get(c, [])) < len(page.get(o, [])) for o, c in _DATA.items()):
         damaged("its TIFF directory does not say where the picture data are")
+    if max(len(page.get(offsets, [])) for offsets in _DATA) < _parts(page, width, height):
+        truncated("parts of the picture are missing")
     needed = _data_end(page)
     if not needed:
         damaged("its TIFF directory does not say where the picture data are")
@@ -98,10 +106,12 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
         unsupported("a BigTIFF in big-endian order")
     if sample_format in (*_FLOATING, *_COMPLEX):
         unsupported("a TIFF with floating-point samples")
-    is_planar = _first(page, _PLANAR, 1) == 2 and _first(page, _SAMPLES, 1) > 1
-    if is_planar and bits > 8 and compression == 1:
+    if _is_planar(page) and bits > 8 and compression == _UNCOMPRESSED:
         unsupported("a TIFF with 16-bit samples in separate planes")
-    is_inverted = photometric == _MIN_IS_WHITE and bits == 16 and _PHOTOMETRIC_AT in page
+    is_halved = photometric == _YCBCR and page.get(_SUBSAMPLING, _HALVED) != [1, 1]
+    if is_halved and compression == _UNCOMPRESSED:
+        unsupported("a TIFF with uncompressed colour of reduced resolution")
+    is_inverted = photometric == _MIN_IS_WHITE and bits in (12, 16) and _PHOTOMETRIC_AT in page
     colour_map = page.get(_COLOUR_MAP, [])
     end = max([reader.end, needed, *map(_data_end, [*pages, *others])])
     return TiffStructure(
@@ -121,6 +131,20 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
 
 def _first(tags: Tags, tag: int, default: int) -> int:
     return (tags.get(tag) or [default])[0]
+
+
+def _is_planar(tags: Tags) -> bool:
+    return _first(tags, _PLANAR, 1) == 2 and _first(tags, _SAMPLES, 1) > 1
+
+
+def _parts(tags: Tags, width: int, height: int) -> int:
+    """How many strips or tiles the picture has."""
+    planes = _first(tags, _SAMPLES, 1) if _is_planar(tags) else 1
+    across, down = _first(tags, _TILE_WIDTH, 0), _first(tags, _TILE_LENGTH, 0)
+    if across and down:
+        return planes * -(-width // across) * -(-height // down)
+    rows = _first(tags, _ROWS_PER_STRIP, 0) or height
+    return planes * -(-height // rows)
 
 
 def _refuse_camera_raw(directories: list[Tags]) -> None:
@@ -260,8 +284,11 @@ class TiffPhoto(Photo):
 
 def open_photo(source: bytes, structure: Structure) -> Photo:
     """The decoder. Raises PhotoRejected."""
+    from PIL import TiffImagePlugin
     from PIL.TiffImagePlugin import TiffImageFile
 
+    # Pillow has this entry for little-endian files only.
+    TiffImagePlugin.OPEN_INFO.setdefault(_GREY_OF_12_BITS, ("I;16", "I;12"))
     pixels = structure.pixels or source
     with rejecting():
         try:

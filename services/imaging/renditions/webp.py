@@ -10,7 +10,8 @@ from services.imaging.renditions.encode import RenditionFormat, saved
 # A frame that asks for less is shown for this long by every browser (10 ms and below count as 100).
 _MILLISECONDS_SHORT, _MILLISECONDS_SHORT_SHOWN = 10, 100
 _CHUNK_AT, _FLAGS_AT, _ALPHA_FLAG = 12, 20, 0x10  # RFC 9649 2.7.1: the VP8X chunk
-_KEYFRAME_MIN, _KEYFRAME_MAX = 3, 5
+# libwebp encodes a frame that may become a key frame twice. Browsers need none: they play in order.
+_KEYFRAME_MIN, _KEYFRAME_MAX = 0, 0
 
 
 def encode(image: Image.Image, recipe: Recipe, spec: RenditionSpec) -> bytes:  # noqa: ARG001

@@ -141,10 +141,10 @@ def test_pace_follows_the_photos() -> None:
     assert pace.seconds == 0.5
     with pace.measured():
         pass
-    assert pace.seconds == pytest.approx(0.8)
+    assert pace.seconds == pytest.approx(1.25)
     with pace.measured():
         pass
-    assert pace.seconds == pytest.approx(0.84)
+    assert pace.seconds == pytest.approx(3.5 / 3)
 
 
 def test_long_delay_is_waited_for_in_halves_that_follow_the_pace(
