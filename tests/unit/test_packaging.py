@@ -20,6 +20,7 @@ from PIL import Image
 
 from services.platform import checkout
 from services.platform.errors import DarkroomError
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -124,7 +125,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, *PIP_WHEEL, "--wheel-dir", str(source / "dist"), str(source)],
         check=True,
-        timeout=120,
+        timeout=scaled(120),
     )
     (built,) = (source / "dist").glob("*.whl")
     return built
@@ -155,7 +156,7 @@ class Installed:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
             check=False,
         )
 

@@ -16,6 +16,7 @@ from services.build.new_function import Kind, create
 from services.platform import manifest
 from services.platform.errors import PermanentError
 from services.platform.manifest import Feature
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[3]
 # Invokes the handler as Lambda does and prints its answer.
@@ -59,7 +60,7 @@ def invoke(project: Path, event: object) -> dict[str, object]:
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
         },
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=scaled(120), check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -101,7 +102,7 @@ def test_create_function_passes_lint_and_types(project: Path, kind: Kind) -> Non
         [str(tools / "mypy"), "--config-file", settings, "-m", "services.catalog.count_photos"],
     ):
         done = subprocess.run(
-            command, cwd=project, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=project, capture_output=True, text=True, timeout=scaled(300), check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

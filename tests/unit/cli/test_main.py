@@ -13,6 +13,7 @@ import pytest
 from services.cli.main import main
 from services.client import tokens
 from services.operations.console import SafeConsole, visible
+from tests.support.waiting import scaled
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 
@@ -37,7 +38,7 @@ def test_output_on_full_disk_is_one_line_and_exit_code_1() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*COMMAND, "status", "--json"], stdout=full, stderr=subprocess.PIPE, text=True,
-            timeout=60, check=False,
+            timeout=scaled(60), check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "darkroom: No space left on device\n")
 

@@ -12,6 +12,7 @@ from services.imaging.develop import develop
 from services.imaging.model import Limits, PhotoRejected, Recipe, RejectionReason
 from tests.support import damaged_photos
 from tests.support.hostile_photos import HOSTILE
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU_SECONDS_MAX, PEAK_MIB_MAX = 5.0, 1_000
@@ -39,7 +40,7 @@ def test_develop_hostile_file_stays_within_time_and_memory(name: str, tmp_path: 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=scaled(120),
         check=False,
     )
     assert measured.returncode == 0, measured.stderr

@@ -30,6 +30,7 @@ from services.imaging.printing.model import (
 from services.imaging.printing.print_file import make_print_file
 from services.imaging.printing.sharpen import sharpen_for_print
 from tests.support import damaged_photos, photos
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCTS = {
@@ -142,7 +143,7 @@ def test_a_print_of_fifty_megapixels_takes_less_than_a_gibibyte(tmp_path: Path) 
     photo.write_bytes(photos.saved(large, "WEBP", quality=80, method=0))
     done = subprocess.run(
         [sys.executable, "-c", _PEAK, photo],
-        cwd=ROOT, check=True, capture_output=True, text=True, timeout=100,
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=scaled(100),
     )  # fmt: skip
     # More than a decoded photo, or the figure is not one of printing.
     assert 200 < float(done.stdout) < 1024

@@ -19,6 +19,7 @@ from PIL import Image
 
 from services.printing.job_sheet import JobLine, JobSheet, make_job_sheet
 from tests.support import photos
+from tests.support.waiting import scaled
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = "DR-2026-000123"
@@ -138,7 +139,8 @@ def test_job_sheet_is_deterministic() -> None:
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-c", script],
-            env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+            env=environment, cwd=ROOT, capture_output=True, text=True, check=True,
+            timeout=scaled(60),
         )  # fmt: skip
         hashes.add(done.stdout)
     assert len(hashes) == 1

@@ -88,7 +88,7 @@ def test_reap_orphans_reaps_adopted_processes_and_leaves_children() -> None:
         cwd=ROOT,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=scaled(60),
     )
     assert ended.returncode == 0, ended.stderr.decode()
 
