@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -163,14 +164,16 @@ def show_status(
 
     Exit code 0: healthy; 1: problems, or no lab is running.
     """
+    state = lab.running()
+    failed = start_check.check_starts(state, LabFiles(DEFAULT_ROOT)) if check and state else {}
     while watch:
         page.clear()
-        _print_status(as_json=json)
+        _print_status(failed, as_json=json)
         time.sleep(WATCH_SECONDS)
-    return _print_status(as_json=json, check=check)
+    return _print_status(failed, as_json=json)
 
 
-def _print_status(*, as_json: bool, check: bool = False) -> ExitCode:
+def _print_status(failed_starts: Mapping[str, str], *, as_json: bool) -> ExitCode:
     state = lab.running()
     if state is None:
         last = LabFiles(DEFAULT_ROOT).read()
@@ -182,8 +185,7 @@ def _print_status(*, as_json: bool, check: bool = False) -> ExitCode:
             page.print(f"No lab is running; start one with `darkroom up`.{escape(message)}")
         return ExitCode.FAILED
     files = LabFiles(DEFAULT_ROOT)
-    failed = start_check.check_starts(state, files) if check else {}
-    found = status.report(state, files).with_failed_starts(failed)
+    found = status.report(state, files).with_failed_starts(failed_starts)
     if as_json:
         print_json(found.document())
     else:
