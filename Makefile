@@ -26,7 +26,12 @@ $(VENV)/.requirements: requirements/dev.txt
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Darkroom needs Python 3.11 or newer, found {sys.version.split()[0]}; choose another: make setup PYTHON=python3.13")'
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@# uv, pinned with the others, installs in a fifth of pip's time. It does not read pip's configuration:
+	@# where only that names the index, pip installs.
+	@awk '/^uv==/ {found = 1} found {print; if (!/\\$$/) exit}' requirements/dev.txt > $(VENV)/uv.txt
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt \
+	  || $(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(READY): $(VENV)/.requirements pyproject.toml
