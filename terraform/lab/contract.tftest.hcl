@@ -284,3 +284,18 @@ run "console_functions_have_least_rights" {
     error_message = "expected only replay-dead-letters to send to all queues"
   }
 }
+
+run "unknown_settings_are_refused" {
+  command = plan
+
+  variables {
+    target   = "aws"
+    database = { proxy_enable = false, instance = { clas = "db.t4g.micro" } }
+    compute  = { process-image = "worker" }
+    workers  = { process-image = { maximum_task = 3 } }
+
+    provisioned_concurrency = { authorize-request = { minimum = 1, utilisation = 0.5 } }
+  }
+
+  expect_failures = [output.functions]
+}

@@ -5,7 +5,7 @@ locals {
   with_provider = toset([for name, m in local.manifests : name if contains(keys(try(m.environment, {})), "PAYMENTS_URL")])
   outbound      = var.payments.provider == "stripe"
   # Functions authenticate with an IAM token instead of a password.
-  token = local.has.database && var.database.proxy_enabled
+  token = local.has.database && try(module.database[0].settings.proxy_enabled, false)
 
   # Whether a function of `features` uses Postgres at all.
   database_used = length(local.with_database) > 0
@@ -35,21 +35,11 @@ module "database" {
   source = "../modules/database"
   count  = local.has.database ? 1 : 0
 
-  prefix                = var.prefix
-  engine_mode           = var.database.engine_mode
-  engine_version        = var.database.engine_version
-  instance              = var.database.instance
-  serverless            = var.database.serverless
-  backup_retention_days = var.database.backup_retention_days
-  rotation_days         = var.database.rotation_days
-  proxy_enabled         = var.database.proxy_enabled
-  cidr_block            = var.database.cidr_block
-  availability_zones    = var.database.availability_zones
-  zone_ids              = var.database.zone_ids
-  endpoint_zones        = var.database.endpoint_zones
-  deletion_protection   = var.protected
-  log_retention_days    = var.log_retention_days
-  outbound_enabled      = local.outbound
+  prefix              = var.prefix
+  settings            = var.database
+  deletion_protection = var.protected
+  log_retention_days  = var.log_retention_days
+  outbound_enabled    = local.outbound
   interface_endpoints = setunion(
     ["email", "secretsmanager", "sns", "sqs", "states"],
     length(local.workers) > 0 ? ["ecr.api", "ecr.dkr", "logs"] : [],

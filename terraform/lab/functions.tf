@@ -83,7 +83,22 @@ locals {
 
   # Authorities of the certificate: of RDS Proxy in the base image, of the server itself in the function
   # image (docker/rds-authorities.pem).
-  ca_bundle = var.database.proxy_enabled ? "/etc/pki/tls/certs/ca-bundle.crt" : "/var/task/rds-authorities.pem"
+  ca_bundle = local.token ? "/etc/pki/tls/certs/ca-bundle.crt" : "/var/task/rds-authorities.pem"
+}
+
+locals {
+  # Of every function on Lambda or as a worker.
+  definitions = {
+    for name, manifest in merge(local.lambdas, local.workers) : name => {
+      name               = name
+      manifest           = manifest
+      image_uri          = var.image_digests[name]
+      architecture       = var.architecture
+      environment        = local.environments[name]
+      policy_statements  = local.policy_statements[name]
+      log_retention_days = var.log_retention_days
+    }
+  }
 }
 
 module "function" {
@@ -91,19 +106,13 @@ module "function" {
   for_each = local.lambdas
 
   prefix                       = var.prefix
-  name                         = each.key
-  manifest                     = each.value
-  image_uri                    = var.image_digests[each.key]
-  architecture                 = var.architecture
-  environment                  = local.environments[each.key]
-  policy_statements            = local.policy_statements[each.key]
+  definition                   = local.definitions[each.key]
   queue                        = can(each.value.trigger.queue) ? { arn = module.queue[each.key].arn } : null
   reserved_concurrency_enabled = var.reserved_concurrency_enabled
   live_version                 = lookup(var.live_versions, each.key, lookup(local.held, each.key, null))
   canary_weight                = contains(keys(var.live_versions), each.key) ? var.canary_weight : 0
   warm_up_enabled              = local.has.calls
   warmer_schedule              = lookup(var.warmers, each.key, null)
-  provisioned_concurrency      = local.has.autoscaling ? lookup(var.provisioned_concurrency, each.key, null) : null
+  provisioned_concurrency      = { for name, value in try(var.provisioned_concurrency[each.key], {}) : name => value if local.has.autoscaling }
   vpc                          = lookup(local.networks, each.key, null)
-  log_retention_days           = var.log_retention_days
 }

@@ -1,5 +1,22 @@
 # Read by the `darkroom` command, the tests and releases: `terraform output -json`.
 
+locals {
+  # Modules define the names of these settings, and Terraform drops a name that a type lacks: wrong names
+  # are found here.
+  unknown_settings = sort(concat(
+    [for name in setsubtract(keys(var.database), keys(try(module.database[0].settings, var.database))) : "database.${name}"],
+    flatten([for part in ["instance", "serverless"] : [
+      for name in setsubtract(keys(try(var.database[part], {})), keys(try(module.database[0].settings[part], var.database[part], {}))) : "database.${part}.${name}"
+    ]]),
+    flatten([for function, worker in module.worker : [
+      for name in setsubtract(keys(try(var.workers[function], {})), worker.scaling_names) : "workers.${function}.${name}"
+    ]]),
+    flatten([for name, function in module.function : [
+      for setting in setsubtract(keys(try(var.provisioned_concurrency[name], {})), function.provisioned_concurrency_names) : "provisioned_concurrency.${name}.${setting}"
+    ]]),
+  ))
+}
+
 output "region" {
   description = "AWS region of the lab."
   value       = var.region
@@ -80,6 +97,11 @@ output "functions" {
       version      = try(module.function[name].version, null)
       live_version = try(module.function[name].live_version, null)
     }
+  }
+
+  precondition {
+    condition     = length(local.unknown_settings) == 0
+    error_message = "Unknown settings: ${join(", ", local.unknown_settings)}."
   }
 }
 

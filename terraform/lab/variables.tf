@@ -176,17 +176,9 @@ variable "compute" {
 }
 
 variable "workers" {
-  description = "Scaling of workers, by function name; see the module `worker`."
-  type = map(object({
-    spot_enabled     = optional(bool, false)
-    concurrency      = optional(number, 1)
-    minimum_tasks    = optional(number, 0)
-    maximum_tasks    = optional(number, 10)
-    backlog_per_task = optional(number, 50)
-    # Of a release: fail when ECS rolls the new tasks back.
-    wait_for_steady_state = optional(bool, true)
-  }))
-  default = {}
+  description = "Scaling of workers, by function name: `scaling` of the module `worker`, which has the names and defaults."
+  type        = any
+  default     = {}
 }
 
 variable "schedules" {
@@ -234,19 +226,9 @@ variable "reserved_concurrency_enabled" {
 }
 
 variable "provisioned_concurrency" {
-  description = "Environments that are always initialised, by function name; see the module `function`."
-  type = map(object({
-    minimum     = number
-    maximum     = optional(number)
-    utilization = optional(number, 0.7)
-    schedules = optional(map(object({
-      schedule = string
-      timezone = optional(string, "UTC")
-      minimum  = number
-      maximum  = number
-    })), {})
-  }))
-  default = {}
+  description = "Environments that are always initialised, by function name: `provisioned_concurrency` of the module `function`, which has the names and defaults."
+  type        = any
+  default     = {}
 }
 
 variable "warmers" {
@@ -355,31 +337,9 @@ variable "payments_secret_version" {
 }
 
 variable "database" {
-  description = "The database to create; see the module `database`."
-  type = object({
-    engine_mode    = optional(string, "instance")
-    engine_version = optional(string, "17")
-    instance = optional(object({
-      class               = optional(string, "db.t4g.micro")
-      storage_gib         = optional(number, 20)
-      maximum_storage_gib = optional(number, 200)
-      multi_az            = optional(bool, false)
-    }), {})
-    serverless = optional(object({
-      minimum_acu         = optional(number, 0.5)
-      maximum_acu         = optional(number, 4)
-      instances           = optional(number, 1)
-      pause_after_seconds = optional(number, 300)
-    }), {})
-    backup_retention_days = optional(number, 7)
-    rotation_days         = optional(number, 7)
-    proxy_enabled         = optional(bool, true)
-    cidr_block            = optional(string, "10.64.0.0/16")
-    availability_zones    = optional(number, 2)
-    zone_ids              = optional(list(string))
-    endpoint_zones        = optional(number)
-  })
-  default = {}
+  description = "The database to create: `settings` of the module `database`, which has the names and defaults."
+  type        = any
+  default     = {}
 }
 
 variable "external_database" {

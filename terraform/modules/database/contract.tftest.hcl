@@ -164,9 +164,11 @@ run "aurora_serverless" {
   command = apply
 
   variables {
-    engine_mode    = "serverless"
-    engine_version = "17.5"
-    serverless     = { minimum_acu = 0.5, maximum_acu = 8, instances = 2 }
+    settings = {
+      engine_mode    = "serverless"
+      engine_version = "17.5"
+      serverless     = { minimum_acu = 0.5, maximum_acu = 8, instances = 2 }
+    }
   }
 
   assert {
@@ -191,8 +193,7 @@ run "aurora_does_not_pause_behind_a_proxy" {
   command = plan
 
   variables {
-    engine_mode = "serverless"
-    serverless  = { minimum_acu = 0 }
+    settings = { engine_mode = "serverless", serverless = { minimum_acu = 0 } }
   }
 
   expect_failures = [aws_rds_cluster.this]
@@ -202,8 +203,7 @@ run "without_proxy_and_in_one_endpoint_zone" {
   command = apply
 
   variables {
-    proxy_enabled       = false
-    endpoint_zones      = 1
+    settings            = { proxy_enabled = false, endpoint_zones = 1 }
     interface_endpoints = ["secretsmanager", "sns"]
   }
 
@@ -240,7 +240,7 @@ run "outbound_subnets_use_a_nat_gateway" {
 
 run "zones_by_id" {
   variables {
-    zone_ids = ["euc1-az1", "euc1-az2"]
+    settings = { zone_ids = ["euc1-az1", "euc1-az2"] }
   }
 
   assert {
@@ -253,20 +253,20 @@ run "one_zone_by_id_is_refused" {
   command = plan
 
   variables {
-    zone_ids = ["euc1-az1"]
+    settings = { zone_ids = ["euc1-az1"] }
   }
 
-  expect_failures = [var.zone_ids]
+  expect_failures = [var.settings]
 }
 
 run "single_zone_is_refused" {
   command = plan
 
   variables {
-    availability_zones = 1
+    settings = { availability_zones = 1 }
   }
 
-  expect_failures = [var.availability_zones]
+  expect_failures = [var.settings]
 }
 
 run "gateway_endpoints_allow_this_account_only" {

@@ -3,16 +3,28 @@
 
 locals {
   port       = 5432
-  serverless = var.engine_mode == "serverless"
-  major      = split(".", var.engine_version)[0]
+  serverless = var.settings.engine_mode == "serverless"
+
+  # Memory of a server in GiB: of the instance class, or of Aurora's maximum capacity (2 GiB each).
+  instance_memory = { micro = 1, small = 2, medium = 4, large = 8, xlarge = 16 }
+  # Of classes db.r*, which have twice as much; `2xlarge` and more multiply xlarge.
+  class_parts   = split(".", var.settings.instance.class)
+  class_size    = local.class_parts[2]
+  class_memory  = try(local.instance_memory[local.class_size], tonumber(trimsuffix(local.class_size, "xlarge")) * 16) * (startswith(local.class_parts[1], "r") || startswith(local.class_parts[1], "x") ? 2 : 1)
+  server_memory = local.serverless ? 2 * var.settings.serverless.maximum_acu : local.class_memory
+  # Memory / 9,531,392 bytes, at most 5,000; the operating system takes a quarter of the memory:
+  # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html
+  connection_limit = floor(min(5000, 0.75 * local.server_memory * 1073741824 / 9531392))
+
+  major = split(".", var.settings.engine_version)[0]
 
   server_endpoint   = local.serverless ? one(aws_rds_cluster.this[*].endpoint) : one(aws_db_instance.this[*].address)
   master_secret_arn = local.serverless ? one(aws_rds_cluster.this[*].master_user_secret[0].secret_arn) : one(aws_db_instance.this[*].master_user_secret[0].secret_arn)
 
   # Both are verified, by other authorities: Amazon's public ones sign RDS Proxy's certificate, those of
   # Amazon RDS the server's. https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html
-  endpoint = var.proxy_enabled ? aws_db_proxy.this[0].endpoint : local.server_endpoint
-  proxy_id = var.proxy_enabled ? element(split(":", aws_db_proxy.this[0].arn), 6) : null
+  endpoint = var.settings.proxy_enabled ? aws_db_proxy.this[0].endpoint : local.server_endpoint
+  proxy_id = var.settings.proxy_enabled ? element(split(":", aws_db_proxy.this[0].arn), 6) : null
 
   server_tags = merge(var.tags, { Name = local.base })
 }
@@ -31,11 +43,11 @@ resource "aws_security_group" "server" {
   tags        = merge(var.tags, { Name = "${local.base}-server" })
 
   ingress {
-    description     = var.proxy_enabled ? "Postgres from the proxy" : "Postgres from the functions"
+    description     = var.settings.proxy_enabled ? "Postgres from the proxy" : "Postgres from the functions"
     protocol        = "tcp"
     from_port       = local.port
     to_port         = local.port
-    security_groups = var.proxy_enabled ? [aws_security_group.proxy[0].id] : local.client_groups
+    security_groups = var.settings.proxy_enabled ? [aws_security_group.proxy[0].id] : local.client_groups
   }
 }
 
@@ -105,15 +117,15 @@ resource "aws_db_instance" "this" {
 
   identifier                  = local.base
   engine                      = "postgres"
-  engine_version              = var.engine_version
-  instance_class              = var.instance.class
-  allocated_storage           = var.instance.storage_gib
-  max_allocated_storage       = var.instance.maximum_storage_gib
+  engine_version              = var.settings.engine_version
+  instance_class              = var.settings.instance.class
+  allocated_storage           = var.settings.instance.storage_gib
+  max_allocated_storage       = var.settings.instance.maximum_storage_gib
   storage_type                = "gp3"
   storage_encrypted           = true
-  kms_key_id                  = var.kms_key_arn
-  db_name                     = var.database_name
-  username                    = var.username
+  kms_key_id                  = var.settings.kms_key_arn
+  db_name                     = var.settings.database_name
+  username                    = var.settings.username
   manage_master_user_password = true
   port                        = local.port
 
@@ -121,11 +133,11 @@ resource "aws_db_instance" "this" {
   vpc_security_group_ids = [aws_security_group.server.id]
   parameter_group_name   = aws_db_parameter_group.this[0].name
   publicly_accessible    = false
-  multi_az               = var.instance.multi_az
+  multi_az               = var.settings.instance.multi_az
 
-  backup_retention_period   = var.backup_retention_days
-  backup_window             = var.backup_window
-  maintenance_window        = var.maintenance_window
+  backup_retention_period   = var.settings.backup_retention_days
+  backup_window             = var.settings.backup_window
+  maintenance_window        = var.settings.maintenance_window
   copy_tags_to_snapshot     = true
   delete_automated_backups  = !var.deletion_protection
   deletion_protection       = var.deletion_protection
@@ -177,22 +189,22 @@ resource "aws_rds_cluster" "this" {
 
   cluster_identifier          = local.base
   engine                      = "aurora-postgresql"
-  engine_version              = var.engine_version
+  engine_version              = var.settings.engine_version
   engine_mode                 = "provisioned" # the mode of Serverless v2; "serverless" is v1
-  database_name               = var.database_name
-  master_username             = var.username
+  database_name               = var.settings.database_name
+  master_username             = var.settings.username
   manage_master_user_password = true
   port                        = local.port
   storage_encrypted           = true
-  kms_key_id                  = var.kms_key_arn
+  kms_key_id                  = var.settings.kms_key_arn
 
   db_subnet_group_name            = aws_db_subnet_group.this.name
   vpc_security_group_ids          = [aws_security_group.server.id]
   db_cluster_parameter_group_name = aws_rds_cluster_parameter_group.this[0].name
 
-  backup_retention_period      = var.backup_retention_days
-  preferred_backup_window      = var.backup_window
-  preferred_maintenance_window = var.maintenance_window
+  backup_retention_period      = var.settings.backup_retention_days
+  preferred_backup_window      = var.settings.backup_window
+  preferred_maintenance_window = var.settings.maintenance_window
   copy_tags_to_snapshot        = true
   deletion_protection          = var.deletion_protection
   skip_final_snapshot          = !var.deletion_protection
@@ -204,15 +216,15 @@ resource "aws_rds_cluster" "this" {
   depends_on = [aws_cloudwatch_log_group.server]
 
   serverlessv2_scaling_configuration {
-    min_capacity             = var.serverless.minimum_acu
-    max_capacity             = var.serverless.maximum_acu
-    seconds_until_auto_pause = var.serverless.minimum_acu == 0 ? var.serverless.pause_after_seconds : null
+    min_capacity             = var.settings.serverless.minimum_acu
+    max_capacity             = var.settings.serverless.maximum_acu
+    seconds_until_auto_pause = var.settings.serverless.minimum_acu == 0 ? var.settings.serverless.pause_after_seconds : null
   }
 
   lifecycle {
     precondition {
       # Aurora does not pause while a proxy keeps connections open.
-      condition     = var.serverless.minimum_acu > 0 || !var.proxy_enabled
+      condition     = var.settings.serverless.minimum_acu > 0 || !var.settings.proxy_enabled
       error_message = "minimum_acu = 0 (pausing) needs proxy_enabled = false, since a proxy's connections keep Aurora awake."
     }
   }
@@ -221,7 +233,7 @@ resource "aws_rds_cluster" "this" {
 resource "aws_rds_cluster_instance" "this" {
   #checkov:skip=CKV_AWS_118:Enhanced monitoring writes its metrics into a log that costs; Performance Insights is on.
   #checkov:skip=CKV_AWS_354:RDS's own key encrypts Performance Insights; the digests in there hold no values.
-  count = local.serverless ? var.serverless.instances : 0
+  count = local.serverless ? var.settings.serverless.instances : 0
 
   identifier                   = "${local.base}-${count.index + 1}"
   cluster_identifier           = aws_rds_cluster.this[0].id
@@ -246,7 +258,7 @@ resource "aws_secretsmanager_secret_rotation" "master" {
   rotate_immediately = false
 
   rotation_rules {
-    automatically_after_days = var.rotation_days
+    automatically_after_days = var.settings.rotation_days
   }
 }
 
@@ -254,7 +266,7 @@ resource "aws_secretsmanager_secret_rotation" "master" {
 
 resource "aws_security_group" "proxy" {
   #checkov:skip=CKV2_AWS_5:The proxy is in it.
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   name        = "${local.base}-proxy"
   description = "RDS Proxy, from the functions to Postgres."
@@ -279,7 +291,7 @@ resource "aws_security_group" "proxy" {
 }
 
 resource "aws_iam_role" "proxy" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   name        = "${local.base}-proxy"
   description = "Permissions of RDS Proxy: read the server's login."
@@ -297,7 +309,7 @@ resource "aws_iam_role" "proxy" {
 }
 
 resource "aws_iam_role_policy" "proxy" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   name = "proxy"
   role = aws_iam_role.proxy[0].id
@@ -310,11 +322,11 @@ resource "aws_iam_role_policy" "proxy" {
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = [local.master_secret_arn]
       }],
-      var.kms_key_arn == null ? [] : [{
+      var.settings.kms_key_arn == null ? [] : [{
         Sid       = "DecryptLogin"
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]
-        Resource  = [var.kms_key_arn]
+        Resource  = [var.settings.kms_key_arn]
         Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${local.region}.amazonaws.com" } }
       }],
     )
@@ -322,7 +334,7 @@ resource "aws_iam_role_policy" "proxy" {
 }
 
 resource "aws_db_proxy" "this" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   name                   = local.base
   engine_family          = "POSTGRESQL"
@@ -346,7 +358,7 @@ resource "aws_db_proxy" "this" {
 }
 
 resource "aws_db_proxy_default_target_group" "this" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   db_proxy_name = aws_db_proxy.this[0].name
 
@@ -359,7 +371,7 @@ resource "aws_db_proxy_default_target_group" "this" {
 }
 
 resource "aws_db_proxy_target" "this" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.settings.proxy_enabled ? 1 : 0
 
   db_proxy_name          = aws_db_proxy.this[0].name
   target_group_name      = aws_db_proxy_default_target_group.this[0].name

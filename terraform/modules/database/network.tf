@@ -22,12 +22,12 @@ locals {
   base      = "${var.prefix}-${var.name}"
   # Names of zones differ from account to account, their ids do not.
   zone_names = zipmap(data.aws_availability_zones.available.zone_ids, data.aws_availability_zones.available.names)
-  zones      = var.zone_ids == null ? slice(data.aws_availability_zones.available.names, 0, var.availability_zones) : [for id in var.zone_ids : local.zone_names[id]]
+  zones      = var.settings.zone_ids == null ? slice(data.aws_availability_zones.available.names, 0, var.settings.availability_zones) : [for id in var.settings.zone_ids : local.zone_names[id]]
 
   # Private subnets use the lower half of the block, subnets with internet access the upper half.
-  private_blocks  = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, i) }
-  outbound_blocks = { for i, zone in local.zones : zone => cidrsubnet(var.cidr_block, 4, 8 + i) }
-  public_block    = cidrsubnet(var.cidr_block, 4, 12)
+  private_blocks  = { for i, zone in local.zones : zone => cidrsubnet(var.settings.cidr_block, 4, i) }
+  outbound_blocks = { for i, zone in local.zones : zone => cidrsubnet(var.settings.cidr_block, 4, 8 + i) }
+  public_block    = cidrsubnet(var.settings.cidr_block, 4, 12)
 
   # Of endpoints: only credentials of this account, so that data cannot be sent to another one.
   this_account_only = {
@@ -39,12 +39,12 @@ locals {
     Condition = { StringEquals = { "aws:PrincipalAccount" = local.account } }
   }
 
-  endpoint_zones = slice(local.zones, 0, coalesce(var.endpoint_zones, length(local.zones)))
+  endpoint_zones = slice(local.zones, 0, coalesce(var.settings.endpoint_zones, length(local.zones)))
 }
 
 resource "aws_vpc" "this" {
   #checkov:skip=CKV2_AWS_11:Flow logs cost by the gigabyte and hold what API, function and database logs say better; an operator who needs them turns them on for the account.
-  cidr_block           = var.cidr_block
+  cidr_block           = var.settings.cidr_block
   enable_dns_support   = true
   enable_dns_hostnames = true # required by private DNS names of endpoints
   tags                 = merge(var.tags, { Name = local.base })

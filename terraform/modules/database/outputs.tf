@@ -1,6 +1,6 @@
 output "url" {
   description = "Connection URL for functions, without a password."
-  value       = "postgresql://${var.username}@${local.endpoint}:${local.port}/${var.database_name}?sslmode=verify-full"
+  value       = "postgresql://${var.settings.username}@${local.endpoint}:${local.port}/${var.settings.database_name}?sslmode=verify-full"
 }
 
 output "secret_arn" {
@@ -10,7 +10,7 @@ output "secret_arn" {
 
 output "user_arn" {
   description = "Resource of `rds-db:connect` for roles that connect to the proxy; null without a proxy."
-  value       = var.proxy_enabled ? "arn:${local.partition}:rds-db:${local.region}:${local.account}:dbuser:${local.proxy_id}/${var.username}" : null
+  value       = var.settings.proxy_enabled ? "arn:${local.partition}:rds-db:${local.region}:${local.account}:dbuser:${local.proxy_id}/${var.settings.username}" : null
 }
 
 output "proxy_endpoint" {
@@ -52,4 +52,14 @@ output "instance_identifiers" {
 output "cluster_identifier" {
   description = "Identifier of the Aurora cluster, for metrics; null for an instance."
   value       = one(aws_rds_cluster.this[*].cluster_identifier)
+}
+
+output "settings" {
+  description = "`settings` with their defaults."
+  value       = var.settings
+}
+
+output "connection_limit" {
+  description = "RDS's default `max_connections` for the server's memory, or for Aurora's maximum capacity."
+  value       = local.connection_limit
 }

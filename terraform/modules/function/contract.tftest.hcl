@@ -26,20 +26,22 @@ mock_provider "aws" {
 }
 
 variables {
-  name      = "process-image"
-  image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image@sha256:0000000000000000000000000000000000000000000000000000000000000001"
-  manifest = {
-    description     = "Develops a photo."
-    memory_mib      = 1769
-    timeout_seconds = 60
-    trigger = {
-      queue = { batch_size = 1, batch_window_seconds = 0, maximum_concurrency = 20, max_receive_count = 5 }
+  definition = {
+    name      = "process-image"
+    image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    manifest = {
+      description     = "Develops a photo."
+      memory_mib      = 1769
+      timeout_seconds = 60
+      trigger = {
+        queue = { batch_size = 1, batch_window_seconds = 0, maximum_concurrency = 20, max_receive_count = 5 }
+      }
     }
+    policy_statements = [
+      { sid = "BucketOriginalsObjects", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::darkroom-originals/*"] },
+    ]
   }
   queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image" }
-  policy_statements = [
-    { sid = "BucketOriginalsObjects", actions = ["s3:GetObject"], resources = ["arn:aws:s3:::darkroom-originals/*"] },
-  ]
 }
 
 run "function_follows_its_manifest" {
@@ -146,10 +148,12 @@ run "held_version_without_canary_weight_has_no_canary" {
 run "route_reserves_its_concurrency" {
   variables {
     queue = null
-    manifest = {
-      description = "A route.", memory_mib = 512, timeout_seconds = 20
-      trigger     = { http = { route = "GET /images", authorization = "session", maximum_concurrency = 20 } }
-    }
+    definition = merge(var.definition, {
+      manifest = {
+        description = "A route.", memory_mib = 512, timeout_seconds = 20
+        trigger     = { http = { route = "GET /images", authorization = "session", maximum_concurrency = 20 } }
+      }
+    })
   }
 
   assert {
@@ -277,20 +281,24 @@ run "image_by_tag_is_refused" {
   command = plan
 
   variables {
-    image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image:latest"
+    definition = merge(var.definition, {
+      image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image:latest"
+    })
   }
 
-  expect_failures = [var.image_uri]
+  expect_failures = [var.definition]
 }
 
 run "large_batch_without_window_is_refused" {
   command = plan
 
   variables {
-    manifest = {
-      description = "x", memory_mib = 512, timeout_seconds = 30
-      trigger     = { queue = { batch_size = 100, batch_window_seconds = 0, maximum_concurrency = 5, max_receive_count = 5 } }
-    }
+    definition = merge(var.definition, {
+      manifest = {
+        description = "x", memory_mib = 512, timeout_seconds = 30
+        trigger     = { queue = { batch_size = 100, batch_window_seconds = 0, maximum_concurrency = 5, max_receive_count = 5 } }
+      }
+    })
   }
 
   expect_failures = [aws_lambda_event_source_mapping.queue]

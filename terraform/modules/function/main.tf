@@ -5,12 +5,12 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  function_name = "${var.prefix}-${var.name}"
+  function_name = "${var.prefix}-${var.definition.name}"
   partition     = data.aws_partition.current.partition
   # Built from its name, since the role is created before the function.
   function_arn = "arn:${local.partition}:lambda:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:function:${local.function_name}"
 
-  trigger = { for kind, of in try(var.manifest.trigger, {}) : kind => of }
+  trigger = { for kind, of in try(var.definition.manifest.trigger, {}) : kind => of }
   queue   = try(local.trigger.queue, null)
   # For routes and the authorizer; queues limit concurrency in their event source mapping.
   reserved = var.reserved_concurrency_enabled ? try(local.trigger.http.maximum_concurrency, local.trigger.authorizer.maximum_concurrency, null) : null
@@ -21,18 +21,18 @@ locals {
   canary = var.live_version != null && var.canary_weight > 0
   # Lambda refuses weights on an alias with provisioned concurrency ("Alias with weights can not be used
   # with Provisioned Concurrency"): there only the warm-up tests the new version.
-  split = local.canary && var.provisioned_concurrency == null
+  split = local.canary && !local.provisioned
 }
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${local.function_name}"
-  retention_in_days = var.log_retention_days
+  retention_in_days = var.definition.log_retention_days
   tags              = var.tags
 }
 
 resource "aws_iam_role" "this" {
   name        = local.function_name
-  description = "Permissions of the function ${var.name}."
+  description = "Permissions of the function ${var.definition.name}."
   tags        = var.tags
 
   assume_role_policy = jsonencode({
@@ -51,7 +51,7 @@ resource "aws_iam_role_policy" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [for s in var.policy_statements : {
+      [for s in var.definition.policy_statements : {
         Sid      = s.sid
         Effect   = "Allow"
         Action   = s.actions
@@ -125,19 +125,19 @@ resource "aws_iam_role_policy" "network" {
 
 resource "aws_lambda_function" "this" {
   function_name                  = local.function_name
-  description                    = var.manifest.description
+  description                    = var.definition.manifest.description
   role                           = aws_iam_role.this.arn
   package_type                   = "Image"
-  image_uri                      = var.image_uri
-  architectures                  = [var.architecture]
-  memory_size                    = var.manifest.memory_mib
-  timeout                        = var.manifest.timeout_seconds
+  image_uri                      = var.definition.image_uri
+  architectures                  = [var.definition.architecture]
+  memory_size                    = var.definition.manifest.memory_mib
+  timeout                        = var.definition.manifest.timeout_seconds
   reserved_concurrent_executions = local.reserved
   publish                        = true
   tags                           = var.tags
 
   dynamic "environment" {
-    for_each = length(var.environment) == 0 ? [] : [var.environment]
+    for_each = length(var.definition.environment) == 0 ? [] : [var.definition.environment]
 
     content {
       variables = environment.value

@@ -47,3 +47,8 @@ output "log_group_name" {
   description = "The function's log."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "provisioned_concurrency_names" {
+  description = "Names of the settings of `provisioned_concurrency`."
+  value       = keys(var.provisioned_concurrency)
+}

@@ -1,15 +1,16 @@
 # Provisioned concurrency: a fixed number, or scaled by use and by schedules.
 
 locals {
-  provisioned_minimum = try(var.provisioned_concurrency.minimum, 0)
-  provisioned_maximum = try(coalesce(var.provisioned_concurrency.maximum, var.provisioned_concurrency.minimum), 0)
-  schedules           = try(var.provisioned_concurrency.schedules, {})
+  provisioned_minimum = var.provisioned_concurrency.minimum
+  provisioned_maximum = coalesce(var.provisioned_concurrency.maximum, local.provisioned_minimum)
+  schedules           = var.provisioned_concurrency.schedules
+  provisioned         = local.scaled || local.provisioned_minimum > 0
   scaling_target      = one(concat(aws_appautoscaling_target.live, aws_appautoscaling_target.scheduled))
   scaled              = local.provisioned_maximum > local.provisioned_minimum || length(local.schedules) > 0
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.provisioned_concurrency != null && !local.scaled ? 1 : 0
+  count = local.provisioned && !local.scaled ? 1 : 0
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = aws_lambda_alias.live.name

@@ -19,7 +19,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
   lifecycle {
     precondition {
       condition     = local.queue.batch_size <= 10 || local.queue.batch_window_seconds >= 1
-      error_message = "${var.name}: Lambda needs a batch window of 1 second or more for batches of more than 10 messages."
+      error_message = "${var.definition.name}: Lambda needs a batch window of 1 second or more for batches of more than 10 messages."
     }
   }
 }
@@ -28,7 +28,7 @@ resource "aws_cloudwatch_event_rule" "warmer" {
   count = var.warmer_schedule == null ? 0 : 1
 
   name                = "${local.function_name}-warmer"
-  description         = "Keeps one environment of ${var.name} initialised."
+  description         = "Keeps one environment of ${var.definition.name} initialised."
   schedule_expression = var.warmer_schedule
   tags                = var.tags
 }

@@ -10,53 +10,6 @@ variable "tags" {
   default     = {}
 }
 
-variable "name" {
-  description = "The function's name; on Lambda it is <prefix>-<name>."
-  type        = string
-}
-
-variable "manifest" {
-  description = "The function's function.yaml, decoded."
-  type        = any
-}
-
-variable "image_uri" {
-  description = "The function image, by digest, since a tag may move."
-  type        = string
-
-  validation {
-    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.image_uri))
-    error_message = "image_uri must name an image by digest (repository@sha256:...), got ${var.image_uri}."
-  }
-}
-
-variable "architecture" {
-  description = "Processor architecture of the image: arm64 or x86_64."
-  type        = string
-  default     = "x86_64"
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture must be arm64 or x86_64, got ${var.architecture}."
-  }
-}
-
-variable "environment" {
-  description = "Environment variables, with all references of the manifest resolved."
-  type        = map(string)
-  default     = {}
-}
-
-variable "policy_statements" {
-  description = "Permissions of the function, in addition to its log."
-  type = list(object({
-    sid       = string
-    actions   = list(string)
-    resources = list(string)
-  }))
-  default = []
-}
-
 variable "queue" {
   description = "The function's queue, which Lambda polls; null for a function without a queue."
   type        = object({ arn = string })
@@ -106,11 +59,11 @@ variable "warmer_schedule" {
 
 variable "provisioned_concurrency" {
   description = <<-EOT
-    Environments that are always initialised; null for none. A `maximum` above the `minimum` scales
+    Environments that are always initialised, by default none. A `maximum` above the `minimum` scales
     them by use (target tracking at `utilization`); `schedules` change both limits by time.
   EOT
   type = object({
-    minimum     = number
+    minimum     = optional(number, 0)
     maximum     = optional(number)
     utilization = optional(number, 0.7)
     schedules = optional(map(object({
@@ -120,19 +73,13 @@ variable "provisioned_concurrency" {
       maximum  = number
     })), {})
   })
-  default = null
+  default = {}
 }
 
 variable "vpc" {
   description = "Subnets and security groups of the function; null outside of a VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
-}
-
-variable "log_retention_days" {
-  description = "Retention of the function's log, in days."
-  type        = number
-  default     = 30
 }
 
 variable "tracing_enabled" {

@@ -20,28 +20,30 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "process-image"
-  image_uri   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+  definition = {
+    name        = "process-image"
+    image_uri   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/process-image@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    manifest    = { memory_mib = 1769, timeout_seconds = 60 }
+    environment = { IMAGES_TABLE = "darkroom-images" }
+    policy_statements = [
+      { sid = "ReceiveMessages", actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] },
+    ]
+  }
   cluster_arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/darkroom"
   queue = {
     name            = "darkroom-process-image"
     url             = "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-process-image"
     dead_letter_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/darkroom-process-image-dead-letters"
   }
-  environment        = { IMAGES_TABLE = "darkroom-images" }
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
-  policy_statements = [
-    { sid = "ReceiveMessages", actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:darkroom-process-image"] },
-  ]
-  manifest = { memory_mib = 1769, timeout_seconds = 60 }
 }
 
 run "image_runs_as_worker_of_its_queue" {
   command = apply
 
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].command == ["worker"] && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].image == var.image_uri
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].command == ["worker"] && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].image == var.definition.image_uri
     error_message = "expected the function's own image, as a worker"
   }
   assert {
@@ -69,8 +71,8 @@ run "task_with_four_environments" {
   command = apply
 
   variables {
-    concurrency  = 4
-    architecture = "arm64"
+    scaling    = { concurrency = 4 }
+    definition = merge(var.definition, { architecture = "arm64" })
   }
 
   assert {
@@ -83,7 +85,7 @@ run "small_function_gets_the_smallest_task" {
   command = apply
 
   variables {
-    manifest = { memory_mib = 256, timeout_seconds = 30 }
+    definition = merge(var.definition, { manifest = { memory_mib = 256, timeout_seconds = 30 } })
   }
 
   assert {
@@ -96,7 +98,7 @@ run "too_large_task_is_refused" {
   command = plan
 
   variables {
-    concurrency = 256
+    scaling = { concurrency = 256 }
   }
 
   expect_failures = [aws_ecs_task_definition.this]
@@ -115,7 +117,7 @@ run "stop_timeout_is_limited_to_two_minutes" {
   command = apply
 
   variables {
-    manifest = { memory_mib = 2048, timeout_seconds = 180 }
+    definition = merge(var.definition, { manifest = { memory_mib = 2048, timeout_seconds = 180 } })
   }
 
   assert {
@@ -183,8 +185,7 @@ run "tasks_scale_by_backlog_from_and_to_zero" {
   command = apply
 
   variables {
-    maximum_tasks    = 4
-    backlog_per_task = 50
+    scaling = { maximum_tasks = 4, backlog_per_task = 50 }
   }
 
   assert {
@@ -218,8 +219,7 @@ run "scaling_has_at_most_twenty_steps" {
   command = apply
 
   variables {
-    minimum_tasks = 2
-    maximum_tasks = 100
+    scaling = { minimum_tasks = 2, maximum_tasks = 100 }
   }
 
   assert {
@@ -232,7 +232,7 @@ run "spot_uses_its_capacity_provider" {
   command = apply
 
   variables {
-    spot_enabled = true
+    scaling = { spot_enabled = true }
   }
 
   assert {
@@ -252,4 +252,14 @@ run "disabled_scaling_creates_a_service_only" {
     condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.scaling) == 0 && aws_ecs_service.this.desired_count == 0
     error_message = "expected a service without scaling"
   }
+}
+
+run "function_without_permissions_is_refused" {
+  command = plan
+
+  variables {
+    definition = merge(var.definition, { policy_statements = [] })
+  }
+
+  expect_failures = [aws_iam_role_policy.task]
 }

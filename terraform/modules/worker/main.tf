@@ -6,21 +6,21 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  service_name = "${var.prefix}-${var.name}"
+  service_name = "${var.prefix}-${var.definition.name}"
   partition    = data.aws_partition.current.partition
   region       = data.aws_region.current.id
   account      = data.aws_caller_identity.current.account_id
 
   # Time for running invocations to end. Fargate and Spot allow at most two minutes; messages of longer
   # invocations return to the queue.
-  stop_seconds  = min(120, var.manifest.timeout_seconds + 15)
+  stop_seconds  = min(120, var.definition.manifest.timeout_seconds + 15)
   drain_seconds = coalesce(var.drain_seconds, local.stop_seconds - 5)
 
   # Memory and CPU of the function on Lambda for each environment, plus the worker. Lambda gives one CPU
   # for 1769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
   worker_mib = 256
-  wanted_mib = var.concurrency * var.manifest.memory_mib + local.worker_mib
-  wanted_cpu = ceil(var.concurrency * var.manifest.memory_mib * 1024 / 1769)
+  wanted_mib = var.scaling.concurrency * var.definition.manifest.memory_mib + local.worker_mib
+  wanted_cpu = ceil(var.scaling.concurrency * var.definition.manifest.memory_mib * 1024 / 1769)
 
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
   sizes = [
@@ -42,7 +42,7 @@ locals {
   size = try(local.fitting[0], { cpu = 0, mib = 0 })
 
   # Image URIs are repository@digest or registry/repository@digest.
-  repository = regex("^(?:[^/]+/)?([^@]+)@", var.image_uri)[0]
+  repository = regex("^(?:[^/]+/)?([^@]+)@", var.definition.image_uri)[0]
 
   # A writable folder; the container `prepare` sets its mode.
   scratch = { sourceVolume = "scratch", containerPath = "/tmp", readOnly = false }
@@ -59,17 +59,17 @@ locals {
     }
   }
 
-  environment = merge(var.environment, {
+  environment = merge(var.definition.environment, {
     WORKER_QUEUE_URL             = var.queue.url
     WORKER_DEAD_LETTER_QUEUE_URL = var.queue.dead_letter_url
-    WORKER_CONCURRENCY           = tostring(var.concurrency)
+    WORKER_CONCURRENCY           = tostring(var.scaling.concurrency)
     WORKER_DRAIN_SECONDS         = tostring(local.drain_seconds)
   })
 }
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/ecs/${local.service_name}"
-  retention_in_days = var.log_retention_days
+  retention_in_days = var.definition.log_retention_days
   tags              = var.tags
 }
 
@@ -94,7 +94,7 @@ locals {
 # Another name than the role on Lambda, since both may exist while a function moves.
 resource "aws_iam_role" "task" {
   name               = "${local.service_name}-worker"
-  description        = "Permissions of the function ${var.name} as a worker."
+  description        = "Permissions of the function ${var.definition.name} as a worker."
   assume_role_policy = local.trust
   tags               = var.tags
 }
@@ -104,18 +104,25 @@ resource "aws_iam_role_policy" "task" {
   role = aws_iam_role.task.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for s in var.policy_statements : {
+    Statement = [for s in var.definition.policy_statements : {
       Sid      = s.sid
       Effect   = "Allow"
       Action   = s.actions
       Resource = s.resources
     }]
   })
+
+  lifecycle {
+    precondition {
+      condition     = length(var.definition.policy_statements) > 0
+      error_message = "${var.definition.name}: policy_statements must at least allow to receive the queue's messages."
+    }
+  }
 }
 
 resource "aws_iam_role" "execution" {
   name               = "${local.service_name}-execution"
-  description        = "Permissions of ECS to start the worker ${var.name}."
+  description        = "Permissions of ECS to start the worker ${var.definition.name}."
   assume_role_policy = local.trust
   tags               = var.tags
 }
@@ -163,7 +170,7 @@ resource "aws_ecs_task_definition" "this" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = upper(var.architecture)
+    cpu_architecture        = upper(var.definition.architecture)
   }
 
   volume {
@@ -176,7 +183,7 @@ resource "aws_ecs_task_definition" "this" {
       # user of the worker, and exits.
       # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
       name                   = "prepare"
-      image                  = var.image_uri
+      image                  = var.definition.image_uri
       essential              = false
       user                   = "0:0"
       entryPoint             = ["chmod"]
@@ -188,7 +195,7 @@ resource "aws_ecs_task_definition" "this" {
     },
     {
       name                   = "worker"
-      image                  = var.image_uri
+      image                  = var.definition.image_uri
       essential              = true
       command                = ["worker"]
       user                   = "10001:10001"
@@ -213,11 +220,11 @@ resource "aws_ecs_task_definition" "this" {
   lifecycle {
     precondition {
       condition     = local.size.cpu > 0
-      error_message = "${var.name}: Fargate has no task of ${local.wanted_mib} MiB and ${local.wanted_cpu} CPU units; lower the concurrency."
+      error_message = "${var.definition.name}: Fargate has no task of ${local.wanted_mib} MiB and ${local.wanted_cpu} CPU units; lower the concurrency."
     }
     precondition {
       condition     = local.drain_seconds < local.stop_seconds
-      error_message = "${var.name}: drain_seconds must be less than the stop timeout of ${local.stop_seconds} s, got ${local.drain_seconds}."
+      error_message = "${var.definition.name}: drain_seconds must be less than the stop timeout of ${local.stop_seconds} s, got ${local.drain_seconds}."
     }
   }
 }
@@ -227,17 +234,17 @@ resource "aws_ecs_service" "this" {
   name                               = local.service_name
   cluster                            = var.cluster_arn
   task_definition                    = aws_ecs_task_definition.this.arn
-  desired_count                      = var.minimum_tasks
+  desired_count                      = var.scaling.minimum_tasks
   platform_version                   = "LATEST"
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   enable_execute_command             = false
   propagate_tags                     = "SERVICE"
-  wait_for_steady_state              = var.wait_for_steady_state
+  wait_for_steady_state              = var.scaling.wait_for_steady_state
   tags                               = var.tags
 
   capacity_provider_strategy {
-    capacity_provider = var.spot_enabled ? "FARGATE_SPOT" : "FARGATE"
+    capacity_provider = var.scaling.spot_enabled ? "FARGATE_SPOT" : "FARGATE"
     weight            = 1
     base              = 0
   }

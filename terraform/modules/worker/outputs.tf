@@ -22,3 +22,8 @@ output "log_group_name" {
   description = "The worker's log."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "scaling_names" {
+  description = "Names of the settings of `scaling`."
+  value       = keys(var.scaling)
+}

@@ -6,9 +6,9 @@
 
 locals {
   # At most 20 steps: https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-limits.html
-  steps      = min(20, var.maximum_tasks)
-  tasks      = [for i in range(local.steps) : max(1, var.minimum_tasks, ceil(var.maximum_tasks * (i + 1) / local.steps))]
-  capacities = [for i in range(local.steps) : ceil(var.maximum_tasks * (i + 1) / local.steps)]
+  steps      = min(20, var.scaling.maximum_tasks)
+  tasks      = [for i in range(local.steps) : max(1, var.scaling.minimum_tasks, ceil(var.scaling.maximum_tasks * (i + 1) / local.steps))]
+  capacities = [for i in range(local.steps) : ceil(var.scaling.maximum_tasks * (i + 1) / local.steps)]
 
   cluster_name = element(split("/", var.cluster_arn), length(split("/", var.cluster_arn)) - 1)
 }
@@ -19,8 +19,8 @@ resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
   resource_id        = "service/${local.cluster_name}/${aws_ecs_service.this.name}"
   scalable_dimension = "ecs:service:DesiredCount"
-  min_capacity       = var.minimum_tasks
-  max_capacity       = var.maximum_tasks
+  min_capacity       = var.scaling.minimum_tasks
+  max_capacity       = var.scaling.maximum_tasks
   tags               = var.tags
 }
 
@@ -44,8 +44,8 @@ resource "aws_appautoscaling_policy" "backlog" {
 
       content {
         scaling_adjustment          = local.tasks[step_adjustment.value]
-        metric_interval_lower_bound = step_adjustment.value == 0 ? 0 : local.capacities[step_adjustment.value - 1] * var.backlog_per_task
-        metric_interval_upper_bound = step_adjustment.value == local.steps - 1 ? null : local.capacities[step_adjustment.value] * var.backlog_per_task
+        metric_interval_lower_bound = step_adjustment.value == 0 ? 0 : local.capacities[step_adjustment.value - 1] * var.scaling.backlog_per_task
+        metric_interval_upper_bound = step_adjustment.value == local.steps - 1 ? null : local.capacities[step_adjustment.value] * var.scaling.backlog_per_task
       }
     }
   }
@@ -66,7 +66,7 @@ resource "aws_appautoscaling_policy" "idle" {
     cooldown                = 60
 
     step_adjustment {
-      scaling_adjustment          = var.minimum_tasks
+      scaling_adjustment          = var.scaling.minimum_tasks
       metric_interval_upper_bound = 0
     }
   }
@@ -87,7 +87,7 @@ locals {
     idle = {
       says       = "Removes the tasks when the queue is empty."
       comparison = "LessThanThreshold"
-      minutes    = var.idle_minutes
+      minutes    = var.scaling.idle_minutes
       action     = aws_appautoscaling_policy.idle[0].arn
       expression = "FILL(waiting, 0) + FILL(in_flight, 0)"
       metrics    = { waiting = "ApproximateNumberOfMessagesVisible", in_flight = "ApproximateNumberOfMessagesNotVisible" }

@@ -1,0 +1,1 @@
+../function/definition.tf
