@@ -27,6 +27,8 @@ from services.build.log_events import log_events
 from services.build.openapi import placeholder_environment
 from services.platform import manifest
 from services.platform.configuration import Variable
+from services.platform.metrics import NAMESPACE, Metric
+from services.runtime.metrics import prometheus_name
 
 PROJECT = Path(__file__).resolve().parents[2]
 GENERATED = "Generated from the code by `make docs`.\n\n"
@@ -431,6 +433,40 @@ def render_log_events() -> str:
     )
 
 
+# -- metrics
+
+
+def render_metrics() -> str:
+    rows = [
+        (
+            f"`{metric.value.name}`",
+            metric.value.unit.value,
+            ", ".join(f"`{name}`: {values}" for name, values in metric.value.dimensions.items()),
+            metric.value.meaning,
+            f"`{prometheus_name(metric.value)}`",
+        )
+        for metric in Metric
+    ]
+    return (
+        f"# Metrics\n\n{GENERATED}Functions write metrics as log lines in CloudWatch's embedded "
+        f"metric format, from which CloudWatch extracts them into the namespace `{NAMESPACE}`. "
+        "Every metric has the dimension `function` besides those in the table: the function's name "
+        "on Lambda, or the manifest's in a worker. Terraform's dashboard and alarms use these "
+        "names.\n\n"
+        f"{table(('metric', 'unit', 'dimensions', 'meaning', 'for Prometheus'), rows)}"
+        "## For Prometheus\n\n"
+        "Workers and the gateway serve the same metrics, since their start, in Prometheus' text "
+        "format; times are histograms in seconds. They add `darkroom_healthy`, and for each "
+        "function `darkroom_environments`, `darkroom_environments_busy`, "
+        "`darkroom_invocations_total`, `darkroom_invocation_failures_total` and "
+        "`darkroom_failed_starts`.\n\n"
+        "- A worker: `/metrics` and, for people and load balancers, `/health` (200 or 503) on "
+        "`WORKER_METRICS_PORT` of `WORKER_METRICS_HOST`.\n"
+        "- The gateway: `/_darkroom/metrics` and `/_darkroom/health` beside the routes.\n"
+        "- The embedded lab: `darkroom status` prints the addresses.\n"
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli": render_cli,
     "variables": render_variables,
@@ -438,4 +474,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "manifest": render_manifest,
     "functions": render_functions,
     "log-events": render_log_events,
+    "metrics": render_metrics,
 }

@@ -9,8 +9,8 @@ from botocore.config import Config
 from services.accounts.api_keys import ApiKeyStore
 from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.sessions import SessionStore
-from services.platform import log
 from services.platform.configuration import read, variable
+from services.platform.functions.invocation import handler_ready
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Configuration:
 
 
 configuration = read(Configuration, os.environ)
-log.configure()
 # API Gateway waits 10 s for the authorizer, so its timeouts are shorter than elsewhere: 7 s in all.
 dynamodb = botocore.session.get_session().create_client(
     "dynamodb",
@@ -36,3 +35,4 @@ handler = AuthorizeRequest(
     SessionStore(dynamodb, configuration.sessions_table),
     ApiKeyStore(dynamodb, configuration.api_keys_table),
 ).handle
+handler_ready()

@@ -37,9 +37,10 @@ from services.imaging.model import (
     without_late_format,
 )
 from services.imaging.recipes import Recipes
-from services.platform import log
+from services.platform import log, metrics
 from services.platform.functions.sqs import Message
-from services.platform.timestamps import now
+from services.platform.metrics import Metric
+from services.platform.timestamps import milliseconds_since, now
 
 # After this many attempts that ended the process (out of memory, out of time, a crashed decoder),
 # the photo is rejected. One less than the queue's maximum receive count.
@@ -50,6 +51,7 @@ _FAILED_REPEATEDLY_MESSAGE = (
     "Please save it again in a photo application, smaller if it is very large, and upload that."
 )
 _THUMBNAIL = "thumb"
+_NO_REASON = "none"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class CreatedOriginal:
         if found is not None and found.sequencer > event.sequencer:
             return "superseded: a newer event was handled"
         if found is not None and found.sequencer == event.sequencer and found.announced:
+            metrics.record(Metric.DUPLICATES_REFUSED)
             return "repeated: the event was handled before"
         original = download(self.s3, event.bucket, event.key, event.etag, self.limits.bytes_max)
         if original is None:
@@ -100,6 +103,7 @@ class CreatedOriginal:
             announcement = dataclasses.replace(announcement, pending=LATE_FORMAT.value)
         publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
+        _record_outcome(record, event, original)
         return record.status.value
 
     def _undo(self, event: ObjectEvent) -> None:
@@ -137,6 +141,14 @@ class CreatedOriginal:
         )
         renditions += late_renditions(claim.record, recipe)
         return developed_record(record, developed, renditions)
+
+
+def _record_outcome(record: ImageRecord, event: ObjectEvent, original: Original) -> None:
+    metrics.record(Metric.PHOTOS, outcome=record.status.value, reason=record.reason or _NO_REASON)
+    metrics.record(Metric.PHOTO_BYTES, original.size)
+    elapsed_ms = milliseconds_since(event.time)
+    if elapsed_ms is not None:
+        metrics.record(Metric.UPLOAD_TO_DEVELOPED, round(elapsed_ms))
 
 
 def _is_current(record: ImageRecord, recipe: Recipe) -> bool:

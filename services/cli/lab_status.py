@@ -35,6 +35,7 @@ def _addresses(report: LabReport) -> Table:
         ("features", ", ".join(report.features)),
         ("data", report.data),
         ("started", report.started_at),
+        *((f"metrics of {name}", url) for name, url in report.metrics.items()),
     ):
         if value:
             table.add_row(name, Text(value, overflow="fold"))

@@ -32,9 +32,11 @@ def seconds(age: str, option: str = "--since") -> float:
 
 
 def show(line: LogLine, *, as_json: bool) -> None:
-    """Prints one line."""
+    """Prints one line. Lines that only carry metrics are for machines."""
     if as_json:
         page.out(json.dumps(line.document()), highlight=False)
+        return
+    if line.fields is not None and "_aws" in line.fields:
         return
     clock = time.strftime("%H:%M:%S", time.localtime(line.at))
     text = Text(f"{clock} ", style="dim")

@@ -23,11 +23,12 @@ from services.gateway.pool import Pool, ThrottledError
 from services.gateway.responses import GatewayError, MalformedResponseError, Response
 from services.gateway.routes import BadPathError, Match, Router, decode
 from services.gateway.throttle import Throttle
-from services.runtime import output
+from services.runtime import metrics, output
 from services.runtime.execution import InitError, InitTimeoutError, Outcome, Stopping
 from services.runtime.runtime_api import MAX_PAYLOAD_BYTES
 
 HEALTH_PATH = "/_darkroom/health"
+METRICS_PATH = "/_darkroom/metrics"
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 MAX_HEAD_BYTES = 10_240
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -149,6 +150,10 @@ class Application:
         if raw_path == HEALTH_PATH.encode() and request.method in ("GET", "HEAD"):
             await self._body(scope, receive)
             return responses.json_answer(200, self.health())
+        if raw_path == METRICS_PATH.encode() and request.method in ("GET", "HEAD"):
+            await self._body(scope, receive)
+            headers = [(b"content-type", metrics.CONTENT_TYPE.encode())]
+            return Response(200, headers, self._metrics().encode())
         if (
             self._context.invoked is not None
             and request.method == "POST"
@@ -314,6 +319,11 @@ class Application:
             if cors.expose_headers:
                 exposed = ", ".join(cors.expose_headers).encode()
                 answer.headers.append((b"access-control-expose-headers", exposed))
+
+    def _metrics(self) -> str:
+        pools = self._context.pools.values()
+        healthy = not any(pool.failing for pool in pools)
+        return metrics.exposition([pool.status for pool in pools], healthy=healthy)
 
     def health(self) -> dict[str, Any]:
         """The state of every function."""

@@ -44,9 +44,13 @@ class FunctionPlan:
 
 
 def worker_children(
-    plans: Sequence[FunctionPlan], files: LabFiles, options: LabOptions, aws: Mapping[str, str]
+    plans: Sequence[FunctionPlan],
+    files: LabFiles,
+    options: LabOptions,
+    aws: Mapping[str, str],
+    metrics_ports: Mapping[str, int],
 ) -> list[Child]:
-    """`options.workers` hosts, each of which polls the queues of all functions."""
+    """A host for each of `metrics_ports`, by name, that polls the queues of all functions."""
     functions = [
         {
             "folder": str(plan.manifest.folder),
@@ -58,7 +62,6 @@ def worker_children(
         for plan in plans
         if plan.queue is not None
     ]
-    names = [f"{WORKER}-{n + 1}" if options.workers > 1 else WORKER for n in range(options.workers)]
     return [
         _child(
             name,
@@ -68,13 +71,19 @@ def worker_children(
                 "poll_wait_seconds": (
                     KEPT_POLL_WAIT_SECONDS if options.keep else POLL_WAIT_SECONDS
                 ),
+                "metrics_port": port,
                 "functions": functions,
             },
             files,
             aws,
         )
-        for name in names
+        for name, port in metrics_ports.items()
     ]
+
+
+def worker_names(options: LabOptions) -> list[str]:
+    """The names of the lab's worker hosts."""
+    return [f"{WORKER}-{n + 1}" if options.workers > 1 else WORKER for n in range(options.workers)]
 
 
 def gateway_child(

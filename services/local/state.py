@@ -72,6 +72,8 @@ class LabState:
     recipes: dict[str, str] = field(default_factory=dict)
     """The recipes that the functions have: `definitions` as JSON, `names` and the `default` one."""
     children: tuple[ChildState, ...] = ()
+    metrics: dict[str, str] = field(default_factory=dict)
+    """Addresses of the hosts' metrics in Prometheus' text format, by process."""
 
     @property
     def session(self) -> LocalSession:

@@ -81,6 +81,7 @@ class LabReport:
     data: str
     features: tuple[str, ...]
     started_at: str
+    metrics: Mapping[str, str]
     processes: tuple[ProcessReport, ...]
     functions: Mapping[str, FunctionReport]
     queues: Mapping[str, QueueDepth] | None
@@ -126,6 +127,7 @@ def report(state: LabState, files: LabFiles) -> LabReport:
         data=_data(state, files),
         features=state.features,
         started_at=state.started_at,
+        metrics=state.metrics,
         processes=processes,
         functions=functions,
         queues=queues,

@@ -32,7 +32,13 @@ from services.local import emulator, payment_sandbox, postgres, topology
 from services.local.emulator import Emulator, EmulatorOptions
 from services.local.lab_secrets import LabSecrets, load_secrets
 from services.local.options import LabOptions
-from services.local.parts import GATEWAY, FunctionPlan, gateway_child, worker_children
+from services.local.parts import (
+    GATEWAY,
+    FunctionPlan,
+    gateway_child,
+    worker_children,
+    worker_names,
+)
 from services.local.processes import (
     Child,
     inherited_environment,
@@ -162,7 +168,9 @@ class Supervisor:
             )
             for item in manifests
         ]
-        self._start_functions(plans, state, api_port)
+        ports = {name: emulator.free_port() for name in worker_names(self.options)}
+        state = dataclasses.replace(state, metrics=_metrics_addresses(ports, state.api))
+        self._start_functions(plans, state, api_port, ports)
         if server is not None:
             self._prepare_database(server, state)
         if state.api:
@@ -203,11 +211,17 @@ class Supervisor:
             database_secret_arn=lab.values.get(Reference(Resource.SECRET, DATABASE_SECRET), ""),
         )
 
-    def _start_functions(self, plans: list[FunctionPlan], state: LabState, api_port: int) -> None:
+    def _start_functions(
+        self,
+        plans: list[FunctionPlan],
+        state: LabState,
+        api_port: int,
+        metrics_ports: Mapping[str, int],
+    ) -> None:
         aws = emulator.aws_environment(state.endpoint, state.credentials)
         if state.api:
             self.children.append(gateway_child(plans, self.files, api_port, aws, state.endpoint))
-        self.children += worker_children(plans, self.files, self.options, aws)
+        self.children += worker_children(plans, self.files, self.options, aws, metrics_ports)
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:
         """Starts the emulator, unless one was given. Returns its endpoint."""
@@ -364,6 +378,13 @@ class Supervisor:
         self._write(
             LabState(ended, os.getpid(), message=state.message, started_at=state.started_at)
         )
+
+
+def _metrics_addresses(worker_ports: Mapping[str, int], api: str) -> dict[str, str]:
+    addresses = {
+        name: f"http://{emulator.LOOPBACK}:{port}/metrics" for name, port in worker_ports.items()
+    }
+    return {GATEWAY: f"{api}/_darkroom/metrics", **addresses} if api else addresses
 
 
 def _features(state: LabState) -> frozenset[Feature]:

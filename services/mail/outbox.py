@@ -15,10 +15,11 @@ from urllib.parse import quote
 from services.mail.headers import check_address
 from services.mail.letter import Letter, Link, Stationery, write
 from services.mail.recipients import EmailKind, Recipients
-from services.platform import log
+from services.platform import log, metrics
 from services.platform.aws.clients import error_code
 from services.platform.errors import PermanentError, TransientError
 from services.platform.idempotency import Claim, Completed, IdempotencyStore
+from services.platform.metrics import Metric
 
 # Errors that no retry changes:
 # https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html#API_SendRawEmail_Errors
@@ -71,6 +72,7 @@ class Outbox:
         check_address(recipient)
         letter, reason = self._for_recipient(letter, recipient, kind)
         if reason is not None:
+            metrics.record(Metric.EMAILS, outcome="not_wanted")
             logger.info("email_not_wanted", reason=reason)
             return
         raw = write(letter, self.stationery, recipient, event_id)
@@ -81,9 +83,11 @@ class Outbox:
         if claim.takes_over and not replayed:
             # The outcome stays unknown for later deliveries; a replay takes over and sends.
             self.idempotency.abandon(claim)
+            metrics.record(Metric.EMAILS, outcome="unknown")
             raise _unknown(event_id)
         message_id = self._send_once(claim, event_id, recipient, raw)
         self.idempotency.complete(claim, message_id)
+        metrics.record(Metric.EMAILS, outcome="sent")
         logger.info("email_sent", ses_message_id=message_id)
 
     def _for_recipient(
@@ -128,9 +132,11 @@ class Outbox:
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
                 self.idempotency.abandon(claim)
+                metrics.record(Metric.EMAILS, outcome="unknown")
                 raise _unknown(event_id) from error
             self.idempotency.release(claim)
             if error_code(error) in _REFUSED:
+                metrics.record(Metric.EMAILS, outcome="refused")
                 raise PermanentError(f"SES refuses the e-mail: {error}") from error
             raise
         return str(answer["MessageId"])

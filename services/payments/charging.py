@@ -23,8 +23,10 @@ from services.payments.model import (
     PaymentVoided,
     Refund,
 )
+from services.platform import metrics
 from services.platform.errors import TransientError
 from services.platform.idempotency import Completed, IdempotencyStore
+from services.platform.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,19 @@ class Charging:
                 self.idempotency.abandon(claim)
             raise
         self.idempotency.complete(claim, outcome)
+        metrics.record(Metric.PAYMENTS, outcome=_outcome_name(outcome))
         return _charge(outcome)
 
     def refund(self, order_id: str, charge: Charge) -> Refund:
         """Refunds the charge, or returns its refund."""
         key = f"refund#{order_id}"
-        found = self.idempotency.run_once(
-            key,
-            {"payment_id": charge.payment_id},
-            lambda: dataclasses.asdict(self.gateway.refund(charge, key)),
-        )
-        return Refund(**found)
+
+        def work() -> dict[str, Any]:
+            refund = self.gateway.refund(charge, key)
+            metrics.record(Metric.PAYMENTS, outcome="refunded")
+            return dataclasses.asdict(refund)
+
+        return Refund(**self.idempotency.run_once(key, {"payment_id": charge.payment_id}, work))
 
     def void(self, order_id: str) -> Refund | None:
         """Makes sure that the order costs the customer nothing: cancels its payment or refunds its
@@ -124,6 +128,10 @@ class Charging:
 def _payment_record(order_id: str) -> tuple[str, dict[str, str]]:
     """Key and payload of the record. Without the amount: `void` does not know it."""
     return f"payment#{order_id}", {"order_id": order_id}
+
+
+def _outcome_name(outcome: dict[str, Any]) -> str:
+    return "declined" if "declined" in outcome else "voided" if "voided" in outcome else "charged"
 
 
 def _charge(outcome: dict[str, Any]) -> Charge:

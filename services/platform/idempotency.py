@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.platform import metrics
 from services.platform.aws.items import from_item, to_attribute, to_item
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
+from services.platform.metrics import Metric
 
 
 class State(StrEnum):
@@ -127,6 +129,7 @@ class IdempotencyStore:
                 "or a new key for new work"
             )
         if found["state"] == State.COMPLETED:
+            metrics.record(Metric.DUPLICATES_REFUSED)
             return Completed(json.loads(found["result"]))
         if found["lease_until"] >= now:
             raise AlreadyInProgressError(

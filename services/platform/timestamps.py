@@ -23,3 +23,12 @@ def format_epoch(seconds: float, precision: Precision = "seconds") -> str:
 def now(precision: Precision = "milliseconds") -> str:
     """The current time as UTC text."""
     return format_utc(datetime.now(UTC), precision)
+
+
+def milliseconds_since(text: str) -> float | None:
+    """Milliseconds from the time in `text` (ISO 8601) until now; None for another text."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return max(0.0, (datetime.now(UTC) - moment).total_seconds() * 1000)
+    except (ValueError, TypeError):  # the latter for a time without a zone
+        return None

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from services.runtime import output
+from services.runtime.metrics import REGISTRY
 
 # Longer lines are cut. CloudWatch takes 1 MiB an event, too much to read.
 MAX_LINE_BYTES = 64 * 1024
@@ -133,6 +134,7 @@ class LogPump:
         if len(line) > MAX_LINE_BYTES:
             self._wrap(line[:MAX_LINE_BYTES], truncated=True)
         elif line.startswith(b"{") and _is_json(line):
+            REGISTRY.observe(line)
             self._write(line)
         else:
             self._wrap(line)

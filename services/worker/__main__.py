@@ -19,7 +19,7 @@ from services.worker import configuration, supervisor
 
 _PLAN = """\
   {"environments": 4, "idle_seconds": 300, "init_seconds": 10, "poll_wait_seconds": 20,
-   "status_file": "FILE",
+   "status_file": "FILE", "metrics_port": 9464,
    "functions": [{"folder": "images/NAME", "environment": {"K": "V"}, "concurrency": 1,
                   "queue_url": "URL", "dead_letter_queue_url": "URL"}]}
   `functions`, and `folder` and `queue_url` of each, are required.

@@ -70,6 +70,17 @@ class QueueConfiguration(ProcessConfiguration):
         help="longest such pause",
     )
 
+    metrics_host: str = variable(
+        "WORKER_METRICS_HOST", default="127.0.0.1", help="address of /metrics and /health"
+    )
+    metrics_port: int | None = variable(
+        "WORKER_METRICS_PORT",
+        default=None,
+        minimum=0,
+        maximum=65_535,
+        help="port of /metrics and /health; 0 takes a free one, not set: none",
+    )
+
 
 @dataclass(frozen=True)
 class Configuration(QueueConfiguration, FunctionConfiguration):
@@ -201,6 +212,7 @@ def from_file(path: Path, environ: Mapping[str, str]) -> Plan:
         "init_seconds",
         "poll_wait_seconds",
         "status_file",
+        "metrics_port",
         "functions",
     )
     if configuration is None:
@@ -221,6 +233,10 @@ def from_file(path: Path, environ: Mapping[str, str]) -> Plan:
         ),
         status_file=document.path("status_file") or configuration.status_file,
     )
+    if document.get("metrics_port") is not None:
+        configuration = replace(
+            configuration, metrics_port=document.integer("metrics_port", (0, 65_535), 0)
+        )
     planned = []
     for entry in document.entries("functions"):
         entry.only("folder", "environment", "concurrency", "queue_url", "dead_letter_queue_url")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from services.runtime import health, output, processes
 from services.runtime.exit_codes import ExitCode
@@ -21,6 +22,9 @@ from services.worker.leases import RENEWALS_PER_LEASE, Leases
 from services.worker.poller import Poller, State, WorkerContext
 from services.worker.sqs import Clients, Queue, make_clients
 from services.worker.stopping import Stop
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 TICK_SECONDS = 1.0
 # After force: time to hand messages back. Long polls that are open then are abandoned.
@@ -158,15 +162,38 @@ def run(worker: Worker) -> ExitCode:
             )
         for thread in threads:
             thread.start()
+        metrics = _serve_metrics(worker)
         for poller in worker.pollers:
             poller.start()
         code = _supervise(worker, signals)
         ended.set()
+        if metrics is not None:
+            metrics.server_close()
         if worker.pool is not None:
             worker.pool.close()
         worker.update_status()
     log.info("worker_stopped", exit_code=int(code), outcome=code.name.lower())
     return code
+
+
+def _serve_metrics(worker: Worker) -> ThreadingHTTPServer | None:
+    """The server of metrics and health, if one is configured. A port that is taken is reported and
+    does not stop the work."""
+    queues = worker.plan.queues
+    if queues.metrics_port is None:
+        return None
+    from services.worker import metrics_server  # most workers have no port
+
+    statuses = tuple(one.status for one in worker.functions)
+    try:
+        server = metrics_server.start(
+            queues.metrics_host, queues.metrics_port, statuses, lambda: worker.healthy
+        )
+    except OSError as error:
+        output.logger().error("listen_failed", port=queues.metrics_port, reason=str(error))
+        return None
+    output.logger().info("metrics_served", host=queues.metrics_host, port=server.server_port)
+    return server
 
 
 def _renew_leases(worker: Worker, ended: threading.Event) -> None:

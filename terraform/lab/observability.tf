@@ -7,13 +7,14 @@ module "observability" {
   operator_email = var.operator_email
   alarms_enabled = local.has.alarms
   functions = {
-    for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, version = function.version, timeout_seconds = local.manifests[name].timeout_seconds }
+    for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, version = function.version, timeout_seconds = local.manifests[name].timeout_seconds, init_ms = local.manifests[name].budgets.init_ms }
   }
   queues           = { for name, queue in module.queue : name => { name = queue.name, dead_letter_name = queue.dead_letter_name } }
   log_groups       = merge({ for name, function in module.function : name => function.log_group_name }, { for name, worker in module.worker : name => worker.log_group_name })
   api_id           = one(module.api[*].id)
   http_functions   = toset([for name in concat(keys(local.routes), keys(local.authorizers)) : name if local.has.api])
   sign_in_function = local.sign_in_function
+  photo_function   = "process-image"
   workflow_arns    = local.values.workflow
   thresholds       = { database_connections = local.connection_threshold }
   database = local.has.database ? {

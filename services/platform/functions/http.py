@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
-from services.platform import deadline, log
+from services.platform import deadline, log, metrics
 from services.platform.aws.errors import is_transient
 from services.platform.configuration import read, variable
 from services.platform.errors import PermanentError, TransientError
 from services.platform.functions.access import Access, Caller, Scope, identify
-from services.platform.functions.invocation import Context, invocation, is_warmer
+from services.platform.functions.invocation import Context, handler_ready, invocation, is_warmer
 from services.platform.functions.problems import BODY_TOO_LARGE as BODY_TOO_LARGE
 from services.platform.functions.problems import INTERNAL_ERROR as INTERNAL_ERROR
 from services.platform.functions.problems import INVALID_REQUEST as INVALID_REQUEST
@@ -37,6 +37,7 @@ from services.platform.functions.problems import UNSUPPORTED_MEDIA_TYPE as UNSUP
 from services.platform.functions.problems import HttpProblem as HttpProblem
 from services.platform.functions.problems import Problem as Problem
 from services.platform.functions.problems import problem_response
+from services.platform.metrics import Metric
 from services.platform.validation import FieldError, InvalidInputError, convert, decode_json
 
 # Photos are uploaded to S3 directly; no other body of this API is larger.
@@ -153,8 +154,9 @@ def http_function(operation: Operation, work: Work) -> HttpFunction:
 
     Raises ConfigurationError at once when the environment is wrong, so that initialisation fails.
     """
-    log.configure()
-    return HttpFunction(operation, work, read(CorsConfiguration, os.environ))
+    function = HttpFunction(operation, work, read(CorsConfiguration, os.environ))
+    handler_ready()
+    return function
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ class HttpFunction:
             answer = self._answer(event, context)
             status = answer["statusCode"]
             ending |= {"status": status, "outcome": "error" if status >= 500 else "success"}
+            if status >= 500:
+                metrics.record(Metric.FAILED_REQUESTS)
         return answer
 
     def _answer(self, event: dict[str, Any], context: Context) -> dict[str, Any]:

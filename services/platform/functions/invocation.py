@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from services.platform import log
+from services.platform import log, metrics
 
 WARMER_KEY = "warmer"
 
@@ -43,9 +43,16 @@ def is_warmer(event: Any) -> bool:
     return warms
 
 
+def handler_ready() -> None:
+    """Sets up what every handler needs, at the end of the initialization."""
+    log.configure()
+    metrics.handler_ready()
+
+
 @contextmanager
 def invocation(context: Context, **fields: Any) -> Iterator[dict[str, Any]]:
-    """Logs one invocation: binds its fields and `fields` to every line, and writes the last line.
+    """Logs one invocation: binds its fields and `fields` to every line, and writes the metrics
+    and the last line.
 
     Yields the fields of the last line, for the caller to add to; `outcome` is "success", or "error"
     with `error_type` when the block raises.
@@ -59,6 +66,8 @@ def invocation(context: Context, **fields: Any) -> Iterator[dict[str, Any]]:
         cold_start=cold_start,
         **fields,
     )
+    if cold_start:
+        metrics.record_cold_start()
     ending: dict[str, Any] = {"outcome": "success"}
     began = time.monotonic()
     try:
@@ -67,7 +76,10 @@ def invocation(context: Context, **fields: Any) -> Iterator[dict[str, Any]]:
         ending |= {"outcome": "error", "error_type": type(error).__name__}
         raise
     finally:
-        log.logger().info("invocation_completed", duration_ms=elapsed_ms(began), **ending)
+        duration_ms = elapsed_ms(began)
+        metrics.record_memory()
+        metrics.flush(context.function_name)
+        log.logger().info("invocation_completed", duration_ms=duration_ms, **ending)
 
 
 def elapsed_ms(began: float) -> float:
@@ -78,7 +90,7 @@ def elapsed_ms(began: float) -> float:
 def plain_function(work: Callable[[dict[str, Any]], dict[str, Any]]) -> Handler:
     """A Lambda handler that passes the event to `work` and returns its result, for functions that
     neither a queue nor the API invokes. Answers `{"warm": true}` to a warmer."""
-    log.configure()
+    handler_ready()
 
     def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         if is_warmer(event):

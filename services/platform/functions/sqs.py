@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from services.platform import deadline, log
+from services.platform import deadline, log, metrics
 from services.platform.aws import dead_letter
 from services.platform.configuration import read, variable
 from services.platform.errors import DarkroomError, PermanentError
@@ -26,9 +26,11 @@ from services.platform.functions.invocation import (
     Context,
     Handler,
     elapsed_ms,
+    handler_ready,
     invocation,
     is_warmer,
 )
+from services.platform.metrics import Metric
 
 # A message is not started with less than this left: it would be cut in the middle.
 START_RESERVE_MS = 1_000
@@ -81,7 +83,7 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
     ConfigurationError at once when the environment is wrong, so that initialisation fails.
     """
     configuration = read(QueueConfiguration, os.environ)
-    log.configure()
+    handler_ready()
     logger = log.logger()
 
     def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -105,6 +107,7 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
             log.bind(**of_invocation, message_id=message.id, attempt=message.receive_count)
             if (correlation_id := _correlation_id(record)) is not None:
                 log.correlate(correlation_id)
+            _record_receipt(record, message)
             outcome = MessageOutcome.RETRY
             if message.seconds_left() * 1000 < START_RESERVE_MS:
                 logger.warning(
@@ -114,6 +117,8 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
                 outcome = _process_message(message, record, work, configuration, context)
             if outcome is MessageOutcome.RETRY:
                 failures.append(message.id)
+            if outcome is not MessageOutcome.SUCCESS:
+                metrics.record(Metric.FAILED_EVENTS, outcome=outcome.value)
             if len(found) == 1:
                 # The invocation's last line is that of its only message.
                 ending["outcome"] = outcome.value
@@ -158,6 +163,15 @@ def _message(
         replayed=dead_letter.REPLAYED in attributes,
         attributes={n: a["stringValue"] for n, a in attributes.items() if "stringValue" in a},
     )
+
+
+def _record_receipt(record: Mapping[str, Any], message: Message) -> None:
+    if message.receive_count > 1:
+        metrics.record(Metric.RETRIES)
+        return
+    sent_ms = record.get("attributes", {}).get("SentTimestamp")
+    if sent_ms is not None:
+        metrics.record(Metric.QUEUE_WAIT, max(0, round(time.time() * 1000 - float(sent_ms))))
 
 
 def _correlation_id(record: Mapping[str, Any]) -> str | None:

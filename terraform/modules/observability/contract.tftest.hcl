@@ -15,8 +15,8 @@ mock_provider "aws" {
 
 variables {
   functions = {
-    process-image = { name = "darkroom-process-image", timeout_seconds = 60, version = "7" }
-    get-image     = { name = "darkroom-get-image", timeout_seconds = 15, version = "3" }
+    process-image = { name = "darkroom-process-image", timeout_seconds = 60, version = "7", init_ms = 350 }
+    get-image     = { name = "darkroom-get-image", timeout_seconds = 15, version = "3", init_ms = 300 }
   }
   queues = {
     process-image = { name = "darkroom-process-image", dead_letter_name = "darkroom-process-image-dead-letters" }
@@ -27,6 +27,7 @@ variables {
   }
   api_id         = "a1b2c3"
   http_functions = ["get-image"]
+  photo_function = "process-image"
   workflow_arns  = { order = "arn:aws:states:eu-central-1:123456789012:stateMachine:darkroom-order-workflow" }
   database       = { instance_identifiers = ["darkroom-database"], serverless = false }
   operator_email = "operator@darkroom.example"
@@ -52,7 +53,7 @@ run "operator_is_notified_by_email" {
     error_message = "expected every alarm but those of releases to notify, and to notify when it ends"
   }
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.this) == 2 * 3 + 2 + 2 + 2 + 1 + 4
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 2 * 5 + 2 + 3 + 1 + 2 + 1 + 4
     error_message = "expected alarms of functions, canaries, queues, API, logs and database"
   }
 }
@@ -104,6 +105,30 @@ run "function_alarms_use_alias_and_timeout" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["process-image-duration"].threshold == 48000 && aws_cloudwatch_metric_alarm.this["get-image-duration"].threshold == 12000 && aws_cloudwatch_metric_alarm.this["get-image-duration"].extended_statistic == "p99"
     error_message = "expected 80 % of each function's own timeout, in ms"
+  }
+}
+
+run "metrics_of_functions_have_alarms" {
+  command = apply
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["process-image-init"].threshold == 700 && aws_cloudwatch_metric_alarm.this["process-image-init"].namespace == "Darkroom" && aws_cloudwatch_metric_alarm.this["process-image-init"].dimensions == tomap({ function = "darkroom-process-image" })
+    error_message = "expected twice the budget of the initialization, in ms"
+  }
+  assert {
+    condition = { for q in aws_cloudwatch_metric_alarm.this["get-image-cold-starts"].metric_query : q.id => one(q.metric[*].dimensions) if q.id != "percent" } == {
+      part  = tomap({ function = "darkroom-get-image" })
+      whole = tomap({ FunctionName = "darkroom-get-image" })
+    }
+    error_message = "expected cold starts as a share of the calls"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["process-image-failed-events"].dimensions == tomap({ function = "darkroom-process-image", outcome = "retry" }) && aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].threshold == 60000 && aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].extended_statistic == "p99"
+    error_message = "expected alarms on repeated messages and on photos that wait long"
+  }
+  assert {
+    condition     = anytrue([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : try(w.properties.metrics[0][0].expression, "") == "SEARCH('{Darkroom,function,outcome,reason} MetricName=\"Photos\"', 'Sum', 60)"])
+    error_message = "expected a graph of photos by outcome and reason"
   }
 }
 
@@ -190,8 +215,8 @@ run "dashboard_covers_all_services" {
   command = apply
 
   assert {
-    condition = toset([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : w.properties.metrics[0][0]]) == toset([
-      "AWS/ApiGateway", "AWS/Lambda", "AWS/RDS", "AWS/SQS", "AWS/States",
+    condition = toset([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : try(tostring(w.properties.metrics[0][0]), "Darkroom")]) == toset([
+      "AWS/ApiGateway", "AWS/Lambda", "AWS/RDS", "AWS/SQS", "AWS/States", "Darkroom",
     ])
     error_message = "expected API, functions, queues, workflow and database"
   }

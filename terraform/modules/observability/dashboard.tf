@@ -7,6 +7,10 @@ locals {
   names       = sort(keys(var.functions))
   queue_names = sort(keys(var.queues))
 
+  # Of all but counts.
+  metric_units      = merge({ for name in keys(local.metrics) : name => "count" }, { UploadToDeveloped = "ms", QueueWait = "ms", InitDuration = "ms", PhotoBytes = "bytes", MemoryUsed = "MiB" })
+  metric_statistics = { for name, unit in local.metric_units : name => { count = "Sum", ms = "p99", bytes = "Average", MiB = "Maximum" }[unit] }
+
   graphs = concat(
     [for graph in [
       {
@@ -53,6 +57,17 @@ locals {
         metrics = [for name in local.names : ["AWS/Lambda", graph.metric, "FunctionName", var.functions[name].name, { label = name }]]
       } if length(local.names) > 0
     ],
+    # Whatever values the dimensions have: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
+    # The lab's name is a part of the function's on Lambda, and not of a worker's.
+    [for name in sort(keys(local.metrics)) : {
+      title = "${name} (${local.metric_units[name]})"
+      stat  = local.metric_statistics[name]
+      metrics = [[{
+        expression = "SEARCH('{${join(",", concat([local.metric_namespace, "function"], local.metrics[name]))}} MetricName=\"${name}\"', '${local.metric_statistics[name]}', 60)"
+        label      = "$${PROP('Dim.function')}${join("", [for dimension in local.metrics[name] : " $${PROP('Dim.${dimension}')}"])}"
+        id         = "search"
+      }]]
+    }],
     [for name in sort(keys(var.workflow_arns)) : {
       title = "Workflow ${name}: executions"
       stat  = "Sum"

@@ -131,6 +131,27 @@ resource "aws_cloudwatch_log_metric_filter" "failed_sign_ins" {
 # -- alarms
 
 locals {
+  # The metrics that functions write, and their dimensions besides `function`. A test compares them with
+  # services/platform/metrics.py.
+  metric_namespace = "Darkroom"
+  metrics = {
+    Photos            = ["outcome", "reason"]
+    UploadToDeveloped = []
+    PhotoBytes        = []
+    QueueWait         = []
+    Retries           = []
+    FailedEvents      = ["outcome"]
+    FailedRequests    = []
+    DuplicatesRefused = []
+    Payments          = ["outcome"]
+    Emails            = ["outcome"]
+    ColdStarts        = []
+    InitDuration      = []
+    MemoryUsed        = []
+  }
+  # What a function calls itself: its name on Lambda, the manifest's name in a worker.
+  queue_functions = { for name in keys(local.queues) : name => try(local.functions[name].name, name) }
+
   # An alarm has either `metric` with its `dimensions`, or `percent_of`: two metrics whose quotient in
   # percent it compares. Keys are the alarms' names without the prefix. `runbook` is a page in
   # docs/how-to/runbooks.
@@ -190,6 +211,31 @@ locals {
         # A percentile of a few calls has no meaning.
         low_samples = "ignore"
       }
+      "${name}-init" = {
+        runbook     = "init"
+        description = "New environments of ${name} need more than ${function.init_ms * var.thresholds.init_percent / 100} ms until the handler is ready; its budget is ${function.init_ms} ms."
+        namespace   = local.metric_namespace
+        metric      = "InitDuration"
+        dimensions  = { function = function.name }
+        statistic   = "Average"
+        period      = 900
+        threshold   = function.init_ms * var.thresholds.init_percent / 100 # ms
+      }
+      "${name}-cold-starts" = {
+        runbook             = "cold-starts"
+        description         = "More than ${var.thresholds.cold_start_percent} % of the calls of ${name} wait for a new environment."
+        threshold           = var.thresholds.cold_start_percent
+        period              = 900
+        evaluation_periods  = 4
+        datapoints_to_alarm = 3
+        percent = {
+          label = "cold starts, % of calls"
+          # Few calls are cold at any rate.
+          expression = "IF(FILL(whole, 0) > ${var.thresholds.cold_start_calls}, 100 * FILL(part, 0) / whole, 0)"
+          part       = { namespace = local.metric_namespace, name = "ColdStarts", dimensions = { function = function.name } }
+          whole      = { namespace = "AWS/Lambda", name = "Invocations", dimensions = { FunctionName = function.name } }
+        }
+      }
     }
   ]...)
 
@@ -226,7 +272,10 @@ locals {
         missing_data = "ignore"
       }
       "${name}-age" = {
-        runbook            = "age"
+        runbook = "age"
+        # SQS leaves messages out that were received more than three times: a poisoned message does not
+        # hide the age of the others, and `failed-events` reports it.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         description        = "A message of ${name} is older than ${var.thresholds.age_seconds} s: too little concurrency, or repeated failures."
         namespace          = "AWS/SQS"
         metric             = "ApproximateAgeOfOldestMessage"
@@ -235,8 +284,34 @@ locals {
         evaluation_periods = 5
         threshold          = var.thresholds.age_seconds
       }
+      "${name}-failed-events" = {
+        runbook            = "failed-events"
+        description        = "More than ${var.thresholds.failed_events} messages of ${name} failed in 5 minutes and are repeated, twice in a row: an outage, or a poisoned message."
+        namespace          = local.metric_namespace
+        metric             = "FailedEvents"
+        dimensions         = { function = local.queue_functions[name], outcome = "retry" }
+        statistic          = "Sum"
+        period             = 300
+        evaluation_periods = 2
+        threshold          = var.thresholds.failed_events
+      }
     }
   ]...)
+
+  photo_alarms = {
+    for name in [for name in keys(local.queues) : name if name == var.photo_function] : "${name}-photo-latency" => {
+      runbook            = "photo-latency"
+      description        = "One photo in a hundred waits more than ${var.thresholds.photo_seconds} s from its upload until it is developed."
+      namespace          = local.metric_namespace
+      metric             = "UploadToDeveloped"
+      dimensions         = { function = local.queue_functions[name] }
+      percentile         = "p99"
+      period             = 300
+      evaluation_periods = 3
+      threshold          = var.thresholds.photo_seconds * 1000 # ms
+      low_samples        = "ignore"
+    }
+  }
 
   api_alarms = merge({}, [
     for name, id in local.apis : {
@@ -318,7 +393,7 @@ locals {
   }
 
   alarms = {
-    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
+    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.photo_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
     name => merge(local.alarm_defaults, alarm)
   }
 }
@@ -349,7 +424,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 
     content {
       id          = "percent"
-      expression  = "IF(FILL(whole, 0) > 0, 100 * FILL(part, 0) / whole, 0)"
+      expression  = try(metric_query.value.expression, "IF(FILL(whole, 0) > 0, 100 * FILL(part, 0) / whole, 0)")
       label       = metric_query.value.label
       return_data = true
     }

@@ -11,12 +11,13 @@ variable "tags" {
 }
 
 variable "functions" {
-  description = "Functions on Lambda: the name there, the alias that callers use, the newest version and the timeout."
+  description = "Functions on Lambda: the name there, the alias that callers use, the newest version, the timeout, and the time that its initialization may take."
   type = map(object({
     name            = string
     alias_name      = optional(string, "live")
     version         = string
     timeout_seconds = number
+    init_ms         = number
   }))
   default = {}
 }
@@ -47,6 +48,12 @@ variable "http_functions" {
 
 variable "sign_in_function" {
   description = "Function of `log_groups` that signs users in, for the alarm on refused sign-ins; null for none."
+  type        = string
+  default     = null
+}
+
+variable "photo_function" {
+  description = "Function of `queues` that develops photos, for the alarm on their latency; null for none."
   type        = string
   default     = null
 }
@@ -87,6 +94,11 @@ variable "thresholds" {
     error_percent        = optional(number, 5)
     timeout_percent      = optional(number, 80)
     age_seconds          = optional(number, 1800)
+    init_percent         = optional(number, 200)
+    cold_start_percent   = optional(number, 20)
+    cold_start_calls     = optional(number, 100)
+    failed_events        = optional(number, 10)
+    photo_seconds        = optional(number, 60)
     api_error_percent    = optional(number, 1)
     api_latency_ms       = optional(number, 3000)
     failed_sign_ins      = optional(number, 100)

@@ -240,6 +240,9 @@ def test_sizes(served: Running) -> None:
 
 def test_health_tells_what_there_is(served: Running) -> None:
     served.ask("GET", "/files/a")
+    metrics = served.ask("GET", "/_darkroom/metrics")
+    assert metrics.status == 200
+    assert b"darkroom_healthy 1" in metrics.body
     health = served.health()
     assert health["status"] == "healthy"
     assert {f["name"] for f in health["functions"]} >= {"obeys", "authorizes", "preflights"}

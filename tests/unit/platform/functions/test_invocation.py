@@ -1,6 +1,5 @@
 """The log of one invocation, in every wrapper."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from services.platform.functions import invocation
 from services.platform.functions.invocation import plain_function
+from tests.support.log_lines import events
 
 
 @dataclass
@@ -25,7 +25,7 @@ def _new_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ends(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = events(capsys.readouterr().out)
     return [line for line in lines if line["event"] == "invocation_completed"]
 
 

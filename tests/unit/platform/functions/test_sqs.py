@@ -9,6 +9,7 @@ from services.platform import log
 from services.platform.aws import dead_letter
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
 from services.platform.functions.sqs import Message, queue_function
+from tests.support.log_lines import events
 
 
 @dataclass
@@ -59,7 +60,7 @@ def test_only_the_messages_that_failed_are_reported(capsys: pytest.CaptureFixtur
     handler = queue_function(raising({"b": TransientError("away"), "d": ValueError("a bug")}))
     answer = handler({"Records": [record(i) for i in "abcd"]}, Context())
     assert failed(answer) == ["b", "d"]
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = events(capsys.readouterr().out)
     by_message = {line["message_id"]: line for line in lines if line["event"] == "message_failed"}
     assert by_message["b"]["reason"] == "away"
     assert by_message["b"]["request_id"] == "request-1"
@@ -110,7 +111,7 @@ def test_a_wrong_environment_fails_at_initialisation(monkeypatch: pytest.MonkeyP
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return events(capsys.readouterr().out)
 
 
 def test_invocation_of_one_message_ends_with_its_duration_and_outcome(
@@ -216,3 +217,17 @@ def test_attributes_of_the_sender_are_texts_by_name() -> None:
     }
     queue_function(seen.append)({"Records": [sent, record("b")]}, Context())
     assert [message.attributes for message in seen] == [{"turn": "12.5"}, {}]
+
+
+def test_metrics_of_a_batch_precede_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = queue_function(raising({"b": TransientError("away")}))
+    first = record("a") | {
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000"}
+    }
+    handler({"Records": [first, record("b", receives=2)]}, Context())
+    *_, written, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert last["event"] == "invocation_completed"
+    assert written["function"] == "example"
+    assert written["Retries"] == 1
+    assert (written["FailedEvents"], written["outcome"]) == (1, "retry")
+    assert written["QueueWait"] > 1_000_000

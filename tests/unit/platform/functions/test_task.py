@@ -26,6 +26,7 @@ from services.platform.functions.task import (
     error_name,
     workflow_task,
 )
+from tests.support.log_lines import events
 
 TOKEN = "the-secret-token"
 HEARTBEAT, SUCCESS, FAILURE = "send_task_heartbeat", "send_task_success", "send_task_failure"
@@ -277,8 +278,7 @@ def test_message_during_an_outage_of_step_functions_is_received_again(
 
 
 def failures(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    lines = map(json.loads, capsys.readouterr().out.splitlines())
-    return [line for line in lines if line["event"] == "message_failed"]
+    return [e for e in events(capsys.readouterr().out) if e["event"] == "message_failed"]
 
 
 def test_refusal_for_missing_permission_is_not_an_outage(
@@ -293,7 +293,7 @@ def test_last_receive_during_an_outage_logs_why_the_work_failed(
 ) -> None:
     states = StepFunctions({FAILURE: AWAY})
     assert not sent(states, raising(TransientError("Postgres is away")), receives=LAST_RECEIVE)
-    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    logged = events(capsys.readouterr().out)
     reasons = {line["event"]: line.get("reason") for line in logged}
     assert reasons["message_failed"] == "Postgres is away"
     assert "task_answer_failed" in reasons
@@ -361,7 +361,7 @@ def test_heartbeat_lost_does_not_fail_the_task(
     states = StepFunctions({HEARTBEAT: [None, lost, lost]})
     assert sent(states, busy(lambda: states.heartbeats >= 4), beating(0.6))
     assert states.answers == [(SUCCESS, {"output": "{}"})]
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = events(capsys.readouterr().out)
     logged = [line for line in lines if line["event"] == "task_heartbeat_failed"]
     assert len(logged) == 2
     # The log names the message.
