@@ -19,6 +19,7 @@ from rich.markup import escape
 from services.cli import (
     accounts,
     api_keys,
+    cost,
     database,
     dead_letters,
     deploy,
@@ -47,6 +48,7 @@ for module in (
     orders,
     dead_letters,
     load_test,
+    cost,
     deploy,
 ):
     module.add(app)

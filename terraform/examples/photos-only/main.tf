@@ -1,5 +1,5 @@
 # Photos only, from a bucket that exists: renditions, catalogue, events and e-mails.
-# No Postgres, VPC, NAT gateway or API; about $1 a month while idle (docs/deploy.md).
+# No Postgres, VPC, NAT gateway or API; about $2 a month while idle (`darkroom cost --plan`).
 
 variable "image_digests" {
   description = "Function images by digest: terraform/lab/images.auto.tfvars.json, written by `make push`."
