@@ -15,7 +15,7 @@ PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup hooks demo test lint types unit integration coverage fuzz docs docs-serve format openapi requirements clean
+.PHONY: help setup hooks demo test lint types unit integration audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,9 +70,15 @@ longest := tests/integration/workflow tests/integration/test_faults.py tests/int
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
 
 integration: $(READY) ## Integration tests on embedded labs
-	$(PYTEST) $(longest) $(others) -m 'not containers' \
+	$(PYTEST) $(longest) tests/security $(others) -m 'not containers' \
 	  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10 \
 	  --junitxml=$(RESULTS)/integration.xml
+
+audit: $(READY) ## Known vulnerabilities of dependencies (OSV_URL=)
+	$(BIN)/python -m services.build.audit requirements
+
+audit-images: $(READY) ## Known vulnerabilities in the built images
+	$(BIN)/python -m services.build.audit images
 
 coverage: $(READY) ## Coverage of unit and integration tests together
 	@rm -rf $(COVERAGE_FOLDER)

@@ -167,6 +167,10 @@ run "worker_runs_unprivileged_and_writes_to_tmp_only" {
     error_message = "expected an unprivileged user"
   }
   assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].linuxParameters.initProcessEnabled
+    error_message = "expected an init process that reaps orphans"
+  }
+  assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].dependsOn == [{ containerName = "prepare", condition = "SUCCESS" }]
     error_message = "expected `prepare` to run first"
   }

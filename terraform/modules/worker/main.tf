@@ -204,8 +204,9 @@ resource "aws_ecs_task_definition" "this" {
       dependsOn              = [{ containerName = "prepare", condition = "SUCCESS" }]
       environment            = [for name in sort(keys(local.environment)) : { name = name, value = local.environment[name] }]
       stopTimeout            = local.stop_seconds
-      linuxParameters        = { capabilities = { drop = ["ALL"] } }
-      logConfiguration       = local.logging
+      # An init process reaps what handlers leave behind.
+      linuxParameters  = { capabilities = { drop = ["ALL"] }, initProcessEnabled = true }
+      logConfiguration = local.logging
       # As HEALTHCHECK in the image, which ECS ignores.
       healthCheck = {
         command     = ["CMD", "/darkroom-entrypoint.sh", "worker", "health"]

@@ -1,0 +1,36 @@
+"""docs/security.md has a line for every risk, and the tests that it names exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+ROWS = [line for line in PAGE.splitlines() if re.match(r"\| (API|V)\d", line)]
+
+
+def test_page_has_every_risk_and_chapter() -> None:
+    named = [row.split()[1] for row in ROWS]
+    assert named == [*(f"API{n}" for n in range(1, 11)), *(f"V{n}" for n in range(1, 15))]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split()[1])
+def test_row_names_tests_that_exist_or_a_reason(row: str) -> None:
+    *_, proof, _ = (cell.strip() for cell in row.split("|"))
+    tests = re.findall(r"`(tests/[^`:]+)(?:::([^`]+))?`", proof)
+    assert tests or proof.startswith("reason: ")
+    for path, name in tests:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not name or re.search(rf"^(async )?def {name}\(", text, re.M), f"{path}::{name}"
+
+
+def test_every_test_of_the_security_suite_is_named() -> None:
+    defined = {
+        f"{path.relative_to(ROOT)}::{name}"
+        for path in (ROOT / "tests" / "security").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert {name for name in defined if name not in PAGE} == set()
