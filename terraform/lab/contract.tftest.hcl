@@ -280,7 +280,7 @@ run "console_functions_have_least_rights" {
     error_message = "expected the permission to delete dead letters only"
   }
   assert {
-    condition     = keys(local.policy_statements) == keys(local.manifests) && [for name, statements in local.policy_statements : name if anytrue([for s in statements : contains(s.actions, "sqs:SendMessage") && contains(s.resources, local.lab_resources["lab/queues"][0])])] == ["replay-dead-letters"]
+    condition     = [for name, statements in local.policy_statements : name if anytrue([for s in statements : s.sid == "LabQueues" && contains(s.actions, "sqs:SendMessage")])] == ["replay-dead-letters"]
     error_message = "expected only replay-dead-letters to send to all queues"
   }
 }
@@ -298,4 +298,35 @@ run "unknown_settings_are_refused" {
   }
 
   expect_failures = [output.functions]
+}
+
+run "page_is_served_with_every_path_of_the_api" {
+  command = plan
+
+  variables {
+    site = { domain = { name = "photos.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
+  }
+
+  assert {
+    condition     = length(module.site) == 1 && output.site == "https://photos.example.com"
+    error_message = "expected the page at its domain"
+  }
+  assert {
+    condition     = contains(local.sites.web, "https://photos.example.com") && local.environments["send-image-email"].MAIL_SITE_URL == "https://photos.example.com"
+    error_message = "expected the page to upload, and e-mails to link to it"
+  }
+}
+
+run "photos_alone_have_no_page" {
+  command = plan
+
+  variables {
+    features = ["photos"]
+    site     = {}
+  }
+
+  assert {
+    condition     = length(module.site) == 0
+    error_message = "expected no page without an API"
+  }
 }

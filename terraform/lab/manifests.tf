@@ -45,7 +45,9 @@ locals {
     ])
   }
 
-  sites        = { for name, origins in local.whole_topology.sites : name => sort(lookup(var.sites, name, origins)) }
+  # The domain of the page is one of them.
+  own_origins  = [for name in try([var.site.domain.name], []) : "https://${name}" if name != null]
+  sites        = { for name, origins in local.whole_topology.sites : name => sort(distinct(concat(lookup(var.sites, name, origins), local.own_origins))) }
   mail_senders = { for name, sender in local.topology.mail : name => lookup(var.mail_senders, name, sender) }
 
   # CORS rules of each route, for `answer-preflight`.

@@ -32,6 +32,11 @@ output "api" {
   value       = one(module.api[*].url)
 }
 
+output "site" {
+  description = "URL of the web page; null without one."
+  value       = one(module.site[*].url)
+}
+
 output "buckets" {
   description = "Buckets by logical name."
   value       = module.storage.bucket_names

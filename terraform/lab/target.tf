@@ -12,6 +12,9 @@ locals {
     api       = var.target != "localstack" && length(local.routes) > 0
     workers   = var.target != "localstack"
 
+    # The API of an emulator has no TLS, which CloudFront requires of an origin.
+    site = var.target == "aws" && var.site != null && length(local.routes) > 0
+
     # MiniStack creates image functions without a Docker engine, but invokes them only with one.
     calls = var.target == "aws" || (var.target == "ministack" && var.emulator_has_engine)
 

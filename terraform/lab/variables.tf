@@ -255,6 +255,16 @@ variable "domain" {
   default     = null
 }
 
+variable "site" {
+  description = "The web page behind CloudFront, with the API on its origin; null for none. `domain` has its certificate in us-east-1. Without a domain, add the output `site` to `sites`, so that browsers may upload. `payment_methods` are what the page offers."
+  type = object({
+    domain          = optional(object({ name = string, certificate_arn = string, zone_id = optional(string) }))
+    payment_methods = optional(list(object({ id = string, name = string })), [])
+    price_class     = optional(string, "PriceClass_100")
+  })
+  default = null
+}
+
 variable "operator_email" {
   description = "E-mail address that alarms notify; null for none. The address must confirm once."
   type        = string

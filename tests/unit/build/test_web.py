@@ -6,6 +6,8 @@ import re
 import pytest
 
 from services.build import web
+from services.gateway.site import content_security_policy
+from services.platform.checkout import PROJECT
 
 PAGES = ("index.html", "docs.html")
 
@@ -28,3 +30,11 @@ def test_first_load_is_at_most_90_kb_compressed(name: str) -> None:
     files = [page, *(web.WEB / "dist" / path for path in named)]
     assert len(files) > 3
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 90_000
+
+
+def test_policy_on_aws_is_the_policy_of_the_lab() -> None:
+    module = (PROJECT / "terraform" / "modules" / "site" / "main.tf").read_text(encoding="utf-8")
+    listed = module.partition("content_security_policy = join(")[2].partition("])")[0]
+    on_aws = re.findall(r'"([a-z-]+ [^"]*)"', listed)
+    in_a_lab = content_security_policy(("${local.storage}",)).split("; ")
+    assert on_aws == in_a_lab
