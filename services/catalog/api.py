@@ -137,6 +137,10 @@ class Image(ImageSummary, frozen=True, kw_only=True, omit_defaults=True):
     ] = {}
     renditions: list[Rendition] = []
     links_expire_at: Time | None = None
+    recipe: Annotated[
+        str | None,
+        Meta(description="the recipe that the upload chose; without one, the lab's default"),
+    ] = None
 
 
 class ImagePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +148,33 @@ class ImagePage(msgspec.Struct, frozen=True, kw_only=True):
 
     images: list[ImageSummary]
     next_cursor: str | None
+
+
+class RecipeSize(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A size of a recipe, in pixels. `inside` shows the whole photo, its longer edge at most
+    `long_edge`; `cover` cuts it to the proportions of `width` and `height`. Smaller photos are not
+    enlarged."""
+
+    name: Annotated[str, Meta(examples=["thumb", "medium", "large"])]
+    fit: Literal["inside", "cover"]
+    long_edge: int | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """What is made of a photo: every size in every format. AVIF follows after the others."""
+
+    name: Annotated[str, Meta(examples=["standard"])]
+    sizes: list[RecipeSize]
+    formats: Annotated[list[str], Meta(examples=[["jpeg", "webp"]])]
+
+
+class RecipeList(msgspec.Struct, frozen=True, kw_only=True):
+    """All recipes, and the name of the one for uploads that choose none."""
+
+    default: str
+    recipes: list[Recipe]
 
 
 class ListParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -175,6 +206,12 @@ REQUEST_UPLOAD = Operation(
     scope=Scope.PHOTOS_WRITE,
     body=UploadRequest,
     answers={201: Answer("The form", UploadForm)},
+)
+LIST_RECIPES = Operation(
+    summary="List the recipes of renditions",
+    description="An upload may choose one by its name; see `recipe` of POST /uploads.",
+    access=Access.ANYONE,
+    answers={200: Answer("All recipes", RecipeList)},
 )
 LIST_IMAGES = Operation(
     summary="List your images, newest first",

@@ -18,22 +18,11 @@ _LIMITS = Limits()
 
 
 @dataclass(frozen=True)
-class DevelopmentConfiguration:
-    """Environment variables of the functions that develop photos. They must agree on them."""
+class RecipeConfiguration:
+    """Environment variables of the functions that know the recipes."""
 
     definitions: str = variable("RECIPES", default="")
     default_recipe: str = variable("RECIPE", default=STANDARD)
-    max_mib: int = variable("PHOTO_MAX_MIB", default=_LIMITS.bytes_max // MIB, minimum=1)
-    max_pixels: int = variable("PHOTO_MAX_PIXELS", default=_LIMITS.pixels_per_frame_max, minimum=1)
-    max_frames: int = variable("PHOTO_MAX_FRAMES", default=_LIMITS.frames_max, minimum=1)
-    max_pixels_in_all: int = variable(
-        "PHOTO_MAX_PIXELS_IN_ALL", default=_LIMITS.pixels_in_all_max, minimum=1
-    )
-    max_seconds: float = variable("PHOTO_MAX_SECONDS", default=_LIMITS.seconds_max, minimum=1)
-    # Set by Lambda and by the worker.
-    memory_mib: int = variable(
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=_LIMITS.memory_bytes_max // MIB, minimum=128
-    )
 
     def __post_init__(self) -> None:
         checked_default(self.recipes.by_name, self.default_recipe)
@@ -49,6 +38,23 @@ class DevelopmentConfiguration:
             raise ConfigurationError("RECIPES", [f"RECIPES: {m}" for m in error.mistakes]) from None
         except ValueError as error:
             raise ConfigurationError("RECIPES", [f"RECIPES must be JSON: {error}"]) from None
+
+
+@dataclass(frozen=True)
+class DevelopmentConfiguration(RecipeConfiguration):
+    """Environment variables of the functions that develop photos. They must agree on them."""
+
+    max_mib: int = variable("PHOTO_MAX_MIB", default=_LIMITS.bytes_max // MIB, minimum=1)
+    max_pixels: int = variable("PHOTO_MAX_PIXELS", default=_LIMITS.pixels_per_frame_max, minimum=1)
+    max_frames: int = variable("PHOTO_MAX_FRAMES", default=_LIMITS.frames_max, minimum=1)
+    max_pixels_in_all: int = variable(
+        "PHOTO_MAX_PIXELS_IN_ALL", default=_LIMITS.pixels_in_all_max, minimum=1
+    )
+    max_seconds: float = variable("PHOTO_MAX_SECONDS", default=_LIMITS.seconds_max, minimum=1)
+    # Set by Lambda and by the worker.
+    memory_mib: int = variable(
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=_LIMITS.memory_bytes_max // MIB, minimum=128
+    )
 
     @property
     def limits(self) -> Limits:

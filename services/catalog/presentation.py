@@ -43,6 +43,7 @@ class ImagePresenter:
                 for item in record.renditions
             ],
             links_expire_at=format_epoch(time.time() + LINK_SECONDS),
+            recipe=record.recipe_name,
         )
 
     def _shared(self, record: ImageRecord) -> dict[str, Any]:

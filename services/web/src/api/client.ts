@@ -18,6 +18,8 @@ export type OrderDetails = Schemas["OrderDetails"];
 export type OrderRequest = Schemas["OrderRequest"];
 export type OrderSummary = Schemas["OrderSummary"];
 export type Product = Schemas["PrintProduct"];
+export type RecipeList = Schemas["RecipeList"];
+export type Rendition = Schemas["Rendition"];
 export type UploadForm = Schemas["UploadForm"];
 export type UploadRequest = Schemas["UploadRequest"];
 

@@ -335,6 +335,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the recipes of renditions
+         * @description An upload may choose one by its name; see `recipe` of POST /uploads.
+         */
+        get: operations["list-recipes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions": {
         parameters: {
             query?: never;
@@ -816,6 +836,11 @@ export interface components {
             renditions?: components["schemas"]["Rendition"][];
             /** @default null */
             links_expire_at?: string | null;
+            /**
+             * @description the recipe that the upload chose; without one, the lab's default
+             * @default null
+             */
+            recipe?: string | null;
         };
         /**
          * ImagePage
@@ -1223,6 +1248,52 @@ export interface components {
             at: string;
             waiting: number;
             oldest_seconds: number | null;
+        };
+        /**
+         * Recipe
+         * @description What is made of a photo: every size in every format. AVIF follows after the others.
+         */
+        Recipe: {
+            /** @example standard */
+            name: string;
+            sizes: components["schemas"]["RecipeSize"][];
+            /**
+             * @example [
+             *       "jpeg",
+             *       "webp"
+             *     ]
+             */
+            formats: string[];
+        };
+        /**
+         * RecipeList
+         * @description All recipes, and the name of the one for uploads that choose none.
+         */
+        RecipeList: {
+            default: string;
+            recipes: components["schemas"]["Recipe"][];
+        };
+        /**
+         * RecipeSize
+         * @description A size of a recipe, in pixels. `inside` shows the whole photo, its longer edge at most
+         *         `long_edge`; `cover` cuts it to the proportions of `width` and `height`. Smaller photos are not
+         *         enlarged.
+         */
+        RecipeSize: {
+            /**
+             * @example thumb
+             * @example medium
+             * @example large
+             */
+            name: string;
+            /** @enum {unknown} */
+            fit: "cover" | "inside";
+            /** @default null */
+            long_edge?: number | null;
+            /** @default null */
+            width?: number | null;
+            /** @default null */
+            height?: number | null;
         };
         /**
          * Rendition
@@ -3526,6 +3597,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Products"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All recipes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeList"];
                 };
             };
             /** @description `urn:darkroom:problem:invalid-request`: Invalid request */

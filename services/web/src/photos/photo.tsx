@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Image, type Product, api, unwrap } from "../api/client";
+import { type Image, type Product, type Rendition, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
 import { moment, money, plain, text } from "../text";
+import { recipes, wholeRenditions } from "./recipes";
 import { effectiveDpi } from "./resolution";
 
 const MIN_DPI = 150;
@@ -88,7 +89,14 @@ export function Photo({ id, cart, removed }: PhotoProps) {
 }
 
 function Picture({ image, name }: { image: Image; name: string }) {
-  const renditions = image.renditions ?? [];
+  const [renditions, setRenditions] = useState<Rendition[]>([]);
+  useEffect(() => {
+    // Without recipes nothing is known of sizes that cut the photo.
+    recipes().then(
+      (list) => setRenditions(wholeRenditions(image, list)),
+      () => setRenditions(image.renditions ?? []),
+    );
+  }, [image]);
   const sets = FORMATS.map((format) => ({
     format,
     srcset: renditions
