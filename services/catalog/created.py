@@ -146,7 +146,7 @@ class CreatedOriginal:
 def _record_outcome(record: ImageRecord, event: ObjectEvent, original: Original) -> None:
     metrics.record(Metric.PHOTOS, outcome=record.status.value, reason=record.reason or _NO_REASON)
     metrics.record(Metric.PHOTO_BYTES, original.size)
-    elapsed_ms = milliseconds_since(event.time)
+    elapsed_ms = None if event.backfilled else milliseconds_since(event.time)
     if elapsed_ms is not None:
         metrics.record(Metric.UPLOAD_TO_DEVELOPED, round(elapsed_ms))
 
@@ -214,7 +214,7 @@ def _announcement(
         image_id=record.image_id,
         source_key=event.key,
         filename=name.filename,
-        recipient=metadata.get(METADATA_NOTIFY),
+        recipient=None if event.backfilled else metadata.get(METADATA_NOTIFY),
         recipient_name=unquote(metadata.get(METADATA_NOTIFY_NAME, "")) or None,
         on_website=_is_true(metadata, METADATA_ON_WEBSITE) or None,
         width=record.facts.get("width"),

@@ -19,6 +19,7 @@ from rich.markup import escape
 from services.cli import (
     accounts,
     api_keys,
+    backfill,
     cost,
     database,
     dead_letters,
@@ -44,6 +45,7 @@ for module in (
     images,
     recipes,
     redevelop,
+    backfill,
     api_keys,
     orders,
     dead_letters,

@@ -6,13 +6,16 @@ Structure of events: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-ev
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from services.events.cloudevents import open_envelope
 from services.platform.errors import PermanentError
+from services.platform.timestamps import format_utc
 
 # S3's sequencers are hexadecimal texts of different lengths. To compare two as texts, the shorter
 # is padded with zeros on the right. This is longer than S3's sequencers.
@@ -20,6 +23,8 @@ _SEQUENCER_DIGITS = 40
 
 
 _EVENTBRIDGE_SOURCE = "aws.s3"
+# Not an event name of S3's.
+_BACKFILLED = "ObjectCreated:Backfill"
 
 
 class Change(StrEnum):
@@ -34,7 +39,8 @@ _DETAIL_TYPES = {"Object Created": Change.CREATED, "Object Deleted": Change.REMO
 class ObjectEvent:
     """One change of one object. `key` is decoded; `sequencer` orders the events of one key, by
     comparison as text; `size` is in bytes; `etag` is empty for a removal. `posted`: the object was
-    uploaded with a form."""
+    uploaded with a form; `backfilled`: it was in the bucket before the lab, or while the lab got no
+    events (`backfill_event`)."""
 
     change: Change
     bucket: str
@@ -45,6 +51,7 @@ class ObjectEvent:
     sequencer: str
     time: str
     posted: bool = False
+    backfilled: bool = False
 
 
 def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
@@ -65,6 +72,18 @@ def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
     return tuple(_event(record) for record in records)
 
 
+def backfill_event(bucket: str, key: str, size: int, etag: str, modified: datetime) -> str:
+    """A message about an object that is there already, in the form of a notification. Its sequencer
+    is the lowest one, so that it never replaces what a real event of the object did."""
+    described = {"key": quote_plus(key), "size": size, "eTag": etag, "sequencer": "0"}
+    record = {
+        "eventName": _BACKFILLED,
+        "eventTime": format_utc(modified),
+        "s3": {"bucket": {"name": bucket}, "object": described},
+    }
+    return json.dumps({"Records": [record]})
+
+
 def _event(record: Any) -> ObjectEvent:
     try:
         name: str = record["eventName"]
@@ -80,6 +99,7 @@ def _event(record: Any) -> ObjectEvent:
             sequencer=_sequencer(described),
             time=record.get("eventTime", ""),
             posted=name.endswith("ObjectCreated:Post"),
+            backfilled=name == _BACKFILLED,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PermanentError(

@@ -1,4 +1,5 @@
-"""A lab on AWS, as `terraform -chdir=terraform/lab output -json` prints it."""
+"""A lab on AWS, as `terraform -chdir=terraform/lab output -json` prints it; or a module that passes
+those outputs on as its output `lab`."""
 
 from __future__ import annotations
 
@@ -47,6 +48,8 @@ def read(path: Path) -> Deployed:
     try:
         outputs = json.loads(path.read_text(encoding="utf-8"))
         values = {name: item["value"] for name, item in outputs.items()}
+        # Of a root module that passes all outputs of the lab on, as examples/photos-only does.
+        values = values.get("lab", values)
         return Deployed(
             region=values["region"],
             api=values["api"],

@@ -84,8 +84,12 @@ class Terraform:
         document: dict[str, Any] = json.loads(self._run("show", "-json", str(file)))
         return document
 
+    def output_json(self) -> str:
+        """What `terraform output -json` prints."""
+        return self._run("output", "-json")
+
     def output(self) -> dict[str, Any]:
-        found = json.loads(self._run("output", "-json"))
+        found = json.loads(self.output_json())
         return {name: item["value"] for name, item in found.items()}
 
     def state(self) -> str:

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from services.cli.main import main
+from services.cli.options import ExitCode
 from services.local import emulator as emulators
 from services.local.emulator import REGION, free_port
+from services.platform.aws import clients
 from services.runtime.processes import die_with_parent
 from tests.infrastructure import terraform
 from tests.infrastructure.environment import Cloud, manifests, worker
@@ -106,7 +109,6 @@ def example(tree: Path, cloud: Cloud) -> Terraform:
     text += (
         'variable "subnet_ids" { type = list(string) }\n'
         'variable "group_ids" { type = list(string) }\n'
-        'output "lab" { value = module.darkroom }\n'
     )
     file.write_text(text, encoding="utf-8")
     ec2 = cloud.client("ec2")
@@ -155,26 +157,61 @@ def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
 
 def develop(photos: PhotosLab, key: str, seed: int) -> list[str]:
     """Uploads a photo and waits until its owner has a developed photo; returns all owners."""
-    output, owner = photos.output["lab"], key.rpartition("/")[0]
     with ExitStack() as stack:
-        for item in manifests():
-            if item.name in FUNCTIONS:
-                stack.enter_context(worker(photos.folder, photos.cloud, output, item))
+        start_workers(stack, photos)
         photos.cloud.client("s3").put_object(
             Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=seed)), ContentType="image/jpeg"
         )
+        return await_owner(photos, key.rpartition("/")[0])
 
-        def owners() -> list[str]:
-            found = developed(photos, output["tables"]["images"])
-            return found if owner in found else []
 
-        return eventually(owners, f"{key} is developed", SECONDS, pause_seconds=0.2)
+def start_workers(stack: ExitStack, photos: PhotosLab) -> None:
+    for item in manifests():
+        if item.name in FUNCTIONS:
+            stack.enter_context(worker(photos.folder, photos.cloud, photos.output["lab"], item))
+
+
+def await_owner(photos: PhotosLab, owner: str) -> list[str]:
+    """Waits until an owner has a developed photo; returns all owners that have one."""
+    table = photos.output["lab"]["tables"]["images"]
+
+    def owners() -> list[str]:
+        found = developed(photos, table)
+        return found if owner in found else []
+
+    return eventually(owners, f"a photo of {owner} is developed", SECONDS, pause_seconds=0.2)
 
 
 def developed(photos: PhotosLab, table: str) -> list[str]:
     """The owners of the developed photos."""
     items = photos.cloud.client("dynamodb").scan(TableName=table)["Items"]
     return [i["owner"]["S"] for i in items if i.get("status", {}).get("S") == "developed"]
+
+
+def test_photo_that_was_there_before_is_developed_by_a_backfill(
+    photos: PhotosLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command with Terraform's outputs, for a photo outside of the notification's suffix."""
+    key = "cleo/before.jpeg"
+    photos.cloud.client("s3").put_object(
+        Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=9)), ContentType="image/jpeg"
+    )
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(photos.lab.output_json(), encoding="utf-8")
+    for name, value in photos.cloud.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("services.cli.backfill.state_folder", lambda: tmp_path)
+    clients.client.cache_clear()
+    clients._session.cache_clear()
+    location = f"s3://{BUCKET}/cleo/"
+    arguments = ["backfill", location, "--yes", "--outputs", str(outputs)]
+    assert main(arguments) == ExitCode.DONE
+    with ExitStack() as stack:
+        start_workers(stack, photos)
+        assert "cleo" in await_owner(photos, "cleo")
+    photos.cloud.client("s3").delete_object(Bucket=BUCKET, Key=key)
+    clients.client.cache_clear()
+    clients._session.cache_clear()
 
 
 def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) -> None:
@@ -191,7 +228,7 @@ def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) ->
     photos.lab.apply()
     assert photos.current_notifications() == photos.notifications
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=enabled)
-    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["anna/1", "bert"]
+    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["anna/1", "bert", "cleo"]
     assert changed(photos.lab.plan()) == {}
     s3.put_bucket_notification_configuration(
         Bucket=BUCKET, NotificationConfiguration=photos.notifications

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ KIB_PER_GIB = 1024 * 1024
 # A message is sent, received and deleted.
 REQUESTS_PER_MESSAGE = 3
 AUTHORIZER = "authorize-request"
+# Of the recipe `standard`: three sizes in two formats.
+STANDARD_RENDITIONS = 6
 
 
 class Architecture(StrEnum):
@@ -189,3 +191,20 @@ def compare(
         },
         capacity=vcpus * month_ms * 3_600_000 / ms,
     )
+
+
+def backfill_dollars(photos: int, prices: Prices, manifests: Sequence[Manifest]) -> float:
+    """The price of developing photos that are stored already: no upload, no e-mail, and a month of
+    their renditions."""
+    workload = read_workload(photos, 0)
+    photo = {
+        **workload.units["photo"],
+        "functions": {"process-image": 1},
+        "originals_mib": 0,
+        "emails": 0,
+        "email_mib": 0,
+    }
+    workload = replace(workload, units={**workload.units, "photo": photo})
+    features = frozenset({Feature.PHOTOS})
+    items = bill(workload, prices, manifests, STANDARD_RENDITIONS, Architecture.X86, features)
+    return sum(item.dollars for item in items)

@@ -24,7 +24,7 @@ module "darkroom" {
   mail_senders = { sender = "Photos <photos@example.com>" }
 }
 
-output "catalogue" {
-  description = "The DynamoDB table with a record of each photo."
-  value       = module.darkroom.tables["images"]
+output "lab" {
+  description = "What was created, also for `darkroom --outputs`: buckets, tables, queues, functions."
+  value       = module.darkroom
 }

@@ -20,6 +20,13 @@ def test_outputs_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_outputs_that_a_module_passes_on_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    lab: dict[str, object] = {"region": "eu-central-1", "api": None, "queues": {}}
+    file.write_text(json.dumps({"lab": {"value": lab}}))
+    assert deployed.read(file) == Deployed("eu-central-1", None, {})
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"region": 1}', '{"queues": {"value": []}}'])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "outputs.json"
