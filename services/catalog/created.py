@@ -22,6 +22,7 @@ from services.catalog.model import (
     Source,
     StoredRendition,
     image_id,
+    image_id_of,
 )
 from services.catalog.originals import Original, download
 from services.catalog.renditions import late_renditions
@@ -180,11 +181,15 @@ def developed_record(
 
 def _source(event: ObjectEvent, original: Original) -> Source:
     # The content of an original over the byte limit is not read; its tag and size identify it.
-    content = original.content or f"{event.etag}:{original.size}".encode()
+    identity = (
+        image_id_of(original.sha256)
+        if original.content
+        else image_id(f"{event.etag}:{original.size}".encode())
+    )
     return Source(
         key=event.key,
         sequencer=event.sequencer,
-        image_id=image_id(content),
+        image_id=identity,
         etag=event.etag,
         version_id=event.version_id,
     )

@@ -69,7 +69,12 @@ def parse_original_key(key: str) -> OriginalName:
 
 def image_id(content: bytes) -> str:
     """An image's id: the first 128 bits of the content's SHA-256, as 32 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()[:_IMAGE_ID_DIGITS]
+    return image_id_of(hashlib.sha256(content).hexdigest())
+
+
+def image_id_of(sha256: str) -> str:
+    """An image's id, out of the content's SHA-256 as hexadecimal digits."""
+    return sha256[:_IMAGE_ID_DIGITS]
 
 
 def rendition_prefix(owner: str, image: str) -> str:

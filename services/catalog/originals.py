@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from services.imaging.isolation import develop, start_child
@@ -26,12 +28,17 @@ class Original:
     size: int
     metadata: dict[str, str]
 
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the content, as hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
     def develop(self, recipe: Recipe, limits: Limits, message: Message) -> Developed:
         """Develops the original within the time that the message has left. Raises PhotoRejected."""
         check_bytes(self.size, limits)
         seconds = min(limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
         limits = dataclasses.replace(limits, seconds_max=max(seconds, 1.0))
-        return develop(self.content, recipe, limits)
+        return develop(self.content, recipe, limits, self.sha256)
 
 
 def download(s3: Any, bucket: str, key: str, etag: str, bytes_max: int) -> Original | None:

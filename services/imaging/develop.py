@@ -40,9 +40,13 @@ Frames = list[tuple[RenditionSpec, Frame]]
 
 
 def develop(
-    source: bytes, recipe: Recipe = _DEFAULT_RECIPE, limits: Limits = _DEFAULT_LIMITS
+    source: bytes,
+    recipe: Recipe = _DEFAULT_RECIPE,
+    limits: Limits = _DEFAULT_LIMITS,
+    sha256: str | None = None,
 ) -> Developed:
-    """Makes every rendition of `recipe` from `source`, and reads its facts.
+    """Makes every rendition of `recipe` from `source`, and reads its facts. `sha256` is that of
+    `source`, where the caller knows it: computing it takes 5 % of the time.
 
     Takes JPEG (baseline, progressive, CMYK, MPO), PNG and APNG, WebP, GIF, TIFF, HEIC/HEIF and
     AVIF, recognized by the bytes. Of several pages or pictures the first (the primary) counts.
@@ -63,7 +67,7 @@ def develop(
     prepare = _preparation(opened, covering)
     picture = _prepared(opened, prepare, covering, limits, deadline)
     deadline.check()
-    facts = _facts(opened)
+    facts = _facts(opened, sha256)
     cutter = Cutter()
     renditions, smallest = _stills(picture, opened, recipe, frames, cutter, deadline)
     if opened.is_animation:
@@ -79,7 +83,7 @@ def develop(
     )
 
 
-def _facts(opened: OpenedPhoto) -> Facts:
+def _facts(opened: OpenedPhoto, sha256: str | None) -> Facts:
     profile = read_profile(opened.icc)
     read = opened.metadata
     width, height = opened.size
@@ -89,7 +93,7 @@ def _facts(opened: OpenedPhoto) -> Facts:
         height=height,
         frames=opened.structure.frames,
         bytes=len(opened.source),
-        sha256=hashlib.sha256(opened.source).hexdigest(),
+        sha256=hashlib.sha256(opened.source).hexdigest() if sha256 is None else sha256,
         camera=read.camera,
         lens=read.lens,
         exposure_seconds=read.exposure_seconds,

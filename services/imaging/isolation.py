@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import hashlib
 import io
 import os
 import pickle
@@ -25,6 +26,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,6 +54,9 @@ _DIED = "Developing this photo ended the program that decodes it"
 
 # Far more than all renditions of an animation within the limits.
 _ANSWER_BYTES_MAX = 1 << 30
+
+# The parent states the source's hash, which it needs for the catalogue anyway.
+_SHA256_OF_PARENT = ""
 
 Job = tuple[bytes, Recipe, Limits]
 Work = Callable[[bytes, Recipe, Limits], Developed]
@@ -85,7 +90,7 @@ class _Outcome(pickle.Unpickler):
 def _develop_in_process(source: bytes, recipe: Recipe, limits: Limits) -> Developed:
     from services.imaging.develop import develop  # here: the parent needs no decoder
 
-    return develop(source, recipe, limits)
+    return develop(source, recipe, limits, _SHA256_OF_PARENT)
 
 
 class IsolatedDeveloper:
@@ -100,7 +105,9 @@ class IsolatedDeveloper:
         self._requests = -1
         self._answers = -1
 
-    def develop(self, source: bytes, recipe: Recipe, limits: Limits) -> Developed:
+    def develop(
+        self, source: bytes, recipe: Recipe, limits: Limits, sha256: str | None = None
+    ) -> Developed:
         """The same as `services.imaging.develop.develop`.
 
         Raises PhotoRejected also when the child dies: timed-out at the wall-time limit,
@@ -126,7 +133,10 @@ class IsolatedDeveloper:
             raise RuntimeError("the decoding process answered with something else than an outcome")
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        if outcome.facts.sha256 != _SHA256_OF_PARENT:
+            return outcome
+        facts = replace(outcome.facts, sha256=sha256 or hashlib.sha256(source).hexdigest())
+        return replace(outcome, facts=facts)
 
     def stop(self) -> None:
         """Kills the child, if there is one."""
@@ -272,6 +282,6 @@ def start_child() -> None:
     _developer.start()
 
 
-def develop(source: bytes, recipe: Recipe, limits: Limits) -> Developed:
+def develop(source: bytes, recipe: Recipe, limits: Limits, sha256: str | None = None) -> Developed:
     """Develops a photo in this process's one child. See `IsolatedDeveloper.develop`."""
-    return _developer.develop(source, recipe, limits)
+    return _developer.develop(source, recipe, limits, sha256)

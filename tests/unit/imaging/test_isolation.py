@@ -253,3 +253,9 @@ def test_parent_imports_no_decoder() -> None:
     # is downloaded.
     program = "import sys, services.catalog.process_image; sys.exit('PIL' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_isolated_photo_with_a_known_hash_states_that_one(developer: IsolatedDeveloper) -> None:
+    source = photos.jpeg()
+    assert developer.develop(source, RECIPE, Limits(), "known").facts.sha256 == "known"
+    assert develop(source, RECIPE, Limits(), "known").facts.sha256 == "known"
