@@ -1,151 +1,16 @@
-"""A running lab with short retry delays, and access to its payments, stock and e-mails."""
+"""One lab for all tests of the order workflow."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import uuid
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
-import psutil
 import pytest
 
-from services.client.api import Api
-from services.local import lab as labs
-from services.local.mailbox import sent_mails
-from services.local.state import LabFiles, LabState
-from services.orders.model import Product, StockLevel
-from services.orders.products import Products
-from tests.support.photos import jpeg, scene
-
-PASSWORD = "correct horse battery staple"
-DELIVERY = {
-    "name": "Anna Muster",
-    "line1": "Hafenstr. 1",
-    "postcode": "20457",
-    "city": "Hamburg",
-    "country": "DE",
-}
-SHORT_DELAYS = {
-    "WORKER_BACKOFF_BASE_SECONDS": "1",
-    "WORKER_VISIBILITY_SECONDS": "5",
-    "PAYMENTS_TIMEOUT_SECONDS": "2",
-    # Covers two requests, and ends before a killed worker's message exceeds its receive count.
-    "PAYMENTS_LEASE_SECONDS": "5",
-}
-# Enough pixels for a small print at 300 dpi, and too few for a poster.
-PHOTO_SIZE = (1200, 900)
-SMALL_MM, POSTER_MM = (30, 40), (300, 400)
-PRICE_MINOR = 250
-
-
-@dataclass(frozen=True)
-class Payment:
-    """The payments of an order at the provider; `kept` is the charged amount without refunds."""
-
-    charged: int
-    kept: int
-    payments: int
-
-
-@dataclass(frozen=True)
-class OrderLab:
-    """A running lab with a signed-in customer and a photo."""
-
-    root: Path
-    api_url: str
-    token: str
-    email: str
-    image_id: str
-
-    @property
-    def state(self) -> LabState:
-        found = labs.running(self.root)
-        assert found is not None, "the lab is gone"
-        return found
-
-    def api(self) -> Api:
-        """A new client; threads must not share one."""
-        return Api(self.api_url, self.token)
-
-    def product(self, stock: int, size_mm: tuple[int, int] = SMALL_MM) -> str:
-        """Creates a product with `stock` prints and returns its id."""
-        product_id = f"t-{uuid.uuid4().hex[:12]}"
-        with closing(self.state.database()) as database:
-            Products(database).offer(
-                Product(product_id, "Test print", "matte", *size_mm, PRICE_MINOR, "EUR"), stock
-            )
-        return product_id
-
-    def stock(self, product_id: str) -> StockLevel:
-        with closing(self.state.database()) as database:
-            return Products(database).stock_levels()[product_id]
-
-    def line(self, product_id: str, quantity: int = 1, image_id: str = "") -> dict[str, Any]:
-        return {
-            "product_id": product_id,
-            "image_id": image_id or self.image_id,
-            "quantity": quantity,
-        }
-
-    def payment(self, order_id: str) -> Payment:
-        """The order's payments at the provider."""
-        with closing(sqlite3.connect(LabFiles(self.root).payments)) as ledger:
-            rows = ledger.execute(
-                "SELECT status, amount_minor, refund_id FROM payments WHERE order_id = ?",
-                [order_id],
-            ).fetchall()
-        charged = [row for row in rows if row[0] == "charged"]
-        kept = sum(amount for _, amount, refund in charged if refund is None)
-        return Payment(len(charged), kept, len(rows))
-
-    def mails(self, order_id: str) -> list[str]:
-        """The subjects of the order's e-mails without its number, oldest first."""
-        number = order_id[:8]
-        return [
-            mail.subject.replace(f" {number}", "")
-            for mail in sent_mails(LabFiles(self.root).mail)
-            if number in mail.subject
-        ]
-
-    def processes(self, name: str) -> list[psutil.Process]:
-        """A supervised process and its descendants."""
-        pids = [child.pid for child in self.state.children if child.name == name]
-        found = []
-        for pid in pids:
-            try:
-                process = psutil.Process(pid)
-                found += [process, *process.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
-        return found
-
-    def kill(self, name: str) -> None:
-        """Kills a supervised process and its descendants with SIGKILL."""
-        for process in self.processes(name):
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+from tests.support import order_lab as labs
+from tests.support.order_lab import OrderLab
 
 
 @pytest.fixture(scope="package")
 def order_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrderLab]:
-    root: Path = tmp_path_factory.mktemp("orders")
-    with patch.dict(os.environ, SHORT_DELAYS):
-        state = labs.up(root)
-    with closing(Api(state.api)) as api:
-        email = "orders@darkroom.example"
-        api.sign_up(email, "Anna Muster", PASSWORD)
-        api.sign_in(email, PASSWORD)
-        photo = root / "photo.jpg"
-        photo.write_bytes(jpeg(scene(*PHOTO_SIZE)))
-        image = api.developed(api.upload(photo))
-        assert api.token is not None
-        yield OrderLab(root, state.api, api.token, email, image["id"])
-    labs.down(root)
+    with labs.order_lab(tmp_path_factory.mktemp("orders")) as lab:
+        yield lab

@@ -31,16 +31,18 @@ from services.orders.model import Delivery, NewLine, NewOrder, OrderStatus
 from services.orders.start_workflows import INTERRUPTED_AFTER
 from services.orders.store import Orders
 from services.platform.errors import TransientError
-from tests.integration.workflow.conftest import (
+from tests.support.order_lab import (
     DELIVERY,
     POSTER_MM,
     PRICE_MINOR,
     SMALL_MM,
     OrderLab,
     Payment,
+    await_empty,
+    kill,
 )
 from tests.support.photos import jpeg, scene
-from tests.support.waiting import Value, scaled
+from tests.support.waiting import Value, eventually, scaled
 
 SCENARIO_TIMEOUT_SECONDS = 240
 # The longest time until MiniStack fires the rule of start-orders: a minute plus its poll interval.
@@ -83,11 +85,13 @@ class Result:
     product_id: str
 
 
-def kill_workers(lab: OrderLab, _api: Api, order: dict[str, Any]) -> None:
-    """Kills the worker three times in a row, so that its replacement dies too."""
-    for _ in range(3):
-        lab.kill(FUNCTION_AT[order["status"]])
+def kill_environments(lab: OrderLab, _api: Api, order: dict[str, Any]) -> None:
+    """Kills the environment of the function at work, and those that replace it at once."""
+    function = FUNCTION_AT[order["status"]]
+    eventually(lambda: kill(lab.environments(function)), f"an environment of {function}")
+    for _ in range(2):
         time.sleep(0.25)
+        kill(lab.environments(function))
 
 
 def restart_postgres(lab: OrderLab, _api: Api, _order: dict[str, Any]) -> None:
@@ -149,7 +153,9 @@ SCENARIOS = (
         "provider killed", ("shipped",), SHIPPED_MAILS, fault=kill_provider, fault_at="reserved"
     ),
     *(
-        Scenario(f"killed while {at}", ("shipped",), SHIPPED_MAILS, fault=kill_workers, fault_at=at)
+        Scenario(
+            f"killed while {at}", ("shipped",), SHIPPED_MAILS, fault=kill_environments, fault_at=at
+        )
         for at in FUNCTION_AT
     ),
     *(
@@ -176,7 +182,7 @@ def results(order_lab: OrderLab) -> dict[str, Result]:
     ended: dict[str, Result] = {}
     # In waves: a kill, a restart and a payment timeout each use up one receive of a message, and
     # all of them together would exceed its maximum receive count.
-    for faults in ({None}, {kill_workers, kill_provider, cancel}, {restart_postgres}):
+    for faults in ({None}, {kill_environments, kill_provider, cancel}, {restart_postgres}):
         wave = [scenario for scenario in SCENARIOS if scenario.fault in faults]
         with ThreadPoolExecutor(len(wave)) as pool:
             futures = {
@@ -397,21 +403,6 @@ def enveloped(event: OrderEvent) -> str:
 
     publish(Sns(), "topic", event)
     return json.dumps({"Type": "Notification", "Message": sent[0]})
-
-
-def await_empty(lab: OrderLab) -> None:
-    """Waits until all queues are empty."""
-    state = lab.state
-    sqs = state.session.client("sqs")
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    give_up_at = time.monotonic() + scaled(60)
-    for function, queue in state.queues.items():
-        while True:
-            got = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)["Attributes"]
-            if not any(int(got[name]) for name in names):
-                break
-            assert time.monotonic() < give_up_at, f"{function} has messages: {got}"
-            time.sleep(0.1)
 
 
 @pytest.mark.slow
