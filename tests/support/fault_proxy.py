@@ -11,6 +11,7 @@ import json
 import random
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -116,6 +117,10 @@ def fault_proxy(target: str, rules: Sequence[Rule] = (), **options: Any) -> Iter
         daemon_threads = True
         block_on_close = False
         request_queue_size = 128
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(sys.exc_info()[1], ConnectionError):
+                super().handle_error(request, client_address)
 
     class Handler(_Handler):
         pass
