@@ -38,7 +38,7 @@ from services.imaging.model import (
     without_late_format,
 )
 from services.imaging.recipes import Recipes
-from services.platform import log, metrics
+from services.platform import log, metrics, tracing
 from services.platform.functions.sqs import Message
 from services.platform.metrics import Metric
 from services.platform.timestamps import milliseconds_since, now
@@ -102,7 +102,8 @@ class CreatedOriginal:
         announcement = _announcement(name, event, record, original.metadata)
         if record.status is ImageStatus.DEVELOPED and LATE_FORMAT in recipe.formats:
             announcement = dataclasses.replace(announcement, pending=LATE_FORMAT.value)
-        publish(self.sns, self.topic_arn, announcement)
+        with tracing.span("announce"):
+            publish(self.sns, self.topic_arn, announcement)
         self.images.mark_announced(name.owner, claim.source)
         _record_outcome(record, event, original)
         return record.status.value

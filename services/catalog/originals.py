@@ -11,6 +11,7 @@ from typing import Any
 from services.imaging.isolation import develop, start_child
 from services.imaging.limits import check_bytes
 from services.imaging.model import Developed, Limits, Recipe
+from services.platform import tracing
 from services.platform.aws.clients import error_code
 from services.platform.functions.sqs import Message
 
@@ -38,12 +39,21 @@ class Original:
         check_bytes(self.size, limits)
         seconds = min(limits.seconds_max, message.seconds_left() - STORE_RESERVE_SECONDS)
         limits = dataclasses.replace(limits, seconds_max=max(seconds, 1.0))
-        return develop(self.content, recipe, limits, self.sha256)
+        with tracing.span("develop"):
+            developed = develop(self.content, recipe, limits, self.sha256)
+            for step in developed.steps:
+                tracing.add(step.name, step.began, step.ended)
+        return developed
 
 
 def download(s3: Any, bucket: str, key: str, etag: str, bytes_max: int) -> Original | None:
     """The original, or None if its version is not the one with `etag` any more. Reads no content
     over `bytes_max`. An empty `etag` is that of any version."""
+    with tracing.span("fetch"):
+        return _download(s3, bucket, key, etag, bytes_max)
+
+
+def _download(s3: Any, bucket: str, key: str, etag: str, bytes_max: int) -> Original | None:
     start_child()  # while S3 answers
     condition = {"IfMatch": etag} if etag else {}
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.catalog.model import ImageRecord, StoredRendition, rendition_prefix
 from services.imaging.model import LATE_FORMAT, Recipe
+from services.platform import tracing
 from services.platform.aws.objects import delete_objects
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class RenditionStore:
         self, owner: str, image_id: str, renditions: Iterable[Rendition]
     ) -> tuple[StoredRendition, ...]:
         """Uploads the renditions of an image; overwrites those of an earlier attempt."""
-        return tuple(self._store(rendition_prefix(owner, image_id), item) for item in renditions)
+        prefix = rendition_prefix(owner, image_id)
+        with tracing.span("store"):
+            return tuple(self._store(prefix, item) for item in renditions)
 
     def _store(self, prefix: str, rendition: Rendition) -> StoredRendition:
         key = f"{prefix}{rendition.name}.{rendition.format.extension}"

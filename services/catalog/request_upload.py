@@ -49,7 +49,7 @@ class RequestUpload:
         self._check_recipe(upload.recipe)
         caller = request.caller
         upload_id = uuid.uuid4().hex
-        log.correlate(upload_id)
+        log.correlate(upload_id, origin=True)
         # Owner, recipient and name are signed into the form, so that the client cannot change them.
         content_type = _REGISTERED.get(upload.content_type, upload.content_type)
         fields = {

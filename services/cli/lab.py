@@ -72,6 +72,9 @@ def up(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep photos, orders and e-mails when the lab ends.")
     ] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Record traces, for `darkroom trace`.")
+    ] = False,
     cloud: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Use the emulator that runs at URL, not one of its own."),
@@ -100,6 +103,7 @@ def up(
                 concurrency=concurrency or default_concurrency(),
                 features=(only,) if only else tuple(Feature),
                 keep=keep,
+                traces=traces,
                 cloud=cloud,
                 sites=tuple(site or ()),
                 recipe=recipe,

@@ -15,11 +15,12 @@ from services.cli.output import print_json
 from services.local import logs
 from services.local.state import DEFAULT_ROOT, LabFiles
 from services.local.terminal import page
-from services.monitoring import insights
+from services.monitoring import insights, spans
 from services.monitoring.log_reading import read_lines
-from services.monitoring.trace import Line, check_id, tell, waterfall
+from services.monitoring.trace import COLUMNS, Line, Story, check_id, tell, waterfall
 from services.operations import deployed
 from services.platform.errors import PermanentError
+from services.platform.otlp import trace_id
 
 
 def add(app: typer.Typer) -> None:
@@ -55,9 +56,17 @@ def trace(
     since: Annotated[
         str, typer.Option(metavar="AGE", help="On AWS: search the last AGE, such as 10m or 2d.")
     ] = "1d",
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the trace as a picture (SVG) too."),
+    ] = None,
     json: Json = False,
 ) -> ExitCode:
-    """Show what all functions did for one photo, order or request, with a waterfall."""
+    """Show what all functions did for one photo, order or request, with a waterfall.
+
+    In a lab that keeps traces (`darkroom up --traces`) also every step, call of AWS and SQL
+    statement.
+    """
     check_id(identifier)
     if source is not None:
         lines = _of_file(source)
@@ -74,11 +83,27 @@ def trace(
             if line.fields is not None
         ]
     story = tell(lines, identifier)
+    traced = _traced(story) if source is None and outputs is None else ()
+    if picture is not None:
+        if not traced:
+            raise PermanentError("there is no trace: start the lab by `darkroom up --traces`")
+        picture.write_text(spans.picture(traced, identifier), encoding="utf-8")
     if json:
         print_json(story.document())
     else:
         page.out(waterfall(story), end="", highlight=False)
+        if traced:
+            page.out("\n" + spans.waterfall(traced, COLUMNS), end="", highlight=False)
     return ExitCode.DONE
+
+
+def _traced(story: Story) -> tuple[spans.TracedSpan, ...]:
+    file = LabFiles(DEFAULT_ROOT).traces
+    if not file.is_file():
+        return ()
+    wanted = frozenset(trace_id(one) for one in story.correlation_ids)
+    with file.open(encoding="utf-8") as exports:
+        return spans.read(exports, wanted)
 
 
 def _of_file(path: Path) -> list[Line]:

@@ -75,8 +75,8 @@ def trace_header(request: Request) -> str:
 
 
 def segment(trace: str) -> str:
-    """The trace as the function's runtime wants it: with a parent, and not sampled."""
-    return f"{trace};Parent={os.urandom(8).hex()};Sampled=0"
+    """The trace as the function's runtime wants it: with a parent, and sampled."""
+    return f"{trace};Parent={os.urandom(8).hex()};Sampled=1"
 
 
 def request_event(

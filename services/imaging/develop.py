@@ -6,7 +6,9 @@ from services.imaging.develop import develop
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from PIL import Image
 
@@ -24,6 +26,7 @@ from services.imaging.model import (
     Recipe,
     Rendition,
     RenditionSpec,
+    Step,
 )
 from services.imaging.orient import upright, upright_size
 from services.imaging.placeholder import dominant_colour, thumbhash
@@ -59,19 +62,23 @@ def develop(
     any bytes.
     """
     deadline = Deadline(limits.seconds_max)
-    opened = open_photo(source, limits, deadline)
+    steps: list[Step] = []
+    with _step(steps, "inspect"):
+        opened = open_photo(source, limits, deadline)
     frames = _largest_first(opened, recipe)
     # Before orientation.
     covering = upright_size(frames[0][1].scaled, opened.orientation)
     deadline.check()
     prepare = _preparation(opened, covering)
-    picture = _prepared(opened, prepare, covering, limits, deadline)
+    with _step(steps, "decode"):
+        picture = _prepared(opened, prepare, covering, limits, deadline)
     deadline.check()
     facts = _facts(opened, sha256)
     cutter = Cutter()
-    renditions, smallest = _stills(picture, opened, recipe, frames, cutter, deadline)
+    renditions, smallest = _stills(picture, opened, recipe, frames, cutter, deadline, steps)
     if opened.is_animation:
-        renditions += _animations(opened, prepare, recipe, frames, cutter, deadline)
+        with _step(steps, "render animations"):
+            renditions += _animations(opened, prepare, recipe, frames, cutter, deadline)
     deadline.check()
     on_white = flat(smallest)
     return Developed(
@@ -80,7 +87,15 @@ def develop(
         placeholder=thumbhash(smallest),
         fingerprint=fingerprint(on_white),
         dominant_colour=dominant_colour(on_white),
+        steps=tuple(steps),
     )
+
+
+@contextmanager
+def _step(steps: list[Step], name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    steps.append(Step(name, began, time.monotonic()))
 
 
 def _facts(opened: OpenedPhoto, sha256: str | None) -> Facts:
@@ -141,6 +156,7 @@ def _stills(
     frames: Frames,
     cutter: Cutter,
     deadline: Deadline,
+    steps: list[Step],
 ) -> tuple[list[Rendition], Image.Image]:
     """The renditions that are no animations, and the smallest picture of the whole photo."""
     formats = [
@@ -159,7 +175,8 @@ def _stills(
             same = files[look] = []
             for output in formats:
                 deadline.check()
-                same.append(registry.FORMATS[output].encode(shown, recipe, spec))
+                with _step(steps, f"render {spec.name} {output.value}"):
+                    same.append(registry.FORMATS[output].encode(shown, recipe, spec))
         renditions += [
             Rendition(spec.name, output, *target.size, data, animated=False)
             for output, data in zip(formats, same, strict=True)

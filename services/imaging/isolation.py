@@ -42,6 +42,7 @@ from services.imaging.model import (
     RejectionReason,
     Rendition,
     SourceFormat,
+    Step,
     TimeSource,
 )
 
@@ -68,7 +69,7 @@ _ANSWER_TYPES = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (
         Developed, Facts, Location, OutputFormat, PhotoRejected, RejectionReason, Rendition,
-        SourceFormat, TimeSource,
+        SourceFormat, Step, TimeSource,
     )
 }  # fmt: skip
 

@@ -234,11 +234,20 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a development. Times of `time.monotonic`, which all processes share."""
+
+    name: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
 class Developed:
     """The result of `develop`.
 
     `placeholder` is a ThumbHash in base64, `fingerprint` a 64-bit perceptual hash as 16 hex digits,
-    `dominant_colour` an sRGB colour as "#rrggbb".
+    `dominant_colour` an sRGB colour as "#rrggbb". `steps` are those of the work.
     """
 
     facts: Facts
@@ -246,3 +255,4 @@ class Developed:
     placeholder: str
     fingerprint: str
     dominant_colour: str
+    steps: tuple[Step, ...] = ()

@@ -18,8 +18,8 @@ class LabOptions:
     `port` and `api_port` are free ones unless given. Every function gets `concurrency` execution
     environments at most, in each of `workers` worker processes. `keep`: the data survive the lab's
     end. `cloud` is the endpoint of an emulator that runs already and is used instead of one of its
-    own. `recipe` is that of uploads that choose none. `lifeline` is a file descriptor: the lab ends
-    when its other end is closed.
+    own. `recipe` is that of uploads that choose none. `traces`: functions record traces, which the
+    lab keeps. `lifeline` is a file descriptor: the lab ends when its other end is closed.
     """
 
     port: int | None = None
@@ -32,6 +32,7 @@ class LabOptions:
     sites: tuple[str, ...] = ()
     recipe: str = STANDARD
     lifeline: int | None = None
+    traces: bool = False
 
     def encode(self) -> str:
         return json.dumps(dataclasses.asdict(self))

@@ -15,6 +15,7 @@ from services.local.options import LabOptions
 from services.local.processes import Child, inherited_environment, spawner, start_child
 from services.local.provision import FunctionQueue
 from services.local.state import PROJECT, LabFiles
+from services.platform import tracing
 from services.platform.manifest import Manifest
 
 GATEWAY = "gateway"
@@ -84,6 +85,15 @@ def worker_children(
 def worker_names(options: LabOptions) -> list[str]:
     """The names of the lab's worker hosts."""
     return [f"{WORKER}-{n + 1}" if options.workers > 1 else WORKER for n in range(options.workers)]
+
+
+def trace_receiver_child(files: LabFiles, port: int) -> tuple[Child, dict[str, str]]:
+    """What keeps the functions' traces, and the variables by which they find it."""
+    name = "traces"
+    command = [sys.executable, "-m", "services.local.trace_receiver", str(files.traces), str(port)]
+    log = files.log(name)
+    child = start_child(name, log, spawner(command, inherited_environment(), log))
+    return child, {tracing.ENDPOINT: f"http://{LOOPBACK}:{port}"}
 
 
 def gateway_child(

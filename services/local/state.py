@@ -146,6 +146,11 @@ class LabFiles:
         return self.root / f"{name}-status.json"
 
     @property
+    def traces(self) -> Path:
+        """Exports of the functions' spans, in a lab that keeps traces."""
+        return self.root / "traces.jsonl"
+
+    @property
     def mail(self) -> Path:
         return self.root / "mail"
 

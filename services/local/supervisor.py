@@ -36,6 +36,7 @@ from services.local.parts import (
     GATEWAY,
     FunctionPlan,
     gateway_child,
+    trace_receiver_child,
     worker_children,
     worker_names,
 )
@@ -219,6 +220,10 @@ class Supervisor:
         metrics_ports: Mapping[str, int],
     ) -> None:
         aws = emulator.aws_environment(state.endpoint, state.credentials)
+        if self.options.traces:
+            child, variables = trace_receiver_child(self.files, emulator.free_port())
+            self.children.append(child)
+            aws = {**aws, **variables}
         if state.api:
             self.children.append(gateway_child(plans, self.files, api_port, aws, state.endpoint))
         self.children += worker_children(plans, self.files, self.options, aws, metrics_ports)
@@ -289,6 +294,7 @@ class Supervisor:
         for path in (
             *self.files.root.glob(f"{self.files.payments.name}*"),
             *self.files.root.glob("*-status.json"),
+            *self.files.root.glob(self.files.traces.name),
             *(log for log in self.files.logs.glob("*.log") if log.stem != SUPERVISOR),
         ):
             path.unlink()

@@ -242,27 +242,40 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 def waterfall(story: Story, columns: int = COLUMNS) -> str:
     """The spans as bars on one time axis, then the events, in lines of at most `columns`."""
+    return bars(story, columns) + event_lines(story, columns)
+
+
+def bars(story: Story, columns: int) -> str:
+    """The invocations and requests on one time axis."""
     width = columns - _NAME_COLUMNS - _FIGURE_COLUMNS - 3
     whole = max(story.ended - story.began, 0.001)
-    head = f"{story.id}  {_duration(whole * 1000)} in {len(story.spans)} invocations and requests"
-    lines = [_cut(head, columns), ""]
+    head = (
+        f"{story.id}  {duration_text(whole * 1000)} in {len(story.spans)} invocations and requests"
+    )
+    lines = [cut(head, columns), ""]
     for span in story.spans:
         mark = "✗" if span.failed else "*" if span.cold_start else " "
         name = span.function if span.attempt == 1 else f"{span.function} #{span.attempt}"
-        bar = _bar((span.began - story.began) / whole, (span.ended - story.began) / whole, width)
-        figure = _duration(span.duration_ms)
+        drawn = bar((span.began - story.began) / whole, (span.ended - story.began) / whole, width)
+        figure = duration_text(span.duration_ms)
         lines.append(
-            f"{_cut(name, _NAME_COLUMNS):{_NAME_COLUMNS}} {mark}{bar} {figure:>{_FIGURE_COLUMNS}}"
+            f"{cut(name, _NAME_COLUMNS):{_NAME_COLUMNS}} {mark}{drawn} {figure:>{_FIGURE_COLUMNS}}"
         )
     lines += ["", "* cold start   ✗ failed, or will be repeated", ""]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def event_lines(story: Story, columns: int) -> str:
+    """What the functions logged, in order of time."""
+    lines = []
     for event in story.events:
         offset = f"+{event.at - story.began:.3f}"
         details = " ".join(f"{name}={value}" for name, value in event.details.items())
-        lines.append(_cut(f"{offset:>9}  {event.function}  {event.name} {details}", columns))
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+        lines.append(cut(f"{offset:>9}  {event.function}  {event.name} {details}", columns))
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _bar(began: float, ended: float, width: int) -> str:
+def bar(began: float, ended: float, width: int) -> str:
     """A bar from `began` to `ended` (shares of the whole), at least one eighth wide."""
     start = min(int(began * width), width - 1)
     eighths = max(1, round((ended - began) * width * 8))
@@ -270,10 +283,12 @@ def _bar(began: float, ended: float, width: int) -> str:
     return (" " * start + _EIGHTHS[8] * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def _duration(milliseconds: float) -> str:
+def duration_text(milliseconds: float) -> str:
+    """`12 ms`, or `12.3 s` from ten seconds on."""
     return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
+    """`text` in one line of at most `columns`."""
     text = " ".join(text.split())
     return text if len(text) <= columns else text[: columns - 1] + "…"

@@ -56,7 +56,7 @@ class CreateOrder:
             raise _not_chargeable(error) from None
         except KeyReused as error:
             raise HttpProblem(api.KEY_REUSED, str(error)) from None
-        log.correlate(order.id)
+        log.correlate(order.id, origin=order.started_at is None)
         log.bind(order_id=order.id)
         if order.started_at is None:
             self.starter.start(order)

@@ -23,7 +23,7 @@ from services.payments.model import (
     PaymentVoided,
     Refund,
 )
-from services.platform import metrics
+from services.platform import metrics, tracing
 from services.platform.errors import TransientError
 from services.platform.idempotency import Completed, IdempotencyStore
 from services.platform.metrics import Metric
@@ -71,7 +71,8 @@ class Charging:
         key = f"refund#{order_id}"
 
         def work() -> dict[str, Any]:
-            refund = self.gateway.refund(charge, key)
+            with tracing.span("refund payment", tracing.Kind.CLIENT):
+                refund = self.gateway.refund(charge, key)
             metrics.record(Metric.PAYMENTS, outcome="refunded")
             return dataclasses.asdict(refund)
 
@@ -91,7 +92,8 @@ class Charging:
             return None
 
         def work() -> dict[str, Any] | None:
-            charge = self.gateway.cancel(payment["payment_id"])
+            with tracing.span("cancel payment", tracing.Kind.CLIENT):
+                charge = self.gateway.cancel(payment["payment_id"])
             return None if charge is None else dataclasses.asdict(self.refund(order_id, charge))
 
         refund = self.idempotency.run_once(f"void#{order_id}", payment, work)
@@ -103,17 +105,18 @@ class Charging:
         """Charges the order and returns the outcome as it is recorded."""
 
         def open_payment() -> dict[str, Any]:
-            return {
-                "payment_id": self.gateway.open(
+            with tracing.span("open payment", tracing.Kind.CLIENT):
+                payment_id = self.gateway.open(
                     order_id, amount_minor, currency, payment_method, f"payment#{order_id}"
                 )
-            }
+            return {"payment_id": payment_id}
 
         try:
             payment = self.idempotency.run_once(*_payment_record(order_id), open_payment)
             if payment["payment_id"] is None:
                 return {"voided": True}
-            charge = self.gateway.confirm(payment["payment_id"], key)
+            with tracing.span("confirm payment", tracing.Kind.CLIENT):
+                charge = self.gateway.confirm(payment["payment_id"], key)
         except PaymentDeclined as declined:
             return {"declined": declined.reason}
         except PaymentVoided:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from services.platform import deadline
+from services.platform import deadline, tracing
 from services.platform.aws.errors import is_transient
 from services.platform.configuration import variable
 from services.platform.errors import ConfigurationError, PermanentError, TransientError
@@ -252,6 +252,7 @@ class Database:
             keepalives_interval=PEER_TIMEOUT_SECONDS // 5,
             keepalives_count=3,
             tcp_user_timeout=PEER_TIMEOUT_SECONDS * 1000,
+            cursor_factory=tracing.cursor_factory(),
             **tls,
         )
         # Transactions are begun and ended here, so that beginning one costs a single round trip.

@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from services.platform import tracing
+
 # The name in log lines, message attributes and task messages.
 CORRELATION_ID = "correlation_id"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -72,9 +74,11 @@ def fields() -> dict[str, Any]:
     return structlog.contextvars.get_contextvars()
 
 
-def correlate(identifier: str) -> None:
-    """Sets the correlation id of this invocation's further lines and messages."""
+def correlate(identifier: str, *, origin: bool = False) -> None:
+    """Sets the correlation id of this invocation's further lines, messages and spans. `origin`: the
+    photo's or order's life begins in this invocation."""
     bind(**{CORRELATION_ID: as_correlation_id(identifier)})
+    tracing.follow(as_correlation_id(identifier), origin=origin)
 
 
 def correlation_id() -> str | None:

@@ -375,12 +375,12 @@ def _shared_memory() -> int:
 
 
 def new_trace_id() -> str:
-    """An X-Ray trace header that requests no sampling.
+    """An X-Ray trace header that requests sampling.
 
     https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
     """
     identifier = uuid.uuid4().hex
-    return f"Root=1-{int(time.time()):08x}-{identifier[:24]};Parent={identifier[16:]};Sampled=0"
+    return f"Root=1-{int(time.time()):08x}-{identifier[:24]};Parent={identifier[16:]};Sampled=1"
 
 
 def _error(request: Request) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from services.platform import deadline
+from services.platform import deadline, tracing
 from services.platform.errors import TransientError
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -49,6 +49,7 @@ def client(service: str, attempts: int = ATTEMPTS) -> Any:
     )
     made.meta.events.register("before-send", _send_in_time)
     made.meta.events.register_first("needs-retry", _retry_in_time)
+    tracing.trace_client(made)
     return made
 
 

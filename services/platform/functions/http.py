@@ -38,6 +38,7 @@ from services.platform.functions.problems import HttpProblem as HttpProblem
 from services.platform.functions.problems import Problem as Problem
 from services.platform.functions.problems import problem_response
 from services.platform.metrics import Metric
+from services.platform.tracing import TRACEPARENT, Kind
 from services.platform.validation import FieldError, InvalidInputError, convert, decode_json
 
 # Photos are uploaded to S3 directly; no other body of this API is larger.
@@ -171,8 +172,11 @@ class HttpFunction:
         if is_warmer(event):
             return {"warm": True}
         about = event["requestContext"]
+        parent = event.get("headers", {}).get(TRACEPARENT)
         with invocation(
             context,
+            Kind.SERVER,
+            [parent] if parent else (),
             api_request_id=about.get("requestId", ""),
             route=event.get("routeKey", ""),
         ) as ending:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from services.platform import log, metrics
+from services.platform import log, metrics, tracing
 
 WARMER_KEY = "warmer"
 
@@ -50,12 +50,17 @@ def handler_ready() -> None:
 
 
 @contextmanager
-def invocation(context: Context, **fields: Any) -> Iterator[dict[str, Any]]:
+def invocation(
+    context: Context,
+    kind: tracing.Kind = tracing.Kind.INTERNAL,
+    contexts: Iterable[str] = (),
+    **fields: Any,
+) -> Iterator[dict[str, Any]]:
     """Logs one invocation: binds its fields and `fields` to every line, and writes the metrics
     and the last line.
 
     Yields the fields of the last line, for the caller to add to; `outcome` is "success", or "error"
-    with `error_type` when the block raises.
+    with `error_type` when the block raises. `kind` and `contexts` are those of its span.
     """
     global _first
     cold_start, _first = _first, False
@@ -70,8 +75,14 @@ def invocation(context: Context, **fields: Any) -> Iterator[dict[str, Any]]:
         metrics.record_cold_start()
     ending: dict[str, Any] = {"outcome": "success"}
     began = time.monotonic()
+    attributes = {
+        "faas.invocation_id": context.aws_request_id,
+        "faas.coldstart": cold_start,
+        "aws.xray.trace_header": os.environ.get("_X_AMZN_TRACE_ID", ""),
+    }
     try:
-        yield ending
+        with tracing.invocation(context.function_name, kind, contexts, attributes):
+            yield ending
     except BaseException as error:
         ending |= {"outcome": "error", "error_type": type(error).__name__}
         raise

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from services.platform import deadline, log, metrics
+from services.platform import deadline, log, metrics, tracing
 from services.platform.aws import dead_letter
 from services.platform.configuration import read, variable
 from services.platform.errors import DarkroomError, PermanentError
@@ -31,6 +32,7 @@ from services.platform.functions.invocation import (
     is_warmer,
 )
 from services.platform.metrics import Metric
+from services.platform.tracing import TRACEPARENT, Kind
 
 # A message is not started with less than this left: it would be cut in the middle.
 START_RESERVE_MS = 1_000
@@ -90,7 +92,7 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
         if is_warmer(event):
             return {"warm": True}
         with (
-            invocation(context) as ending,
+            invocation(context, Kind.CONSUMER, _contexts(event)) as ending,
             deadline.invocation(context.get_remaining_time_in_millis()),
         ):
             return process(event, context, ending)
@@ -105,16 +107,17 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
             began = time.monotonic()
             log.clear()
             log.bind(**of_invocation, message_id=message.id, attempt=message.receive_count)
-            if (correlation_id := _correlation_id(record)) is not None:
-                log.correlate(correlation_id)
             _record_receipt(record, message)
-            outcome = MessageOutcome.RETRY
-            if message.seconds_left() * 1000 < START_RESERVE_MS:
-                logger.warning(
-                    "message_not_started", reason="too little time left in the invocation"
-                )
-            else:
-                outcome = _process_message(message, record, work, configuration, context)
+            with _message_span(record, context, alone=len(found) == 1):
+                if (correlation_id := attached(record, log.CORRELATION_ID)) is not None:
+                    log.correlate(correlation_id)
+                outcome = MessageOutcome.RETRY
+                if message.seconds_left() * 1000 < START_RESERVE_MS:
+                    logger.warning(
+                        "message_not_started", reason="too little time left in the invocation"
+                    )
+                else:
+                    outcome = _process_message(message, record, work, configuration, context)
             if outcome is MessageOutcome.RETRY:
                 failures.append(message.id)
             if outcome is not MessageOutcome.SUCCESS:
@@ -133,6 +136,22 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failures]}
 
     return handler
+
+
+def _contexts(event: Any) -> Iterator[str]:
+    """The W3C contexts of the messages. Not evaluated without tracing."""
+    for record in records(event):
+        if context := attached(record, TRACEPARENT):
+            yield context
+
+
+def _message_span(
+    record: Mapping[str, Any], context: Context, *, alone: bool
+) -> AbstractContextManager[None]:
+    """A span for the message, unless it is the only one of the invocation."""
+    if alone or not tracing.enabled():
+        return nullcontext()
+    return tracing.message(f"{context.function_name} message", attached(record, TRACEPARENT) or "")
 
 
 def records(event: Any) -> list[dict[str, Any]]:
@@ -174,20 +193,20 @@ def _record_receipt(record: Mapping[str, Any], message: Message) -> None:
         metrics.record(Metric.QUEUE_WAIT, max(0, round(time.time() * 1000 - float(sent_ms))))
 
 
-def _correlation_id(record: Mapping[str, Any]) -> str | None:
-    """The correlation id that the sender attached: a message attribute, an attribute of the SNS
+def attached(record: Mapping[str, Any], name: str) -> str | None:
+    """What the sender attached by this name: a message attribute, an attribute of the SNS
     notification in the body, or a field of a workflow's task."""
-    attribute = record.get("messageAttributes", {}).get(log.CORRELATION_ID)
+    attribute = record.get("messageAttributes", {}).get(name)
     if attribute is not None:
         return attribute.get("stringValue") or None
     body = record["body"]
-    if f'"{log.CORRELATION_ID}"' not in body:
+    if f'"{name}"' not in body:
         return None
     try:
         document = json.loads(body)
-        found = document.get(log.CORRELATION_ID)
+        found = document.get(name)
         if found is None:
-            found = document["MessageAttributes"][log.CORRELATION_ID]["Value"]
+            found = document["MessageAttributes"][name]["Value"]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return found if isinstance(found, str) and found else None
