@@ -15,7 +15,7 @@ PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup hooks demo test lint types unit integration audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
+.PHONY: help setup hooks demo test lint types unit integration patterns audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ audit: $(READY) ## Known vulnerabilities of dependencies (OSV_URL=)
 
 audit-images: $(READY) ## Known vulnerabilities in the built images
 	$(BIN)/python -m services.build.audit images
+
+patterns: $(READY) ## Check that the tests of every pattern ran
+	$(BIN)/python -m tests.support.pattern_page $(wildcard $(RESULTS)/*.xml)
 
 coverage: $(READY) ## Coverage of unit and integration tests together
 	@rm -rf $(COVERAGE_FOLDER)
