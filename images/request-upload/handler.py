@@ -8,6 +8,7 @@ from services.catalog.request_upload import RequestUpload
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
 from services.platform.functions.http import http_function
+from services.platform.usage import DailyLimit
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Configuration:
     max_mib: int = variable("PHOTO_MAX_MIB", default=64, minimum=1, maximum=5_000)
     minutes: int = variable("UPLOAD_MINUTES", default=15, minimum=1, maximum=60)
     recipes: tuple[str, ...] = variable("RECIPES", default=("standard",))
+    usage_table: str = variable("USAGE_TABLE", help="table that counts uses by account and address")
+    per_account: int = variable("UPLOADS_PER_DAY", default=5_000, minimum=1)
+    per_address: int = variable("UPLOADS_PER_DAY_OF_ADDRESS", default=20_000, minimum=1)
 
 
 configuration = read(Configuration, os.environ)
@@ -29,5 +33,12 @@ handler = http_function(
         configuration.max_mib * 1024 * 1024,
         configuration.minutes,
         configuration.recipes,
+        DailyLimit(
+            client("dynamodb"),
+            configuration.usage_table,
+            "uploads",
+            configuration.per_account,
+            configuration.per_address,
+        ),
     ).handle,
 )

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, HttpProblem, Operation, Problem
+from services.platform.usage import USAGE_EXCEEDED
 from services.platform.validation import END
 
 FILENAME_CHARACTERS_MAX = 200
@@ -206,6 +207,7 @@ REQUEST_UPLOAD = Operation(
     scope=Scope.PHOTOS_WRITE,
     body=UploadRequest,
     answers={201: Answer("The form", UploadForm)},
+    problems=(USAGE_EXCEEDED,),
 )
 LIST_RECIPES = Operation(
     summary="List the recipes of renditions",

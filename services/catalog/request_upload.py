@@ -22,6 +22,7 @@ from services.catalog.model import (
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
+from services.platform.usage import DailyLimit
 from services.platform.validation import FieldError, shown
 
 _META = "x-amz-meta-"
@@ -40,14 +41,16 @@ class RequestUpload:
     bytes_max: int
     minutes: int
     recipes: tuple[str, ...]
+    limit: DailyLimit
 
     def handle(self, request: Request) -> Response:
         """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change, and
-        for an unknown recipe."""
+        for an unknown recipe, 429 when the uploads of a day are used up."""
         upload: UploadRequest = request.body
         _check_filename(upload.filename)
         self._check_recipe(upload.recipe)
         caller = request.caller
+        self.limit.take(caller.user_id, request.source_ip)
         upload_id = uuid.uuid4().hex
         log.correlate(upload_id, origin=True)
         # Owner, recipient and name are signed into the form, so that the client cannot change them.

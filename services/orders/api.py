@@ -11,6 +11,7 @@ from services.orders.model import Order, OrderStatus, Product, Transition
 from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.timestamps import format_utc
+from services.platform.usage import USAGE_EXCEEDED
 from services.platform.validation import END
 
 LINES_MAX = 50
@@ -229,7 +230,7 @@ CREATE_ORDER = Operation(
     body=OrderRequest,
     request_headers={IDEMPOTENCY_KEY: "repetitions with the same key return the same order"},
     answers={201: Answer("The order", OrderDetails, {"Location": "the order's path"})},
-    problems=(KEY_REUSED,),
+    problems=(KEY_REUSED, USAGE_EXCEEDED),
 )
 LIST_ORDERS = Operation(
     summary="List your orders, newest first",

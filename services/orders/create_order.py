@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.orders import api
+from services.orders.allowance import UNLIMITED, Allowance
 from services.orders.model import (
     TOTAL_MINOR_MAX,
     Delivery,
@@ -12,6 +13,7 @@ from services.orders.model import (
     MixedCurrencies,
     NewLine,
     NewOrder,
+    OrderLimitReached,
     Orientation,
     TotalTooHigh,
     UnknownProducts,
@@ -20,6 +22,7 @@ from services.orders.start_workflows import WorkflowStarter
 from services.orders.store import Orders
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
+from services.platform.usage import DailyLimit, usage_exceeded
 from services.platform.validation import FieldError, shown
 
 
@@ -29,17 +32,22 @@ class CreateOrder:
 
     orders: Orders
     starter: WorkflowStarter
+    allowance: Allowance = UNLIMITED
+    of_address: DailyLimit | None = None
 
     def handle(self, request: Request) -> Response:
         """Returns 201 with the order. A repetition with the same idempotency key returns the same
         order, and starts it if the first request was interrupted.
 
         Raises HttpProblem: 400 for an order that cannot be charged or has products that are not
-        sold, 422 for an idempotency key of another order.
+        sold, 422 for an idempotency key of another order, 429 when a limit is reached.
         """
         wanted: api.OrderRequest = request.body
         try:
-            order = self.orders.create(_new_order(request, wanted))
+            new = _new_order(request, wanted)
+            if self.of_address is not None:
+                self.of_address.take_for_address(request.source_ip)
+            order = self.orders.create(new, self.allowance)
         except UnknownProducts as unknown:
             raise HttpProblem(
                 INVALID_REQUEST,
@@ -54,6 +62,8 @@ class CreateOrder:
             ) from None
         except (MixedCurrencies, TotalTooHigh) as error:
             raise _not_chargeable(error) from None
+        except OrderLimitReached as error:
+            raise usage_exceeded(error.limit, error.retry_after_seconds) from None
         except KeyReused as error:
             raise HttpProblem(api.KEY_REUSED, str(error)) from None
         log.correlate(order.id, origin=order.started_at is None)

@@ -126,6 +126,15 @@ class TotalTooHigh(PermanentError):  # noqa: N818
         super().__init__(f"total of {total_minor} (minor unit) exceeds {TOTAL_MINOR_MAX}")
 
 
+class OrderLimitReached(PermanentError):  # noqa: N818
+    """The account used up its orders or its declined payments. `limit` says which in words."""
+
+    def __init__(self, limit: str, retry_after_seconds: float) -> None:
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"the limit of {limit} is reached")
+
+
 class KeyReused(PermanentError):  # noqa: N818
     """The customer used the idempotency key before, for another order."""
 

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.orders import stock
+from services.orders.allowance import UNLIMITED, Allowance, check_allowance
 from services.orders.model import (
     TOTAL_MINOR_MAX,
     TRANSITIONS,
@@ -58,18 +59,19 @@ class Orders:
 
     database: Database
 
-    def create(self, new: NewOrder) -> Order:
+    def create(self, new: NewOrder, allowance: Allowance = UNLIMITED) -> Order:
         """Stores a new order, its lines and the first entry of its history in one transaction. For
         an idempotency key that the customer used before, returns the order of that key.
 
-        Raises UnknownProducts, MixedCurrencies, TotalTooHigh, and KeyReused for a key of another
-        order.
+        Raises UnknownProducts, MixedCurrencies, TotalTooHigh, OrderLimitReached when `allowance` is
+        used up, and KeyReused for a key of another order.
         """
         digest = _digest(new)
         with self.database.transaction() as cursor:
             # Before the products are read: prices and products may have changed since.
             if (found := _find_by_key(cursor, new, digest)) is not None:
                 return found
+            check_allowance(cursor, new.user_id, allowance)
             products = read_products(cursor, {line.product_id for line in new.lines})
             order_id = str(uuid.uuid4())
             currency, total_minor = _total(new, products)

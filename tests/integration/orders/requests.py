@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from services.orders import api
+from services.orders.allowance import UNLIMITED, Allowance
 from services.orders.create_order import CreateOrder
 from services.orders.start_workflows import WorkflowStarter
 from services.orders.store import Orders
@@ -64,6 +65,7 @@ class CreateOrderSetup:
     machine: str
     states: FailingClient
     sns: FailingClient
+    allowance: Allowance = UNLIMITED
 
     def starter(self, orders: Orders) -> WorkflowStarter:
         return WorkflowStarter(
@@ -74,7 +76,7 @@ class CreateOrderSetup:
         self, orders: Orders, user_id: str, body: api.OrderRequest, key: str | None = None
     ) -> api.OrderDetails:
         headers = {} if key is None else {"idempotency-key": key}
-        counter = CreateOrder(orders, self.starter(orders))
+        counter = CreateOrder(orders, self.starter(orders), self.allowance)
         response = counter.handle(request(user_id, body=body, headers=headers))
         details = response.body
         assert isinstance(details, api.OrderDetails)

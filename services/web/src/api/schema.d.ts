@@ -3224,12 +3224,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:limit-reached`: Limit reached. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["GatewayMessage"];
                 };
             };
@@ -4580,12 +4581,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:limit-reached`: Limit reached. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["GatewayMessage"];
                 };
             };

@@ -1,0 +1,130 @@
+"""Daily limits, counted in DynamoDB."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.catalog.api import UploadRequest
+from services.catalog.request_upload import RequestUpload
+from services.platform.functions.access import Caller
+from services.platform.functions.http import HttpProblem, Request
+from services.platform.usage import WINDOW_SECONDS, DailyLimit
+from tests.integration.conftest import Provisioned
+from tests.support.at_once import at_once
+
+DAY = 20_000
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = float(DAY * WINDOW_SECONDS)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def limit(provisioned: Provisioned, clock: Clock) -> DailyLimit:
+    client, table = provisioned.session.client("dynamodb"), provisioned.lab.table("usage")
+    return DailyLimit(client, table, "uploads", per_account=2, per_address=3, clock=clock)
+
+
+def test_account_over_its_limit_waits_until_the_day_ends(limit: DailyLimit, clock: Clock) -> None:
+    user = uuid.uuid4().hex
+    for _ in range(2):
+        limit.take(user, "192.0.2.1")
+    clock.now += 3600
+    with pytest.raises(HttpProblem) as refused:
+        limit.take(user, "192.0.2.2")
+    assert refused.value.problem.status == 429
+    assert refused.value.headers["Retry-After"] == str(23 * 3600)
+    assert "2 uploads a day" in str(refused.value.detail)
+    clock.now += 23 * 3600
+    limit.take(user, "192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+    ],
+)
+def test_address_over_its_limit_is_refused_for_every_account(
+    limit: DailyLimit, first: str, second: str, same: bool
+) -> None:
+    for _ in range(3):
+        limit.take(uuid.uuid4().hex, first)
+    if same:
+        with pytest.raises(HttpProblem, match="from this address"):
+            limit.take(uuid.uuid4().hex, second)
+    else:
+        limit.take(uuid.uuid4().hex, second)
+
+
+def test_kinds_of_use_are_counted_apart(limit: DailyLimit) -> None:
+    orders = DailyLimit(limit.dynamodb, limit.table, "orders", 2, 3, limit.clock)
+    user = uuid.uuid4().hex
+    for one in (limit, orders):
+        for _ in range(2):
+            one.take(user, "192.0.2.1")
+
+
+def test_concurrent_uses_do_not_exceed_the_limit(limit: DailyLimit) -> None:
+    user = uuid.uuid4().hex
+    refused: list[HttpProblem] = []
+
+    def take(address: str) -> None:
+        try:
+            limit.take(user, address)
+        except HttpProblem as problem:
+            refused.append(problem)
+
+    at_once([partial(take, f"192.0.2.{n}") for n in range(8)])
+    assert len(refused) == 6
+
+
+def test_counters_hold_no_address_and_no_account(limit: DailyLimit) -> None:
+    user = uuid.uuid4().hex
+    limit.take(user, "192.0.2.77")
+    stored = str(limit.dynamodb.scan(TableName=limit.table)["Items"])
+    assert user not in stored
+    assert "192.0.2.77" not in stored
+    assert str((DAY + 1) * WINDOW_SECONDS) in stored
+
+
+def test_request_upload_over_the_limit_gives_no_form(
+    provisioned: Provisioned, limit: DailyLimit
+) -> None:
+    function = RequestUpload(
+        provisioned.session.client("s3"),
+        provisioned.lab.bucket("originals"),
+        1024,
+        15,
+        ("standard",),
+        limit,
+    )
+    caller = Caller(uuid.uuid4().hex, "anna@darkroom.example", "customer", "session", 2**40)
+
+    def ask() -> Any:
+        body = UploadRequest(filename="a.jpg", content_type="image/jpeg")
+        return function.handle(
+            Request(body, None, {}, "/uploads", "192.0.2.9", "r", b"", caller)
+        ).status
+
+    assert [ask(), ask()] == [201, 201]
+    with pytest.raises(HttpProblem) as refused:
+        ask()
+    assert refused.value.problem.slug == "limit-reached"
