@@ -82,7 +82,7 @@ def goals_table(speed: dict[str, Any]) -> str:
         )
     head = [
         "source, renditions",
-        "CPU (of 15 rounds)",
+        f"CPU (of {speed['rounds']} rounds)",
         "CPU, by photo",
         "goal",
         "memory",

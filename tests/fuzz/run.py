@@ -8,14 +8,16 @@ target failed.
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.fuzz.targets import FOUND, TARGETS, seeds
+from tests.support.waiting import scaled
 
 FOLDER = Path(".darkroom/fuzz")
-# One input may take this long, and this much memory.
+# One input may take this long on a quiet machine, and this much memory.
 INPUT_SECONDS_MAX, MEMORY_MIB_MAX, INPUT_BYTES_MAX = 10, 2_048, 65_536
 
 
@@ -33,7 +35,7 @@ def fuzz(target: str, seconds: int) -> bool:
         [
             sys.executable, "-m", "tests.fuzz.target", target,
             f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}",
-            f"-timeout={INPUT_SECONDS_MAX}", f"-rss_limit_mb={MEMORY_MIB_MAX}",
+            f"-timeout={math.ceil(scaled(INPUT_SECONDS_MAX))}", f"-rss_limit_mb={MEMORY_MIB_MAX}",
             f"-artifact_prefix={found}/{target}-", "-print_final_stats=1", str(corpus),
         ],
         check=False,

@@ -203,10 +203,11 @@ def _exif(chunks: _Chunks) -> bytes | None:
     for keyword, text in chunks.texts.items():
         if keyword == _XMP_KEYWORD:
             continue
-        # ImageMagick's form: a line feed, the profile's name, its length, and lines of hex digits.
-        words = text.split(None, 2)
+        # ImageMagick's form: a line feed, the profile's name, which may have a space, its length,
+        # and lines of hex digits.
+        lines = text.strip().split(b"\n", 2)
         try:
-            return bytes.fromhex(words[2].decode("ascii")) if len(words) == 3 else None
+            return bytes.fromhex(lines[2].decode("ascii")) if len(lines) == 3 else None
         except ValueError:
             return None
     return None

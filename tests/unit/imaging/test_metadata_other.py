@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
+import numpy as np
 import pytest
 
 from services.imaging.develop import develop
@@ -103,3 +105,25 @@ def test_iso_beyond_any_camera_is_none() -> None:
 
 def test_camera_text_in_latin_1_is_read() -> None:
     assert read(photos.exif([(0x0110, 2, b"Caf\xe9 1")])).camera == "Café 1"
+
+
+def raw_profile(keyword: bytes, name: bytes, exif: bytes) -> bytes:
+    """EXIF in a text chunk, as ImageMagick and ExifTool write it."""
+    digits = exif.hex().encode()
+    lines = b"\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
+    text = b"\n%s\n%8d\n%s\n" % (name, len(exif), lines)
+    return photos.chunk(b"zTXt", keyword + b"\0\0" + zlib.compress(text))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "name"),
+    [
+        (b"Raw profile type exif", b"exif"),
+        (b"Raw profile type APP1", b"generic profile"),
+    ],
+)
+def test_facts_exif_in_a_text_of_a_png_is_read(keyword: bytes, name: bytes) -> None:
+    profile = raw_profile(keyword, name, b"Exif\0\0" + photos.full_exif().removeprefix(b"Exif\0\0"))
+    source = photos.png(np.zeros((4, 6, 3), np.uint8), 8, photos.RGB, extra=[profile])
+    facts = develop(source).facts
+    assert (facts.camera, facts.iso) == ("Darkroom Optics Obscura 4", 400)
