@@ -1,4 +1,4 @@
-"""Each kind of alarm in Terraform has a runbook, and each runbook an alarm."""
+"""Each kind of alarm in Terraform has a runbook. The others are for requests of people."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ RUNBOOKS = ROOT / "docs" / "how-to" / "runbooks"
 ALARMS = (ROOT / "terraform/modules/observability/main.tf").read_text(encoding="utf-8")
 WORKFLOW = (ROOT / "terraform/modules/workflow/main.tf").read_text(encoding="utf-8")
 PAGES = sorted(RUNBOOKS.glob("*.md"))
+WITHOUT_ALARM = ("erase-customer", "restore", "stolen-key")
 
 
 def test_every_alarm_names_a_runbook_that_exists() -> None:
@@ -22,7 +23,7 @@ def test_every_alarm_names_a_runbook_that_exists() -> None:
     definitions = re.findall(r"^ +description += ", ALARMS, re.M)
     assert len(named) == len(definitions)
     assert "Runbook: docs/how-to/runbooks/workflow.md" in WORKFLOW
-    assert sorted([*named, "workflow"]) == [page.stem for page in PAGES]
+    assert sorted([*named, "workflow", *WITHOUT_ALARM]) == [page.stem for page in PAGES]
     assert "docs/how-to/runbooks/${each.value.runbook}.md" in ALARMS
 
 
