@@ -15,7 +15,7 @@ PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup hooks demo test lint types unit integration patterns audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
+.PHONY: help setup hooks demo up test lint types unit integration patterns audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ hooks: $(READY) ## Install the pre-commit hooks
 
 demo: $(READY) ## Develop sample photos or PHOTOS=folder, without Docker
 	@$(BIN)/darkroom demo $(if $(PHOTOS),"$(PHOTOS)")
+
+up: $(READY) ## Start a lab that stays, with samples
+	@$(BIN)/darkroom up --samples
 
 test: lint types unit integration ## Lint, types, unit and integration tests
 

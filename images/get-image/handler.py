@@ -17,6 +17,7 @@ class Configuration:
     """Environment variables of this function."""
 
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
+    originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
 
 
@@ -25,6 +26,8 @@ handler = http_function(
     GET_IMAGE,
     GetImage(
         Catalog(client("dynamodb"), configuration.images_table),
-        ImagePresenter(client("s3"), configuration.renditions_bucket),
+        ImagePresenter(
+            client("s3"), configuration.renditions_bucket, configuration.originals_bucket
+        ),
     ).handle,
 )

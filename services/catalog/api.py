@@ -122,6 +122,9 @@ class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     message: Annotated[str | None, Meta(description="why it was rejected, for people")] = None
     width: int | None = None
     height: int | None = None
+    taken_at: Annotated[
+        str | None, Meta(description="when it was taken, as the file states it, often without zone")
+    ] = None
     placeholder: str | None = None
     dominant_colour: Annotated[str | None, Meta(examples=["#336699"])] = None
     thumbnail: Annotated[Url | None, Meta(description="the smallest rendition")] = None
@@ -137,6 +140,7 @@ class Image(ImageSummary, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="metadata of the file: camera, lens, taken_at, ..."),
     ] = {}
     renditions: list[Rendition] = []
+    original: Annotated[Url | None, Meta(description="the uploaded file, to download")] = None
     links_expire_at: Time | None = None
     recipe: Annotated[
         str | None,

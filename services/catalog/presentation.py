@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from services.catalog.api import Image, ImageSummary, Rendition
 from services.catalog.model import ImageRecord, StoredRendition, parse_original_key
@@ -19,6 +20,8 @@ class ImagePresenter:
 
     s3: Any
     renditions_bucket: str
+    originals_bucket: str = ""
+    """Empty if no links to originals are made."""
 
     def summary(self, record: ImageRecord) -> ImageSummary:
         """The record as a list shows it."""
@@ -42,6 +45,7 @@ class ImagePresenter:
                 )
                 for item in record.renditions
             ],
+            original=self._original(record),
             links_expire_at=format_epoch(time.time() + LINK_SECONDS),
             recipe=record.recipe_name,
         )
@@ -58,10 +62,30 @@ class ImagePresenter:
             "message": record.message,
             "width": record.facts.get("width"),
             "height": record.facts.get("height"),
+            "taken_at": record.facts.get("taken_at"),
             "placeholder": record.placeholder,
             "dominant_colour": record.dominant_colour,
             "thumbnail": None if smallest is None else self._link(smallest),
         }
+
+    def _original(self, record: ImageRecord) -> str | None:
+        """A link that downloads the original under its own name, which no browser runs."""
+        if not self.originals_bucket or not record.source_keys:
+            return None
+        key = min(record.source_keys)
+        # RFC 8187, since the name may have any characters.
+        name = quote(parse_original_key(key).filename, safe="")
+        return str(
+            self.s3.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self.originals_bucket,
+                    "Key": key,
+                    "ResponseContentDisposition": f"attachment; filename*=UTF-8''{name}",
+                },
+                ExpiresIn=LINK_SECONDS,
+            )
+        )
 
     def _link(self, rendition: StoredRendition) -> str:
         return str(

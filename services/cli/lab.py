@@ -18,7 +18,7 @@ from services.local import develop as developing
 from services.local import lab, logs, start_check, status
 from services.local.develop import UploadOptions
 from services.local.options import LabOptions, default_concurrency
-from services.local.state import DEFAULT_ROOT, LabFiles
+from services.local.state import DEFAULT_ROOT, LabFiles, LabState
 from services.local.terminal import develop_with_progress, page, people, show_outcomes, shown_path
 from services.platform.manifest import Feature
 
@@ -92,8 +92,17 @@ def up(
             metavar="NAME", help="Recipe of uploads that choose none; see `darkroom recipes`."
         ),
     ] = STANDARD,
+    samples: Annotated[
+        bool,
+        typer.Option(
+            "--samples",
+            help="Make a customer with sample photos and an order, and an administrator.",
+        ),
+    ] = False,
 ) -> ExitCode:
     """Start an embedded lab: emulator, mailbox and workers."""
+    if samples and only is not None and only is not Feature.ORDERS:
+        raise typer.BadParameter(f"--samples needs all features, got --only {only.value}")
     with people.status("starting the lab"):
         state = lab.up(
             options=LabOptions(
@@ -115,8 +124,23 @@ def up(
             f"Its web page and API are at [bold]{state.api}[/]; {state.api}/openapi.json describes "
             "the API."
         )
+    if samples:
+        _make_samples(state)
     page.print("Develop photos with `darkroom develop PATH`; stop it with `darkroom down`.")
     return ExitCode.DONE
+
+
+def _make_samples(state: LabState) -> None:
+    from services.local.demo import sample_accounts
+
+    with people.status("preparing the sample photos") as status:
+        made = sample_accounts.create(state, status.update)
+    page.print(
+        f"Sign in at [bold]{state.api}[/] as {made.customer}, with {made.photos} photos and an "
+        f"order on its way, or as the administrator {made.administrator}; the password of both is "
+        f"[bold]{made.password}[/].",
+        soft_wrap=True,
+    )
 
 
 def down() -> ExitCode:

@@ -93,17 +93,114 @@ def test_session_survives_a_reload_and_ends_by_sign_out(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_photo_is_deleted_from_its_dialog(page: Page, tmp_path: Path) -> None:
+def test_photo_is_deleted_from_its_dialog_after_the_time_for_an_undo(
+    page: Page, tmp_path: Path
+) -> None:
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=99)))
     sign_up(page)
     upload(page, [path])
     page.locator(".tile a").click()
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
     expect(page.locator(".tile")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".tile")).to_have_count(1)
+    page.locator(".tile a").click()
+    # At the end of the page nothing can be undone any more.
+    page.get_by_role("button", name="Delete").click()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
+        page.get_by_role("link", name="Account").click()
+    assert deleted.value.status == 204
     page.reload()
+    page.get_by_role("link", name="Photos").click()
     expect(page.get_by_text("No photos yet.")).to_be_visible()
+
+
+def test_photos_are_searched_sorted_and_deleted_together(page: Page, tmp_path: Path) -> None:
+    paths = []
+    for number, name in enumerate(("harbour", "alps", "harvest")):
+        paths.append(tmp_path / f"{name}.jpg")
+        paths[-1].write_bytes(jpeg(scene(420, 300, seed=600 + number)))
+    sign_up(page)
+    upload(page, paths)
+    expect(page.locator(".tile img.shown")).to_have_count(3)
+    page.get_by_label("Search by name").fill("HAR")
+    expect(page.locator(".tile")).to_have_count(2)
+    page.get_by_label("Sort by").select_option("takenNewest")
+    expect(page.get_by_role("heading", name="Without a date")).to_be_visible()
+    for name in ("harbour", "harvest"):
+        page.get_by_label(f"Select {name}.jpg").check()
+    expect(page.get_by_text("Selected: 2")).to_be_visible()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.get_by_role("region", name="Selection").get_by_role("button", name="Delete").click()
+    page.get_by_label("Search by name").fill("")
+    expect(page.locator(".tile")).to_have_count(1)
+
+
+def test_print_shows_the_part_that_was_moved_into_the_frame(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "wide.jpg"
+    path.write_bytes(jpeg(scene(2400, 900, seed=610)))
+    sign_up(page)
+    upload(page, [path])
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    page.locator(".tile a").click()
+    page.get_by_label("Product").select_option("print-10x15-glossy")
+    frame = page.get_by_label("Part of the photo")
+    expect(page.get_by_text("dpi on paper")).to_contain_text("3 mm outside the dashed line")
+    page.get_by_text("The lab chooses the part").wait_for()
+    before = frame.locator(".trim").get_attribute("x")
+    frame.press("ArrowRight")
+    page.get_by_text("The print shows the part in the frame.").wait_for()
+    assert frame.locator(".trim").get_attribute("x") != before
+    page.get_by_role("button", name="Add to the cart").click()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Cart").click()
+    for label, value in ADDRESS.items():
+        page.get_by_label(label).fill(value)
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        page.get_by_role("button", name="Place the order").click()
+    ordered = sent.value.post_data_json
+    assert ordered is not None
+    assert ordered["lines"][0]["focus"] == {"x": 0.55, "y": 0.5}
+
+
+def test_upload_goes_on_after_a_reload(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "later.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=611)))
+    sign_up(page)
+    page.route("**/uploads", lambda route: route.abort())
+    page.on("dialog", lambda dialog: dialog.accept())
+    upload(page, [path])
+    expect(page.locator(".uploads .name")).to_have_text("later.jpg")
+    page.unroute("**/uploads")
+    page.reload()
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    expect(page.locator(".uploads .name")).to_have_count(0)
+
+
+def test_account_lists_and_ends_sessions_and_is_deleted(page: Page) -> None:
+    email = sign_up(page)
+    other = page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]
+    second = other.new_page()
+    second.goto(page.url)
+    second.get_by_label("E-mail address").fill(email)
+    second.get_by_label("Password").fill(PASSWORD)
+    second.get_by_role("button", name="Sign in").click()
+    expect(second.get_by_role("link", name="Photos")).to_be_visible()
+    other.close()
+    page.get_by_role("link", name="Account").click()
+    expect(page.locator(".lines li")).to_have_count(2)
+    page.get_by_role("button", name="End all others").click()
+    expect(page.locator(".lines li")).to_have_count(1)
+    photos = page.get_by_label("E-mails about developed photos")
+    expect(photos).to_be_checked()
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        photos.uncheck()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Delete the account").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def test_sign_in_with_wrong_password_says_so(page: Page) -> None:

@@ -70,10 +70,10 @@ export function App() {
         </nav>
       </header>
       <main>
-        {page === "photos" && <Photos cart={cart} />}
+        {page === "photos" && <Photos cart={cart} userId={user.id} />}
         {page === "cart" && <Cart cart={cart} />}
         {page === "orders" && <Orders />}
-        {page === "account" && <AccountPage user={user} />}
+        {page === "account" && <AccountPage user={user} ended={() => setUser(null)} />}
         {page === "console" && <Console />}
       </main>
     </>

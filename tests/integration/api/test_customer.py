@@ -52,6 +52,10 @@ def test_customer_from_sign_up_to_sign_out(lab: LabState, photo: Path) -> None:
         assert len(content) == rendition["bytes"]
         with Image.open(io.BytesIO(content)) as seen:
             assert seen.size == (rendition["width"], rendition["height"])
+    original = httpx.get(whole["original"])
+    assert original.content == photo.read_bytes()
+    assert original.headers["content-disposition"].startswith("attachment;")
+    assert "harbour%20at%20dawn.jpg" in original.headers["content-disposition"]
     (mail,) = [m for m in wait_for_mails(lab, email) if "harbour" in m.subject + m.text]
     assert mail.recipient.lower() == email.lower()
 

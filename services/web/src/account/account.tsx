@@ -1,9 +1,18 @@
 import { useState } from "preact/hooks";
+import { Deletion } from "./deletion";
+import { EmailSettings } from "./email-settings";
+import { Sessions } from "./sessions";
 import { type SignedInUser, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
 import { plain, text } from "../text";
 
-export function AccountPage({ user }: { user: SignedInUser }) {
+interface AccountProps {
+  user: SignedInUser;
+  /** Called when the session has ended. */
+  ended: () => void;
+}
+
+export function AccountPage({ user, ended }: AccountProps) {
   const [message, setMessage] = useState("");
 
   async function submit(values: Record<string, string>) {
@@ -38,6 +47,9 @@ export function AccountPage({ user }: { user: SignedInUser }) {
         </Form>
         <p role="status">{message}</p>
       </section>
+      <Sessions />
+      <EmailSettings />
+      <Deletion ended={ended} />
     </>
   );
 }

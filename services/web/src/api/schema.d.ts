@@ -810,6 +810,11 @@ export interface components {
             width?: number | null;
             /** @default null */
             height?: number | null;
+            /**
+             * @description when it was taken, as the file states it, often without zone
+             * @default null
+             */
+            taken_at?: string | null;
             /** @default null */
             placeholder?: string | null;
             /**
@@ -834,6 +839,11 @@ export interface components {
             facts?: Record<string, never>;
             /** @default [] */
             renditions?: components["schemas"]["Rendition"][];
+            /**
+             * @description the uploaded file, to download
+             * @default null
+             */
+            original?: string | null;
             /** @default null */
             links_expire_at?: string | null;
             /**
@@ -879,6 +889,11 @@ export interface components {
             width?: number | null;
             /** @default null */
             height?: number | null;
+            /**
+             * @description when it was taken, as the file states it, often without zone
+             * @default null
+             */
+            taken_at?: string | null;
             /** @default null */
             placeholder?: string | null;
             /**

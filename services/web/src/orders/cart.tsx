@@ -8,11 +8,18 @@ interface Line {
   image: Image;
   product: Product;
   quantity: number;
+  /** What the print must show; the lab chooses without it. */
+  focus?: Focus;
+}
+
+interface Focus {
+  x: number;
+  y: number;
 }
 
 export interface CartState {
   lines: readonly Line[];
-  add: (image: Image, product: Product, quantity: number) => void;
+  add: (image: Image, product: Product, quantity: number, focus?: Focus) => void;
   remove: (line: Line) => void;
   clear: () => void;
 }
@@ -22,11 +29,11 @@ export function useCart(): CartState {
   const [lines, setLines] = useState<readonly Line[]>([]);
   return {
     lines,
-    add: (image, product, quantity) =>
+    add: (image, product, quantity, focus) =>
       setLines((known) => {
         const same = known.find((l) => l.image.id === image.id && l.product.id === product.id);
         const total = (same?.quantity ?? 0) + quantity;
-        return [...known.filter((l) => l !== same), { image, product, quantity: total }];
+        return [...known.filter((l) => l !== same), { image, product, quantity: total, ...(focus && { focus }) }];
       }),
     remove: (line) => setLines((known) => known.filter((other) => other !== line)),
     clear: () => setLines([]),
@@ -50,11 +57,12 @@ export function Cart({ cart }: { cart: CartState }) {
   async function order(values: Record<string, string>) {
     const { name = "", line1 = "", line2, postcode = "", city = "", country = "" } = values;
     const body = {
-      lines: cart.lines.map(({ image, product, quantity }) => ({
+      lines: cart.lines.map(({ image, product, quantity, focus }) => ({
         image_id: image.id,
         product_id: product.id,
         quantity,
         orientation: "follows-photo" as const,
+        ...(focus && { focus }),
       })),
       payment_method: values["payment"] ?? "",
       delivery: { name, line1, postcode, city, country, ...(line2 ? { line2 } : {}) },

@@ -3,21 +3,25 @@ import { type Image, type Product, type Rendition, api, unwrap } from "../api/cl
 import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
 import { moment, money, plain, text } from "../text";
+<<<<<<< HEAD
 import { recipes, wholeRenditions } from "./recipes";
 import { effectiveDpi } from "./resolution";
+=======
+import { CropPreview, type Focus } from "./crop-preview";
+>>>>>>> dbdc7e0 (Search, select, crop and resume on the web page; start a lab with samples)
 
-const MIN_DPI = 150;
+const CENTRE: Focus = { x: 0.5, y: 0.5 };
 /** The best format first: a browser takes the first that it knows. */
 const FORMATS = ["avif", "webp", "jpeg"];
 
 interface PhotoProps {
   id: string;
   cart: CartState;
-  removed: (id: string) => void;
+  remove: (id: string) => void;
 }
 
 /** One photo, in a dialog: large, with its sizes, facts and prints. */
-export function Photo({ id, cart, removed }: PhotoProps) {
+export function Photo({ id, cart, remove }: PhotoProps) {
   const [image, setImage] = useState<Image>();
   const [problem, setProblem] = useState("");
   const dialog = useRef<HTMLDialogElement>(null);
@@ -31,16 +35,6 @@ export function Photo({ id, cart, removed }: PhotoProps) {
 
   function close() {
     location.hash = "#/photos";
-  }
-
-  async function remove() {
-    if (!confirm(text("removeConfirm"))) return;
-    try {
-      await unwrap(api.DELETE("/images/{id}", { params: { path: { id } } }));
-      removed(id);
-    } catch (error) {
-      setProblem(messageOf(error));
-    }
   }
 
   const name = plain(image?.filenames[0] ?? "");
@@ -77,8 +71,13 @@ export function Photo({ id, cart, removed }: PhotoProps) {
               </ul>
             </section>
           )}
-          <p>
-            <button type="button" class="danger" onClick={() => void remove()}>
+          <p class="row">
+            {image.original && (
+              <a class="button" href={image.original} rel="noreferrer">
+                {text("downloadOriginal")}
+              </a>
+            )}
+            <button type="button" class="danger" onClick={() => remove(id)}>
               {text("remove")}
             </button>
           </p>
@@ -159,7 +158,7 @@ function Prints({ image, cart }: { image: Image; cart: CartState }) {
     );
   }, []);
   const product = products.find(({ id }) => id === chosen);
-  const dpi = product && effectiveDpi(image, product);
+  const [focus, setFocus] = useState<Focus>();
   return (
     <section>
       <h3>{text("order")}</h3>
@@ -187,16 +186,15 @@ function Prints({ image, cart }: { image: Image; cart: CartState }) {
         <button
           type="button"
           disabled={product === undefined}
-          onClick={() => product && cart.add(image, product, quantity)}
+          onClick={() => product && cart.add(image, product, quantity, focus)}
         >
           {text("addToCart")}
         </button>
       </p>
-      {dpi !== undefined && (
-        <p class={dpi < MIN_DPI ? "problem" : "hint"}>
-          {text(dpi < MIN_DPI ? "resolutionLow" : "resolution", { dpi })}
-        </p>
+      {product && (
+        <CropPreview image={image} product={product} focus={focus ?? CENTRE} move={setFocus} />
       )}
+      <p class="hint">{text(focus ? "cropChosen" : "cropAutomatic")}</p>
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test, vi } from "vitest";
 import { ApiError, type UploadForm } from "../api/client";
 import { ATTEMPTS, MAX_IN_FLIGHT, type Transport, type Upload, UploadQueue, contentType } from "./queue";
 
@@ -94,4 +94,26 @@ describe("contentType", () => {
   ])("of %s (%s) is %s", (name, type, expected) => {
     expect(contentType({ name, type })).toBe(expected);
   });
+});
+
+test("a file is kept until it is sent", async () => {
+  const kept = new Set<string>();
+  const keeper = {
+    add: async (file: File) => {
+      kept.add(file.name);
+      return file.name;
+    },
+    remove: async (id: string) => void kept.delete(id),
+  };
+  let sent = () => {};
+  const transport = {
+    form: async () => ({ id: "1", url: "", fields: {}, bytes_max: 1 }) as never,
+    send: () => new Promise<void>((resolve) => (sent = resolve)),
+  };
+  const queue = new UploadQueue(transport, () => undefined, async () => undefined, keeper);
+  queue.add([new File(["x"], "a.jpg", { type: "image/jpeg" })], false, "");
+  await vi.waitFor(() => expect(queue.uploads[0]?.state).toBe("uploading"));
+  expect([...kept]).toEqual(["a.jpg"]);
+  sent();
+  await vi.waitFor(() => expect(kept.size).toBe(0));
 });

@@ -33,6 +33,12 @@ export interface Upload {
   message: string;
 }
 
+/** Keeps files that are not uploaded yet, beyond the end of the page. */
+export interface Keeper {
+  add(file: File, keepLocation: boolean): Promise<string>;
+  remove(id: string): Promise<void>;
+}
+
 export interface Transport {
   form(request: UploadRequest): Promise<UploadForm>;
   send(form: UploadForm, file: File, progress: (share: number) => void): Promise<void>;
@@ -50,6 +56,7 @@ export function contentType(file: {
 export class UploadQueue {
   readonly uploads: Upload[] = [];
   #files = new Map<number, File>();
+  #kept = new Map<number, Promise<string>>();
   #inFlight = 0;
   #nextKey = 1;
 
@@ -57,10 +64,12 @@ export class UploadQueue {
     private readonly transport: Transport,
     private readonly changed: () => void,
     private readonly pause: (milliseconds: number) => Promise<void> = wait,
+    private readonly keeper?: Keeper,
   ) {}
 
-  /** Adds files. Those of a type that is not taken fail at once, with `unsupported`. */
-  add(files: Iterable<File>, keepLocation: boolean, unsupported: string): void {
+  /** Adds files. Those of a type that is not taken fail at once, with `unsupported`. `keptId`: the
+   * file is kept already. */
+  add(files: Iterable<File>, keepLocation: boolean, unsupported: string, keptId?: string): void {
     for (const file of files) {
       const type = contentType(file);
       const upload: Upload = {
@@ -75,10 +84,19 @@ export class UploadQueue {
       this.uploads.push(upload);
       if (type !== undefined) {
         this.#files.set(upload.key, file);
+        if (keptId !== undefined) this.#kept.set(upload.key, Promise.resolve(keptId));
+        else if (this.keeper) this.#kept.set(upload.key, this.keeper.add(file, keepLocation));
         void this.#run(upload, file, type, keepLocation);
       }
     }
     this.changed();
+  }
+
+  /** The file is uploaded, or the customer has given it up. */
+  #forget(upload: Upload): void {
+    this.#files.delete(upload.key);
+    void this.#kept.get(upload.key)?.then((id) => this.keeper?.remove(id));
+    this.#kept.delete(upload.key);
   }
 
   /** Tries a failed upload again. */
@@ -95,6 +113,7 @@ export class UploadQueue {
   /** Removes uploads that need no more attention. */
   clear(): void {
     const open = this.uploads.filter(({ state }) => state !== "done" && state !== "failed");
+    for (const upload of this.uploads) if (upload.state === "failed") this.#forget(upload);
     this.uploads.splice(0, this.uploads.length, ...open);
     this.changed();
   }
@@ -114,7 +133,7 @@ export class UploadQueue {
     try {
       await this.#attempt(upload, file, type, keepLocation);
       upload.state = "developing";
-      this.#files.delete(upload.key);
+      this.#forget(upload);
     } catch (error) {
       upload.state = "failed";
       upload.message = error instanceof Error ? error.message : String(error);

@@ -1,0 +1,79 @@
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { between, layout } from "./layout";
+import type { Group } from "./order";
+import { Tile } from "./tile";
+
+/** Rows this far outside the window are in the document too. */
+const OVERSCAN = 1000;
+
+interface GridProps {
+  groups: readonly Group[];
+  chosen: ReadonlySet<string>;
+  toggle: (id: string) => void;
+  /** Called when the end is near. */
+  atEnd: () => void;
+}
+
+/** The photos by day. Only rows near the window are in the document, so that thousands scroll. */
+export function Grid({ groups, chosen, toggle, atEnd }: GridProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const [range, setRange] = useState<readonly [number, number]>([0, 0]);
+  const placed = useMemo(() => layout(groups, width), [groups, width]);
+
+  useLayoutEffect(() => {
+    if (box.current === null) return;
+    setWidth(box.current.clientWidth);
+    const watcher = new ResizeObserver(([entry]) => setWidth(entry?.contentRect.width ?? 0));
+    watcher.observe(box.current);
+    return () => watcher.disconnect();
+  }, []);
+
+  useEffect(() => {
+    let frame = 0;
+    const look = () => {
+      frame = 0;
+      const top = -(box.current?.getBoundingClientRect().top ?? 0);
+      const [first, last] = between(placed.rows, top - OVERSCAN, top + innerHeight + OVERSCAN);
+      setRange((known) => (known[0] === first && known[1] === last ? known : [first, last]));
+      const isMeasured = placed.tile > 0;
+      if (isMeasured && top + innerHeight + OVERSCAN > placed.height) atEnd();
+    };
+    const soon = () => {
+      frame ||= requestAnimationFrame(look);
+    };
+    look();
+    addEventListener("scroll", soon, { passive: true });
+    addEventListener("resize", soon);
+    return () => {
+      cancelAnimationFrame(frame);
+      removeEventListener("scroll", soon);
+      removeEventListener("resize", soon);
+    };
+  }, [placed, atEnd]);
+
+  const shown = placed.rows.slice(...range);
+  return (
+    <div ref={box} class="rows" style={{ height: `${placed.height}px` }}>
+      <div style={{ transform: `translateY(${shown[0]?.top ?? 0}px)` }}>
+        {shown.map((row) =>
+          row.heading ? (
+            <h2 key={row.key} class="day">
+              {row.heading}
+            </h2>
+          ) : (
+            <ul
+              key={row.key}
+              class="grid"
+              style={{ gridTemplateColumns: `repeat(auto-fill, ${placed.tile}px)`, height: `${row.height}px` }}
+            >
+              {row.images.map((image) => (
+                <Tile key={image.id} image={image} chosen={chosen.has(image.id)} toggle={toggle} />
+              ))}
+            </ul>
+          ),
+        )}
+      </div>
+    </div>
+  );
+}
