@@ -4,10 +4,16 @@ SES has no idempotency. The claim on the event is taken right before the call an
 after it, and the call is made once, without the SDK's retries. If the outcome of the call is
 unknown (the process died, the response was lost, SES answered 5xx), the e-mail is not sent again:
 the message becomes a dead letter, and its replay by an operator sends the e-mail.
+
+An e-mail that SES throttles was not sent. The call is repeated within the invocation, so that a
+moment above the sending rate uses up no receive of the message.
 """
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +21,7 @@ from urllib.parse import quote
 from services.mail.headers import check_address
 from services.mail.letter import Letter, Link, Stationery, write
 from services.mail.recipients import EmailKind, Recipients
-from services.platform import log, metrics
+from services.platform import deadline, log, metrics
 from services.platform.aws.clients import error_code
 from services.platform.errors import PermanentError, TransientError
 from services.platform.idempotency import Claim, Completed, IdempotencyStore
@@ -24,6 +30,15 @@ from services.platform.metrics import Metric
 # Errors that no retry changes:
 # https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html#API_SendRawEmail_Errors
 _REFUSED = frozenset({"MessageRejected", "InvalidParameterValue", "MailFromDomainNotVerified"})
+
+
+# https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
+_QUOTA_OF_THE_DAY = "Daily message quota exceeded"
+THROTTLED_ATTEMPTS = 6
+THROTTLED_BASE_SECONDS, THROTTLED_CAP_SECONDS = 0.5, 4.0
+# A wait leaves this much of the invocation, for the call and the other messages of the batch.
+THROTTLED_RESERVE_SECONDS = 8.0
 
 
 class DeliveryUnknownError(PermanentError):
@@ -45,6 +60,7 @@ class Outbox:
     site_url: str | None = None
     api_url: str | None = None
     configuration_set: str | None = None
+    sleep: Callable[[float], None] = time.sleep
 
     def link(self, text: str, *path: str) -> Link | None:
         """A link to a page of the website, if there is a website."""
@@ -85,7 +101,7 @@ class Outbox:
             self.idempotency.abandon(claim)
             metrics.record(Metric.EMAILS, outcome="unknown")
             raise _unknown(event_id)
-        message_id = self._send_once(claim, event_id, recipient, raw)
+        message_id = self._send(claim, event_id, recipient, raw)
         self.idempotency.complete(claim, message_id)
         metrics.record(Metric.EMAILS, outcome="sent")
         logger.info("email_sent", ses_message_id=message_id)
@@ -104,7 +120,23 @@ class Outbox:
             letter = replace(letter, unsubscribe_url=url)
         return letter, settings.reason_against(kind)
 
-    def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
+    def _send(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str:
+        """Sends the e-mail, again after each throttling while the invocation has time for it."""
+        for attempt in range(1, THROTTLED_ATTEMPTS + 1):
+            message_id = self._send_once(claim, event_id, recipient, raw)
+            if message_id is not None:
+                return message_id
+            pause = min(THROTTLED_BASE_SECONDS * 2**attempt, THROTTLED_CAP_SECONDS)
+            pause *= random.uniform(0.5, 1)  # noqa: S311  jitter
+            in_time = deadline.seconds_left() - pause >= THROTTLED_RESERVE_SECONDS
+            if attempt == THROTTLED_ATTEMPTS or not in_time:
+                break
+            self.sleep(pause)
+        self.idempotency.release(claim)
+        raise TransientError("SES throttles e-mails: more are sent than its rate allows")
+
+    def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str | None:
+        """Calls SES; returns the id of the message, or None if SES throttled the call."""
         from botocore.exceptions import (
             ClientError,
             ConnectTimeoutError,
@@ -134,7 +166,12 @@ class Outbox:
                 self.idempotency.abandon(claim)
                 metrics.record(Metric.EMAILS, outcome="unknown")
                 raise _unknown(event_id) from error
+            of_the_day = _QUOTA_OF_THE_DAY in str(error)
+            if error_code(error) in _THROTTLED and not of_the_day:
+                return None
             self.idempotency.release(claim)
+            if of_the_day:
+                raise TransientError(f"SES sends no more e-mails today: {error}") from error
             if error_code(error) in _REFUSED:
                 metrics.record(Metric.EMAILS, outcome="refused")
                 raise PermanentError(f"SES refuses the e-mail: {error}") from error

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -25,9 +25,15 @@ from services.events.images import ImageEvent, ImageEventType, publish
 from services.local.emulator import Emulator
 from services.mail.configuration import MailConfiguration, make_outbox
 from services.mail.letter import Stationery
-from services.mail.outbox import DeliveryUnknownError, Outbox
+from services.mail.outbox import (
+    THROTTLED_ATTEMPTS,
+    THROTTLED_CAP_SECONDS,
+    DeliveryUnknownError,
+    Outbox,
+)
 from services.mail.recipients import Recipients, RecipientSettings, Suppression
 from services.mail.send_image_email import SendImageEmail
+from services.platform import deadline
 from services.platform.aws import clients
 from services.platform.configuration import read
 from services.platform.errors import PermanentError, TransientError
@@ -300,8 +306,11 @@ def with_ses(function: SendImageEmail, ses: Any) -> SendImageEmail:
     return dataclasses.replace(function, outbox=dataclasses.replace(function.outbox, ses=ses))
 
 
-def ses_error(status: int, code: str) -> ClientError:
-    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+def ses_error(status: int, code: str, message: str = "") -> ClientError:
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     return ClientError(answer, "SendRawEmail")
 
 
@@ -329,7 +338,8 @@ def test_server_error_of_ses_is_unknown_and_not_sent_again(
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        (ses_error(400, "Throttling"), ClientError),
+        (ses_error(400, "AccessDenied"), ClientError),
+        (ses_error(400, "Throttling", "Daily message quota exceeded."), TransientError),
         (EndpointConnectionError(endpoint_url="http://ses"), TransientError),
         (ConnectTimeoutError(endpoint_url="http://ses"), TransientError),
     ],
@@ -343,6 +353,58 @@ def test_email_that_ses_did_not_accept_is_sent_by_the_next_delivery(
 ) -> None:
     with pytest.raises(raised):
         with_ses(function, FailingSes(error)).handle(message(event))
+    function.handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
+
+
+class ThrottlingSes:
+    """An SES client that throttles the first `times` calls."""
+
+    def __init__(self, ses: Any, times: int) -> None:
+        self.ses, self.left = ses, times
+
+    def send_raw_email(self, **arguments: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise ses_error(400, "Throttling", "Maximum sending rate exceeded.")
+        return self.ses.send_raw_email(**arguments)
+
+
+def with_throttling(
+    function: SendImageEmail, times: int, sleep: Callable[[float], None]
+) -> SendImageEmail:
+    throttling = ThrottlingSes(function.outbox.ses, times)
+    lasting = dataclasses.replace(function.outbox.idempotency, lease_seconds=45)
+    return dataclasses.replace(
+        function,
+        outbox=dataclasses.replace(
+            function.outbox, ses=throttling, idempotency=lasting, sleep=sleep
+        ),
+    )
+
+
+def test_throttled_email_is_sent_by_the_same_delivery(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent
+) -> None:
+    pauses: list[float] = []
+    with_throttling(function, 3, pauses.append).handle(message(event))
+    assert emails_to(provisioned, event.recipient) == 1
+    assert len(pauses) == 3
+    assert all(0 < pause <= THROTTLED_CAP_SECONDS for pause in pauses)
+
+
+@pytest.mark.parametrize("seconds_left", [600, 8])
+def test_email_throttled_for_long_is_sent_by_the_next_delivery(
+    provisioned: Provisioned, function: SendImageEmail, event: ImageEvent, seconds_left: int
+) -> None:
+    pauses: list[float] = []
+    throttled = with_throttling(function, 100, pauses.append)
+    with (
+        deadline.invocation(seconds_left * 1000),
+        pytest.raises(TransientError, match="SES throttles"),
+    ):
+        throttled.handle(message(event))
+    assert len(pauses) == (THROTTLED_ATTEMPTS - 1 if seconds_left == 600 else 0)
     function.handle(message(event))
     assert emails_to(provisioned, event.recipient) == 1
 
