@@ -47,7 +47,14 @@ demo: $(READY) ## Develop sample photos or PHOTOS=folder, without Docker
 up: $(READY) ## Start a lab that stays, with samples
 	@$(BIN)/darkroom up --samples
 
-test: lint types unit integration ## Lint, types, unit and integration tests
+# mypy uses one core: unit tests use the others meanwhile.
+test: $(READY) ## Lint, types, unit and integration tests
+	@$(MAKE) --no-print-directory -j 2 checks unit
+	@$(MAKE) --no-print-directory integration
+
+.PHONY: checks
+checks: lint # then types, one after the other
+	@$(MAKE) --no-print-directory types
 
 lint: $(READY) ## Ruff (rules and format) and import contracts
 	$(BIN)/ruff check .
