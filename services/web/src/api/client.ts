@@ -18,13 +18,10 @@ export type OrderDetails = Schemas["OrderDetails"];
 export type OrderRequest = Schemas["OrderRequest"];
 export type OrderSummary = Schemas["OrderSummary"];
 export type Product = Schemas["PrintProduct"];
-<<<<<<< HEAD
 export type RecipeList = Schemas["RecipeList"];
 export type Rendition = Schemas["Rendition"];
-=======
 export type EmailSettings = Schemas["EmailSettings"];
 export type UserSession = Schemas["UserSession"];
->>>>>>> dbdc7e0 (Search, select, crop and resume on the web page; start a lab with samples)
 export type UploadForm = Schemas["UploadForm"];
 export type UploadRequest = Schemas["UploadRequest"];
 

@@ -29,6 +29,8 @@ export function CropPreview({ image, product, focus, move }: PreviewProps) {
   const dpi = dpiOf(crop);
   const source = (image.renditions ?? [])
     .filter(({ format }) => format === "jpeg" || format === "webp")
+    // A size of other proportions shows a part of the photo only.
+    .filter((one) => Math.abs(one.width / one.height / (width / height) - 1) < 0.02)
     .sort((a, b) => a.width - b.width)
     .find((one) => one.width >= 300 || one.height >= 300);
 

@@ -3,12 +3,8 @@ import { type Image, type Product, type Rendition, api, unwrap } from "../api/cl
 import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
 import { moment, money, plain, text } from "../text";
-<<<<<<< HEAD
-import { recipes, wholeRenditions } from "./recipes";
-import { effectiveDpi } from "./resolution";
-=======
 import { CropPreview, type Focus } from "./crop-preview";
->>>>>>> dbdc7e0 (Search, select, crop and resume on the web page; start a lab with samples)
+import { recipes, wholeRenditions } from "./recipes";
 
 const CENTRE: Focus = { x: 0.5, y: 0.5 };
 /** The best format first: a browser takes the first that it knows. */
