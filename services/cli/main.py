@@ -31,6 +31,7 @@ from services.cli import (
     recipes,
     redevelop,
     trace,
+    tune,
 )
 from services.cli.options import ExitCode
 from services.local.terminal import people
@@ -51,6 +52,7 @@ for module in (
     dead_letters,
     load_test,
     cost,
+    tune,
     deploy,
 ):
     module.add(app)

@@ -206,19 +206,20 @@ def record_cold_start() -> None:
 def record_memory() -> None:
     """Records the peak memory of this process and its children, if it has grown."""
     global _memory_written_mib
-    peak = _peak_mib()
+    peak = peak_mib()
     if peak >= _memory_written_mib + _MEMORY_STEP_MIB:
         _memory_written_mib = peak
         record(Metric.MEMORY_USED, round(peak, 1))
 
 
-def _peak_mib() -> float:
-    """0 where the system does not report it. Children are those that run now."""
+def peak_mib(process: str = "self") -> float:
+    """The peak memory of a process, by its id, and of the children that it has now. 0 where the
+    system does not report it."""
     children: list[bytes] = []
     try:
-        for thread in os.listdir("/proc/self/task"):  # noqa: PTH208  pathlib costs twice as much
-            children += _read(f"/proc/self/task/{thread}/children").split()
-        return sum(_peak_of(pid) for pid in ("self", *map(bytes.decode, children)))
+        for thread in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208  pathlib costs twice as much
+            children += _read(f"/proc/{process}/task/{thread}/children").split()
+        return sum(_peak_of(pid) for pid in (process, *map(bytes.decode, children)))
     except OSError:
         return 0.0
 

@@ -96,7 +96,7 @@ def test_memory_is_recorded_when_it_grows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peaks = iter([100.0, 100.5, 140.25])
-    monkeypatch.setattr(metrics, "_peak_mib", lambda: next(peaks))
+    monkeypatch.setattr(metrics, "peak_mib", lambda: next(peaks))
     monkeypatch.setattr(metrics, "_memory_written_mib", 0.0)
     for _ in range(3):
         metrics.record_memory()
@@ -107,7 +107,7 @@ def test_memory_is_recorded_when_it_grows(
 def test_memory_of_this_process_is_its_peak() -> None:
     block = bytearray(64 * 1024 * 1024)
     block[::4096] = b"x" * len(block[::4096])
-    assert metrics._peak_mib() > 64
+    assert metrics.peak_mib() > 64
 
 
 def test_cold_start_has_the_time_since_the_start_of_the_process(

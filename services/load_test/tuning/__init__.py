@@ -1,0 +1,1 @@
+"""Chooses the memory of a function by measurement."""
