@@ -30,6 +30,7 @@ PHOTOS_ONLY: dict[str, Any] = {
     "region": "eu-central-1",
     "operator_email": "operators@example.com",
 }
+WITHOUT_EMAILS = {**PHOTOS_ONLY, "omitted_functions": ["add-avif", "send-image-email"]}
 
 
 @contextmanager
@@ -49,6 +50,7 @@ def planner(folder: Path) -> Iterator[Terraform]:
 def plans(lab: Terraform) -> Iterator[tuple[str, dict[str, Any]]]:
     """The plans by the name of their form."""
     yield "photos only", lab.plan(**PHOTOS_ONLY)
+    yield "photos only, without AVIF and e-mails", lab.plan(**WITHOUT_EMAILS)
     for environment in ENVIRONMENTS:
         chosen = lab.folder / "chosen.auto.tfvars"
         file = lab.folder.parent / "environments" / f"{environment}.tfvars"

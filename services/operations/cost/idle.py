@@ -213,7 +213,13 @@ def idle_page(bills: Mapping[str, IdleBill], prices: Prices) -> str:
         "registry.",
     ]
     for name, bill in bills.items():
-        lines += ["", f"## {name.capitalize()}", "", "| service | what | $ |", "|---|---|---:|"]
+        lines += [
+            "",
+            f"## {name[0].upper()}{name[1:]}",
+            "",
+            "| service | what | $ |",
+            "|---|---|---:|",
+        ]
         lines += [f"| {item.service} | {item.what} | {item.dollars:,.2f} |" for item in bill.items]
         lines += [f"| **together** | | **{bill.total:,.2f}** |"]
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,20 @@ def test_variable_without_description_is_refused(tmp_path: Path) -> None:
     (tmp_path / "variables.tf").write_text('variable "x" {\n  type = string\n}\n')
     with pytest.raises(PermanentError, match="variable x has no description"):
         blocks(tmp_path)
+
+
+def test_modules_and_roots_allow_the_same_versions() -> None:
+    folders = [*MODULE_FOLDERS, *(MODULES.parent / name for name in ("lab", "registry"))]
+    found = {
+        (re.findall(r'^\s+version\s*= "([^"]+)"', text, re.MULTILINE)[0], required[0])
+        for text in ((folder / "versions.tf").read_text(encoding="utf-8") for folder in folders)
+        if (required := re.findall(r'required_version = "([^"]+)"', text))
+    }
+    assert found == {(">= 5.100, < 7", ">= 1.11")}
+
+
+def test_no_module_reads_the_region_by_its_name_which_provider_6_deprecates() -> None:
+    for file in MODULES.parent.rglob("*.tf"):
+        assert not re.search(r"data\.aws_region\.\w+\.name\b", file.read_text(encoding="utf-8")), (
+            file
+        )
