@@ -29,6 +29,7 @@ from services.client.api import Api
 from services.local import lab as labs
 from services.local.emulator import aws_environment, free_port
 from services.local.state import PROJECT, LabState
+from tests.support.accounts import signed_in
 from tests.support.photos import jpeg
 
 FUNCTIONS = ("get-image", "open-session")
@@ -139,14 +140,13 @@ def running_lab(folder: Path) -> Iterator[LabState]:
 def new_customer(lab: LabState, folder: Path) -> SignedIn:
     api = Api(lab.api)
     email = "benchmark@darkroom.example"
-    user = api.sign_up(email, "Benchmark", PASSWORD)
-    api.sign_in(email, PASSWORD)
+    user = signed_in(api, lab.database(), email, "Benchmark", PASSWORD)
     photo = folder / "photo.jpg"
     photo.write_bytes(jpeg())
     image = api.developed(api.upload(photo))
     api.close()
     assert api.token is not None
-    return SignedIn(email, api.token, user["id"], image["id"])
+    return SignedIn(email, api.token, user.id, image["id"])
 
 
 def forget_attempts(lab: LabState) -> None:

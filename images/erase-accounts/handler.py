@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 
+from services.accounts.address_codes import AddressCodes
 from services.accounts.api_keys import ApiKeyStore
 from services.accounts.erase_accounts import EraseAccounts
 from services.accounts.erasure import ErasedUsers, StoredData
@@ -46,10 +47,12 @@ data = StoredData(
     sessions=SessionStore(dynamodb, configuration.sessions_table),
     keys=ApiKeyStore(dynamodb, configuration.api_keys_table),
 )
+database = Database(database_configuration)
 handler = queue_function(
     EraseAccounts(
-        ErasedUsers(Database(database_configuration)),
+        ErasedUsers(database),
         data,
+        AddressCodes(database),
         timedelta(minutes=configuration.settling_minutes),
     ).handle
 )

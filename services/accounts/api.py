@@ -18,11 +18,10 @@ PAGE_USERS_MAX = 100
 PAGE_SESSIONS = 20
 PAGE_SESSIONS_MAX = 100
 
-EMAIL_TAKEN = Problem(409, "email-taken", "E-mail address already in use")
 WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
 WRONG_PASSWORD = Problem(403, "wrong-password", "Wrong current password")
 SESSION_NOT_FOUND = Problem(404, "session-not-found", "Session not found")
-TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts to sign in")
+TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts")
 
 # ASCII only: SES accepts no other local parts, and every domain has an ASCII form. Without question
 # marks, no address contains an encoded-word (RFC 2047), which mail programs decode.
@@ -97,14 +96,6 @@ RoleName = Annotated[
         extra_json_schema={"enum": [role.value for role in Role]},
     ),
 ]
-
-
-class NewAccount(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A new account."""
-
-    email: Email
-    name: Name
-    password: NewPassword
 
 
 class Account(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -228,13 +219,6 @@ class CloseParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     all: Annotated[bool, Meta(description="close all the user's sessions, on every device")] = False
 
 
-CREATE_USER = Operation(
-    summary="Create an account",
-    access=Access.ANYONE,
-    body=NewAccount,
-    answers={201: Answer("The new account", Account, {"Location": "the account's path"})},
-    problems=(EMAIL_TAKEN,),
-)
 LIST_USERS = Operation(
     summary="List the accounts, newest first",
     access=Access.ADMINISTRATOR,

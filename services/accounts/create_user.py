@@ -1,38 +1,23 @@
-"""POST /users: creates an account."""
+"""POST /users: has a sign-up e-mail sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.accounts import api, passwords
-from services.accounts.model import EmailTakenError
-from services.accounts.users import Users
-from services.platform import log
-from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
-from services.platform.validation import FieldError
+from services.accounts.address_codes import Purpose
+from services.accounts.email_requests import EmailRequests
+from services.accounts.sign_up_api import SignUp
+from services.platform.functions.http import Request, Response
 
 
 @dataclass(frozen=True)
 class CreateUser:
-    """Creates customers."""
+    """Starts a sign-up; confirm-user creates the account."""
 
-    users: Users
+    emails: EmailRequests
 
     def handle(self, request: Request) -> Response:
-        """Creates the account. Raises HttpProblem 400 for a weak password, 409 for a taken
-        address."""
-        new: api.NewAccount = request.body
-        if (expected := passwords.unmet_requirement(new.password, new.email)) is not None:
-            raise HttpProblem(
-                INVALID_REQUEST,
-                "The request has invalid fields; see `errors`.",
-                [FieldError("password", expected, "a hidden value")],
-            )
-        try:
-            user = self.users.create(new.email, new.name, passwords.hash_password(new.password))
-        except EmailTakenError:
-            raise HttpProblem(
-                api.EMAIL_TAKEN, "Use an address that has no account, or sign in."
-            ) from None
-        log.logger().info("user_created", user_id=user.id)
-        return Response(201, api.account(user), {"Location": f"/users/{user.id}"})
+        """Requests the e-mail. Raises HttpProblem 429."""
+        wanted: SignUp = request.body
+        self.emails.request(Purpose.SIGN_UP, wanted.email, request.source_ip)
+        return Response(202)

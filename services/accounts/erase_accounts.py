@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from services.accounts.address_codes import AddressCodes
 from services.accounts.erasure import ErasedUsers, Pending, StoredData
 from services.events.schedules import check_scheduled
 from services.platform import log
@@ -27,15 +28,18 @@ class EraseAccounts:
 
     users: ErasedUsers
     data: StoredData
+    codes: AddressCodes
     settling: timedelta
 
     def handle(self, message: Message) -> None:
-        """Continues every pending erasure. One failure does not stop the others; failures are
-        logged and not raised, for the next message of the schedule tries again. Raises
-        PermanentError for a message that no schedule sent."""
+        """Deletes expired codes, and continues every pending erasure. One failure does not stop the
+        others; failures are logged and not raised, for the next message of the schedule tries
+        again. Raises PermanentError for a message that no schedule sent."""
         check_scheduled(message.body)
         logger = log.logger()
         try:
+            if deleted := self.codes.delete_expired():
+                logger.info("expired_codes_deleted", codes=deleted)
             pending = self.users.pending(ERASED_PER_RUN_MAX)
         except Exception:
             logger.exception("account_erasure_search_failed")

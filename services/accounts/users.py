@@ -23,23 +23,38 @@ class Position:
 
 
 @dataclass(frozen=True)
+class AccountHolder:
+    """What e-mails about an account need. `is_closed`: its deletion was asked for."""
+
+    user_id: str
+    email: str
+    name: str
+    is_closed: bool
+
+
+@dataclass(frozen=True)
 class Users:
     """Reads and writes the table `users`. Every method may raise TransientError."""
 
     database: Database
 
     def create(self, email: str, name: str, password_hash: str) -> User:
+        """Creates a customer in a transaction of its own, as `insert`."""
+        with self.database.transaction() as cursor:
+            return self.insert(cursor, email, name, password_hash)
+
+    @staticmethod
+    def insert(cursor: Any, email: str, name: str, password_hash: str) -> User:
         """Creates a customer. Raises EmailTakenError when an account has the address, without
         regard to case."""
-        with self.database.transaction() as cursor:
-            # A unique violation would write the statement, with its values, into Postgres' log.
-            cursor.execute(
-                "INSERT INTO users (id, email, name, role, password_hash) "  # noqa: S608  constants
-                "VALUES (%s, %s, %s, %s, %s) "
-                f'ON CONFLICT (lower(email COLLATE "C")) DO NOTHING RETURNING {_COLUMNS}',
-                [str(uuid.uuid4()), email, name, Role.CUSTOMER.value, password_hash],
-            )
-            row = cursor.fetchone()
+        # A unique violation would write the statement, with its values, into Postgres' log.
+        cursor.execute(
+            "INSERT INTO users (id, email, name, role, password_hash) "  # noqa: S608  constants
+            "VALUES (%s, %s, %s, %s, %s) "
+            f'ON CONFLICT (lower(email COLLATE "C")) DO NOTHING RETURNING {_COLUMNS}',
+            [str(uuid.uuid4()), email, name, Role.CUSTOMER.value, password_hash],
+        )
+        row = cursor.fetchone()
         if row is None:
             raise EmailTakenError("another account has this e-mail address")
         return _user(row)
@@ -53,6 +68,17 @@ class Users:
             )
             row = cursor.fetchone()
         return _user(row) if row else None
+
+    def holder(self, email: str) -> AccountHolder | None:
+        """Whose account has this address, without regard to case; None if there is none."""
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "SELECT id, email, name, deletion_requested_at IS NOT NULL "  # noqa: S608  constants
+                f"FROM users WHERE {_BY_EMAIL}",
+                [normalize_email(email)],
+            )
+            row = cursor.fetchone()
+        return AccountHolder(str(row[0]), *row[1:]) if row else None
 
     def name_of(self, user_id: str) -> str | None:
         """The name of the user with this id; None if there is none."""
@@ -101,6 +127,18 @@ class Users:
                 [password_hash, user.id, user.password_hash],
             )
             return cursor.rowcount == 1
+
+    @staticmethod
+    def reset_hash(cursor: Any, email: str, password_hash: str) -> str | None:
+        """Sets the password hash of the user with this address; returns the user's id, or None when
+        no user has the address, or the account is closed."""
+        cursor.execute(
+            f"UPDATE users SET password_hash = %s WHERE {_BY_EMAIL} "  # noqa: S608  constants
+            "AND deletion_requested_at IS NULL RETURNING id",
+            [password_hash, normalize_email(email)],
+        )
+        row = cursor.fetchone()
+        return str(row[0]) if row else None
 
     def request_deletion(self, user: User, password_hash: str) -> None:
         """Marks the user for erase-accounts. `password_hash` is one that no password matches, so

@@ -49,9 +49,9 @@ _PLACEHOLDERS = {
 }
 # The first part of a path to the group that its operations are shown in, in this order.
 _TAGS = {
-    "users": "Account", "sessions": "Account", "api-keys": "Account", "uploads": "Photos",
-    "images": "Photos", "recipes": "Photos", "products": "Orders", "orders": "Orders",
-    "unsubscribe": "E-mails",
+    "users": "Account", "password-resets": "Account", "sessions": "Account",
+    "api-keys": "Account", "uploads": "Photos", "images": "Photos", "recipes": "Photos",
+    "products": "Orders", "orders": "Orders", "unsubscribe": "E-mails",
     "payments": "Webhooks", "operations": "Operator console", "openapi.json": "This document",
 }  # fmt: skip
 # What the gateway answers by itself, before or instead of the function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -11,10 +12,12 @@ from rich.table import Table
 from services.accounts.model import Role
 from services.administration.run_operation import Operation
 from services.cli import database
-from services.cli.connection import ApiAddress, connected, password
+from services.cli.connection import ApiAddress, connected, is_embedded, password
 from services.cli.options import ExitCode, Json, Outputs, PasswordStdin, group, whole_id
 from services.cli.output import print_result
 from services.client import tokens
+from services.client.api import Api
+from services.local import lab
 
 users = group("Create an account, list them all.")
 sessions = group("List your open sessions; end one or all others.")
@@ -33,16 +36,72 @@ def add(app: typer.Typer) -> None:
 @users.command()
 def create(
     email: Email,
-    name: Annotated[str, typer.Option(help="The customer's name.")],
+    name: Annotated[str | None, typer.Option(help="The customer's name, with --code.")] = None,
+    code: Annotated[str | None, typer.Option(help="The code that the e-mail has.")] = None,
     password_stdin: PasswordStdin = False,
     api: ApiAddress = None,
     json: Json = False,
 ) -> ExitCode:
-    """Create an account; asks for its password."""
+    """Create an account: first has a code sent, then creates it with --code and --name, and asks
+    for its password."""
+    if (code is None) != (name is None):
+        raise typer.BadParameter("expected both --code and --name, or none to get a code")
     with connected(api) as reached:
-        user = reached.sign_up(email, name, password(from_stdin=password_stdin))
+        if code is None or name is None:
+            reached.sign_up(email)
+            text = _next_step("users create", email, "--name NAME --code CODE", reached)
+            print_result({"email": email, "code_requested": True}, text, as_json=json)
+            return ExitCode.DONE
+        user = reached.confirm(email, code, name, password(from_stdin=password_stdin))
     text = f"[bold]{escape(user['email'])}[/] has an account ({user['id']})."
     print_result(user, text, as_json=json)
+    return ExitCode.DONE
+
+
+def _next_step(command: str, email: str, options: str, reached: Api) -> str:
+    """What to do with the code of an e-mail."""
+    where = ""
+    if is_embedded(reached) and (state := lab.running()) is not None:
+        where = f" The lab stores its e-mails in {escape(state.mail_folder)}."
+    return (
+        f"An e-mail is on its way to [bold]{escape(email)}[/].{where} Then run\n"
+        f"darkroom {command} {escape(shlex.quote(email))} {options}"
+    )
+
+
+@users.command("add")
+def add_account(
+    email: Email,
+    name: Annotated[str, typer.Option(help="The customer's name.")],
+    password_stdin: PasswordStdin = False,
+    json: Json = False,
+) -> ExitCode:
+    """Create an account without an e-mail, at the database itself; asks for its password."""
+    user = database.add_account(email, name, password(from_stdin=password_stdin))
+    text = f"[bold]{escape(user.email)}[/] has an account ({user.id})."
+    print_result({"id": user.id, "email": user.email, "name": user.name}, text, as_json=json)
+    return ExitCode.DONE
+
+
+@users.command("reset-password")
+def reset_password(
+    email: Email,
+    code: Annotated[str | None, typer.Option(help="The code that the e-mail has.")] = None,
+    password_stdin: PasswordStdin = False,
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Replace a forgotten password: first has a code sent, then asks for the new one with
+    --code."""
+    with connected(api) as reached:
+        if code is None:
+            reached.request_password_reset(email)
+            text = _next_step("users reset-password", email, "--code CODE", reached)
+            print_result({"email": email, "code_requested": True}, text, as_json=json)
+            return ExitCode.DONE
+        reached.reset_password(email, code, password(from_stdin=password_stdin))
+    text = f"The password of [bold]{escape(email)}[/] is changed; all its sessions are closed."
+    print_result({"email": email, "password_reset": True}, text, as_json=json)
     return ExitCode.DONE
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from services.accounts.add_user import add_user
 from services.accounts.model import Role, User
 from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
@@ -93,6 +94,12 @@ def give_role(email: str, role: Role) -> User:
     if user is None:
         raise PermanentError(f"{email!r} has no account; see `darkroom users list`")
     return user
+
+
+def add_account(email: str, name: str, password: str) -> User:
+    """Creates an account whose address is taken as confirmed. Raises PermanentError when it cannot
+    be created."""
+    return add_user(Users(database()), email, name, password)
 
 
 def _sessions() -> tuple[Any, str]:

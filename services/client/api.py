@@ -67,9 +67,16 @@ class Api:
 
     # -- accounts
 
-    def sign_up(self, email: str, name: str, password: str) -> dict[str, Any]:
+    def sign_up(self, email: str) -> None:
+        """Has a code sent to the address, with which `confirm` creates the account."""
+        self._call("POST", "/users", json={"email": email})
+
+    def confirm(self, email: str, code: str, name: str, password: str) -> dict[str, Any]:
+        """Creates the account of an address, with the code that was sent to it."""
         return self._call(
-            "POST", "/users", json={"email": email, "name": name, "password": password}
+            "POST",
+            "/users/confirmation",
+            json={"email": email, "code": code, "name": name, "password": password},
         )
 
     def sign_in(self, email: str, password: str) -> dict[str, Any]:
@@ -109,6 +116,18 @@ class Api:
             "PUT",
             "/users/me/password",
             json={"current_password": current, "new_password": new},
+        )
+
+    def request_password_reset(self, email: str) -> None:
+        """Has a code sent to the address, if it has an account."""
+        self._call("POST", "/password-resets", json={"email": email})
+
+    def reset_password(self, email: str, code: str, password: str) -> None:
+        """Sets a new password with the code of an e-mail, and closes all sessions of the user."""
+        self._call(
+            "POST",
+            "/password-resets/completion",
+            json={"email": email, "code": code, "password": password},
         )
 
     def delete_account(self, password: str) -> None:

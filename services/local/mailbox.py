@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import re
 import signal
 import sys
 import time
@@ -21,8 +22,12 @@ from typing import Any
 
 from services.local.emulator import LOOPBACK
 from services.mail.letter import EVENT_ID_HEADER
+from services.platform.errors import TransientError
 
 _ACCEPTED = "250 stored"
+# Alone on a line: services/accounts/address_codes.py.
+_CODE = re.compile(r"^([0-9A-Z]{4}-[0-9A-Z]{4})\r?$", re.MULTILINE)
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,31 @@ class SentMail:
 def sent_mails(folder: Path) -> tuple[SentMail, ...]:
     """Every e-mail in `folder`, oldest first."""
     return tuple(_read(path) for path in sorted(folder.glob("*.eml")))
+
+
+def sent_code(folder: Path, recipient: str, seconds: float) -> str:
+    """The code of the latest e-mail with one to `recipient`. Waits for it; raises TransientError
+    after `seconds`."""
+    give_up_at = time.monotonic() + seconds
+    while (code := latest_code(folder, recipient)) is None:
+        if time.monotonic() > give_up_at:
+            raise TransientError(f"no code was sent to {recipient} within {seconds:g} s")
+        time.sleep(_POLL_SECONDS)
+    return code
+
+
+def latest_code(folder: Path, recipient: str) -> str | None:
+    """The code of the latest e-mail with one to `recipient`; None if there is none."""
+    for mail in reversed(sent_mails(folder)):
+        if mail.recipient.lower() == recipient.lower() and (code := code_in(mail.text)):
+            return code
+    return None
+
+
+def code_in(text: str) -> str | None:
+    """The code in the text of an e-mail; None if there is none."""
+    found = _CODE.search(text)
+    return found[1] if found else None
 
 
 def _read(path: Path) -> SentMail:

@@ -68,6 +68,13 @@ class Outbox:
             return None
         return Link(text, "/".join((self.site_url, *(quote(part, safe="") for part in path))))
 
+    def page_link(self, text: str, *path: str) -> Link | None:
+        """A link to a page of the website with a secret in it, if there is a website. The path is
+        after `#`: browsers send that part to no server."""
+        if self.site_url is None:
+            return None
+        return Link(text, "/".join((self.site_url, "#", *(quote(part, safe="") for part in path))))
+
     def send(
         self,
         event_id: str,

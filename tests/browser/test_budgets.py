@@ -33,11 +33,11 @@ _OBSERVE = """
 
 
 @pytest.fixture
-def one_photo(page: Page, tmp_path: Path) -> Page:
+def one_photo(page: Page, lab: LabState, tmp_path: Path) -> Page:
     """The page of a customer with one photo, which is measured from its next load on."""
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=700)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
     page.context.add_init_script(_OBSERVE)
@@ -107,7 +107,7 @@ def test_pages_load_without_layout_shift(one_photo: Page, lab: LabState) -> None
 def test_many_uploads_are_bounded_and_survive_failures(
     page: Page, lab: LabState, tmp_path: Path
 ) -> None:
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     flying: set[Request] = set()
     highest, posts = 0, 0
 

@@ -9,10 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.build.web import WEB
+from services.local.mailbox import latest_code, sent_code
+from services.local.state import LabState
 from tests.support.photos import jpeg, scene
-from tests.support.waiting import scaled
+from tests.support.waiting import eventually, scaled
 
 PASSWORD = "correct horse battery staple 7"
+MAIL_SECONDS = 30
 PHOTOS, DAMAGED = 47, 3
 ADDRESS = {
     "Name": "Ada Lovelace",
@@ -24,13 +27,16 @@ ADDRESS = {
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def sign_up(page: Page) -> str:
+def sign_up(page: Page, mail_folder: str) -> str:
     email = f"{uuid.uuid4().hex[:12]}@darkroom.example"
     page.get_by_role("button", name="Create an account").click()
-    page.get_by_label("Name").fill("Ada Lovelace")
     page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
+    code = sent_code(Path(mail_folder), email, scaled(MAIL_SECONDS))
+    page.get_by_label("Code").fill(code)
+    page.get_by_label("Name").fill("Ada Lovelace")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("link", name="Photos")).to_be_visible()
     return email
 
@@ -67,8 +73,10 @@ def order(page: Page, payment: str) -> None:
     page.get_by_role("button", name="Place the order").click()
 
 
-def test_customer_uploads_fifty_photos_and_orders_prints(page: Page, photos: list[Path]) -> None:
-    sign_up(page)
+def test_customer_uploads_fifty_photos_and_orders_prints(
+    page: Page, lab: LabState, photos: list[Path]
+) -> None:
+    sign_up(page, lab.mail_folder)
     upload(page, photos)
     minutes = scaled(120) * 1000
     expect(page.locator(".tile:not(.rejected) img.shown")).to_have_count(PHOTOS, timeout=minutes)
@@ -79,8 +87,8 @@ def test_customer_uploads_fifty_photos_and_orders_prints(page: Page, photos: lis
     expect(page.locator(".order h2")).to_contain_text("Payment declined", timeout=minutes)
 
 
-def test_session_survives_a_reload_and_ends_by_sign_out(page: Page) -> None:
-    sign_up(page)
+def test_session_survives_a_reload_and_ends_by_sign_out(page: Page, lab: LabState) -> None:
+    sign_up(page, lab.mail_folder)
     (cookie,) = page.context.cookies()
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
     assert page.evaluate("document.cookie") == ""
@@ -94,11 +102,11 @@ def test_session_survives_a_reload_and_ends_by_sign_out(page: Page) -> None:
 
 
 def test_photo_is_deleted_from_its_dialog_after_the_time_for_an_undo(
-    page: Page, tmp_path: Path
+    page: Page, lab: LabState, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=99)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, [path])
     page.locator(".tile a").click()
     page.get_by_role("button", name="Delete").click()
@@ -116,12 +124,14 @@ def test_photo_is_deleted_from_its_dialog_after_the_time_for_an_undo(
     expect(page.get_by_text("No photos yet.")).to_be_visible()
 
 
-def test_photos_are_searched_sorted_and_deleted_together(page: Page, tmp_path: Path) -> None:
+def test_photos_are_searched_sorted_and_deleted_together(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
     paths = []
     for number, name in enumerate(("harbour", "alps", "harvest")):
         paths.append(tmp_path / f"{name}.jpg")
         paths[-1].write_bytes(jpeg(scene(420, 300, seed=600 + number)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, paths)
     expect(page.locator(".tile img.shown")).to_have_count(3)
     page.get_by_label("Search by name").fill("HAR")
@@ -137,10 +147,12 @@ def test_photos_are_searched_sorted_and_deleted_together(page: Page, tmp_path: P
     expect(page.locator(".tile")).to_have_count(1)
 
 
-def test_print_shows_the_part_that_was_moved_into_the_frame(page: Page, tmp_path: Path) -> None:
+def test_print_shows_the_part_that_was_moved_into_the_frame(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
     path = tmp_path / "wide.jpg"
     path.write_bytes(jpeg(scene(2400, 900, seed=610)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
     page.locator(".tile a").click()
@@ -164,10 +176,10 @@ def test_print_shows_the_part_that_was_moved_into_the_frame(page: Page, tmp_path
     assert ordered["lines"][0]["focus"] == {"x": 0.55, "y": 0.5}
 
 
-def test_upload_goes_on_after_a_reload(page: Page, tmp_path: Path) -> None:
+def test_upload_goes_on_after_a_reload(page: Page, lab: LabState, tmp_path: Path) -> None:
     path = tmp_path / "later.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=611)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     page.route("**/uploads", lambda route: route.abort())
     page.on("dialog", lambda dialog: dialog.accept())
     upload(page, [path])
@@ -180,8 +192,8 @@ def test_upload_goes_on_after_a_reload(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".uploads .name")).to_have_count(0)
 
 
-def test_account_lists_and_ends_sessions_and_is_deleted(page: Page) -> None:
-    email = sign_up(page)
+def test_account_lists_and_ends_sessions_and_is_deleted(page: Page, lab: LabState) -> None:
+    email = sign_up(page, lab.mail_folder)
     other = page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]
     second = other.new_page()
     second.goto(page.url)
@@ -210,10 +222,31 @@ def test_sign_in_with_wrong_password_says_so(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("password")
 
 
-def test_file_name_that_reorders_text_is_shown_without_it(page: Page, tmp_path: Path) -> None:
+def test_forgotten_password_is_replaced_with_the_code_of_an_email(
+    page: Page, lab: LabState
+) -> None:
+    email = sign_up(page, lab.mail_folder)
+    first = latest_code(Path(lab.mail_folder), email)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Forgotten your password?").click()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_role("button", name="Send a code").click()
+    eventually(lambda: latest_code(Path(lab.mail_folder), email) != first, "another code is sent")
+    page.get_by_label("Code").fill(latest_code(Path(lab.mail_folder), email) or "")
+    page.get_by_label("New password").fill(f"{PASSWORD} reset")
+    page.get_by_role("button", name="Change password").click()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(f"{PASSWORD} reset")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Photos")).to_be_visible()
+
+
+def test_file_name_that_reorders_text_is_shown_without_it(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
     path = tmp_path / "a\u202egpj.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=98)))
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, [path])
     expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
 
@@ -221,14 +254,14 @@ def test_file_name_that_reorders_text_is_shown_without_it(page: Page, tmp_path: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1200])
 def test_pages_have_no_serious_accessibility_problem(
-    page: Page, tmp_path: Path, scheme: str, width: int
+    page: Page, lab: LabState, tmp_path: Path, scheme: str, width: int
 ) -> None:
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=97)))
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     found = [check(page, "sign-in")]
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
     found.append(check(page, "photos"))

@@ -17,7 +17,7 @@ from tests.support.photos import jpeg, scene
 @pytest.fixture
 def docs(page: Page, lab: LabState) -> Page:
     """The documentation, opened by a customer who has signed in."""
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     page.goto(f"{lab.api}/docs")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Darkroom API")
     return page

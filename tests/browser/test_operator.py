@@ -23,7 +23,7 @@ FUNCTION = "process-image"
 @pytest.fixture
 def console(page: Page, lab: LabState) -> Page:
     """The page of a signed-in administrator."""
-    email = sign_up(page)
+    email = sign_up(page, lab.mail_folder)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     database = lab.database()
@@ -114,7 +114,7 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:
-    sign_up(page)
+    sign_up(page, lab.mail_folder)
     expect(page.get_by_role("link", name="Console")).to_have_count(0)
     page.goto(f"{lab.api}/#/console/health")
     page.reload()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.client.api import Api
-from services.local.mailbox import SentMail, sent_mails
+from services.local.mailbox import SentMail, sent_code, sent_mails
 from tests.infrastructure.environment import LabEnvironment
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import scaled
@@ -24,12 +24,17 @@ DELIVERY = {
 }
 SHIPPED = ["created", "validated", "reserved", "paid", "fulfilled", "shipped"]
 # One about the photo; three about the order: confirmed, paid, shipped.
-MAILS = 4
+ORDER_MAILS = 4
+# One more has the code of the sign-up.
+MAILS = ORDER_MAILS + 1
 MAIL_SECONDS = 60
 
 
-def sign_in(api: Api, email: str = EMAIL) -> None:
-    api.sign_up(email, "Anna Muster", PASSWORD)
+def sign_in(api: Api, environment: LabEnvironment, email: str = EMAIL) -> None:
+    """Signs up with the code from the e-mail, and signs in."""
+    api.sign_up(email)
+    code = sent_code(environment.mail, email, scaled(MAIL_SECONDS))
+    api.confirm(email, code, "Anna Muster", PASSWORD)
     api.sign_in(email, PASSWORD)
 
 

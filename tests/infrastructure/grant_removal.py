@@ -76,6 +76,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     },
     "close-session": {ALL: accounts.sign_out_everywhere},
     "close-other-sessions": {ALL: accounts.revoke_sessions},
+    "confirm-user": {ALL: accounts.sign_up_and_out},
     "create-api-key": {ALL: accounts.use_api_key},
     "create-order": {ALL: orders.ship_order},
     "create-user": {ALL: accounts.sign_up_and_out},
@@ -157,6 +158,8 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         ),
     },
     "replay-dead-letters": {ALL: console.resolve("replays")},
+    "request-password-reset": {ALL: accounts.reset_password},
+    "reset-password": {ALL: accounts.reset_password},
     "request-upload": {ALL: photos.develop_photo},
     "revoke-session": {ALL: accounts.revoke_sessions},
     "run-operation": {ALL: accounts.run_operation},
@@ -177,6 +180,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             "dynamodb:DeleteItem": photos.with_mail_refused(function, scenario),
         }
         for function, scenario, again in (
+            ("send-account-email", accounts.sign_up_and_out, accounts.repeat_sign_up_event),
             ("send-image-email", photos.develop_photo, photos.repeat_image_event),
             ("send-order-confirmation", orders.ship_order, orders.repeat_order_events),
             ("send-order-problem", orders.order_declined, orders.repeat_problem_event),

@@ -306,8 +306,7 @@ def running_lab(
         stack.enter_context(running_functions(applied.environment, applied.output, variables))
         api = stack.enter_context(closing(Api(applied.environment.api)))
         email = f"{time.time_ns()}@darkroom.example"
-        api.sign_up(email, "Anna Muster", customer.PASSWORD)
-        api.sign_in(email, customer.PASSWORD)
+        customer.sign_in(api, applied.environment, email)
         database = applied.output["database"]
         reached = Database(
             read(
@@ -336,7 +335,7 @@ def test_photo_is_developed_and_order_is_shipped(running_lab: RunningLab, tmp_pa
     order = customer.order(running_lab.api, image)
     assert [step["status"] for step in order["history"]] == customer.SHIPPED
     eventually(
-        lambda: len(sent_mails(running_lab.environment.mail)) >= before + customer.MAILS,
+        lambda: len(sent_mails(running_lab.environment.mail)) >= before + customer.ORDER_MAILS,
         "all e-mails are sent",
         MAIL_SECONDS,
     )

@@ -105,7 +105,7 @@ def test_photo_is_developed_and_order_is_shipped(
         stack.enter_context(roles.assumable_by_root())
         stack.enter_context(running_functions(environment, output, roles.credentials))
         api = stack.enter_context(closing(Api(environment.api)))
-        customer.sign_in(api, CUSTOMER)
+        customer.sign_in(api, environment, CUSTOMER)
         image = customer.develop(api, tmp_path)
         assert image["status"] == "developed"
         order = customer.order(api, image)
@@ -113,6 +113,7 @@ def test_photo_is_developed_and_order_is_shipped(
         number = order["id"][:8]
         # E-mails of earlier tests may still arrive.
         assert sorted(mail.subject for mail in mails(environment, customer.MAILS, CUSTOMER)) == [
+            "Confirm your e-mail address",
             "Developed: harbour.jpg",
             f"We have your order {number}",
             f"Your prints are on their way: order {number}",

@@ -23,6 +23,7 @@ from services.local.parts import WORKER
 from services.local.state import LabFiles, LabState
 from services.orders.model import Product, StockLevel
 from services.orders.products import Products
+from tests.support.accounts import signed_in
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import STEP_SECONDS, eventually
 
@@ -158,8 +159,7 @@ def order_lab(root: Path, options: LabOptions | None = None) -> Iterator[OrderLa
     try:
         with closing(Api(state.api)) as api:
             email = "orders@darkroom.example"
-            api.sign_up(email, "Anna Muster", PASSWORD)
-            api.sign_in(email, PASSWORD)
+            signed_in(api, state.database(), email, "Anna Muster", PASSWORD)
             photo = root / "photo.jpg"
             photo.write_bytes(jpeg(scene(*PHOTO_SIZE)))
             image = api.developed(api.upload(photo))

@@ -95,11 +95,16 @@ def _make(photos: Sequence[Path], draft: Path, clock: _Clock) -> None:
         visit = None
         with people.status("a new customer at the API") as status:
             if (photo := _photo_to_order(outcomes)) is not None:
-                visit = walkthrough.walk(state.api, photo, lambda s: status.update(s.call))
+                visit = walkthrough.walk(
+                    state.api,
+                    Path(state.mail_folder),
+                    photo,
+                    lambda step: status.update(step.call),
+                )
         orders = visit.orders if visit else ()
         prints = [develop.download_prints(state, o["id"], draft / "prints") for o in orders]
-        # The customer of the walkthrough gets an e-mail about the photo as well.
-        expected = len(outcomes) + sum(map(walkthrough.mails_about, orders)) + (visit is not None)
+        expected = len(outcomes) + sum(map(walkthrough.mails_about, orders))
+        expected += walkthrough.CUSTOMER_MAILS if visit else 0
         mails = _wait_for_mails(state, mails_before, expected)
         clock.lap("a new customer's calls to the API")
         sheet = Sheet(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.accounts.add_user import add_user
 from services.accounts.model import Role
 from services.accounts.users import Users
 from services.client.api import Api
@@ -34,16 +35,16 @@ class SampleAccounts:
 
 
 def create(state: LabState, progress: Callable[[str], None]) -> SampleAccounts:
-    """Makes both accounts by the API of a lab with all features. Raises ApiProblem, and
-    TransientError if the photos are not developed in time."""
+    """Makes both accounts, without the e-mails of a sign-up, in a lab with all features. Raises
+    ApiProblem, and TransientError if the photos are not developed in time."""
     password, mark = secrets.token_urlsafe(12), secrets.token_hex(3)
     customer, administrator = (f"{n}-{mark}@darkroom.example" for n in ("customer", "operator"))
     with closing(Api(state.api)) as api:
-        api.sign_up(administrator, "Olga Operator", password)
-        database = state.database()
-        Users(database).set_role(administrator, Role.ADMINISTRATOR)
-        database.close()
-        api.sign_up(customer, "Carla Customer", password)
+        with closing(state.database()) as database:
+            users = Users(database)
+            add_user(users, administrator, "Olga Operator", password)
+            users.set_role(administrator, Role.ADMINISTRATOR)
+            add_user(users, customer, "Carla Customer", password)
         api.sign_in(customer, password)
         paths = [path for path in sample_photos() if path.suffix.lower() in _SUFFIXES]
         images = _developed(api, paths, progress)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.client.api import Api
+from services.local.mailbox import sent_code
 from services.local.payment_sandbox import Method
 from services.local.terminal import page
 from services.orders.money import money
@@ -26,6 +27,9 @@ DELIVERY = {
     "country": "DE",
 }
 PRINTS = 2
+MAIL_SECONDS = 60
+# To a new customer, besides those about orders: the code, and the photo.
+CUSTOMER_MAILS = 2
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,12 @@ class Visit:
 
 @dataclass
 class Walkthrough:
-    """A customer who signs up, uploads a photo, looks at it, orders prints of it (once with a card
-    that is declined), deletes it and signs out."""
+    """A customer who signs up with the code of an e-mail, uploads a photo, looks at it, orders
+    prints of it (once with a card that is declined), deletes it and signs out."""
 
     api: Api
     email: str
+    mail_folder: Path
     orders: list[dict[str, Any]] = field(default_factory=list)
     _last: Any = None
 
@@ -60,7 +65,17 @@ class Walkthrough:
         password = secrets.token_urlsafe(16)
         yield self._step(
             "POST /users",
-            lambda: self.api.sign_up(self.email, "A visitor", password),
+            lambda: self.api.sign_up(self.email),
+            lambda _: f"a code is sent to {self.email}",
+        )
+        yield self._step(
+            "POST /users/confirmation",
+            lambda: self.api.confirm(
+                self.email,
+                sent_code(self.mail_folder, self.email, MAIL_SECONDS),
+                "A visitor",
+                password,
+            ),
             lambda user: f"account {user['email']}",
         )
         yield self._step(
@@ -134,11 +149,13 @@ class Walkthrough:
         return Step(call, outcome(self._last), milliseconds)
 
 
-def walk(api_url: str, photo: Path, on_step: Callable[[Step], None]) -> Visit:
-    """Makes all calls with `photo`; calls `on_step` after each."""
+def walk(api_url: str, mail_folder: Path, photo: Path, on_step: Callable[[Step], None]) -> Visit:
+    """Makes all calls with `photo`, and reads the code from the e-mail in `mail_folder`; calls
+    `on_step` after each."""
     steps = []
     with closing(Api(api_url)) as api:
-        customer = Walkthrough(api, f"visitor-{secrets.token_hex(4)}@darkroom.example")
+        email = f"visitor-{secrets.token_hex(4)}@darkroom.example"
+        customer = Walkthrough(api, email, mail_folder)
         for step in customer.go(photo):
             on_step(step)
             steps.append(step)

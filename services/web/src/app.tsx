@@ -18,6 +18,12 @@ function currentPage(): Page {
   return PAGES.find((page) => page === name) ?? "photos";
 }
 
+/** The secret in an address such as `#/confirm/SECRET`, a link in an e-mail; empty elsewhere. */
+function secretOf(page: string): string {
+  const [name, secret] = location.hash.slice(2).split("/");
+  return name === page ? (secret ?? "") : "";
+}
+
 /** The page: sign-in, or the part that the address names after `#/`. */
 export function App() {
   const [user, setUser] = useState<SignedInUser | null | undefined>();
@@ -38,13 +44,30 @@ export function App() {
     return () => removeEventListener("hashchange", follow);
   }, []);
 
+  function enter(signedIn: SignedInUser) {
+    // A secret does not stay in the address and the history.
+    if (secretOf("confirm") || secretOf("reset")) history.replaceState(null, "", "#/photos");
+    setUser(signedIn);
+  }
+
   async function signOut() {
     await unwrap(api.DELETE("/sessions/current")).catch(() => undefined);
     setUser(null);
   }
 
   if (user === undefined) return <p class="status">{text("loading")}</p>;
-  if (user === null) return <SignIn problem={problem} signedIn={setUser} />;
+  if (user === null) {
+    const [confirmation, reset] = [secretOf("confirm"), secretOf("reset")];
+    return (
+      <SignIn
+        key={confirmation + reset}
+        problem={problem}
+        confirmationToken={confirmation}
+        resetToken={reset}
+        signedIn={enter}
+      />
+    );
+  }
   const pages = PAGES.filter((name) => name !== "console" || user.role === "administrator");
   const names = {
     photos: text("photos"), cart: text("cart"), orders: text("orders"), account: text("account"),

@@ -12,7 +12,9 @@ from pathlib import Path
 from services.accounts.model import Role
 from services.accounts.users import Users
 from services.client.api import Api
+from services.events.accounts import AccountEventType, account_event, publish
 from services.events.schedules import DETAIL_TYPE, SOURCE
+from services.local.mailbox import latest_code
 from services.platform.aws.items import to_item
 from tests.infrastructure import customer
 from tests.infrastructure.scenarios.run import (
@@ -26,6 +28,14 @@ def sign_up_and_out(run: ScenarioRun, _folder: Path) -> None:
     with new_customer(run) as api:
         api.session()
         api.sign_out()
+
+
+def repeat_sign_up_event(run: ScenarioRun, _folder: Path) -> None:
+    """Delivers one request for a sign-up e-mail twice."""
+    email = f"{uuid.uuid4().hex}@darkroom.example"
+    event = account_event(AccountEventType.SIGN_UP_REQUESTED, email)
+    for _ in range(2):
+        publish(run.lab.client("sns"), run.lab.output["topics"]["account-events"], event)
 
 
 def sign_out_everywhere(run: ScenarioRun, _folder: Path) -> None:
@@ -52,6 +62,16 @@ def change_password(run: ScenarioRun, _folder: Path) -> None:
         # A second session, which the change closes.
         api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
         api.change_password(customer.PASSWORD, f"{customer.PASSWORD} changed")
+
+
+def reset_password(run: ScenarioRun, _folder: Path) -> None:
+    """Sets a new password with the code of an e-mail, which closes a session."""
+    with new_customer(run) as api:
+        email, folder = api.session()["user"]["email"], run.lab.environment.mail
+        first = latest_code(folder, email)
+        api.request_password_reset(email)
+        code = run.until("a code", lambda: (found := latest_code(folder, email)) != first and found)
+        api.reset_password(email, code, f"{customer.PASSWORD} reset")
 
 
 def renew_session(run: ScenarioRun, _folder: Path) -> None:
@@ -128,7 +148,9 @@ def new_customer(run: ScenarioRun, role: Role | None = None) -> Iterator[Api]:
     api = Api(run.api.url)
     email = f"{uuid.uuid4().hex}@darkroom.example"
     try:
-        api.sign_up(email, "Anna Muster", customer.PASSWORD)
+        api.sign_up(email)
+        code = run.until("a code", lambda: latest_code(run.lab.environment.mail, email))
+        api.confirm(email, code, "Anna Muster", customer.PASSWORD)
         if role is not None:
             Users(run.lab.database).set_role(email, role)
         api.sign_in(email, customer.PASSWORD)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from services.accounts.address_codes import AddressCodes
 from services.accounts.api_keys import ApiKeyStore
 from services.accounts.erase_accounts import RESERVE_SECONDS, EraseAccounts
 from services.accounts.erasure import ERASED_DOMAIN, ErasedUsers, StoredData
@@ -93,6 +94,7 @@ def eraser(
             SessionStore(dynamodb, api.lab.table("sessions")),
             ApiKeyStore(dynamodb, api.lab.table("api-keys")),
         ),
+        AddressCodes(api.fresh.database(role="darkroom_erasure")),
         settling,
     )
 

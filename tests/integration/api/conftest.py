@@ -15,6 +15,7 @@ from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.client.api import Api
 from services.local.state import LabState
+from tests.support.accounts import signed_in
 from tests.support.photos import jpeg
 
 PASSWORD = "correct horse battery staple"
@@ -39,11 +40,11 @@ def new_customer(lab: LabState) -> Iterator[Callable[..., Customer]]:
         api = Api(lab.api)
         made.append(api)
         email = f"{uuid.uuid4().hex[:12]}@darkroom.example"
-        user = api.sign_up(email, "Ada Example", PASSWORD)
+        user = signed_in(api, lab.database(), email, "Ada Example", PASSWORD)
         if role is not Role.CUSTOMER:
             assert change_role(Users(lab.database()), sessions(lab), email, role)
-        api.sign_in(email, PASSWORD)
-        return Customer(api, user["id"], email)
+            api.sign_in(email, PASSWORD)
+        return Customer(api, user.id, email)
 
     yield make
     for api in made:

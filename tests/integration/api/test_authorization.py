@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.accounts.address_codes import TOKEN_CHARACTERS
 from services.accounts.model import Role
 from services.accounts.sessions import Session
 from services.accounts.users import Users
@@ -35,7 +36,11 @@ class CallerKind(StrEnum):
 # token, owner.
 TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /openapi.json": (200, 200, 200, 200, 200, 200),
-    "POST /users": (201, 201, 201, 201, 201, 201),
+    "POST /users": (202, 202, 202, 202, 202, 202),
+    # Authorized by the code.
+    "POST /users/confirmation": (403, 403, 403, 403, 403, 403),
+    "POST /password-resets": (202, 202, 202, 202, 202, 202),
+    "POST /password-resets/completion": (403, 403, 403, 403, 403, 403),
     "GET /users": (401, 403, 200, 401, 401, 403),
     "PUT /users/me/password": (401, 204, 204, 401, 401, 204),
     # A wrong password, so that the accounts stay.
@@ -173,7 +178,15 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
     bodies: dict[str, dict[str, Any]] = {
         "POST /users": {
             "email": f"{uuid.uuid4().hex[:12]}@darkroom.example",
+        },
+        "POST /users/confirmation": {
+            "token": "0" * TOKEN_CHARACTERS,
             "name": "New Customer",
+            "password": PASSWORD,
+        },
+        "POST /password-resets": {"email": accounts.owner.email},
+        "POST /password-resets/completion": {
+            "token": "0" * TOKEN_CHARACTERS,
             "password": PASSWORD,
         },
         "PUT /users/me/password": {"current_password": PASSWORD, "new_password": PASSWORD},

@@ -12,6 +12,7 @@ from services.accounts.api_keys import PREFIX, ApiKeyStore
 from services.accounts.authorize_request import AuthorizeRequest
 from services.accounts.model import PASSWORD_CHARACTERS_MAX, Role
 from services.accounts.sessions import SessionStore
+from services.accounts.sign_up_api import Confirmation
 from services.platform.errors import PermanentError
 from services.platform.functions.access import SessionState
 from services.platform.timestamps import format_epoch
@@ -19,6 +20,7 @@ from services.platform.validation import InvalidInputError, convert
 
 VALID: dict[str, Any] = {
     "email": "ada@example.com",
+    "code": "7K2M-9QXB",
     "name": "Ada Lovelace",
     "password": "correct horse battery",
 }
@@ -26,7 +28,7 @@ VALID: dict[str, Any] = {
 
 def invalid_fields(**changes: Any) -> list[str]:
     try:
-        convert(VALID | changes, api.NewAccount)
+        convert(VALID | changes, Confirmation)
     except InvalidInputError as error:
         return [e.field for e in error.errors]
     return []
@@ -75,7 +77,6 @@ def test_email_when_valid_is_accepted(email: str) -> None:
         f"ada@{'a' * 64}.com",
         f"{'a' * 250}@b.co",
         7,
-        None,
     ],
 )
 def test_email_when_invalid_is_rejected(email: Any) -> None:
@@ -98,7 +99,7 @@ def test_password_when_invalid_is_rejected_without_its_value() -> None:
     assert invalid_fields(password="short") == ["password"]
     assert invalid_fields(password="x" * 129) == ["password"]
     with pytest.raises(InvalidInputError) as caught:
-        convert(VALID | {"password": "hunter2"}, api.NewAccount)
+        convert(VALID | {"password": "hunter2"}, Confirmation)
     assert "hunter2" not in str(caught.value)
     with pytest.raises(InvalidInputError) as caught:
         convert({"email": "ada@example.com", "password": ["hunter2"]}, api.Credentials)
@@ -156,7 +157,7 @@ def test_response_models_encode_times_and_password_schema() -> None:
     assert msgspec.json.decode(msgspec.json.encode(answered))["expires_at"] == (
         "2026-03-01T12:00:00Z"
     )
-    schema = msgspec.json.schema(api.NewAccount)["$defs"]["NewAccount"]["properties"]
+    schema = msgspec.json.schema(Confirmation)["$defs"]["Confirmation"]["properties"]
     assert schema["password"]["maxLength"] == PASSWORD_CHARACTERS_MAX
     assert schema["password"]["writeOnly"] is True
 

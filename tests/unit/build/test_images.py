@@ -78,9 +78,9 @@ def test_function_with_the_database_gets_the_authorities_of_rds() -> None:
     contexts = {
         manifest.name: {p.name for p in manifest_files(manifest)}
         for manifest in load_all(ROOT / "images")
-        if manifest.name in ("create-user", "process-image")
+        if manifest.name in ("confirm-user", "process-image")
     }
-    assert "rds-authorities.pem" in contexts["create-user"]
+    assert "rds-authorities.pem" in contexts["confirm-user"]
     assert "rds-authorities.pem" not in contexts["process-image"]
 
 

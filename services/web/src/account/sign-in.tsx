@@ -2,22 +2,44 @@ import { useState } from "preact/hooks";
 import { type SignedInUser, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
 import { text } from "../text";
+import { ResetPassword } from "./reset-password";
+import { SignUp } from "./sign-up";
+
+type Way = "signIn" | "signUp" | "resetPassword";
 
 interface SignInProps {
   problem: string;
+  /** From the links in e-mails; empty without one. */
+  confirmationToken: string;
+  resetToken: string;
   signedIn: (user: SignedInUser) => void;
 }
 
-export function SignIn({ problem, signedIn }: SignInProps) {
-  const [isNew, setIsNew] = useState(false);
+export function SignIn({ problem, confirmationToken, resetToken, signedIn }: SignInProps) {
+  const [way, setWay] = useState<Way>(
+    confirmationToken ? "signUp" : resetToken ? "resetPassword" : "signIn",
+  );
+  const [message, setMessage] = useState("");
 
   async function submit(values: Record<string, string>) {
-    const { email = "", password = "", name = "" } = values;
-    if (isNew) await unwrap(api.POST("/users", { body: { email, password, name } }));
+    const { email = "", password = "" } = values;
     const opened = await unwrap(
       api.POST("/sessions", { body: { email, password, cookie: true } }),
     );
     signedIn(opened.user);
+  }
+
+  function passwordReset() {
+    setMessage(text("passwordReset"));
+    setWay("signIn");
+  }
+
+  function link(to: Way, label: string) {
+    return (
+      <button type="button" class="link" onClick={() => setWay(to)}>
+        {label}
+      </button>
+    );
   }
 
   return (
@@ -26,24 +48,28 @@ export function SignIn({ problem, signedIn }: SignInProps) {
       <h1>Darkroom</h1>
       <p class="tagline">{text("tagline")}</p>
       <section class="card">
-        <h2>{text(isNew ? "signUp" : "signIn")}</h2>
+        <h2>{text(way)}</h2>
         {problem && <p role="alert" class="problem">{problem}</p>}
-        <Form submit={submit} button={text(isNew ? "signUp" : "signIn")}>
-          {isNew && <Field label={text("name")} name="name" autocomplete="name" maxLength={100} />}
-          <Field label={text("email")} name="email" type="email" autocomplete="username" />
-          <Field
-            label={text("password")}
-            name="password"
-            type="password"
-            autocomplete={isNew ? "new-password" : "current-password"}
-            {...(isNew ? { minLength: 12 } : {})}
-          />
-        </Form>
+        {way === "signUp" && <SignUp token={confirmationToken} signedIn={signedIn} />}
+        {way === "resetPassword" && <ResetPassword token={resetToken} done={passwordReset} />}
+        {way === "signIn" && (
+          <>
+            <p role="status">{message}</p>
+            <Form submit={submit} button={text("signIn")}>
+              <Field label={text("email")} name="email" type="email" autocomplete="username" />
+              <Field
+                label={text("password")}
+                name="password"
+                type="password"
+                autocomplete="current-password"
+              />
+            </Form>
+            <p class="switch">{link("resetPassword", text("forgotten"))}</p>
+          </>
+        )}
         <p class="switch">
-          {text(isNew ? "haveAccount" : "noAccount")}{" "}
-          <button type="button" class="link" onClick={() => setIsNew(!isNew)}>
-            {text(isNew ? "signIn" : "signUp")}
-          </button>
+          {text(way === "signIn" ? "noAccount" : "haveAccount")}{" "}
+          {way === "signIn" ? link("signUp", text("signUp")) : link("signIn", text("signIn"))}
         </p>
       </section>
     </main>

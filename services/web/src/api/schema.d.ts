@@ -298,6 +298,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/password-resets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a new password
+         * @description Sends an e-mail with a link and a code, valid for an hour and once, for `POST /password-resets/completion`. An address without an account gets no e-mail; the answer is the same. An address gets 3 such e-mails an hour and 10 a day, a client network may ask for 50 an hour.
+         */
+        post: operations["request-password-reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/password-resets/completion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set a new password with the code of an e-mail
+         * @description Closes all sessions of the account; API keys stay. All reset codes of the account end. An address has 10 attempts with a code an hour; the link's token has no such limit.
+         */
+        post: operations["reset-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/payments/notices": {
         parameters: {
             query?: never;
@@ -478,8 +518,31 @@ export interface paths {
          */
         get: operations["list-users"];
         put?: never;
-        /** Create an account */
+        /**
+         * Sign up
+         * @description Sends an e-mail with a link and a code, valid for 24 hours and once, with which `POST /users/confirmation` creates the account. An address that has an account gets an e-mail that says so; the answer is the same. An address gets 3 such e-mails an hour and 10 a day, a client network may ask for 50 an hour. Nothing is stored about an account before its confirmation.
+         */
         post: operations["create-user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm your e-mail address and create your account
+         * @description Name and password are chosen here, by the person who reads the e-mails of the address. All codes for the address end. An address has 10 attempts with a code an hour; the link's token has no such limit. Sign in afterwards: `POST /sessions`.
+         */
+        post: operations["confirm-user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -619,6 +682,29 @@ export interface components {
          */
         ApiKeyList: {
             api_keys: components["schemas"]["DescribedApiKey"][];
+        };
+        /**
+         * Confirmation
+         * @description A new account of a person who got the e-mail: either its `token`, or `email` and `code`.
+         */
+        Confirmation: {
+            /** @default null */
+            token?: string | null;
+            /** @default null */
+            email?: string | null;
+            /** @default null */
+            code?: string | null;
+            /**
+             * @description a name of 1 to 100 characters, on one line
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Format: password
+             * @description a password of 12 to 128 characters, other than the e-mail address and common passwords
+             * @example correct horse battery staple
+             */
+            password: string;
         };
         /**
          * CreatedApiKey
@@ -1021,28 +1107,6 @@ export interface components {
             got: string;
         };
         /**
-         * NewAccount
-         * @description A new account.
-         */
-        NewAccount: {
-            /**
-             * @description an e-mail address of ASCII characters
-             * @example ada@example.com
-             */
-            email: string;
-            /**
-             * @description a name of 1 to 100 characters, on one line
-             * @example Ada Lovelace
-             */
-            name: string;
-            /**
-             * Format: password
-             * @description a password of 12 to 128 characters, other than the e-mail address and common passwords
-             * @example correct horse battery staple
-             */
-            password: string;
-        };
-        /**
          * NewApiKey
          * @description A new API key.
          */
@@ -1207,6 +1271,24 @@ export interface components {
             new_password: string;
         };
         /**
+         * PasswordReset
+         * @description A new password of a person who got the e-mail: either its `token`, or `email` and `code`.
+         */
+        PasswordReset: {
+            /** @default null */
+            token?: string | null;
+            /** @default null */
+            email?: string | null;
+            /** @default null */
+            code?: string | null;
+            /**
+             * Format: password
+             * @description a password of 12 to 128 characters, other than the e-mail address and common passwords
+             * @example correct horse battery staple
+             */
+            password: string;
+        };
+        /**
          * PrintProduct
          * @description A print on sale. Sizes in mm, the price of one print in the minor unit (cents).
          */
@@ -1337,6 +1419,17 @@ export interface components {
             url: string;
         };
         /**
+         * ResetRequest
+         * @description The e-mail address of an account whose password is forgotten.
+         */
+        ResetRequest: {
+            /**
+             * @description an e-mail address of ASCII characters
+             * @example ada@example.com
+             */
+            email: string;
+        };
+        /**
          * Resolved
          * @description The dead letters that were replayed or discarded, or that would be.
          */
@@ -1363,6 +1456,17 @@ export interface components {
         SessionPage: {
             sessions: components["schemas"]["UserSession"][];
             next_cursor: string | null;
+        };
+        /**
+         * SignUp
+         * @description The e-mail address of a new account.
+         */
+        SignUp: {
+            /**
+             * @description an e-mail address of ASCII characters
+             * @example ada@example.com
+             */
+            email: string;
         };
         /**
          * SignedInUser
@@ -3509,6 +3613,197 @@ export interface operations {
             };
         };
     };
+    "request-password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetRequest"];
+            };
+        };
+        responses: {
+            /** @description If the address has an account, an e-mail is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "reset-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordReset"];
+            };
+        };
+        responses: {
+            /** @description The password is changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:wrong-code`: Wrong or expired code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
     "receive-payment": {
         parameters: {
             query?: never;
@@ -3916,7 +4211,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts to sign in. Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4750,7 +5045,98 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewAccount"];
+                "application/json": components["schemas"]["SignUp"];
+            };
+        };
+        responses: {
+            /** @description An e-mail is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "confirm-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
             };
         };
         responses: {
@@ -4767,6 +5153,15 @@ export interface operations {
             };
             /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:wrong-code`: Wrong or expired code */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4802,12 +5197,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["GatewayMessage"];
                 };
             };
@@ -4911,7 +5307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts to sign in. Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5132,7 +5528,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts to sign in. Too many requests at a time; slow down (the gateway) */
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
             429: {
                 headers: {
                     [name: string]: unknown;

@@ -1,0 +1,120 @@
+"""Counters of attempts in fixed windows of time, in the DynamoDB table `sign-in-attempts`."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from services.accounts.model import normalize_email
+from services.platform.aws.items import Item, from_item, to_attribute, to_item
+from services.platform.errors import PermanentError
+
+# Providers assign networks of this size, and their users choose addresses within them freely.
+IPV6_PREFIX = 64
+
+
+class LimitExceededError(PermanentError):
+    """The attempts of this window are used up."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"too many attempts; try again in {retry_after_seconds} s")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `allowed` attempts of the subject `name` in each window."""
+
+    name: str
+    allowed: int
+    window_seconds: int
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Items of the table: a counter for each subject and window, and markers. Keys are hashes."""
+
+    dynamodb: Any
+    table: str
+    clock: Callable[[], float] = time.time
+
+    def add(self, limit: Limit) -> str:
+        """Counts an attempt; returns the counter's key. Raises LimitExceededError when the limit
+        was reached before."""
+        subject, ends_at = self._subject(limit)
+        answer = self.dynamodb.update_item(
+            TableName=self.table,
+            Key=_key(subject),
+            UpdateExpression="ADD attempts :one SET expires_at = :end",
+            ExpressionAttributeValues={":one": to_attribute(1), ":end": to_attribute(ends_at)},
+            ReturnValues="UPDATED_NEW",
+        )
+        if from_item(answer["Attributes"])["attempts"] > limit.allowed:
+            raise LimitExceededError(max(1, round(ends_at - self.clock())))
+        return subject
+
+    def subtract(self, counter: str) -> None:
+        """Uncounts an attempt."""
+        self._update(counter, "ADD attempts :number", -1)
+
+    def reset(self, counter: str) -> None:
+        """Uncounts all attempts of the window."""
+        self._update(counter, "SET attempts = :number", 0)
+
+    def mark(self, name: str, seconds: int) -> None:
+        """Marks `name` for some seconds."""
+        item = {"subject": _hash(name), "expires_at": int(self.clock()) + seconds}
+        self.dynamodb.put_item(TableName=self.table, Item=to_item(item))
+
+    def is_marked(self, name: str) -> bool:
+        """Whether `name` is marked."""
+        answer = self.dynamodb.get_item(
+            TableName=self.table, Key=_key(_hash(name)), ConsistentRead=True
+        )
+        # DynamoDB deletes expired items late.
+        return "Item" in answer and from_item(answer["Item"])["expires_at"] > self.clock()
+
+    def _update(self, counter: str, expression: str, number: int) -> None:
+        # The counter of an earlier window may be deleted.
+        with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(counter),
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(subject)",
+                ExpressionAttributeValues={":number": to_attribute(number)},
+            )
+
+    def _subject(self, limit: Limit) -> tuple[str, int]:
+        """The key of the current window's counter, and the end of the window (epoch seconds)."""
+        window = int(self.clock()) // limit.window_seconds
+        return f"{_hash(limit.name)}#{window}", (window + 1) * limit.window_seconds
+
+
+def account_of(email: str) -> str:
+    """The subject of an account's address, whether or not it has an account."""
+    return f"account {normalize_email(email)}"
+
+
+def network_of(address: str) -> str:
+    """The subject of a client's network: an IPv4 address, or an IPv6 prefix."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return f"address {address}"
+    if parsed.version == 6:
+        return f"address {ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False)}"
+    return f"address {parsed}"
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _key(subject: str) -> Item:
+    return to_item({"subject": subject})

@@ -1,0 +1,46 @@
+"""Events of accounts, on the topic account-events: somebody asked for an e-mail to an address.
+
+The events hold the address and nothing secret: the function that sends the e-mail makes its code.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from services.events.cloudevents import parse_event, publish_event
+from services.platform import timestamps
+
+_SOURCE = "darkroom/accounts"
+
+
+class AccountEventType(StrEnum):
+    SIGN_UP_REQUESTED = "account.sign_up_requested"
+    PASSWORD_RESET_REQUESTED = "account.password_reset_requested"  # noqa: S105  not a password
+
+
+@dataclass(frozen=True)
+class AccountEvent:
+    """One request for an e-mail to the address `email`."""
+
+    id: str
+    type: AccountEventType
+    time: str
+    email: str
+
+
+def account_event(type_: AccountEventType, email: str) -> AccountEvent:
+    """A new event at the current time."""
+    return AccountEvent(id=uuid.uuid4().hex, type=type_, time=timestamps.now(), email=email)
+
+
+def publish(sns: Any, topic_arn: str, event: AccountEvent) -> None:
+    """Publishes `event` to the topic."""
+    publish_event(sns, topic_arn, event, source=_SOURCE, subject=event.id)
+
+
+def parse_account_event(body: str) -> AccountEvent:
+    """The event in a queue message. Raises PermanentError for any other message."""
+    return parse_event(body, AccountEvent, "an account event")

@@ -1,0 +1,99 @@
+"""Sends the e-mails that prove access to an address: sign-up, and password reset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.accounts.address_codes import AddressCodes, IssuedCode, Purpose
+from services.accounts.users import AccountHolder, Users
+from services.events.accounts import AccountEvent, AccountEventType, parse_account_event
+from services.mail.letter import Letter, Link
+from services.mail.outbox import Outbox
+from services.platform import log
+from services.platform.functions.sqs import Message
+
+# Pages of the website: see Outbox.page_link.
+CONFIRMATION_PAGE = "confirm"
+RESET_PAGE = "reset"
+
+
+@dataclass(frozen=True)
+class SendAccountEmail:
+    """Handles account events."""
+
+    codes: AddressCodes
+    users: Users
+    outbox: Outbox
+
+    def handle(self, message: Message) -> None:
+        """Sends the e-mail for one event. A second delivery stores another code and sends nothing.
+        Raises DeliveryUnknownError."""
+        event = parse_account_event(message.body)
+        log.bind(event_id=event.id)
+        letter = self._letter(event, self.users.holder(event.email))
+        if letter is None:
+            log.logger().info("email_not_wanted", reason="no account")
+            return
+        self.outbox.send(event.id, event.email, letter, replayed=message.replayed)
+
+    def _letter(self, event: AccountEvent, holder: AccountHolder | None) -> Letter | None:
+        if event.type is AccountEventType.PASSWORD_RESET_REQUESTED:
+            if holder is None or holder.is_closed:
+                return None
+            issued = self.codes.issue(Purpose.PASSWORD_RESET, event.email)
+            return password_reset(issued, self._link("New password", RESET_PAGE, issued), holder)
+        if holder is not None:
+            return account_exists(holder)
+        issued = self.codes.issue(Purpose.SIGN_UP, event.email)
+        return confirmation(issued, self._link("Confirm", CONFIRMATION_PAGE, issued))
+
+    def _link(self, text: str, page: str, issued: IssuedCode) -> Link | None:
+        return self.outbox.page_link(text, page, issued.token)
+
+
+def confirmation(issued: IssuedCode, link: Link | None) -> Letter:
+    """The e-mail to an address without an account. It has no word of the person who signed up,
+    who may be anybody."""
+    return Letter(
+        subject="Confirm your e-mail address",
+        headline="Confirm your e-mail address.",
+        lines=(
+            "Enter this code where you signed up. It is valid for 24 hours.",
+            issued.code,
+            "If you did not sign up, ignore this e-mail: there is no account without the code.",
+        ),
+        link=link,
+    )
+
+
+def password_reset(issued: IssuedCode, link: Link | None, holder: AccountHolder) -> Letter:
+    """The e-mail to an address whose password is forgotten."""
+    return Letter(
+        subject="Set a new password",
+        headline="Set a new password.",
+        lines=(
+            "Enter this code where you asked for a new password. It is valid for an hour.",
+            issued.code,
+            "If you did not ask for it, ignore this e-mail: your password stays as it is.",
+        ),
+        name=holder.name,
+        link=link,
+    )
+
+
+def account_exists(holder: AccountHolder) -> Letter:
+    """The e-mail to an address that has an account."""
+    state = (
+        "It has an account that is being deleted: sign up again when that is done."
+        if holder.is_closed
+        else "It has an account: sign in with your password."
+    )
+    return Letter(
+        subject="You already have an account",
+        headline="You already have an account.",
+        lines=(
+            f"Somebody, probably you, signed up with this address. {state}",
+            "If it was not you, ignore this e-mail: nothing has changed.",
+        ),
+        name=holder.name,
+    )
