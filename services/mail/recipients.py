@@ -19,6 +19,8 @@ from services.platform.aws.items import Item, from_item, to_item
 
 # Half of a token names the recipient, the other half is secret: 128 bits each.
 _KEY_DIGITS = _SECRET_DIGITS = 32
+_DAY_SECONDS = 24 * 3600
+_DIGEST = "digest"
 TOKEN_DIGITS = _KEY_DIGITS + _SECRET_DIGITS
 
 
@@ -51,6 +53,14 @@ class RecipientSettings:
         if self.suppression is not None:
             return self.suppression.value
         return None if self.photo_emails or kind is not EmailKind.PHOTO else "unsubscribed"
+
+
+@dataclass(frozen=True)
+class PhotoCounts:
+    """The photos of a digest, by outcome."""
+
+    developed: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,56 @@ class Recipients:
             {":reason": reason.value, ":now": timestamps.now()},
         )
 
+    def count_photo_email(self, address: str, now: float) -> int:
+        """Counts an e-mail about a photo; the number of the day (in UTC) so far."""
+        day = int(now) // _DAY_SECONDS
+        changed = self._add(
+            address,
+            f"day#{day}",
+            "ADD emails :one SET expires_at = :end",
+            {":one": 1, ":end": (day + 2) * _DAY_SECONDS},
+        )
+        return int(changed["emails"])
+
+    def add_to_digest(self, address: str, *, developed: bool) -> float:
+        """Counts a photo for the next digest; when that is due (seconds since the epoch), 0 if it
+        was not requested yet."""
+        name = "developed" if developed else "rejected"
+        changed = self._add(address, _DIGEST, f"ADD {name} :one", {":one": 1})
+        return float(changed.get("due_at", 0))
+
+    def set_digest_due(self, address: str, due_at: float) -> None:
+        """Stores when the next digest is due."""
+        self._add(
+            address,
+            _DIGEST,
+            "SET due_at = :due, expires_at = :end",
+            {":due": int(due_at), ":end": int(due_at) + _DAY_SECONDS},
+        )
+
+    def take_digest(self, address: str) -> PhotoCounts:
+        """The photos of the digest, which starts again without any."""
+        answer = self.dynamodb.update_item(
+            TableName=self.table,
+            Key=_key(recipient_key(address), _DIGEST),
+            UpdateExpression="REMOVE developed, rejected, due_at",
+            ReturnValues="ALL_OLD",
+        )
+        values = from_item(answer.get("Attributes", {}))
+        return PhotoCounts(int(values.get("developed", 0)), int(values.get("rejected", 0)))
+
+    def _add(
+        self, address: str, item: str, expression: str, values: dict[str, Any]
+    ) -> dict[str, Any]:
+        answer = self.dynamodb.update_item(
+            TableName=self.table,
+            Key=_key(recipient_key(address), item),
+            UpdateExpression=expression,
+            ExpressionAttributeValues=to_item(values),
+            ReturnValues="ALL_NEW",
+        )
+        return from_item(answer["Attributes"])
+
     def _update(self, address: str, expression: str, values: dict[str, Any]) -> Item:
         answer = self.dynamodb.update_item(
             TableName=self.table,
@@ -127,8 +187,8 @@ def _settings_key(address: str) -> Item:
     return _key(recipient_key(address))
 
 
-def _key(recipient: str) -> Item:
-    return to_item({"recipient": recipient, "item": "settings"})
+def _key(recipient: str, item: str = "settings") -> Item:
+    return to_item({"recipient": recipient, "item": item})
 
 
 def _settings(address: str, item: Item) -> RecipientSettings:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType, parse_image_event
-from services.mail.headers import one_line
+from services.mail.digests import DigestRequest, Digests, digest_letter, parse_digest
+from services.mail.headers import check_address, one_line
 from services.mail.letter import Letter, Picture
 from services.mail.outbox import Outbox
-from services.mail.recipients import EmailKind
+from services.mail.recipients import EmailKind, PhotoCounts
 from services.platform import log
+from services.platform.errors import PermanentError
 from services.platform.functions.sqs import Message
 
 
@@ -21,21 +23,43 @@ class SendImageEmail:
     s3: Any
     outbox: Outbox
     renditions_bucket: str
+    digests: Digests | None = None
 
     def handle(self, message: Message) -> None:
-        """Sends the e-mail for one event, if the upload has a recipient. Raises
+        """Sends the e-mail for one event, if the upload has a recipient, or a digest. Raises
         DeliveryUnknownError."""
+        request = parse_digest(message.body)
+        if request is not None:
+            self._send_digest(request, message)
+            return
         event = parse_image_event(message.body)
         log.bind(owner=event.owner, image_id=event.image_id, event_id=event.id)
         announced = event.type in (ImageEventType.DEVELOPED, ImageEventType.REJECTED)
         if not announced or event.recipient is None:
             log.logger().info("email_not_requested", event_type=event.type.value)
             return
+        check_address(event.recipient)
+        if self.digests is not None and self.digests.take(event, event.recipient):
+            log.logger().info("email_left_to_digest", event_type=event.type.value)
+            return
         letter = image_letter(event, self._thumbnail(event))
         if event.on_website:
             letter = replace(letter, link=self.outbox.link("Your photo", "photos", event.image_id))
         self.outbox.send(
             event.id, event.recipient, letter, EmailKind.PHOTO, replayed=message.replayed
+        )
+
+    def _send_digest(self, request: DigestRequest, message: Message) -> None:
+        if self.digests is None:
+            raise PermanentError("a digest is requested, but the function makes none")
+        counts = self.digests.photos(request)
+        if counts == PhotoCounts():
+            return
+        letter = digest_letter(counts, request.recipient_name)
+        if request.on_website:
+            letter = replace(letter, link=self.outbox.link("Your photos", "photos"))
+        self.outbox.send(
+            request.id, request.recipient, letter, EmailKind.PHOTO, replayed=message.replayed
         )
 
     def _thumbnail(self, event: ImageEvent) -> bytes | None:

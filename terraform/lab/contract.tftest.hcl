@@ -168,12 +168,12 @@ run "mail_settings_reach_the_functions_that_send_emails" {
   command = plan
 
   variables {
-    mail = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19 }
+    mail = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19, photos_per_day = 50 }
   }
 
   assert {
     condition = alltrue([for name in ["send-image-email", "send-payment-receipt"] :
-      local.environments[name].MAIL_REPLY_TO == "help@example.com" && local.environments[name].MAIL_SITE_URL == "https://shop.example"
+      local.environments[name].MAIL_REPLY_TO == "help@example.com" && local.environments[name].MAIL_SITE_URL == "https://shop.example" && local.environments[name].MAIL_PHOTOS_PER_DAY == "50"
     ])
     error_message = "expected the address for answers and the website in the environment"
   }

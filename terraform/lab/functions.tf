@@ -40,6 +40,7 @@ locals {
     MAIL_CONFIGURATION_SET = one(aws_ses_configuration_set.emails[*].name)
     MAIL_REPLY_TO          = var.mail.reply_to
     MAIL_IMPRINT           = var.mail.imprint
+    MAIL_PHOTOS_PER_DAY    = var.mail.photos_per_day == null ? null : tostring(var.mail.photos_per_day)
     MAIL_SITE_URL          = try(coalesce(var.mail.site_url, try(local.own_origins[0], null)), null)
     MAIL_API_URL           = var.mail.api_url != null ? var.mail.api_url : var.domain != null ? "https://${var.domain.name}" : null
   } : name => value if value != null }
