@@ -61,6 +61,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "POST /uploads": (401, 201, 201, 401, 401, 201),
     "GET /images": (401, 200, 200, 401, 401, 200),
     "GET /images/{id}": (401, 404, 404, 401, 401, 200),
+    "GET /recipes": (200, 200, 200, 200, 200, 200),
     "GET /products": (200, 200, 200, 200, 200, 200),
     "POST /orders": (401, 201, 201, 401, 401, 201),
     "GET /orders": (401, 200, 200, 401, 401, 200),
