@@ -110,7 +110,7 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
     expect(console.locator(".waterfall li").filter(has_text=FUNCTION)).to_have_count(1)
     expect(console.locator(".events li").filter(has_text="original_created")).not_to_have_count(0)
     console.get_by_role("link", name="Stock").click()
-    expect(console.get_by_role("row").filter(has_text="10x15")).not_to_have_count(0)
+    expect(console.get_by_role("row").filter(has_text="10 x 15")).not_to_have_count(0)
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:
