@@ -6,6 +6,7 @@ module "observability" {
   prefix         = var.prefix
   operator_email = var.operator_email
   alarms_enabled = local.has.alarms
+  omitted_alarms = var.omitted_alarms
   functions = {
     for name, function in module.function : name => { name = function.name, alias_name = function.alias_name, version = function.version, timeout_seconds = local.manifests[name].timeout_seconds, init_ms = local.manifests[name].budgets.init_ms }
   }

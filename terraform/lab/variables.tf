@@ -271,6 +271,12 @@ variable "operator_email" {
   default     = null
 }
 
+variable "omitted_alarms" {
+  description = "Kinds of alarms to leave out, named as their runbooks; see the module `observability`. CloudWatch bills each metric of an alarm."
+  type        = set(string)
+  default     = []
+}
+
 variable "mail_senders" {
   description = "Senders of e-mails by logical name, in place of the topology's: {sender = \"Lab <photos@example.com>\"}."
   type        = map(string)

@@ -29,7 +29,11 @@ PHOTOS_ONLY: dict[str, Any] = {
     "features": ["photos"],
     "region": "eu-central-1",
     "operator_email": "operators@example.com",
-}
+    # As in terraform/examples/photos-only: dead-letters, age, errors and logged-errors remain.
+    "omitted_alarms": [
+        "canary", "cold-starts", "duration", "failed-events", "init", "photo-latency", "throttles",
+    ],
+}  # fmt: skip
 WITHOUT_EMAILS = {**PHOTOS_ONLY, "omitted_functions": ["add-avif", "send-image-email"]}
 
 

@@ -27,6 +27,13 @@ def test_every_alarm_names_a_runbook_that_exists() -> None:
     assert "docs/how-to/runbooks/${each.value.runbook}.md" in ALARMS
 
 
+def test_every_kind_of_alarm_can_be_omitted() -> None:
+    variables = (ROOT / "terraform/modules/observability/variables.tf").read_text("utf-8")
+    (listed,) = re.findall(r"setsubtract\(var.omitted_alarms, \[(.*?)\]\)", variables)
+    named = re.findall(r'^ +runbook += "([a-z0-9-]+)"', ALARMS, re.M)
+    assert sorted(re.findall(r'"(.+?)"', listed)) == sorted(set(named))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_runbook_has_meaning_steps_and_end(page: Path) -> None:
     headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.M)

@@ -1,5 +1,5 @@
 # Photos only, from a bucket that exists: renditions, catalogue, events and e-mails.
-# No Postgres, VPC, NAT gateway or API; about $2 a month while idle (`darkroom cost --plan`).
+# No Postgres, VPC, NAT gateway or API; about $1 a month while idle (`darkroom cost --plan`).
 
 variable "image_digests" {
   description = "Function images by digest: terraform/lab/images.auto.tfvars.json, written by `make push`."
@@ -21,7 +21,8 @@ module "darkroom" {
   existing_buckets = {
     originals = { name = "change-me", suffix = ".jpg" }
   }
-  mail_senders = { sender = "Photos <photos@example.com>" }
+  mail_senders   = { sender = "Photos <photos@example.com>" }
+  omitted_alarms = ["canary", "cold-starts", "duration", "failed-events", "init", "photo-latency", "throttles"]
 }
 
 output "lab" {

@@ -248,3 +248,24 @@ run "threshold_of_zero_is_refused" {
 
   expect_failures = [var.thresholds]
 }
+
+run "omitted_kinds_have_no_alarm" {
+  variables {
+    omitted_alarms = ["init", "cold-starts", "throttles"]
+  }
+
+  assert {
+    condition     = length([for name in keys(aws_cloudwatch_metric_alarm.this) : name if length(regexall("-(init|cold-starts|throttles)$", name)) > 0]) == 0 && length([for name in keys(aws_cloudwatch_metric_alarm.this) : name if endswith(name, "-errors")]) > 0
+    error_message = "expected the other kinds only"
+  }
+}
+
+run "unknown_kind_of_alarm_is_refused" {
+  command = plan
+
+  variables {
+    omitted_alarms = ["errros"]
+  }
+
+  expect_failures = [var.omitted_alarms]
+}

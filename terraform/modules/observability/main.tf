@@ -394,7 +394,7 @@ locals {
 
   alarms = {
     for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.photo_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
-    name => merge(local.alarm_defaults, alarm)
+    name => merge(local.alarm_defaults, alarm) if !contains(var.omitted_alarms, alarm.runbook)
   }
 }
 

@@ -82,6 +82,17 @@ variable "alarms_enabled" {
   default     = true
 }
 
+variable "omitted_alarms" {
+  description = "Kinds of alarms to leave out, named as their runbooks in docs/how-to/runbooks: CloudWatch bills each metric of an alarm. `dead-letters`, `age` and `errors` are the least to run a lab with."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.omitted_alarms, ["age", "api-5xx", "api-latency", "canary", "cold-starts", "database", "dead-letters", "duration", "errors", "failed-events", "failed-sign-ins", "init", "logged-errors", "photo-latency", "throttles"])) == 0
+    error_message = "omitted_alarms must be of age, api-5xx, api-latency, canary, cold-starts, database, dead-letters, duration, errors, failed-events, failed-sign-ins, init, logged-errors, photo-latency, throttles; got ${join(", ", sort(var.omitted_alarms))}."
+  }
+}
+
 variable "dashboard_enabled" {
   description = "Whether the dashboard is created."
   type        = bool
