@@ -6,7 +6,7 @@ Sizes are pixels, file sizes are bytes, angles are decimal degrees (WGS 84), tim
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
 
 # Part of every recipe's version. Raise it when the pipeline or a codec library changes the
@@ -255,4 +255,4 @@ class Developed:
     placeholder: str
     fingerprint: str
     dominant_colour: str
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = field(default=(), compare=False)
