@@ -24,7 +24,7 @@ from services.platform.aws.items import from_item
 from services.platform.errors import TransientError
 from services.platform.functions.sqs import Message
 
-AHEAD_SECONDS = 5.0
+AHEAD_SECONDS = 1.0
 TURNS_ITEM = "turns"
 # When it is the turn of a message's photo, and the pace that this was reckoned with; in seconds.
 TURN_ATTRIBUTE, PACE_ATTRIBUTE = "turn", "pace"

@@ -96,6 +96,9 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
         "books": dataclasses.asdict(run.reconciliation),
         "in_doubt": [dataclasses.asdict(email) for email in run.unconfirmed_emails],
         "figures": dataclasses.asdict(figures),
+        "uploaded_seconds": {
+            u.key: round(u.ended - run.began, 3) for u in run.uploads if u.problem is None
+        },
         "latency_seconds": {key: round(s, 3) for key, s in sorted(latencies(run).items())},
         "samples": [
             dataclasses.asdict(sample) | {"at": round(sample.at - run.began, 3)}

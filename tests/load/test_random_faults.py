@@ -26,6 +26,7 @@ import psutil
 import pytest
 
 from services.client.api import Api
+from services.load_test.unconfirmed_emails import is_unconfirmed
 from services.local import emulator
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
@@ -225,7 +226,8 @@ def ended_order(lab: OrderLab, order_id: str) -> dict[str, Any]:
 
 
 def process_dead_letters(lab: OrderLab, poison: int) -> None:
-    """Discards poison and replays the rest, until no dead letter is left."""
+    """As an operator does: discards poison, and e-mails of unknown outcome that were sent; replays
+    the rest, until no dead letter is left."""
     sqs, queues = lab.state.session.client("sqs"), lab.state.queues
     discarded = 0
     for _ in range(5):
@@ -233,12 +235,19 @@ def process_dead_letters(lab: OrderLab, poison: int) -> None:
         letters = dead_letters.peek(sqs, queues)
         if not letters:
             break
-        bad = [letter.message_id for letter in letters if letter.body == POISON]
+        sent = {mail.event_id for mail in sent_mails(LabFiles(lab.root).mail)}
+        bad = [one.message_id for one in letters if one.body == POISON]
+        done = [
+            one.message_id
+            for one in letters
+            if is_unconfirmed(one) and any(event in one.body for event in sent)
+        ]
         discarded += len(bad)
-        if bad:
-            dead_letters.discard(sqs, queues, bad)
-        if len(letters) > len(bad):
-            dead_letters.replay(sqs, queues, None)
+        if bad + done:
+            dead_letters.discard(sqs, queues, bad + done)
+        rest = [one.message_id for one in letters if one.message_id not in {*bad, *done}]
+        if rest:
+            dead_letters.replay(sqs, queues, rest)
     assert dead_letters.peek(sqs, queues) == []
     assert discarded == poison, "poison is a dead letter, each once"
 

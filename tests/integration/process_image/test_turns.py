@@ -15,6 +15,9 @@ from services.platform.aws.items import from_item
 from services.platform.functions.sqs import Message
 from tests.integration.process_image.support import OWNER, RED, Environment
 
+# Photos of a second each that an owner with one environment may send before one is postponed.
+AT_ONCE = int(AHEAD_SECONDS) + 1
+
 
 class Clock:
     def __init__(self) -> None:
@@ -60,16 +63,16 @@ def delayed(environment: Environment) -> int:
 def test_many_photos_of_an_owner_wait_and_anothers_do_not(
     environment: Environment, turns: OwnerTurns
 ) -> None:
-    postponed = [turns.postpone(OWNER, message()) for _ in range(10)]
-    assert postponed == [False] * 6 + [True] * 4
+    postponed = [turns.postpone(OWNER, message()) for _ in range(AT_ONCE + 4)]
+    assert postponed == [False] * AT_ONCE + [True] * 4
     assert not turns.postpone("ben", message())
     assert delayed(environment) == 4
 
 
 def test_owner_who_waited_starts_again_at_once(turns: OwnerTurns, clock: Clock) -> None:
-    assert [turns.postpone(OWNER, message()) for _ in range(8)].count(True) == 2
-    clock.now += 8
-    assert not any(turns.postpone(OWNER, message()) for _ in range(6))
+    assert [turns.postpone(OWNER, message()) for _ in range(AT_ONCE + 2)].count(True) == 2
+    clock.now += AT_ONCE + 2
+    assert not any(turns.postpone(OWNER, message()) for _ in range(AT_ONCE))
 
 
 def test_shares_of_more_environments_are_used_up_later(
@@ -82,18 +85,18 @@ def test_shares_of_more_environments_are_used_up_later(
 def test_postponed_message_has_its_turn_owner_and_body(
     environment: Environment, turns: OwnerTurns, clock: Clock, sent: list[dict[str, Any]]
 ) -> None:
-    for _ in range(6):
+    for _ in range(AT_ONCE):
         turns.postpone(OWNER, message())
     assert turns.postpone(OWNER, message("the body"))
     (call,) = sent
     assert call["MessageBody"] == "the body"
     assert call["MessageGroupId"] == message_group(OWNER)
     assert call["DelaySeconds"] == 1
-    assert call["MessageAttributes"][TURN_ATTRIBUTE]["StringValue"] == f"{clock.now + 6:.3f}"
+    assert call["MessageAttributes"][TURN_ATTRIBUTE]["StringValue"] == f"{clock.now + AT_ONCE:.3f}"
 
 
 def test_message_with_a_turn_takes_no_other_one(turns: OwnerTurns, clock: Clock) -> None:
-    for _ in range(6):
+    for _ in range(AT_ONCE):
         turns.postpone(OWNER, message())
     assert not turns.postpone(OWNER, message(turn=f"{clock.now + AHEAD_SECONDS}", pace="1"))
     assert turns.postpone(OWNER, message(turn=f"{clock.now + 2000}", pace="1"))
@@ -123,7 +126,7 @@ def test_clock_expires(environment: Environment, turns: OwnerTurns, clock: Clock
 def test_postponed_photo_is_developed_when_its_message_comes_back(
     environment: Environment, turns: OwnerTurns, clock: Clock
 ) -> None:
-    for _ in range(6):
+    for _ in range(AT_ONCE):
         turns.postpone(OWNER, message())
     body = environment.upload(f"{OWNER}/u1/red.jpg", RED)
     processor = dataclasses.replace(environment.processor, turns=turns)
@@ -150,11 +153,12 @@ def test_pace_follows_the_photos() -> None:
 def test_long_delay_is_waited_for_in_halves_that_follow_the_pace(
     turns: OwnerTurns, clock: Clock, sent: list[dict[str, Any]]
 ) -> None:
-    assert turns.postpone(OWNER, message(turn=f"{clock.now + 205}", pace="1"))
+    turn = clock.now + 200 + AHEAD_SECONDS
+    assert turns.postpone(OWNER, message(turn=f"{turn}", pace="1"))
     assert sent[0]["DelaySeconds"] == 100
-    # Photos are quicker than was reckoned: 205 s of waiting become 41.
-    assert turns.postpone(OWNER, message(turn=f"{clock.now + 205}", pace="5"))
-    assert sent[1]["DelaySeconds"] == 36
+    # Photos are quicker than was reckoned: 201 s of waiting become 40.2, less AHEAD_SECONDS.
+    assert turns.postpone(OWNER, message(turn=f"{turn}", pace="5"))
+    assert sent[1]["DelaySeconds"] == 40
 
 
 @pytest.fixture
