@@ -222,6 +222,7 @@ run "bounces_and_complaints_go_to_the_topic_that_only_ses_may_publish_to" {
 
 run "mail_domain_has_dkim_and_dmarc_records" {
   variables {
+    features    = ["photos"]
     mail_domain = { name = "darkroom.example", zone_id = "Z1" }
   }
 
