@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,11 @@ class _Series:
 
 @dataclass(frozen=True)
 class CloudWatch:
-    """Reads with clients of CloudWatch and CloudWatch Logs."""
+    """Reads with clients of CloudWatch and CloudWatch Logs. `metrics` makes the former: images of
+    functions that read log lines only do not have it."""
 
     configuration: LabConfiguration
-    metrics: Any
+    metrics: Callable[[], Any]
     logs: Any
     # CloudWatch charges for each metric of a call, and has new values once a minute.
     refresh_seconds: int = 60
@@ -151,11 +152,15 @@ class CloudWatch:
                 {"Id": f"m{first + n}", "MetricStat": self._statistic(one)}
                 for n, one in enumerate(series[first : first + _QUERIES_MAX])
             ]
-            pages = self.metrics.get_paginator("get_metric_data").paginate(
-                MetricDataQueries=queries,
-                StartTime=since,
-                EndTime=until,
-                ScanBy="TimestampAscending",
+            pages = (
+                self.metrics()
+                .get_paginator("get_metric_data")
+                .paginate(
+                    MetricDataQueries=queries,
+                    StartTime=since,
+                    EndTime=until,
+                    ScanBy="TimestampAscending",
+                )
             )
             for page in pages:
                 for result in page["MetricDataResults"]:

@@ -73,7 +73,7 @@ def telemetry(configuration: LabConfiguration) -> Telemetry:
         from services.monitoring.cloudwatch import CloudWatch
         from services.platform.aws.clients import client
 
-        return CloudWatch(configuration, client("cloudwatch"), client("logs"))
+        return CloudWatch(configuration, lambda: client("cloudwatch"), client("logs"))
     from services.monitoring.lab_files import LabFiles
 
     return LabFiles(Path(configuration.telemetry))

@@ -8,7 +8,7 @@ from services.build.engine import BASE
 from services.build.images import Built
 from services.build.openapi import placeholder_environment
 from services.local.emulator import REGION
-from services.platform.manifest import Reference, Resource
+from services.platform.manifest import Manifest, Reference, Resource
 from tests.containers.engine import Engine
 from tests.containers.function_containers import Emulated, emulated
 from tests.containers.lab import MANIFESTS, ContainerLab, sqs_record
@@ -65,19 +65,9 @@ def test_functions_develop_and_announce_a_photo(lab: ContainerLab) -> None:
     assert any("photo-1.jpg" in mail for mail in lab.mails())
 
 
-@pytest.mark.parametrize(
-    "function",
-    sorted(
-        name
-        for name, m in MANIFESTS.items()
-        if any(isinstance(value, Reference) for value in m.environment.values())
-    ),
-)
-def test_function_without_configuration_reports_every_mistake(
-    engine: Engine, built: dict[str, Built], function: str
-) -> None:
-    manifest = MANIFESTS[function]
-    missing = [
+def required_variables(manifest: Manifest) -> list[str]:
+    """The environment variables without which the function does not start."""
+    return [
         name
         for name, value in manifest.environment.items()
         # Without a secret the function uses an IAM token, without recipes the standard one.
@@ -85,6 +75,16 @@ def test_function_without_configuration_reports_every_mistake(
         and value != Reference(Resource.SECRET, "database")
         and value.resource is not Resource.RECIPES
     ]
+
+
+@pytest.mark.parametrize(
+    "function", sorted(name for name, m in MANIFESTS.items() if required_variables(m))
+)
+def test_function_without_configuration_reports_every_mistake(
+    engine: Engine, built: dict[str, Built], function: str
+) -> None:
+    manifest = MANIFESTS[function]
+    missing = required_variables(manifest)
     environment = {
         name: value
         for name, value in placeholder_environment(manifest).items()

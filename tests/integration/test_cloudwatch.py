@@ -24,12 +24,12 @@ def prefix() -> str:
 def source(cloud: emulators.Emulator, prefix: str) -> CloudWatch:
     session = LocalSession(cloud.endpoint)
     configuration = LabConfiguration(prefix, ("process-image", "send-image-email"), "cloudwatch")
-    return CloudWatch(configuration, session.client("cloudwatch"), session.client("logs"))
+    return CloudWatch(configuration, lambda: session.client("cloudwatch"), session.client("logs"))
 
 
 def put(source: CloudWatch, metric: str, values: list[float], age: float = 30) -> None:
     name = f"{source.configuration.prefix}-process-image"
-    source.metrics.put_metric_data(
+    source.metrics().put_metric_data(
         Namespace="AWS/SQS" if metric.startswith("Approximate") else "AWS/Lambda",
         MetricData=[
             {
