@@ -48,7 +48,7 @@ class EmailLimit:
     def guess(self, purpose: Purpose, proof: Proof, address: str) -> Iterator[None]:
         """Counts the use of a token or a code. Raises HttpProblem 429 when a limit is exceeded."""
         limits = [Limit(f"codes, {network_of(address)}", NETWORK_GUESSES_PER_HOUR, HOUR_SECONDS)]
-        # Nobody guesses a token; so others cannot use up the attempts of who has the link.
+        # A token cannot be guessed, so attempts of others do not count against its holder.
         if proof.email is not None:
             subject = f"{purpose.value} code, {account_of(proof.email)}"
             limits.append(Limit(subject, ADDRESS_GUESSES_PER_HOUR, HOUR_SECONDS))

@@ -1,4 +1,4 @@
-"""Events of accounts, on the topic account-events: somebody asked for an e-mail to an address.
+"""Events of accounts, on the topic account-events: a person asked for an e-mail to an address.
 
 The events hold the address and nothing secret: the function that sends the e-mail makes its code.
 """
