@@ -12,7 +12,7 @@ from services.platform.manifest import Manifest, Reference, Resource
 from tests.containers.engine import Engine
 from tests.containers.function_containers import Emulated, emulated
 from tests.containers.lab import MANIFESTS, ContainerLab, sqs_record
-from tests.support.waiting import measure
+from tests.support.waiting import cpu_scale
 
 every_function = pytest.mark.parametrize("function", sorted(MANIFESTS))
 queue_functions = pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_initialisation_time_is_within_its_budget(
     does not wait. The time of the base image is subtracted. Budgets are those of the reference
     machine of tests/support/waiting.py: a slower one gets more."""
     manifest = MANIFESTS[function]
-    budget = manifest.budgets.init_ms * measure()
+    budget = manifest.budgets.init_ms * cpu_scale()
     cpu: list[int] = []
     # The fastest of several starts counts.
     while not cpu or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
