@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.monitoring import api, lab
+from services.monitoring.dead_letter_queues import LetterNotFound
 from services.monitoring.dead_letters import Outcome
 from services.monitoring.lab import LabConfiguration, Queue
 from services.platform import log
-from services.platform.errors import PermanentError
-from services.platform.functions.http import HttpProblem
+from services.platform.functions.http import HttpProblem, Response
 from services.platform.validation import FieldError
 
 
@@ -43,8 +43,31 @@ def chosen_ids(selection: api.LetterSelection) -> list[str] | None:
     return selection.message_ids
 
 
-def resolved(selection: api.LetterSelection, outcome: Outcome) -> api.Resolved:
-    """The answer to a replay or a discard."""
+def resolve(
+    act: Callable[..., Outcome],
+    selection: api.LetterSelection,
+    configuration: LabConfiguration,
+    sqs: Any,
+) -> Response:
+    """Replays or discards the selected letters; `act` is a function of dead_letters. Returns 200
+    with the letters. Raises HttpProblem 400 for no selection, 404 for an id of no letter."""
+    wanted = chosen_ids(selection)
+    try:
+        outcome = act(
+            sqs,
+            queues_with_letters(sqs, configuration, selection.function),
+            wanted,
+            matching=api.matching(selection),
+            dry_run=selection.dry_run,
+            audit=LogAudit(),
+            read_seconds=api.READ_SECONDS,
+        )
+    except LetterNotFound as error:
+        raise HttpProblem(api.LETTER_NOT_FOUND, str(error)) from None
+    return Response(200, _resolved(selection, outcome))
+
+
+def _resolved(selection: api.LetterSelection, outcome: Outcome) -> api.Resolved:
     return api.Resolved(
         letters=[
             api.SelectedLetter(function=letter.function, message_id=letter.message_id)
@@ -53,11 +76,6 @@ def resolved(selection: api.LetterSelection, outcome: Outcome) -> api.Resolved:
         dry_run=selection.dry_run,
         unread=unread(outcome.unread),
     )
-
-
-def not_found(error: PermanentError) -> HttpProblem:
-    """The 404 response to an id that no dead letter has."""
-    return HttpProblem(api.LETTER_NOT_FOUND, str(error))
 
 
 def unread(counts: Mapping[str, int]) -> list[api.Unread]:
