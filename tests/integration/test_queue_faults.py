@@ -6,18 +6,13 @@ DARKROOM_FAULT_EMAILS sets the number of messages (default 100; the full test ha
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.events.images import ImageEvent, ImageEventType, publish
-from services.local import emulator as emulators
 from services.local import lab as labs
 from services.local import status
 from services.local.mailbox import sent_mails
@@ -25,6 +20,7 @@ from services.local.options import LabOptions
 from services.local.state import LabFiles
 from services.monitoring import dead_letters
 from services.platform.manifest import Feature
+from tests.support.emulator_mail import emulator_with_mailbox
 from tests.support.fault_proxy import Fault, Rule, fault_proxy
 from tests.support.waiting import eventually
 
@@ -85,32 +81,15 @@ POISON = {body(n) for n in range(MESSAGES) if n % 20 == 7}
 GOOD = {f"event-{n:04d}" for n in range(MESSAGES) if n % 20 != 7}
 
 
-@contextmanager
-def emulator_with_mailbox(folder: Path) -> Iterator[tuple[emulators.Emulator, Path]]:
-    mail, log = folder / "mail", folder / "emulator.log"
-    smtp_port = emulators.free_port()
-    command = [sys.executable, "-m", "services.local.mailbox", str(mail), str(smtp_port)]
-    mailbox = subprocess.Popen(command)
-    options = emulators.EmulatorOptions(smtp_port=smtp_port)
-    emulator = emulators.launch(emulators.free_port(), log, options)
-    try:
-        emulators.wait_until_healthy(emulator, log)
-        yield emulator, mail
-    finally:
-        emulators.stop(emulator)
-        mailbox.terminate()
-        mailbox.wait()
-
-
 def test_email_calls_that_fail_send_each_email_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "6")
     monkeypatch.setenv("WORKER_BACKOFF_BASE_SECONDS", "1")
     monkeypatch.setenv("WORKER_POLL_WAIT_SECONDS", "2")
-    root = tmp_path / "lab"
+    root, mail = tmp_path / "lab", tmp_path / "mail"
     with (
-        emulator_with_mailbox(tmp_path) as (emulator, mail),
+        emulator_with_mailbox(tmp_path, mail) as emulator,
         fault_proxy(emulator.endpoint) as proxy,
     ):
         options = LabOptions(workers=2, concurrency=2, features=(Feature.PHOTOS,), cloud=proxy.url)

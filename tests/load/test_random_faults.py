@@ -10,8 +10,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +25,6 @@ import pytest
 
 from services.client.api import Api
 from services.load_test.unconfirmed_emails import is_unconfirmed
-from services.local import emulator
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
 from services.local.parts import GATEWAY, WORKER
@@ -36,12 +33,12 @@ from services.monitoring import dead_letters
 from services.platform.database import Database
 from services.platform.errors import TransientError
 from tests.support import order_lab
+from tests.support.emulator_mail import emulator_with_mailbox
 from tests.support.fault_proxy import Fault, FaultProxy, Rule, fault_proxy
 from tests.support.order_lab import DELIVERY, PRICE_MINOR, OrderLab, await_empty
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import Value, eventually, scaled
 
-ROOT = Path(__file__).parent.parent.parent
 PHOTOS, ORDERS, FAULTS = 12, 8, 8
 STOCK = 100
 SETTLE_SECONDS = 300
@@ -88,21 +85,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A lab on an emulator of its own, which all functions reach through the proxy. E-mails go to
     the lab's mail folder."""
     folder: Path = tmp_path_factory.mktemp("faults")
-    smtp_port, mail = emulator.free_port(), LabFiles(folder / "lab").mail
-    mailbox = subprocess.Popen(
-        [sys.executable, "-m", "services.local.mailbox", str(mail), str(smtp_port)], cwd=ROOT
-    )
-    cloud = emulator.start(emulator.free_port(), folder / "emulator.log", smtp_port)
-    try:
-        with (
-            fault_proxy(cloud.endpoint, slow_seconds=0.7) as proxy,
-            order_lab.order_lab(folder / "lab", LabOptions(cloud=proxy.url)) as lab,
-        ):
-            yield World(lab, proxy)
-    finally:
-        emulator.stop(cloud)
-        mailbox.kill()
-        mailbox.wait()
+    with (
+        emulator_with_mailbox(folder, LabFiles(folder / "lab").mail) as cloud,
+        fault_proxy(cloud.endpoint, slow_seconds=0.7) as proxy,
+        order_lab.order_lab(folder / "lab", LabOptions(cloud=proxy.url)) as lab,
+    ):
+        yield World(lab, proxy)
     assert [p.info for p in psutil.process_iter(["cmdline"]) if runs_in(folder, p)] == []
 
 
