@@ -20,7 +20,7 @@ from services.operations.cost.prices import read_prices
 from services.operations.cost.usage import backfill_dollars
 from services.operations.signals import terminated_like_interrupted
 from services.platform.checkout import state_folder
-from services.platform.errors import DarkroomError, PermanentError
+from services.platform.errors import PermanentError
 from services.platform.manifest import load_all
 
 RATE, RATE_MAX = 5.0, 1000
@@ -97,9 +97,7 @@ def _backfill(outputs: Path | None, location: str, suffixes: tuple[str, ...]) ->
     if outputs is not None:
         made = deployed.read(outputs)
         return _work(made.client, made.queues, made.buckets, location, suffixes)
-    state = lab.running()
-    if state is None:
-        raise DarkroomError("no lab is running; start one with `darkroom up`")
+    state = lab.required()
     return _work(state.session.client, state.queues, state.buckets, location, suffixes)
 
 

@@ -22,7 +22,7 @@ from services.monitoring.dead_letter_queues import DeadLetter, Filter, Queues
 from services.monitoring.dead_letters import Outcome
 from services.operations import deployed
 from services.operations.audit import AuditTrail, default_audit_log
-from services.platform.errors import DarkroomError, PermanentError
+from services.platform.errors import PermanentError
 
 AUDIT_VARIABLE = "DARKROOM_AUDIT_LOG"
 
@@ -82,9 +82,7 @@ class Selection:
             made = deployed.read(self.outputs)
             sqs, queues = made.client("sqs"), made.queues
         else:
-            state = lab.running()
-            if state is None:
-                raise DarkroomError("no lab is running; start one with `darkroom up`")
+            state = lab.required()
             sqs, queues = state.session.client("sqs"), state.queues
         if self.function is not None and self.function not in queues:
             raise PermanentError(

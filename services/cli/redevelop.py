@@ -104,9 +104,7 @@ def _redevelopment(outputs: Path | None, selection: Selection) -> Redevelopment:
         environment = made.environments.get(FUNCTION, {})
         recipes = _recipes(environment.get("RECIPES", ""), environment.get("RECIPE", ""))
         return _work(made.client, made.tables, made.queues, made.buckets, recipes, selection)
-    state = lab.running()
-    if state is None:
-        raise DarkroomError("no lab is running; start one with `darkroom up`")
+    state = lab.required()
     recipes = _recipes(state.recipes.get("definitions", ""), state.recipes.get("default", ""))
     return _work(
         state.session.client, state.tables, state.queues, state.buckets, recipes, selection

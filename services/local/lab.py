@@ -22,7 +22,7 @@ from services.local.state import DEFAULT_ROOT, PROJECT, LabFiles, LabState, LabS
 from services.local.supervisor import hold_lock
 from services.operations.signals import ignore_signals, terminated_like_interrupted
 from services.platform.checkout import require_checkout
-from services.platform.errors import PermanentError, TransientError
+from services.platform.errors import DarkroomError, PermanentError, TransientError
 
 # Generous: a machine with other work may need half a minute for what takes three seconds.
 START_SECONDS = 180
@@ -114,6 +114,14 @@ def running(root: Path = DEFAULT_ROOT) -> LabState | None:
     state = files.read()
     ready = state is not None and state.status is LabStatus.READY and _held(files)
     return state if ready else None
+
+
+def required() -> LabState:
+    """The state of the running lab. Raises DarkroomError if none is."""
+    state = running()
+    if state is None:
+        raise DarkroomError("no lab is running; start one with `darkroom up`")
+    return state
 
 
 @contextmanager
