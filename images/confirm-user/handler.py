@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 
 from services.accounts.confirm_user import ConfirmUser
-from services.accounts.counters import Counters
 from services.accounts.email_limits import EmailLimit
 from services.accounts.sign_up_api import CONFIRM_USER
 from services.accounts.users import Users
 from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
+from services.platform.counters import Counters
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.http import http_function
 

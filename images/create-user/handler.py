@@ -3,13 +3,13 @@
 import os
 from dataclasses import dataclass
 
-from services.accounts.counters import Counters
 from services.accounts.create_user import CreateUser
 from services.accounts.email_limits import EmailLimit
 from services.accounts.email_requests import EmailRequests
 from services.accounts.sign_up_api import CREATE_USER
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
+from services.platform.counters import Counters
 from services.platform.functions.http import http_function
 
 

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 
-from services.accounts.counters import Counters
 from services.accounts.email_limits import EmailLimit
 from services.accounts.reset_api import RESET_PASSWORD
 from services.accounts.reset_password import ResetPassword
@@ -11,6 +10,7 @@ from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
+from services.platform.counters import Counters
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.http import http_function
 

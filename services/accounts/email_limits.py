@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.accounts.address_codes import Proof, Purpose
-from services.accounts.counters import Counters, Limit, account_of, network_of
+from services.accounts.model import account_of
 from services.accounts.rate_limit import refused_as_429
+from services.platform.counters import Counters, Limit, network_of
 from services.platform.errors import TransientError
 
 HOUR_SECONDS = 3600

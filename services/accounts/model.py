@@ -39,3 +39,8 @@ class EmailTakenError(PermanentError):
 def normalize_email(email: str) -> str:
     """The form in which addresses are compared: lower case. Addresses are ASCII."""
     return email.lower()
+
+
+def account_of(email: str) -> str:
+    """The subject of an account's address in counters, whether or not it has an account."""
+    return f"account {normalize_email(email)}"

@@ -18,13 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.accounts import api
-from services.accounts.counters import (
-    Counters,
-    Limit,
-    LimitExceededError,
-    account_of,
-    network_of,
-)
+from services.accounts.model import account_of
+from services.platform.counters import Counters, Limit, LimitExceededError, network_of
 from services.platform.errors import TransientError
 from services.platform.functions.http import HttpProblem
 

@@ -11,12 +11,12 @@ import pytest
 
 from services.accounts import rate_limit
 from services.accounts import sessions as times
-from services.accounts.counters import LimitExceededError
 from services.accounts.model import Role, User
 from services.accounts.rate_limit import SignInLimit
 from services.accounts.roles import change_role
 from services.accounts.sessions import Expired, Session, SessionStore
 from services.accounts.users import Users
+from services.platform.counters import LimitExceededError
 from tests.integration.accounts.conftest import Clock
 from tests.integration.conftest import Provisioned
 from tests.support.waiting import scaled

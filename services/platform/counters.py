@@ -1,4 +1,5 @@
-"""Counters of attempts in fixed windows of time, in the DynamoDB table `sign-in-attempts`."""
+"""Counters of attempts and uses in fixed windows of time, in a DynamoDB table with the hash key
+`subject` and the TTL `expires_at`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from services.accounts.model import normalize_email
 from services.platform.aws.items import Item, from_item, to_attribute, to_item
 from services.platform.errors import PermanentError
 
@@ -55,8 +55,27 @@ class Counters:
             ReturnValues="UPDATED_NEW",
         )
         if from_item(answer["Attributes"])["attempts"] > limit.allowed:
-            raise LimitExceededError(max(1, round(ends_at - self.clock())))
+            raise self._exceeded(ends_at)
         return subject
+
+    def take(self, limit: Limit) -> None:
+        """Counts a use. Raises LimitExceededError, and counts nothing, when the limit was reached
+        before."""
+        subject, ends_at = self._subject(limit)
+        try:
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(subject),
+                UpdateExpression="ADD attempts :one SET expires_at = :end",
+                ConditionExpression="attribute_not_exists(attempts) OR attempts < :allowed",
+                ExpressionAttributeValues={
+                    ":one": to_attribute(1),
+                    ":end": to_attribute(ends_at),
+                    ":allowed": to_attribute(limit.allowed),
+                },
+            )
+        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            raise self._exceeded(ends_at) from None
 
     def subtract(self, counter: str) -> None:
         """Uncounts an attempt."""
@@ -90,15 +109,13 @@ class Counters:
                 ExpressionAttributeValues={":number": to_attribute(number)},
             )
 
+    def _exceeded(self, ends_at: int) -> LimitExceededError:
+        return LimitExceededError(max(1, round(ends_at - self.clock())))
+
     def _subject(self, limit: Limit) -> tuple[str, int]:
         """The key of the current window's counter, and the end of the window (epoch seconds)."""
         window = int(self.clock()) // limit.window_seconds
         return f"{_hash(limit.name)}#{window}", (window + 1) * limit.window_seconds
-
-
-def account_of(email: str) -> str:
-    """The subject of an account's address, whether or not it has an account."""
-    return f"account {normalize_email(email)}"
 
 
 def network_of(address: str) -> str:
