@@ -8,7 +8,6 @@ group of messages; a second run of the same selection goes on where the first on
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from services.events.storage import backfill_event
-from services.platform.errors import PermanentError, TransientError
+from services.operations.resumable import BATCH_MAX, ProgressFile, send_batch
+from services.platform.errors import PermanentError
 
-# The maximum of one SQS call.
-_BATCH_MAX = 10
 _SCHEME = "s3://"
 
 
@@ -105,27 +103,20 @@ class Backfill:
                 )
             )
             done = Progress(done.sent + 1, item["Key"])
-            if len(batch) == _BATCH_MAX:
-                self._send(batch)
-                self._store(done)
+            if len(batch) == BATCH_MAX:
+                send_batch(self.sqs, self.queue_url, batch)
+                self._progress_file.write(asdict(done))
                 progress(done)
                 time.sleep(len(batch) / per_second)
                 batch = []
         if batch:
-            self._send(batch)
-        self._state_file.unlink(missing_ok=True)
+            send_batch(self.sqs, self.queue_url, batch)
+        self._progress_file.clear()
         return done
 
     def stored(self) -> Progress:
         """The progress of an unfinished run. Raises TransientError for a damaged file."""
-        try:
-            return Progress(**json.loads(self._state_file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return Progress()
-        except (ValueError, TypeError) as error:
-            raise TransientError(
-                f"{self._state_file} is damaged ({error!r}); delete it to begin anew"
-            ) from None
+        return self._progress_file.read(lambda found: Progress(**found)) or Progress()
 
     def _objects(self, after: str) -> Iterator[dict[str, Any]]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(
@@ -134,28 +125,8 @@ class Backfill:
         for page in pages:
             yield from page.get("Contents", ())
 
-    def _send(self, bodies: list[str]) -> None:
-        answer = self.sqs.send_message_batch(
-            QueueUrl=self.queue_url,
-            Entries=[
-                {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
-            ],
-        )
-        if failed := answer.get("Failed"):
-            raise TransientError(
-                f"SQS did not take {len(failed)} of {len(bodies)} messages "
-                f"({failed[0].get('Message', 'no reason given')}); run the command again"
-            )
-
     @property
-    def _state_file(self) -> Path:
+    def _progress_file(self) -> ProgressFile:
         """One file for each queue and selection."""
         identity = json.dumps([self.queue_url, asdict(self.selection)])
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return self.state_folder / f"backfill-{digest}.json"
-
-    def _store(self, done: Progress) -> None:
-        self.state_folder.mkdir(parents=True, exist_ok=True)
-        draft = self._state_file.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(done)), encoding="utf-8")
-        draft.replace(self._state_file)
+        return ProgressFile.of(self.state_folder, "backfill", identity)

@@ -9,18 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.monitoring.lab import Queue
 from services.platform.aws import clients
 from services.platform.errors import ConfigurationError
 
 VARIABLE = "DARKROOM_OUTPUTS"
-
-
-@dataclass(frozen=True)
-class Queues:
-    """A function's queue and its dead letter queue, by URL."""
-
-    url: str
-    dead_letter_url: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +22,7 @@ class Deployed:
 
     region: str
     api: str | None
-    queues: Mapping[str, Queues]
+    queues: Mapping[str, Queue]
     buckets: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -54,7 +47,7 @@ def read(path: Path) -> Deployed:
             region=values["region"],
             api=values["api"],
             queues={
-                name: Queues(queue["url"], queue["dead_letter_url"])
+                name: Queue(queue["url"], queue["dead_letter_url"])
                 for name, queue in values["queues"].items()
             },
             buckets=values.get("buckets", {}),

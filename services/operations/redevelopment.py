@@ -7,8 +7,6 @@ that is sent twice does no harm.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -20,10 +18,8 @@ from services.catalog.model import ImageRecord, ImageStatus
 from services.catalog.store import Catalog
 from services.events.redevelopment import RedevelopmentRequest
 from services.imaging.recipes import Recipes
-from services.platform.errors import TransientError
+from services.operations.resumable import BATCH_MAX, ProgressFile, send_batch
 
-# The maximum of one SQS call.
-_BATCH_MAX = 10
 # Images that are read at once.
 _PAGE_ITEMS = 100
 
@@ -87,7 +83,7 @@ class Redevelopment:
                 continue
             done = replace(done, sent=done.sent + 1)
             batch.append(self._request(record))
-            if len(batch) == _BATCH_MAX:
+            if len(batch) == BATCH_MAX:
                 self._end_batch(batch, done, per_second, dry_run)
                 progress(done)
                 batch = []
@@ -119,22 +115,11 @@ class Redevelopment:
         if dry_run:
             return
         if batch:
-            answer = self.sqs.send_message_batch(
-                QueueUrl=self.queue_url,
-                Entries=[
-                    {"Id": str(number), "MessageBody": request.encode()}
-                    for number, request in enumerate(batch)
-                ],
-            )
-            if failed := answer.get("Failed"):
-                raise TransientError(
-                    f"SQS did not take {len(failed)} of {len(batch)} messages "
-                    f"({failed[0].get('Message', 'no reason given')}); run the command again"
-                )
+            send_batch(self.sqs, self.queue_url, [request.encode() for request in batch])
         if done.finished:
-            self._state_file.unlink(missing_ok=True)
+            self._progress_file.clear()
             return
-        self._store(done)
+        self._progress_file.write(asdict(done))
         time.sleep(len(batch) / per_second)
 
     def _records(self, position: tuple[str, str] | None) -> Iterator[ImageRecord]:
@@ -144,7 +129,7 @@ class Redevelopment:
     # -- the state of an unfinished run
 
     @property
-    def _state_file(self) -> Path:
+    def _progress_file(self) -> ProgressFile:
         """One file for each selection and content of the recipes, in each lab."""
         identity = [
             self.queue_url,
@@ -153,26 +138,15 @@ class Redevelopment:
             self.recipes.default,
             *(f"{name}:{r.version}" for name, r in sorted(self.recipes.by_name.items())),
         ]
-        digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
-        return self.state_folder / f"redevelopment-{digest}.json"
+        return ProgressFile.of(self.state_folder, "redevelopment", "\n".join(identity))
 
     def _stored(self) -> Progress:
-        try:
-            found = json.loads(self._state_file.read_text(encoding="utf-8"))
-            owner, image_id = found["position"]
-            return Progress(**found | {"position": (owner, image_id)})
-        except FileNotFoundError:
-            return Progress()
-        except (ValueError, KeyError, TypeError) as error:
-            raise TransientError(
-                f"{self._state_file} is damaged ({error!r}); delete it to begin anew"
-            ) from None
+        return self._progress_file.read(_progress) or Progress()
 
-    def _store(self, done: Progress) -> None:
-        self.state_folder.mkdir(parents=True, exist_ok=True)
-        draft = self._state_file.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(done)), encoding="utf-8")
-        draft.replace(self._state_file)
+
+def _progress(found: dict[str, Any]) -> Progress:
+    owner, image_id = found["position"]
+    return Progress(**found | {"position": (owner, image_id)})
 
 
 def _time(record: ImageRecord) -> datetime:

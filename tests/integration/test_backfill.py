@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from services.catalog.model import METADATA_NOTIFY, image_id
+from services.operations import backfill, resumable
 from services.operations.backfill import Backfill, Progress, Selection, parse_location
 from services.platform.errors import PermanentError, TransientError
 from tests.integration.conftest import Provisioned
@@ -100,17 +102,17 @@ def test_interrupted_run_goes_on_where_it_ended(
             Bucket=environment.originals, Key=f"ann/{number:02d}/a.jpg", Body=RED
         )
     eventually(lambda: len(environment.receive()) == 0, "S3's own events", pause_seconds=0.05)
-    work, sent = environment.work(), Backfill._send
+    work, sent = environment.work(), resumable.send_batch
     batches: list[int] = []
 
-    def failing(self: Backfill, bodies: list[str]) -> None:
+    def failing(sqs: Any, queue_url: str, bodies: list[str]) -> None:
         if len(batches) == 1:
             raise TransientError("SQS is away")
         batches.append(len(bodies))
-        sent(self, bodies)
+        sent(sqs, queue_url, bodies)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Backfill, "_send", failing)
+        patch.setattr(backfill, "send_batch", failing)
         with pytest.raises(TransientError):
             work.run(RATE)
     assert work.stored() == Progress(10, "ann/09/a.jpg")

@@ -7,9 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.platform.errors import PermanentError
+from services.platform.manifest import MIB_PER_CPU
 
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MIB_PER_CPU = 1769
 PERIOD_US = 100_000
 _ROOT = Path("/sys/fs/cgroup")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from services.monitoring.lab import Queue
 from services.operations import deployed
-from services.operations.deployed import Deployed, Queues
+from services.operations.deployed import Deployed
 from services.platform.errors import ConfigurationError
 
 
@@ -16,7 +17,7 @@ def test_outputs_are_read(tmp_path: Path) -> None:
     values = {"region": "eu-central-1", "api": None, "queues": {"process-image": queue}, "y": 2}
     file.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
     assert deployed.read(file) == Deployed(
-        "eu-central-1", None, {"process-image": Queues("https://q", "https://d")}
+        "eu-central-1", None, {"process-image": Queue("https://q", "https://d")}
     )
 
 
