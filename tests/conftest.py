@@ -1,10 +1,15 @@
-"""The time scale of the run, and environment variables that testcontainers reads at its import."""
+"""The time scale of the run, environment variables that testcontainers reads at its import, and
+what tests of one process must not leave to each other."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from services.platform import metrics
 from tests.support.waiting import time_scale
 
 # The reaper is a separate image that not every machine can pull; the fixtures clean up instead.
@@ -18,3 +23,11 @@ if Path("/.dockerenv").exists():
 def pytest_report_header() -> str:
     """Measures the machine before the tests start: their processes inherit the factor."""
     return f"time limits: x {time_scale():.1f}"
+
+
+@pytest.fixture(autouse=True)
+def _no_pending_metrics() -> Iterator[None]:
+    """Work that a test calls outside of an invocation records metrics, and no one writes them."""
+    metrics._pending.clear()
+    yield
+    metrics._pending.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +11,6 @@ from services.platform import metrics
 from services.platform.metrics import LINE_START, Metric
 
 Lines = list[dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_pending() -> Iterator[None]:
-    metrics._pending.clear()
-    yield
-    metrics._pending.clear()
 
 
 def flushed(capsys: pytest.CaptureFixture[str]) -> Lines:
