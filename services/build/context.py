@@ -6,6 +6,7 @@ The staged folder is an ordinary Docker build context; docker/Dockerfile says wh
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import shutil
 import threading
@@ -85,12 +86,21 @@ def stage(root: Path, manifest: Manifest, folder: Path) -> Context:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         content = files[name].read_bytes()
+        if target.name.endswith("requirements.txt"):
+            content = _without_comments(content)
         target.write_bytes(content)
         # Readable by whichever user Lambda runs it as, whatever the umask here.
         target.chmod(0o644)
         digest.update(f"\0{name}\0{len(content)}\0".encode())
         digest.update(content)
     return Context(folder, digest.hexdigest()[:16], tuple(sorted(modules)), botocore_services)
+
+
+def _without_comments(requirements: bytes) -> bytes:
+    """Compiled requirements without the names of who requires them: functions with the same
+    requirements share a layer."""
+    lines = requirements.decode().splitlines()
+    return "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#")).encode()
 
 
 def _uses_database(manifest: Manifest) -> bool:
@@ -151,23 +161,31 @@ def closure(root: Path, entries: Iterable[Path]) -> dict[str, Path]:
 
 def _imports(root: Path, path: Path, package: str) -> Iterator[str]:
     """Our modules that a file imports, and the names it takes from them that are modules."""
-    source = path.read_text(encoding="utf-8")
+    for level, base, taken in _import_statements(path.read_text(encoding="utf-8"), str(path)):
+        if level:
+            parts = package.split(".")
+            above = parts[: len(parts) - level + 1]
+            base = ".".join([*above, base] if base else above)
+        names = [base] if base else []
+        modules = (f"{base}.{name}" if base else name for name in taken)
+        names += [name for name in modules if not base or _file(root, name)]
+        yield from (name for name in names if name == PACKAGE or name.startswith(f"{PACKAGE}."))
+
+
+@functools.cache  # every function imports mostly the same modules
+def _import_statements(source: str, path: str) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """Each import of a source: number of leading dots, module, names taken from it. `import a, b`
+    has no module."""
     with _PARSING:
-        tree = ast.parse(source, filename=str(path))
+        tree = ast.parse(source, filename=path)
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.append((0, "", tuple(alias.name for alias in node.names)))
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                above = parts[: len(parts) - node.level + 1]
-                base = ".".join([*above, base] if base else above)
-            taken = (f"{base}.{alias.name}" for alias in node.names)
-            names = [base, *(name for name in taken if _file(root, name))]
-        else:
-            continue
-        yield from (name for name in names if name == PACKAGE or name.startswith(f"{PACKAGE}."))
+            names = tuple(alias.name for alias in node.names)
+            found.append((node.level, node.module or "", names))
+    return tuple(found)
 
 
 def _file(root: Path, name: str) -> Path | None:

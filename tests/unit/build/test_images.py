@@ -130,6 +130,14 @@ def test_an_import_of_nothing_is_refused(project: Path, greet: Manifest) -> None
         stage(project, greet)
 
 
+def test_staged_requirements_do_not_name_who_requires_them(project: Path, greet: Manifest) -> None:
+    """Functions with the same requirements share a layer, although each has its own file."""
+    compiled = "six==1 \\\n    --hash=sha256:00\n    # via -r images/greet/requirements.in\n"
+    (project / "images/greet/requirements.txt").write_text(compiled)
+    staged = stage(project, greet).folder / "requirements.txt"
+    assert staged.read_text() == "six==1 \\\n    --hash=sha256:00\n"
+
+
 def test_a_folder_that_lacks_something_is_refused(project: Path, greet: Manifest) -> None:
     (project / "images/greet/requirements.txt").unlink()
     with pytest.raises(ConfigurationError, match=r"requirements\.txt"):
