@@ -20,7 +20,8 @@ from services.load_test.containers import RUN_LABEL
 from services.platform.manifest import load_all
 from tests.support.waiting import eventually, scaled
 
-pytestmark = pytest.mark.containers
+# One at a time: each test checks that nothing of a run is left in the engine.
+pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("container load")]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "services.cli.main", "load-test"]
@@ -48,7 +49,7 @@ def _ours() -> set[str]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def built() -> None:
     done, failed = images.build(
         (), base=docker_engine.BASE, wanted=docker_engine.host_platform(), force=False
