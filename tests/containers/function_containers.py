@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -49,13 +48,6 @@ class Emulated:
                 return json.load(error)
 
     @property
-    def cpu_ms(self) -> float:
-        """The CPU time of the container so far, including the emulator's."""
-        container = self._container.get_wrapped_container()
-        stats = container.client.api.stats(container.id, stream=False, one_shot=True)
-        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e6
-
-    @property
     def image_id(self) -> str:
         return str(self._container.get_wrapped_container().attrs["Image"])
 
@@ -73,10 +65,8 @@ def emulated(
     memory_mib: int,
     cpus: float = 1.0,
     network: Network | None = None,
-    task: Path | None = None,
 ) -> Iterator[Emulated]:
-    """Runs the image as a Lambda function with `cpus`; Lambda gives init one CPU. `task` is a
-    folder that replaces the image's function."""
+    """Runs the image as a Lambda function with `cpus`; Lambda gives init one CPU."""
     container = (
         DockerContainer(image)
         .with_command("handler.handler")
@@ -86,8 +76,6 @@ def emulated(
             labels=engine.labels, nano_cpus=int(cpus * 1e9), mem_limit=f"{memory_mib + 64}m"
         )
     )
-    if task is not None:
-        container = container.with_volume_mapping(str(task), "/var/task", "ro")
     if network is not None:
         container = container.with_network(network)
     with running(container):

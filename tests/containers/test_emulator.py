@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from services.build.engine import BASE
@@ -10,17 +13,15 @@ from services.build.openapi import placeholder_environment
 from services.local.emulator import REGION
 from services.platform.manifest import Manifest, Reference, Resource
 from tests.containers.engine import Engine
-from tests.containers.function_containers import Emulated, emulated
+from tests.containers.function_containers import emulated
 from tests.containers.lab import MANIFESTS, ContainerLab, sqs_record
-from tests.support.waiting import cpu_scale
 
 every_function = pytest.mark.parametrize("function", sorted(MANIFESTS))
 queue_functions = pytest.mark.parametrize(
     "function", sorted(name for name, m in MANIFESTS.items() if m.queue)
 )
-# The cheapest of several starts measures the image; the others include other load of the machine.
-STARTS = 3
-STARTS_ON_A_BUSY_MACHINE = 12
+MEASURE_INITIALIZATION = Path(__file__).with_name("measure_initialization.py")
+SMALLEST_SHARE_OF_BUDGET = 0.85
 
 
 @every_function
@@ -117,45 +118,30 @@ def test_image_size_is_within_its_budget(built: dict[str, Built], function: str)
     assert image.mib_over_base <= image.budget_mib
 
 
-def initialisation_cpu_ms(running: Emulated) -> float:
-    """CPU time from the first call to its response, in milliseconds."""
-    before = running.cpu_ms
-    running.invoke({"warmer": True})
-    return running.cpu_ms - before
-
-
-@pytest.fixture(scope="session")
-def base_init_ms(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """The initialisation time of an empty function on the base image, in milliseconds."""
-    folder = tmp_path_factory.mktemp("nothing")
-    folder.joinpath("handler.py").write_text("def handler(event, context):\n    return None\n")
-    times = []
-    for _ in range(STARTS):
-        with emulated(engine, BASE, {}, memory_mib=512, task=folder) as running:
-            times.append(initialisation_cpu_ms(running))
-    return min(times)
-
-
 @every_function
-def test_initialisation_time_is_within_its_budget(
-    engine: Engine, built: dict[str, Built], base_init_ms: float, function: str
+def test_initialization_reads_no_more_than_its_budget(
+    engine: Engine, built: dict[str, Built], function: str
 ) -> None:
-    """In CPU time, which at one CPU (1769 MiB on Lambda) equals wall time, since initialisation
-    does not wait. The time of the base image is subtracted. Budgets are those of the reference
-    machine of tests/support/waiting.py: a slower one gets more."""
+    """A cold start reads code and data and runs it once. How many KiB it reads does not depend on
+    the machine, as its time does: an import too many shows, other load does not."""
     manifest = MANIFESTS[function]
-    budget = manifest.budgets.init_ms * cpu_scale()
-    cpu: list[int] = []
-    # The fastest of several starts counts.
-    while not cpu or (min(cpu) > budget and len(cpu) < STARTS_ON_A_BUSY_MACHINE):
-        with emulated(
-            engine,
-            built[function].image,
-            placeholder_environment(manifest),
-            memory_mib=manifest.memory_mib,
-        ) as running:
-            cpu.append(round(initialisation_cpu_ms(running) - base_init_ms))
-    assert min(cpu) <= budget, f"ms of CPU over the base's {base_init_ms:.0f}: {sorted(cpu)}"
+    output = engine.client.containers.run(
+        built[function].id,
+        ["-c", MEASURE_INITIALIZATION.read_text()],
+        entrypoint="python",
+        environment={
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(manifest.memory_mib),
+            "AWS_LAMBDA_FUNCTION_NAME": function,
+            **placeholder_environment(manifest),
+        },
+        remove=True,
+        labels=engine.labels,
+    )
+    measured = json.loads(output.decode().splitlines()[-1])
+    assert measured["answer"] == {"warm": True}
+    assert measured["kib"] <= manifest.budgets.init_kib, measured["largest"]
+    # A budget far above what is read would let an import pass unseen.
+    assert measured["kib"] > manifest.budgets.init_kib * SMALLEST_SHARE_OF_BUDGET
 
 
 @every_function

@@ -45,18 +45,6 @@ def measure() -> float:
     return min(max(1.0, *ratios), MAX_SCALE)
 
 
-def cpu_scale() -> float:
-    """How many times more CPU time a computation takes now than on the reference machine, at least
-    1. Other work on the machine lengthens a wall time far more than a CPU time."""
-
-    def cpu_seconds() -> float:
-        began = time.process_time()
-        sum(range(2_000_000))
-        return time.process_time() - began
-
-    return max(1.0, min(cpu_seconds() for _ in range(3)) / _REFERENCE["compute"])
-
-
 def time_scale() -> float:
     """The factor of all limits: measured once for a test run, and given to its child processes."""
     if VARIABLE not in os.environ:

@@ -41,7 +41,7 @@ def write_http_function(
     (folder / "function.yaml").write_text(
         f"description: For a test.\nfeature: photos\nmemory_mib: {memory_mib}\n"
         f"timeout_seconds: {timeout_seconds}\ntrigger:\n  {trigger}\n"
-        "budgets: {image_mib_over_base: 1, init_ms: 1000}\n"
+        "budgets: {image_mib_over_base: 1, init_kib: 1, init_ms: 1000}\n"
     )
     return folder
 

@@ -124,7 +124,7 @@ trigger:
     sources: []
 grants: []
 environment: {{}}
-budgets: {{image_mib_over_base: 1, init_ms: 1000}}
+budgets: {{image_mib_over_base: 1, init_kib: 1, init_ms: 1000}}
 """
     )
     return folder

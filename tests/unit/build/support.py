@@ -17,7 +17,7 @@ grants:
   - {bucket: originals, actions: ["s3:GetObject"]}
   - {mail: sender, actions: ["ses:SendRawEmail"]}
 environment: {}
-budgets: {image_mib_over_base: 10, init_ms: 100}
+budgets: {image_mib_over_base: 10, init_kib: 1, init_ms: 100}
 """
 
 

@@ -43,7 +43,7 @@ trigger:
     sources: [{basket: x}]
 grants: [{table: images}]
 environment: {TABLE: {table: images, bucket: originals}}
-budgets: {image_mib_over_base: 1, init_ms: 1}
+budgets: {image_mib_over_base: 1, init_kib: 1, init_ms: 1}
 """
     )
     with pytest.raises(ConfigurationError) as caught:
@@ -88,7 +88,7 @@ trigger:
     maximum_concurrency: 10
     cors: {cors}
 grants: []
-budgets: {{image_mib_over_base: 1, init_ms: 1}}
+budgets: {{image_mib_over_base: 1, init_kib: 1, init_ms: 1}}
 """
 
 
@@ -148,7 +148,7 @@ trigger:
     max_receive_count: 5
     sources: {sources}
 grants: []
-budgets: {{image_mib_over_base: 1, init_ms: 1}}
+budgets: {{image_mib_over_base: 1, init_kib: 1, init_ms: 1}}
 """
 
 

@@ -19,7 +19,7 @@ def function(folder: Path, trigger: str = "") -> Path:
     (folder / "handler.py").write_text("def handler(event, context): pass\n")
     (folder / "function.yaml").write_text(
         "description: For a test.\nfeature: photos\nmemory_mib: 128\ntimeout_seconds: 3\n"
-        "budgets: {image_mib_over_base: 1, init_ms: 1}\n" + trigger
+        "budgets: {image_mib_over_base: 1, init_kib: 1, init_ms: 1}\n" + trigger
     )
     return folder
 
