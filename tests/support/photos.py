@@ -259,7 +259,13 @@ def bomb_png(width: int = 30_000, height: int = 30_000) -> bytes:
 # --- TIFF -----------------------------------------------------------------------------------------
 
 
-def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", orientation: int = 1) -> bytes:
+def tiff(
+    samples: np.ndarray,
+    *,
+    order: Literal["<", ">"] = "<",
+    orientation: int = 1,
+    orientation_type: int = SHORT,
+) -> bytes:
     """An uncompressed TIFF of `samples` (height, width, 1 or 3; uint8 or uint16)."""
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
@@ -272,7 +278,7 @@ def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", orientation: in
         (259, SHORT, [1]),
         (262, SHORT, [1 if channels == 1 else 2]),
         (273, LONG, [0]),
-        (274, SHORT, [orientation]),
+        (274, orientation_type, [orientation]),
         (277, SHORT, [channels]),
         (278, SHORT, [height]),
         (279, LONG, [len(data)]),

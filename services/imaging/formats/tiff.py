@@ -37,7 +37,10 @@ _NEEDED = frozenset(
      *_DATA.values())
 )  # fmt: skip
 _WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
-_PHOTOMETRIC_AT = -1  # no tag: the offset of the photometric interpretation
+_ORIENTATION, _BYTE, _SHORT = 274, 1, 3
+# No tags: the offset of the photometric interpretation, and that of the entry of an orientation that
+# is typed BYTE. Pillow reads such an orientation as bytes and does not apply it.
+_PHOTOMETRIC_AT, _BYTE_ORIENTATION_AT = -1, -2
 _BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 _REDUCED = 1
 _MIN_IS_WHITE, _MIN_IS_BLACK, _SIGNED, _FLOATING, _COMPLEX = 0, 1, 2, (3, 6), (5,)
@@ -113,13 +116,16 @@ def read(source: bytes, budget: WorkBudget) -> TiffStructure:
         unsupported("a TIFF with uncompressed colour of reduced resolution")
     is_inverted = photometric == _MIN_IS_WHITE and bits in (12, 16) and _PHOTOMETRIC_AT in page
     colour_map = page.get(_COLOUR_MAP, [])
+    changes = reader.orientation_as_short(page)
+    if is_inverted:
+        changes[_first(page, _PHOTOMETRIC_AT, 0)] = _MIN_IS_BLACK
     end = max([reader.end, needed, *map(_data_end, [*pages, *others])])
     return TiffStructure(
         width,
         height,
         1,
         min(end, len(source)),
-        pixels=reader.with_photometric(page, _MIN_IS_BLACK) if is_inverted else None,
+        pixels=reader.changed(changes) if changes else None,
         page=index,
         bytes_per_pixel=_BYTES_PER_PIXEL,
         bits=bits,
@@ -210,12 +216,20 @@ class _Reader:
             truncated("it has no picture directory")
         return pages, others
 
-    def with_photometric(self, tags: Tags, value: int) -> bytes:
-        """The file with another photometric interpretation for a directory's picture."""
-        changed = bytearray(self.source)
-        (at,) = tags[_PHOTOMETRIC_AT]
-        changed[at : at + 2] = value.to_bytes(2, "little" if self._order == "little" else "big")
-        return bytes(changed)
+    def orientation_as_short(self, tags: Tags) -> dict[int, int]:
+        """What to change so that a directory's orientation has the type that TIFF demands."""
+        changes: dict[int, int] = {}
+        for at in tags.get(_BYTE_ORIENTATION_AT, []):
+            value_at = at + (12 if self._is_big else 8)
+            changes |= {at + 2: _SHORT, value_at: self._number(value_at, 1)}
+        return changes
+
+    def changed(self, changes: dict[int, int]) -> bytes:
+        """The file with other numbers of two bytes: offset to number."""
+        file = bytearray(self.source)
+        for at, value in changes.items():
+            file[at : at + 2] = value.to_bytes(2, "little" if self._order == "little" else "big")
+        return bytes(file)
 
     def _below(self, tags: Tags) -> list[int]:
         return [offset for tag in _SUB_DIRECTORIES for offset in tags.get(tag, []) if offset]
@@ -246,6 +260,8 @@ class _Reader:
                     truncated("a TIFF directory points behind the end of the file")
                 continue
             self.end = max(self.end, where + size * values)
+            if tag == _ORIENTATION and kind == _BYTE and values == 1:
+                tags[_BYTE_ORIENTATION_AT] = [at]
             if tag in _WANTED and kind in _WHOLE_NUMBERS:
                 self._values += values
                 if self._values > _VALUES_MAX:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -82,6 +83,17 @@ def test_orientation_other_formats_is_applied_once(
         damaged_photos.HEIGHT,
     )
     _assert_looks_like_scene(developed.renditions[0].data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [photos.BYTE, photos.LONG])
+def test_orientation_tiff_of_another_type_is_applied_once(
+    kind: int, order: Literal["<", ">"]
+) -> None:
+    """TIFF 6.0 demands SHORT; some writers store BYTE or LONG."""
+    stored = np.asarray(photos.as_stored(photos.scene(), 6))
+    source = photos.tiff(stored, order=order, orientation=6, orientation_type=kind)
+    _assert_looks_like_scene(develop(source, RECIPE).renditions[0].data)
 
 
 def test_orientation_large_photo_keeps_proportions() -> None:
