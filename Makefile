@@ -3,6 +3,9 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
+# Tests and labs start many processes: each would compile all of its modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -117,5 +117,10 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's environment without AWS settings: those belong to the person at the shell."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """This process's environment without AWS settings, which belong to the person at the shell, and
+    with bytecode written: without it each new execution environment compiles all of its modules."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") and name != "PYTHONDONTWRITEBYTECODE"
+    }

@@ -1,5 +1,6 @@
-"""The Makefile's own list of targets."""
+"""The Makefile: its list of targets, and the environment of its commands."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,3 +15,16 @@ def test_make_help_fits_eighty_columns() -> None:
     lines = [re.sub(r"\x1b\[\d*m", "", line) for line in text.splitlines()]
     assert any(line.split()[0] == "demo" for line in lines)
     assert [line for line in lines if len(line) > 80] == []
+
+
+def test_make_lets_its_commands_write_bytecode() -> None:
+    show = '--eval=show: ; @echo "$${PYTHONDONTWRITEBYTECODE-unset}"'
+    shown = subprocess.run(
+        ["make", "--silent", show, "show"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert shown == "unset\n"

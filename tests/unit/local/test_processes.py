@@ -1,4 +1,4 @@
-"""Restarting child processes with back-off."""
+"""Child processes: restarts with back-off, and their environment."""
 
 from __future__ import annotations
 
@@ -87,3 +87,12 @@ def test_revive_killed_process_is_restarted_at_once(monkeypatch: pytest.MonkeyPa
     part.revive()
     assert part.restarts == 1
     assert part.last_error == "killed by signal 9"
+
+
+def test_children_write_bytecode_and_have_no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    inherited = processes.inherited_environment()
+    assert inherited["LANG"] == "C.UTF-8"
+    assert inherited.keys().isdisjoint({"PYTHONDONTWRITEBYTECODE", "AWS_PROFILE"})
