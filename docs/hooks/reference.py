@@ -408,7 +408,7 @@ def render_functions() -> str:
 
 def _trigger(function: manifest.Manifest) -> str:
     if function.http is not None:
-        return f"`{function.http.route_key}`"
+        return ", ".join(f"`{route.key}`" for route in function.http.routes)
     if function.authorizer is not None:
         return "authorizer"
     if function.queue is not None:

@@ -25,6 +25,7 @@ class Configuration:
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
     prints_bucket: str = variable("PRINTS_BUCKET", help="bucket of the print files")
+    exports_bucket: str = variable("EXPORTS_BUCKET", help="bucket of the exports of data")
     settling_minutes: int = variable(
         "ERASURE_SETTLING_MINUTES",
         default=90,
@@ -42,6 +43,7 @@ data = StoredData(
         configuration.originals_bucket,
         configuration.renditions_bucket,
         configuration.prints_bucket,
+        configuration.exports_bucket,
     ),
     images_table=configuration.images_table,
     sessions=SessionStore(dynamodb, configuration.sessions_table),

@@ -1,4 +1,4 @@
-"""Sends the e-mails that prove access to an address."""
+"""Sends the e-mails about accounts."""
 
 import os
 

@@ -61,7 +61,9 @@ class ErasedUsers:
                 "'city', '', 'country', delivery -> 'country') WHERE user_id = %s",
                 [user_id],
             )
-            if cursor.rowcount == 0:
+            orders = cursor.rowcount
+            cursor.execute("DELETE FROM data_exports WHERE user_id = %s", [user_id])
+            if orders == 0:
                 cursor.execute("DELETE FROM users WHERE id = %s", [user_id])
                 return
             cursor.execute(

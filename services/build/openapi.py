@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,9 +32,10 @@ from services.platform.functions.http import (
     PROBLEM_PREFIX,
     Answer,
     HttpFunction,
+    HttpFunctions,
     Operation,
 )
-from services.platform.manifest import Authorization, HttpTrigger, Manifest, Resource
+from services.platform.manifest import Authorization, HttpRoute, HttpTrigger, Manifest, Resource
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENT = PROJECT / "images" / "get-api-document" / "openapi.json"
@@ -91,6 +93,16 @@ class GatewayMessage(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+@dataclass(frozen=True)
+class _Route:
+    """A route of a function, and what its code says about it."""
+
+    declared: Manifest
+    http: HttpTrigger
+    at: HttpRoute
+    operation: Operation
+
+
 def placeholder_environment(declared: Manifest) -> dict[str, str]:
     """A value for each variable of the function: enough to load its handler, not to work."""
     environment = {
@@ -114,22 +126,24 @@ def document(images: Path = PROJECT / "images") -> dict[str, Any]:
 
     Raises ConfigurationError where a manifest and its code disagree.
     """
-    routes = [(m, m.http, _operation(m)) for m in manifest.load_all(images) if m.http is not None]
-    routes = [r for r in routes if r[1].method != "OPTIONS"]
-    mistakes = [
-        mistake
-        for declared, http, found in routes
-        for mistake in _disagreements(declared, http, found)
+    routes = [
+        _Route(declared, declared.http, route, found)
+        for declared in manifest.load_all(images)
+        if declared.http is not None
+        for route, found in _operations(declared, declared.http)
+        if route.method != "OPTIONS"
     ]
+    mistakes = [mistake for route in routes for mistake in _disagreements(route)]
     if mistakes:
         raise ConfigurationError("the API's description", mistakes)
     models: list[Any] = [Problem, GatewayMessage]
-    for _, _, operation in routes:
-        models += [m for m in (operation.body, *(a.body for a in operation.answers.values())) if m]
+    for route in routes:
+        bodies = [answer.body for answer in route.operation.answers.values()]
+        models += [model for model in (route.operation.body, *bodies) if model]
     _, components = msgspec.json.schema_components(dict.fromkeys(models), ref_template=_TEMPLATE)
     paths: dict[str, dict[str, Any]] = {}
-    for declared, http, operation in sorted(routes, key=lambda r: (r[1].path, r[1].method)):
-        paths.setdefault(http.path, {})[http.method.lower()] = _path_item(declared, http, operation)
+    for route in sorted(routes, key=lambda r: (r.at.path, r.at.method)):
+        paths.setdefault(route.at.path, {})[route.at.method.lower()] = _path_item(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -160,7 +174,9 @@ def document(images: Path = PROJECT / "images") -> dict[str, Any]:
     }
 
 
-def _operation(declared: Manifest) -> Operation:
+def _operations(declared: Manifest, http: HttpTrigger) -> Iterator[tuple[HttpRoute, Operation]]:
+    """The routes of a function and their operations. Raises ConfigurationError where the manifest
+    has other routes than the handler."""
     path = declared.folder / "handler.py"
     spec = importlib.util.spec_from_file_location(f"handler_of_{declared.name}", path)
     if spec is None or spec.loader is None:
@@ -169,11 +185,20 @@ def _operation(declared: Manifest) -> Operation:
     with _environment(placeholder_environment(declared)):
         spec.loader.exec_module(module)
     function = module.handler
-    if not isinstance(function, HttpFunction):
+    if isinstance(function, HttpFunction):
+        yield http.only, function.operation
+        return
+    if not isinstance(function, HttpFunctions):
         raise ConfigurationError(
             declared.name, [f"expected handler.py to call http_function, got {function!r}"]
         )
-    return function.operation
+    keys = [route.key for route in http.routes]
+    if sorted(keys) != sorted(function.functions):
+        raise ConfigurationError(
+            declared.name, [f"expected the routes {keys}, got {[*function.functions]}"]
+        )
+    for route in http.routes:
+        yield route, function.functions[route.key].operation
 
 
 @contextmanager
@@ -182,7 +207,8 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def _disagreements(declared: Manifest, http: HttpTrigger, operation: Operation) -> Iterator[str]:
+def _disagreements(route: _Route) -> Iterator[str]:
+    declared, http, operation = route.declared, route.http, route.operation
     open_in_code = operation.access is Access.ANYONE
     if open_in_code != (http.authorization is Authorization.NONE):
         yield (
@@ -190,14 +216,15 @@ def _disagreements(declared: Manifest, http: HttpTrigger, operation: Operation) 
             f"operation access {operation.access.value}"
         )
     known = {f.encode_name for f in _fields(operation)}
-    if missing := set(http.path_parameters) - known:
+    if missing := set(route.at.path_parameters) - known:
         yield f"{declared.name}: the operation's parameters lack {sorted(missing)} of the path"
 
 
-def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> dict[str, Any]:
+def _path_item(route: _Route) -> dict[str, Any]:
+    http, operation = route.http, route.operation
     item: dict[str, Any] = {
-        "operationId": declared.name,
-        "tags": [_tag(declared, http)],
+        "operationId": operation.name or route.declared.name,
+        "tags": [_tag(route.declared, route.at)],
         "summary": operation.summary,
         "responses": _responses(http, operation),
     }
@@ -209,7 +236,7 @@ def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> d
             item["security"].append({"apiKey": [operation.scope.value]})
     if operation.access is Access.ADMINISTRATOR:
         item["description"] = f"{operation.description} For administrators.".strip()
-    parameters = [*_parameters(http, operation)]
+    parameters = [*_parameters(route.at, operation)]
     if parameters:
         item["parameters"] = parameters
     if operation.body is not None:
@@ -222,9 +249,9 @@ def _path_item(declared: Manifest, http: HttpTrigger, operation: Operation) -> d
     return item
 
 
-def _tag(declared: Manifest, http: HttpTrigger) -> str:
+def _tag(declared: Manifest, route: HttpRoute) -> str:
     """The group of a route. Raises ConfigurationError for a path that has none."""
-    first = http.path.split("/")[1]
+    first = route.path.split("/")[1]
     if first not in _TAGS:
         raise ConfigurationError(
             declared.name, [f"expected a tag for /{first} in services/build/openapi.py"]
@@ -236,9 +263,9 @@ def _fields(operation: Operation) -> tuple[msgspec.structs.FieldInfo, ...]:
     return () if operation.parameters is None else msgspec.structs.fields(operation.parameters)
 
 
-def _parameters(http: HttpTrigger, operation: Operation) -> Iterator[dict[str, Any]]:
+def _parameters(route: HttpRoute, operation: Operation) -> Iterator[dict[str, Any]]:
     for field in _fields(operation):
-        in_path = field.encode_name in http.path_parameters
+        in_path = field.encode_name in route.path_parameters
         schema = _as_in_a_url(msgspec.json.schema(field.type))
         yield {
             "name": field.encode_name,

@@ -72,7 +72,10 @@ class ImagePresenter:
         """A link that downloads the original under its own name, which no browser runs."""
         if not self.originals_bucket or not record.source_keys:
             return None
-        key = min(record.source_keys)
+        return self.original_link(min(record.source_keys))
+
+    def original_link(self, key: str) -> str:
+        """A link that downloads the original with this key, as `_original`."""
         # RFC 8187, since the name may have any characters.
         name = quote(parse_original_key(key).filename, safe="")
         return str(

@@ -87,8 +87,8 @@ class Catalog:
         self, owner: str | None, after: tuple[str, str] | None, page_items: int
     ) -> Iterator[ImageRecord]:
         """The records of an owner, or of all owners, in the table's order, also hidden ones;
-        `after` is the owner and id of the last one that was read before. For operators: no function
-        may scan the table."""
+        `after` is the owner and id of the last one that was read before. Only for operators
+        without an owner: no function may scan the table."""
         request: dict[str, Any] = {
             "TableName": self.table,
             "Limit": page_items,

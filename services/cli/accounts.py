@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ from services.local import lab
 users = group("Create an account, list them all.")
 sessions = group("List your open sessions; end one or all others.")
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
 
 
@@ -118,6 +121,29 @@ def list_users(api: ApiAddress = None, json: Json = False) -> ExitCode:
             user["id"],
         )
     print_result(found, table, as_json=json)
+    return ExitCode.DONE
+
+
+@users.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the JSON document goes.")],
+    api: ApiAddress = None,
+    json: Json = False,
+) -> ExitCode:
+    """Export the data of the account that is signed in, as one JSON document with links to its
+    photos; waits until it is ready."""
+    with connected(api) as reached:
+        export = reached.exported()
+        content = reached.download(export["url"])
+    # Personal data: readable for this user only.
+    with os.fdopen(os.open(file, _NEW_FILE, 0o600), "wb") as opened:
+        opened.write(content)
+    found = {"file": str(file), "bytes": len(content), "expires_at": export["expires_at"]}
+    text = (
+        f"Wrote {escape(str(file))} ({len(content)} bytes). Its links to photos are valid until "
+        f"about {export['expires_at']}."
+    )
+    print_result(found, text, as_json=json)
     return ExitCode.DONE
 
 

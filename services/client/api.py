@@ -19,6 +19,7 @@ UPLOAD_TIMEOUT_SECONDS = 300.0
 # A cold lab needs a moment; so does a photo that is tried again.
 DEVELOPED_SECONDS = 120.0
 ENDED_SECONDS = 300.0
+EXPORTED_SECONDS = 600.0
 ENDS = frozenset({"shipped", "rejected", "out_of_stock", "payment_declined", "cancelled", "failed"})
 POLL_SECONDS = 0.2
 # Before an answer that asks to come again is taken for an outage.
@@ -134,6 +135,25 @@ class Api:
         """Closes the account and has its data deleted."""
         self._call("POST", "/users/me/deletion", json={"password": password})
         self.token = None
+
+    def request_export(self) -> dict[str, Any]:
+        """Asks for an export of the user's data; the one that there is until it expires."""
+        return self._call("POST", "/users/me/export")
+
+    def export(self) -> dict[str, Any]:
+        """The export of the user's data; its `url` is None until it is ready."""
+        return self._call("GET", "/users/me/export")
+
+    def exported(self, seconds: float = EXPORTED_SECONDS) -> dict[str, Any]:
+        """Asks for an export and waits until it is ready. Raises TransientError after `seconds`."""
+        give_up_at = time.monotonic() + seconds
+        export = self.request_export()
+        while export["url"] is None:
+            if time.monotonic() > give_up_at:
+                raise TransientError(f"the export was not ready within {seconds:g} s; try again")
+            time.sleep(POLL_SECONDS)
+            export = self.export()
+        return export
 
     def users(self) -> Iterator[dict[str, Any]]:
         """Every account; for administrators."""

@@ -1,4 +1,4 @@
-"""Events of accounts, on the topic account-events: a person asked for an e-mail to an address.
+"""Events of accounts, on the topic account-events: what a person asked for, or what was changed.
 
 The events hold the address and nothing secret: the function that sends the e-mail makes its code.
 """
@@ -19,11 +19,13 @@ _SOURCE = "darkroom/accounts"
 class AccountEventType(StrEnum):
     SIGN_UP_REQUESTED = "account.sign_up_requested"
     PASSWORD_RESET_REQUESTED = "account.password_reset_requested"  # noqa: S105  not a password
+    EXPORT_REQUESTED = "account.export_requested"
+    """The event's id is the export's."""
 
 
 @dataclass(frozen=True)
 class AccountEvent:
-    """One request for an e-mail to the address `email`."""
+    """One event of the account, or the request for an account, with the address `email`."""
 
     id: str
     type: AccountEventType
@@ -31,9 +33,9 @@ class AccountEvent:
     email: str
 
 
-def account_event(type_: AccountEventType, email: str) -> AccountEvent:
-    """A new event at the current time."""
-    return AccountEvent(id=uuid.uuid4().hex, type=type_, time=timestamps.now(), email=email)
+def account_event(type_: AccountEventType, email: str, id_: str | None = None) -> AccountEvent:
+    """A new event at the current time, with a new id unless one is given."""
+    return AccountEvent(id=id_ or uuid.uuid4().hex, type=type_, time=timestamps.now(), email=email)
 
 
 def publish(sns: Any, topic_arn: str, event: AccountEvent) -> None:

@@ -264,7 +264,8 @@ def _requires_session(manifest: Manifest) -> bool:
 def _routes(manifest: Manifest, name: str) -> tuple[Route, ...]:
     if manifest.http is None:
         return ()
-    return (Route(manifest.http.method, manifest.http.path, name, _requires_session(manifest)),)
+    authorized = _requires_session(manifest)
+    return tuple(Route(r.method, r.path, name, authorized) for r in manifest.http.routes)
 
 
 def _function(

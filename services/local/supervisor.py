@@ -253,7 +253,7 @@ class Supervisor:
             return ""
         port = emulator.free_port()
         command = [sys.executable, "-m", "services.local.payment_sandbox", "--port", str(port)]
-        command += ["--ledger", str(self.files.payments), "--webhook-url", api + webhook.path]
+        command += ["--ledger", str(self.files.payments), "--webhook-url", api + webhook.only.path]
         environment = {
             **inherited_environment(),
             payment_sandbox.API_KEY: payments.api_key,

@@ -24,10 +24,12 @@ _QUEUE = re.compile(r"\$\{queue_([a-z0-9_]+)\}")
 
 @dataclass(frozen=True)
 class Bucket:
-    """`uploads_from` names the site whose pages may upload with signed forms."""
+    """`uploads_from` names the site whose pages may upload with signed forms. On AWS, objects are
+    deleted after `expire_days`; None: never."""
 
     versioned: bool = False
     uploads_from: str | None = None
+    expire_days: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Sends the e-mails that prove access to an address: sign-up, and password reset."""
+"""Sends the e-mails about accounts: proofs of access to an address, and notices."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class SendAccountEmail:
                 return None
             issued = self.codes.issue(Purpose.PASSWORD_RESET, event.email)
             return password_reset(issued, self._link("New password", RESET_PAGE, issued), holder)
+        if event.type is AccountEventType.EXPORT_REQUESTED:
+            return None if holder is None or holder.is_closed else export_requested(holder)
         if holder is not None:
             return account_exists(holder)
         issued = self.codes.issue(Purpose.SIGN_UP, event.email)
@@ -78,6 +80,20 @@ def password_reset(issued: IssuedCode, link: Link | None, holder: AccountHolder)
         ),
         name=holder.name,
         link=link,
+    )
+
+
+def export_requested(holder: AccountHolder) -> Letter:
+    """The e-mail to the owner of data that will be exported."""
+    return Letter(
+        subject="An export of your data",
+        headline="Your data are being exported.",
+        lines=(
+            "Somebody, probably you, asked for an export of your photos, orders and account. It is "
+            "ready in some minutes, and can be downloaded for an hour by who is signed in.",
+            "If it was not you, change your password: that closes all other sessions.",
+        ),
+        name=holder.name,
     )
 
 

@@ -167,23 +167,36 @@ class Cors:
 
 
 @dataclass(frozen=True)
-class HttpTrigger:
-    """One route of the HTTP API. `path` may hold parameters: `/images/{id}`.
-    `maximum_concurrency` is the function's reserved concurrency."""
+class HttpRoute:
+    """A method and a path, which may hold parameters: `/images/{id}`."""
 
     method: str
     path: str
-    authorization: Authorization
-    maximum_concurrency: int
-    cors: Cors | None
 
     @property
-    def route_key(self) -> str:
+    def key(self) -> str:
         return f"{self.method} {self.path}"
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
         return tuple(_PATH_PARAMETER.findall(self.path))
+
+
+@dataclass(frozen=True)
+class HttpTrigger:
+    """The routes of the HTTP API that the function answers: `route`, or `routes` for several.
+    `maximum_concurrency` is the function's reserved concurrency."""
+
+    routes: tuple[HttpRoute, ...]
+    authorization: Authorization
+    maximum_concurrency: int
+    cors: Cors | None
+
+    @property
+    def only(self) -> HttpRoute:
+        """The route of a function that has one. Raises ValueError if it has several."""
+        (route,) = self.routes
+        return route
 
 
 @dataclass(frozen=True)
@@ -344,10 +357,8 @@ def _http(reader: YamlReader) -> HttpTrigger | None:
     if "http" not in reader.mapping("trigger"):
         return None
     base = "trigger.http"
-    method, path = _route(reader, f"{base}.route")
     return HttpTrigger(
-        method=method,
-        path=path,
+        routes=_routes(reader, base),
         authorization=reader.choice(f"{base}.authorization", Authorization),
         maximum_concurrency=reader.integer(
             f"{base}.maximum_concurrency", RESERVED_CONCURRENCY_RANGE
@@ -380,15 +391,23 @@ def _authorizer(reader: YamlReader) -> AuthorizerTrigger | None:
     )
 
 
-def _route(reader: YamlReader, path: str) -> tuple[str, str]:
-    value = reader.at(path)
+def _routes(reader: YamlReader, base: str) -> tuple[HttpRoute, ...]:
+    if "routes" not in reader.mapping(base):
+        return (_route(reader, f"{base}.route", reader.at(f"{base}.route")),)
+    if "route" in reader.mapping(base):
+        reader.mistakes.append(f"{base} must have either route or routes, got both")
+    values = reader.sequence(f"{base}.routes")
+    return tuple(_route(reader, f"{base}.routes[{i}]", v) for i, v in enumerate(values))
+
+
+def _route(reader: YamlReader, path: str, value: Any) -> HttpRoute:
     matched = _ROUTE.fullmatch(value) if isinstance(value, str) else None
     if matched is None:
         reader.mistakes.append(
             f"{path} must be a method and a path such as 'GET /images/{{id}}', got {value!r}"
         )
-        return "GET", "/"
-    return matched[1], matched[2]
+        return HttpRoute("GET", "/")
+    return HttpRoute(matched[1], matched[2])
 
 
 def _schedule(reader: YamlReader, item: dict[str, Any], where: str) -> str:

@@ -1,4 +1,4 @@
-# The HTTP API: one route for each HTTP function.
+# The HTTP API: the routes of each HTTP function.
 
 module "api" {
   source = "../modules/api"
@@ -11,7 +11,7 @@ module "api" {
 
   routes = {
     for name, route in local.routes : name => {
-      route            = route.route
+      routes           = route.routes
       authorization    = route.authorization
       alias_invoke_arn = module.function[name].alias_invoke_arn
       function_name    = module.function[name].name

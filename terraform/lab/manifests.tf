@@ -22,7 +22,7 @@ locals {
   }
 
   queue_functions = { for name, m in local.manifests : name => m.trigger.queue if can(m.trigger.queue) }
-  routes          = { for name, m in local.manifests : name => m.trigger.http if can(m.trigger.http) }
+  routes          = { for name, m in local.manifests : name => merge(m.trigger.http, { routes = try(m.trigger.http.routes, [m.trigger.http.route]) }) if can(m.trigger.http) }
   authorizers     = { for name, m in local.manifests : name => m.trigger.authorizer if can(m.trigger.authorizer) }
 
   # Compute of each function.
@@ -51,11 +51,11 @@ locals {
   mail_senders = { for name, sender in local.topology.mail : name => lookup(var.mail_senders, name, sender) }
 
   # CORS rules of each route, for `answer-preflight`.
-  cors_rules = [for name in sort(keys(local.routes)) : {
-    method          = split(" ", local.routes[name].route)[0]
-    path            = split(" ", local.routes[name].route)[1]
+  cors_rules = flatten([for name in sort(keys(local.routes)) : [for route in local.routes[name].routes : {
+    method          = split(" ", route)[0]
+    path            = split(" ", route)[1]
     origins         = local.sites[local.routes[name].cors.site]
     headers         = sort(try(local.routes[name].cors.allow_headers, []))
     max_age_seconds = local.routes[name].cors.max_age_seconds
-  } if can(local.routes[name].cors.site)]
+  }] if can(local.routes[name].cors.site)])
 }

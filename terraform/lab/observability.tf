@@ -25,7 +25,7 @@ module "observability" {
 }
 
 locals {
-  sign_in_function = one([for name, route in local.routes : name if route.route == "POST /sessions"])
+  sign_in_function = one([for name, route in local.routes : name if contains(route.routes, "POST /sessions")])
 
   # 80 % of the server's limit; without a database of this lab there is no such alarm.
   connection_threshold = floor(0.8 * try(module.database[0].connection_limit, 100))

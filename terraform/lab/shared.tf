@@ -24,7 +24,8 @@ module "storage" {
 
   buckets = {
     for name, bucket in local.topology.buckets : name => {
-      versioned = try(bucket.versioned, false)
+      versioned   = try(bucket.versioned, false)
+      expire_days = try(bucket.expire_days, null)
       # Only customers upload from web pages.
       upload_origins = can(bucket.uploads_from) && contains(var.features, "customers") ? local.sites[bucket.uploads_from] : []
     }

@@ -8,7 +8,7 @@ module "site" {
   bucket_suffix   = var.bucket_suffix
   folder          = "${path.module}/../../services/web/dist"
   api_url         = module.api[0].url
-  api_paths       = toset([for route in values(local.routes) : split("/", route.route)[1] if !startswith(route.route, "OPTIONS ")])
+  api_paths       = toset([for route in flatten(values(local.routes)[*].routes) : split("/", route)[1] if !startswith(route, "OPTIONS ")])
   storage_origins = ["https://s3.${var.region}.${data.aws_partition.current.dns_suffix}"]
   domain          = var.site.domain
   payment_methods = var.site.payment_methods

@@ -261,7 +261,7 @@ def _prepare_database(lab: LabEnvironment, output: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _payment_provider(lab: LabEnvironment) -> Iterator[None]:
-    (webhook,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
+    (webhook,) = [m.http.only.path for m in manifests() if m.http and m.name == "receive-payment"]
     command = [sys.executable, "-m", "services.local.payment_sandbox"]
     command += ["--port", str(lab.provider_port), "--ledger", str(lab.ledger)]
     command += ["--webhook-url", lab.api + webhook]

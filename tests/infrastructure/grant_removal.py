@@ -84,6 +84,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "delete-user": {ALL: accounts.delete_account},
     "erase-accounts": {ALL: accounts.delete_account},
     "discard-dead-letters": {ALL: console.resolve("discards")},
+    "export-account": {ALL: accounts.export_account},
     "fail-order": {
         ALL: orders.order_failed,
         "dynamodb:DeleteItem": orders.with_provider_refusing(orders.order_failed, "fail-order"),
@@ -107,6 +108,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "list-sessions": {ALL: accounts.revoke_sessions},
     "list-stock": {ALL: console.show("stock")},
     "list-users": {ALL: accounts.list_users},
+    "manage-export": {ALL: accounts.export_account},
     "migrate-database": {ALL: orders.migrate_database},
     "notify-out-of-stock": {
         ALL: orders.order_out_of_stock,

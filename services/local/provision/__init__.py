@@ -108,12 +108,13 @@ def cors_rules(topology: Topology, manifests: Sequence[Manifest]) -> list[dict[s
     """The CORS rules of every route that has some, for `answer-preflight`."""
     return [
         {
-            "method": manifest.http.method,
-            "path": manifest.http.path,
+            "method": route.method,
+            "path": route.path,
             "origins": sorted(topology.sites[manifest.http.cors.site.name]),
             "headers": sorted(manifest.http.cors.allow_headers),
             "max_age_seconds": manifest.http.cors.max_age_seconds,
         }
         for manifest in manifests
         if manifest.http is not None and manifest.http.cors is not None
+        for route in manifest.http.routes
     ]

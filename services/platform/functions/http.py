@@ -84,6 +84,8 @@ class Operation:
     """Accepts any path and query without reading them; excludes `parameters`."""
     scope: Scope | None = None
     """What an API key needs to call it; None: sessions only."""
+    name: str = ""
+    """The operation's id in the OpenAPI document; the function's name if empty."""
     raw_body: bool = False
     """Passes the JSON body as bytes, so that a signature can be checked; excludes `body`."""
 
@@ -158,6 +160,26 @@ def http_function(operation: Operation, work: Work) -> HttpFunction:
     function = HttpFunction(operation, work, read(CorsConfiguration, os.environ))
     handler_ready()
     return function
+
+
+def http_functions(routes: Mapping[str, tuple[Operation, Work]]) -> HttpFunctions:
+    """As `http_function`, for a function with several routes, by their keys ("GET /images")."""
+    cors = read(CorsConfiguration, os.environ)
+    functions = {key: HttpFunction(*declared, cors) for key, declared in routes.items()}
+    handler_ready()
+    return HttpFunctions(functions)
+
+
+@dataclass(frozen=True)
+class HttpFunctions:
+    """The handler of several routes."""
+
+    functions: Mapping[str, HttpFunction]
+
+    def __call__(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
+        if is_warmer(event):
+            return {"warm": True}
+        return self.functions[event["routeKey"]](event, context)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ mock_provider "aws" {
 
 variables {
   routes = {
-    get-image        = { route = "GET /images/{id}", authorization = "session", function_name = "darkroom-get-image", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/get-image" }
-    open-session     = { route = "POST /sessions", authorization = "none", function_name = "darkroom-open-session", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/open-session" }
-    answer-preflight = { route = "OPTIONS /{proxy+}", authorization = "none", function_name = "darkroom-answer-preflight", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/answer-preflight" }
+    get-image        = { routes = ["GET /images/{id}"], authorization = "session", function_name = "darkroom-get-image", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/get-image" }
+    open-session     = { routes = ["POST /sessions", "POST /sessions/{id}/codes"], authorization = "none", function_name = "darkroom-open-session", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/open-session" }
+    answer-preflight = { routes = ["OPTIONS /{proxy+}"], authorization = "none", function_name = "darkroom-answer-preflight", alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/answer-preflight" }
   }
   authorizer = {
     function_name    = "darkroom-authorize-request"
@@ -31,11 +31,15 @@ run "each_function_has_a_route" {
   command = apply
 
   assert {
-    condition     = aws_apigatewayv2_route.this["get-image"].route_key == "GET /images/{id}" && length(aws_apigatewayv2_route.this) == 3
+    condition     = aws_apigatewayv2_route.this["get-image"].route_key == "GET /images/{id}" && length(aws_apigatewayv2_route.this) == 4
     error_message = "expected the manifests' routes"
   }
   assert {
-    condition     = alltrue([for name, r in aws_apigatewayv2_route.this : r.target == "integrations/${aws_apigatewayv2_integration.this[name].id}"])
+    condition     = aws_apigatewayv2_route.this["open-session-2"].route_key == "POST /sessions/{id}/codes" && aws_lambda_permission.route["open-session-2"].statement_id != aws_lambda_permission.route["open-session"].statement_id
+    error_message = "expected every route of a function, and a permission for each"
+  }
+  assert {
+    condition     = alltrue([for name, r in aws_apigatewayv2_route.this : r.target == "integrations/${aws_apigatewayv2_integration.this[trimsuffix(name, "-2")].id}"])
     error_message = "expected each route to call its own function"
   }
   assert {
@@ -159,8 +163,8 @@ run "duplicate_route_is_refused" {
 
   variables {
     routes = {
-      a = { route = "GET /images", authorization = "none", function_name = "a", alias_invoke_arn = "arn:aws:a" }
-      b = { route = "GET /images", authorization = "none", function_name = "b", alias_invoke_arn = "arn:aws:b" }
+      a = { routes = ["GET /images"], authorization = "none", function_name = "a", alias_invoke_arn = "arn:aws:a" }
+      b = { routes = ["GET /images"], authorization = "none", function_name = "b", alias_invoke_arn = "arn:aws:b" }
     }
   }
 

@@ -1,4 +1,4 @@
-# The HTTP API: a route for each function, and an authorizer for routes that need a session.
+# The HTTP API: the routes of each function, and an authorizer for routes that need a session.
 
 locals {
   api_name = "${var.prefix}-${var.name}"
@@ -10,11 +10,18 @@ locals {
   # Source ARNs that may invoke a function: `<api>/<stage>/<METHOD>/<path>`, with `*` for a parameter.
   # Any stage, since there is one; no other API and no other route.
   permitted = {
-    for name, r in var.routes : name => join("/", [
+    for name, r in local.routes : name => join("/", [
       replace(split(" ", r.route)[0], "ANY", "*"),
       replace(trimprefix(split(" ", r.route)[1], "/"), "/{[^{}]+}/", "*"),
     ])
   }
+
+  # The first route of a function has the function's name, the others a number too.
+  routes = merge([
+    for name, r in var.routes : {
+      for i, route in r.routes : (i == 0 ? name : "${name}-${i + 1}") => merge(r, { function = name, route = route, statement = i == 0 ? "Api" : "Api${i + 1}" })
+    }
+  ]...)
 }
 
 # No `cors_configuration`: it would apply to all routes. Each function sends CORS headers of its own
@@ -72,11 +79,11 @@ resource "aws_apigatewayv2_integration" "this" {
 
 resource "aws_apigatewayv2_route" "this" {
   #checkov:skip=CKV_AWS_309:A route is open because its function.yaml says so (signing in, products, payment webhooks); the function itself checks the request.
-  for_each = var.routes
+  for_each = local.routes
 
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = each.value.route
-  target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
+  target             = "integrations/${aws_apigatewayv2_integration.this[each.value.function].id}"
   authorization_type = each.value.authorization == "none" ? "NONE" : "CUSTOM"
   authorizer_id      = each.value.authorization == "none" ? null : aws_apigatewayv2_authorizer.session[0].id
 
@@ -89,9 +96,9 @@ resource "aws_apigatewayv2_route" "this" {
 }
 
 resource "aws_lambda_permission" "route" {
-  for_each = var.routes
+  for_each = local.routes
 
-  statement_id  = "Api"
+  statement_id  = each.value.statement
   action        = "lambda:InvokeFunction"
   function_name = each.value.function_name
   qualifier     = each.value.alias_name

@@ -18,11 +18,11 @@ variable "name" {
 
 variable "routes" {
   description = <<-EOT
-    A route for each function: `route` as in its manifest ("GET /images/{id}"), `authorization` (none or
+    The routes of each function: `routes` as in its manifest (["GET /images/{id}"]), `authorization` (none or
     session), and the alias that answers.
   EOT
   type = map(object({
-    route            = string
+    routes           = list(string)
     authorization    = string
     alias_invoke_arn = string
     function_name    = string
@@ -35,12 +35,12 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for r in values(var.routes) : can(regex("^(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) /[A-Za-z0-9/{}_.+-]*$", r.route))])
-    error_message = "route must be a method and a path such as GET /images/{id}."
+    condition     = alltrue([for route in flatten(values(var.routes)[*].routes) : can(regex("^(GET|POST|PUT|PATCH|DELETE|OPTIONS|ANY) /[A-Za-z0-9/{}_.+-]*$", route))])
+    error_message = "A route must be a method and a path such as GET /images/{id}."
   }
 
   validation {
-    condition     = length(distinct(values(var.routes)[*].route)) == length(var.routes)
+    condition     = length(distinct(flatten(values(var.routes)[*].routes))) == length(flatten(values(var.routes)[*].routes))
     error_message = "Two functions have one route."
   }
 }

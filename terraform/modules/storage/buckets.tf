@@ -76,6 +76,21 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 
   dynamic "rule" {
+    for_each = each.value.expire_days == null ? [] : [each.value.expire_days]
+
+    content {
+      id     = "expired"
+      status = "Enabled"
+
+      filter {}
+
+      expiration {
+        days = rule.value
+      }
+    }
+  }
+
+  dynamic "rule" {
     for_each = each.value.versioned ? [var.noncurrent_days] : []
 
     content {

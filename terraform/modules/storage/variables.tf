@@ -17,10 +17,11 @@ variable "bucket_suffix" {
 }
 
 variable "buckets" {
-  description = "Buckets by logical name. `upload_origins`: origins of web pages that may upload with a presigned form."
+  description = "Buckets by logical name. `upload_origins`: origins of web pages that may upload with a presigned form. `expire_days`: objects are deleted after so many days; null for never."
   type = map(object({
     versioned      = optional(bool, false)
     upload_origins = optional(list(string), [])
+    expire_days    = optional(number)
   }))
 }
 

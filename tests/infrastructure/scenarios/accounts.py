@@ -17,10 +17,12 @@ from services.events.schedules import DETAIL_TYPE, SOURCE
 from services.local.mailbox import latest_code
 from services.platform.aws.items import to_item
 from tests.infrastructure import customer
+from tests.infrastructure.scenarios.photos import follow, links
 from tests.infrastructure.scenarios.run import (
     ScenarioRun,
     invoke,
 )
+from tests.support.photos import jpeg, scene
 
 
 def sign_up_and_out(run: ScenarioRun, _folder: Path) -> None:
@@ -129,6 +131,17 @@ def delete_account(run: ScenarioRun, _folder: Path) -> None:
             TableName=tables["images"], Key=to_item({"owner": owner, "item": "image#left"})
         ),
     )  # fmt: skip
+
+
+def export_account(run: ScenarioRun, folder: Path) -> None:
+    """Asks for an export, downloads it, and a photo by its links."""
+    path = folder / f"{uuid.uuid4().hex}.jpg"
+    path.write_bytes(jpeg(scene(400, 300)))
+    with new_customer(run) as api:
+        api.developed(api.upload(path))
+        export = api.exported()
+        for link in links({"export": export, "document": json.loads(follow(export["url"]))}):
+            follow(link)
 
 
 def change_email_settings(run: ScenarioRun, _folder: Path) -> None:

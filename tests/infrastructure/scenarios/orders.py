@@ -155,7 +155,7 @@ def payment_webhook(run: ScenarioRun, _folder: Path) -> None:
         {"id": f"evt_{uuid.uuid4().hex}", "type": "payment.received",
          "created": int(time.time()), "payment": payment}
     ).encode()  # fmt: skip
-    (path,) = [m.http.path for m in manifests() if m.http and m.name == "receive-payment"]
+    (path,) = [m.http.only.path for m in manifests() if m.http and m.name == "receive-payment"]
     for _ in range(2):
         request = urllib.request.Request(
             run.api.url + path,

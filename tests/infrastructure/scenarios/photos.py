@@ -35,7 +35,7 @@ def develop_photo(run: ScenarioRun, folder: Path) -> None:
     listed = next(i for i in run.api.images() if i["id"] == image["id"])
     for found in (listed, run.api.image(image["id"])):
         for link in links(found):
-            _follow(link)
+            follow(link)
 
 
 def links(document: Any) -> Iterator[str]:
@@ -50,10 +50,13 @@ def links(document: Any) -> Iterator[str]:
         yield document
 
 
-def _follow(link: str) -> None:
+def follow(link: str) -> bytes:
+    """What a link leads to. Raises LinkRefusedError."""
     try:
         with urllib.request.urlopen(link, timeout=scaled(HTTP_SECONDS)) as answer:
-            assert answer.read()
+            content: bytes = answer.read()
+            assert content
+            return content
     except urllib.error.HTTPError as error:
         if error.code == 403:
             raise LinkRefusedError(f"got 403: {error.read()!r}") from error

@@ -115,17 +115,20 @@ class Api:
         address: str = "192.0.2.7",
         headers: dict[str, str] | None = None,
         path: dict[str, str] | None = None,
+        route: str | None = None,
     ) -> Answered:
+        """Calls a function; `route` is the key of one of several routes."""
         declared = manifest.load(PROJECT / "images" / function).http
         assert declared
+        at = declared.only if route is None else {r.key: r for r in declared.routes}[route]
         event: dict[str, Any] = {
             "version": "2.0",
-            "routeKey": declared.route_key,
-            "rawPath": declared.path,
+            "routeKey": at.key,
+            "rawPath": at.path,
             "headers": {"content-type": "application/json", **(headers or {})},
             "requestContext": {
                 "requestId": "api-request",
-                "http": {"method": declared.method, "path": declared.path, "sourceIp": address},
+                "http": {"method": at.method, "path": at.path, "sourceIp": address},
             },
             "isBase64Encoded": False,
             **({"body": json.dumps(body)} if body is not None else {}),

@@ -36,7 +36,7 @@ from tests.integration.process_image.support import Crash, CrashingClient
 EMAIL, OTHER = "grace@example.com", "bob@example.com"
 PRODUCT = Product("print-10x15-glossy", "Print 10 x 15 cm", "glossy", 102, 152, 29, "EUR")
 DELIVERY = Delivery("Grace Hopper", "Hafenstr. 1", "20457", "Hamburg", "DE")
-BUCKETS = ("originals", "renditions", "prints")
+BUCKETS = ("originals", "renditions", "prints", "exports")
 SCHEDULED = json.dumps({"source": "aws.events", "detail-type": "Scheduled Event"})
 
 

@@ -14,7 +14,7 @@ from services.schema.migrate_database import migrate
 from tests.support.postgres import FreshDatabase
 
 ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
-MAIL = "darkroom_account_mail"
+MAIL, EXPORT = "darkroom_account_mail", "darkroom_export"
 TABLES = (
     "users",
     "products",
@@ -24,10 +24,11 @@ TABLES = (
     "reservations",
     "order_transitions",
     "address_codes",
+    "data_exports",
 )
 # What functions write, by role: the table and the operation.
 WRITES = {
-    ACCOUNTS: {("users", "INSERT"), ("address_codes", "DELETE")},
+    ACCOUNTS: {("users", "INSERT"), ("address_codes", "DELETE"), ("data_exports", "INSERT")},
     ORDERS: {
         ("orders", "INSERT"),
         ("order_lines", "INSERT"),
@@ -36,12 +37,14 @@ WRITES = {
     },
     READER: set(),
     MAIL: {("address_codes", "INSERT")},
+    EXPORT: set(),
 }
 READS = {
-    ACCOUNTS: {"users", "address_codes"},
-    ORDERS: {*TABLES} - {"users", "address_codes"},
-    READER: {*TABLES} - {"users", "reservations", "address_codes"},
+    ACCOUNTS: {"users", "address_codes", "data_exports"},
+    ORDERS: {*TABLES} - {"users", "address_codes", "data_exports"},
+    READER: {*TABLES} - {"users", "reservations", "address_codes", "data_exports"},
     MAIL: set(),
+    EXPORT: {"orders", "order_lines", "order_transitions", "data_exports"},
 }
 
 
@@ -67,7 +70,7 @@ class _Allowed(Exception):  # noqa: N818  ends the transaction
     """The statement was not refused."""
 
 
-@pytest.mark.parametrize("role", [ACCOUNTS, ORDERS, READER, MAIL])
+@pytest.mark.parametrize("role", [ACCOUNTS, ORDERS, READER, MAIL, EXPORT])
 @pytest.mark.parametrize("table", TABLES)
 def test_role_reads_and_writes_only_what_its_functions_need(
     migrated: FreshDatabase, role: str, table: str
@@ -99,6 +102,8 @@ def test_role_reads_and_writes_only_what_its_functions_need(
         (MAIL, "SELECT password_hash FROM users"),
         (MAIL, "SELECT role FROM users"),
         (MAIL, "UPDATE users SET name = ''"),
+        (EXPORT, "SELECT password_hash FROM users"),
+        (EXPORT, "UPDATE data_exports SET user_id = gen_random_uuid()"),
         (READER, "SELECT password_hash FROM users"),
         (READER, "SELECT email FROM users"),
         (READER, "UPDATE orders SET status = 'paid'"),

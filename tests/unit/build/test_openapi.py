@@ -25,7 +25,10 @@ def test_what_is_served_is_what_the_code_says() -> None:
 def test_every_route_is_described(made: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, item in made["paths"].items() for method in item}
     declared = {
-        (m.http.method, m.http.path) for m in manifest.load_all(IMAGES) if m.http is not None
+        (route.method, route.path)
+        for m in manifest.load_all(IMAGES)
+        if m.http is not None
+        for route in m.http.routes
     }
     assert described == {route for route in declared if route[0] != "OPTIONS"}
 

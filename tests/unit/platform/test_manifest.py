@@ -106,11 +106,28 @@ def route(folder: Path, **changes: str) -> manifest.Manifest:
 def test_a_route_is_read_whole(tmp_path: Path) -> None:
     http = route(tmp_path).http
     assert http is not None
-    assert http.route_key == "GET /greetings/{id}/{rest+}"
-    assert http.path_parameters == ("id", "rest")
+    assert http.only.key == "GET /greetings/{id}/{rest+}"
+    assert http.only.path_parameters == ("id", "rest")
     assert http.cors is not None
     assert http.cors.site == Reference(Resource.SITE, "web")
     assert (http.cors.allow_headers, http.cors.expose_headers) == (("authorization",), ())
+
+
+def test_a_function_with_several_routes_is_read(tmp_path: Path) -> None:
+    text = ROUTE.replace("    route: {route}", "    routes: [GET /greetings, POST /greetings]")
+    fields = {"timeout": "10", "authorization": "session", "cors": ""}
+    (tmp_path / "function.yaml").write_text(text.format(**fields))
+    http = manifest.load(tmp_path).http
+    assert http is not None
+    assert [route.key for route in http.routes] == ["GET /greetings", "POST /greetings"]
+
+
+def test_route_and_routes_together_are_refused(tmp_path: Path) -> None:
+    text = ROUTE.replace("    route: {route}", "    route: GET /a\n    routes: [GET /b]")
+    fields = {"timeout": "10", "authorization": "session", "cors": ""}
+    (tmp_path / "function.yaml").write_text(text.format(**fields))
+    with pytest.raises(ConfigurationError, match="either route or routes, got both"):
+        manifest.load(tmp_path)
 
 
 def test_cors_is_off_unless_named(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ module "api" {
   prefix = "example"
   routes = {
     get-status = {
-      route            = "GET /status"
+      routes           = ["GET /status"]
       authorization    = "none"
       alias_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:123456789012:function:get-status:live/invocations"
       function_name    = "get-status"
