@@ -35,7 +35,7 @@ def main() -> None:
         target=_outlive, args=(lifeline, deadline, output), name="lifeline", daemon=True
     ).start()
 
-    from awslambdaric.__main__ import main as run  # type: ignore[import-untyped]
+    from awslambdaric.__main__ import main as run
 
     run(sys.argv)
 

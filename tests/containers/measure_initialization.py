@@ -25,7 +25,7 @@ sys.path[:0] = ["/var/task", "/var/runtime"]  # as the runtime of the base image
 import awslambdaric.bootstrap  # noqa: E402, F401  the runtime loads it before the function
 
 sys.addaudithook(note_opened_file)
-import handler  # noqa: E402
+import handler  # type: ignore[import-not-found]  # noqa: E402
 
 context = SimpleNamespace(aws_request_id="0", invoked_function_arn="", function_version="1")
 answer = handler.handler({"warmer": True}, context)

@@ -38,8 +38,8 @@ _NEEDED = frozenset(
 )  # fmt: skip
 _WANTED = _NEEDED | frozenset((*_SUB_DIRECTORIES, _DNG_VERSION))
 _ORIENTATION, _BYTE, _SHORT = 274, 1, 3
-# No tags: the offset of the photometric interpretation, and that of the entry of an orientation that
-# is typed BYTE. Pillow reads such an orientation as bytes and does not apply it.
+# No tags: the offset of the photometric interpretation, and that of the entry of an orientation
+# that is typed BYTE. Pillow reads such an orientation as bytes and does not apply it.
 _PHOTOMETRIC_AT, _BYTE_ORIENTATION_AT = -1, -2
 _BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 _REDUCED = 1
