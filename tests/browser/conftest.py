@@ -23,9 +23,14 @@ OPTIONS = [
 ]  # fmt: skip
 
 
+def chromium() -> str | None:
+    """The path of the browser, if there is one."""
+    return os.environ.get("BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium()
     if path is None:
         message = "no Chromium on this machine: install it, or name one in BROWSER"
         if os.environ.get("CI"):

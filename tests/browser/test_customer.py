@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.build.web import WEB
-from services.local.mailbox import latest_code, sent_code
+from services.local.mailbox import latest_code
 from services.local.state import LabState
+from tests.browser.visitors import (
+    PASSWORD,
+    check,
+    fill_address,
+    sign_in,
+    sign_up,
+    to_cart,
+    upload,
+)
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually, scaled
 
-PASSWORD = "correct horse battery staple 7"
-MAIL_SECONDS = 30
 PHOTOS, DAMAGED = 47, 3
-ADDRESS = {
-    "Name": "Ada Lovelace",
-    "Street and number": "St. James 12",
-    "Postcode": "20457",
-    "City": "Hamburg",
-    "Country": "DE",
-}
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def sign_up(page: Page, mail_folder: str) -> str:
-    email = f"{uuid.uuid4().hex[:12]}@darkroom.example"
-    page.get_by_role("button", name="Create an account").click()
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_role("button", name="Create an account").click()
-    code = sent_code(Path(mail_folder), email, scaled(MAIL_SECONDS))
-    page.get_by_label("Code").fill(code)
-    page.get_by_label("Name").fill("Ada Lovelace")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("link", name="Photos")).to_be_visible()
-    return email
-
-
-def upload(page: Page, paths: list[Path]) -> None:
-    page.locator("input[type=file]").first.set_input_files(paths)
 
 
 @pytest.fixture
@@ -62,13 +41,8 @@ def photos(tmp_path: Path) -> list[Path]:
 
 def order(page: Page, payment: str) -> None:
     page.get_by_role("link", name="Photos").click()
-    page.locator(".tile:not(.rejected) a").first.click()
-    page.get_by_label("Product").select_option("print-10x15-glossy")
-    page.get_by_role("button", name="Add to the cart").click()
-    page.get_by_role("button", name="Close").click()
-    page.get_by_role("link", name="Cart").click()
-    for label, value in ADDRESS.items():
-        page.get_by_label(label).fill(value)
+    to_cart(page)
+    fill_address(page)
     page.get_by_label("Payment").select_option(label=payment)
     page.get_by_role("button", name="Place the order").click()
 
@@ -106,7 +80,7 @@ def test_photo_is_deleted_from_its_dialog_after_the_time_for_an_undo(
 ) -> None:
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=99)))
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     upload(page, [path])
     page.locator(".tile a").click()
     page.get_by_role("button", name="Delete").click()
@@ -131,7 +105,7 @@ def test_photos_are_searched_sorted_and_deleted_together(
     for number, name in enumerate(("harbour", "alps", "harvest")):
         paths.append(tmp_path / f"{name}.jpg")
         paths[-1].write_bytes(jpeg(scene(420, 300, seed=600 + number)))
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     upload(page, paths)
     expect(page.locator(".tile img.shown")).to_have_count(3)
     page.get_by_label("Search by name").fill("HAR")
@@ -152,7 +126,7 @@ def test_print_shows_the_part_that_was_moved_into_the_frame(
 ) -> None:
     path = tmp_path / "wide.jpg"
     path.write_bytes(jpeg(scene(2400, 900, seed=610)))
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
     page.locator(".tile a").click()
@@ -167,8 +141,7 @@ def test_print_shows_the_part_that_was_moved_into_the_frame(
     page.get_by_role("button", name="Add to the cart").click()
     page.get_by_role("button", name="Close").click()
     page.get_by_role("link", name="Cart").click()
-    for label, value in ADDRESS.items():
-        page.get_by_label(label).fill(value)
+    fill_address(page)
     with page.expect_request(lambda request: request.method == "POST") as sent:
         page.get_by_role("button", name="Place the order").click()
     ordered = sent.value.post_data_json
@@ -179,7 +152,7 @@ def test_print_shows_the_part_that_was_moved_into_the_frame(
 def test_upload_goes_on_after_a_reload(page: Page, lab: LabState, tmp_path: Path) -> None:
     path = tmp_path / "later.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=611)))
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     page.route("**/uploads", lambda route: route.abort())
     page.on("dialog", lambda dialog: dialog.accept())
     upload(page, [path])
@@ -193,7 +166,7 @@ def test_upload_goes_on_after_a_reload(page: Page, lab: LabState, tmp_path: Path
 
 
 def test_account_lists_and_ends_sessions_and_is_deleted(page: Page, lab: LabState) -> None:
-    email = sign_up(page, lab.mail_folder)
+    email = sign_in(page, lab)
     other = page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]
     second = other.new_page()
     second.goto(page.url)
@@ -246,7 +219,7 @@ def test_file_name_that_reorders_text_is_shown_without_it(
 ) -> None:
     path = tmp_path / "a\u202egpj.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=98)))
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     upload(page, [path])
     expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
 
@@ -261,7 +234,7 @@ def test_pages_have_no_serious_accessibility_problem(
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     found = [check(page, "sign-in")]
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
     found.append(check(page, "photos"))
@@ -275,19 +248,3 @@ def test_pages_have_no_serious_accessibility_problem(
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         found.append(check(page, name))
     assert [problem for problems in found for problem in problems] == []
-
-
-def check(page: Page, name: str) -> list[str]:
-    """What axe finds serious or critical; and whether the page is wider than the screen."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: run `make web`")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    results = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    problems = [
-        f"{name}: {item['id']}: {item['nodes'][0]['html'][:120]}"
-        for item in results["violations"]
-        if item["impact"] in ("serious", "critical")
-    ]
-    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-        problems.append(f"{name}: wider than the screen")
-    return problems

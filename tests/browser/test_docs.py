@@ -10,14 +10,14 @@ from playwright.sync_api import Page, expect
 
 from services.build.openapi import DOCUMENT
 from services.local.state import LabState
-from tests.browser.test_customer import check, sign_up
+from tests.browser.visitors import check, sign_in
 from tests.support.photos import jpeg, scene
 
 
 @pytest.fixture
 def docs(page: Page, lab: LabState) -> Page:
     """The documentation, opened by a customer who has signed in."""
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     page.goto(f"{lab.api}/docs")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Darkroom API")
     return page

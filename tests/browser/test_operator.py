@@ -10,11 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.accounts.model import Role
-from services.accounts.roles import change_role
-from services.accounts.sessions import SessionStore
-from services.accounts.users import Users
 from services.local.state import LabState
-from tests.browser.test_customer import PASSWORD, check, sign_up, upload
+from tests.browser.visitors import check, sign_in, upload
 from tests.support.photos import jpeg, scene
 
 FUNCTION = "process-image"
@@ -23,16 +20,7 @@ FUNCTION = "process-image"
 @pytest.fixture
 def console(page: Page, lab: LabState) -> Page:
     """The page of a signed-in administrator."""
-    email = sign_up(page, lab.mail_folder)
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    database = lab.database()
-    sessions = SessionStore(lab.session.client("dynamodb"), lab.tables["sessions"])
-    assert change_role(Users(database), sessions, email, Role.ADMINISTRATOR)
-    database.close()
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, lab, Role.ADMINISTRATOR)
     expect(page.get_by_role("link", name="Console")).to_be_visible()
     return page
 
@@ -114,7 +102,7 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:
-    sign_up(page, lab.mail_folder)
+    sign_in(page, lab)
     expect(page.get_by_role("link", name="Console")).to_have_count(0)
     page.goto(f"{lab.api}/#/console/health")
     page.reload()

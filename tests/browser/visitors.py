@@ -1,0 +1,103 @@
+"""What visitors of the page do in many tests."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.accounts.add_user import add_user
+from services.accounts.model import Role
+from services.accounts.roles import change_role
+from services.accounts.sessions import SessionStore
+from services.accounts.users import Users
+from services.build.web import WEB
+from services.local.mailbox import sent_code
+from services.local.state import LabState
+from tests.support.waiting import scaled
+
+NAME = "Ada Lovelace"
+PASSWORD = "correct horse battery staple 7"
+MAIL_SECONDS = 30
+ADDRESS = {
+    "Name": NAME,
+    "Street and number": "St. James 12",
+    "Postcode": "20457",
+    "City": "Hamburg",
+    "Country": "DE",
+}
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def new_email() -> str:
+    return f"{uuid.uuid4().hex[:12]}@darkroom.example"
+
+
+def sign_up(page: Page, mail_folder: str) -> str:
+    """Signs up on the page with the code of the e-mail. Returns the e-mail address."""
+    email = new_email()
+    page.get_by_role("button", name="Create an account").click()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_role("button", name="Create an account").click()
+    code = sent_code(Path(mail_folder), email, scaled(MAIL_SECONDS))
+    page.get_by_label("Code").fill(code)
+    page.get_by_label("Name").fill(NAME)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("link", name="Photos")).to_be_visible()
+    return email
+
+
+def sign_in(page: Page, lab: LabState, role: Role = Role.CUSTOMER) -> str:
+    """Opens the page with the session of a new account, which is made in the database. Returns its
+    e-mail address. Sign-up by e-mail has tests of its own."""
+    email = new_email()
+    with closing(lab.database()) as database:
+        users = Users(database)
+        add_user(users, email, NAME, PASSWORD)
+        if role is not Role.CUSTOMER:
+            sessions = SessionStore(lab.session.client("dynamodb"), lab.tables["sessions"])
+            assert change_role(users, sessions, email, role)
+    body = {"email": email, "password": PASSWORD, "cookie": True}
+    answer = page.context.request.post(f"{lab.api}/sessions", data=body)
+    assert answer.ok, answer.text()
+    page.reload()
+    expect(page.get_by_role("link", name="Photos")).to_be_visible()
+    return email
+
+
+def upload(page: Page, paths: list[Path]) -> None:
+    page.locator("input[type=file]").first.set_input_files(paths)
+
+
+def to_cart(page: Page) -> None:
+    """Puts a print of the first photo into the cart, and opens it."""
+    page.locator(".tile:not(.rejected) a").first.click()
+    page.get_by_label("Product").select_option("print-10x15-glossy")
+    page.get_by_role("button", name="Add to the cart").click()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Cart").click()
+
+
+def fill_address(page: Page) -> None:
+    for label, value in ADDRESS.items():
+        page.get_by_label(label).fill(value)
+
+
+def check(page: Page, name: str) -> list[str]:
+    """What axe finds serious or critical; and whether the page is wider than the screen."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: run `make web`")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    results = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    problems = [
+        f"{name}: {item['id']}: {item['nodes'][0]['html'][:120]}"
+        for item in results["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        problems.append(f"{name}: wider than the screen")
+    return problems
