@@ -13,7 +13,9 @@ from services.platform.checkout import PROJECT
 
 WEB = PROJECT / "services" / "web"
 NOTE = WEB / "dist.sha256"
-_SOURCES = ("index.html", "docs.html", "package-lock.json", "vite.config.ts", "tsconfig.json")
+_SOURCES = (
+    "index.html", "docs.html", "pay.html", "package-lock.json", "vite.config.ts", "tsconfig.json",
+)  # fmt: skip
 _FOLDERS = ("src", "public")
 
 

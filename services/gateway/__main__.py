@@ -26,11 +26,12 @@ CONFIG.json:
   {"host": "127.0.0.1", "port": 8080,
    "functions": [{"folder": "images/NAME", "environment": {"K": "V"}, "concurrency": 4}],
    "throttle": {"requests_per_second": 500, "burst": 1000}, "idle_seconds": 300,
-   "site": "FOLDER", "site_origins": ["http://127.0.0.1:4566"]}
+   "site": "FOLDER", "site_origins": ["http://127.0.0.1:4566"], "stripe_publishable_key": null}
 
 Routes and the authorizer come from each folder's function.yaml; port 0 takes a free port, and the
 line "gateway_started" has the address. `site` is a web page's folder, `site_origins` where it
-exchanges photos. `functions` is required, and `folder` of each.
+exchanges photos. With `stripe_publishable_key` the page has Stripe's form. `functions` is required,
+and `folder` of each.
 
 exit status:
   0  drained    1  failed    2  wrong configuration    3  stopped with requests unfinished""",

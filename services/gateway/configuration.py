@@ -107,10 +107,12 @@ class Rate:
 
 @dataclass(frozen=True)
 class SiteFolder:
-    """The web page's files, and the origins with which it exchanges photos."""
+    """The web page's files, and the origins with which it exchanges photos. With Stripe's
+    publishable key it has Stripe's form."""
 
     folder: Path
     origins: tuple[str, ...]
+    stripe_publishable_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
     document = read_document(path, mistakes)
     document.only(
         "host", "port", "functions", "throttle", "idle_seconds", "init_seconds", "status_file",
-        "site", "site_origins",
+        "site", "site_origins", "stripe_publishable_key",
     )  # fmt: skip
     host = document.text("host", "127.0.0.1", "an address")
     port = document.integer("port", (0, MAX_PORT), DEFAULT_PORT)
@@ -254,7 +256,12 @@ def _site(document: Fields) -> SiteFolder | None:
     ):
         document.mistakes.append(f"site_origins must be a list of origins, got {origins!r:.100}")
         return None
-    return SiteFolder(folder, tuple(origins or ())) if folder is not None else None
+    key = document.get("stripe_publishable_key")
+    # A secret key on a page would be everybody's.
+    if key is not None and not (isinstance(key, str) and key.startswith("pk_")):
+        document.mistakes.append("stripe_publishable_key must begin with pk_")
+        return None
+    return SiteFolder(folder, tuple(origins or ()), key) if folder is not None else None
 
 
 def _requires_session(manifest: Manifest) -> bool:

@@ -223,7 +223,10 @@ def _application(plan: Plan, context: GatewayContext) -> Application | Site:
     application = Application(context)
     if plan.site is None:
         return application
-    return Site(application, site.load(plan.site.folder, plan.site.origins))
+    folder = plan.site
+    return Site(
+        application, site.load(folder.folder, folder.origins, folder.stripe_publishable_key)
+    )
 
 
 class _Source:

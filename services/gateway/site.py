@@ -8,6 +8,7 @@ reads. The cookie counts only in requests that the page's own origin made: the b
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from services.gateway.application import Application, Receive, Send
 from services.platform import session_cookie
 
 INDEX = "index.html"
+# The page with Stripe's form, and what the pages know of the deployment.
+PAYMENT = "pay.html"
+CONFIGURATION = "config.json"
 _PAGE = ".html"
 # Files in this folder have a hash of their content in their name.
 HASHED_FOLDER = "assets/"
@@ -58,15 +62,24 @@ class Site:
         await send({"type": "http.response.body", "body": b"" if known else file.body})
 
 
-def load(folder: Path, origins: tuple[str, ...]) -> dict[str, File]:
+def load(
+    folder: Path, origins: tuple[str, ...], stripe_publishable_key: str | None = None
+) -> dict[str, File]:
     """The files in `folder` by URL path; pages may exchange data with `origins`, where photos are
-    stored, besides their own. Raises OSError.
+    stored, besides their own. Only with Stripe's publishable key is there a payment page, which
+    loads Stripe's script. Raises OSError.
     """
     files = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            files[_url_path(name)] = _file(path, name, origins)
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or (name == PAYMENT and stripe_publishable_key is None):
+            continue
+        body = path.read_bytes()
+        if name == CONFIGURATION and stripe_publishable_key is not None:
+            body = json.dumps(
+                {"payment_methods": [], "stripe_publishable_key": stripe_publishable_key}
+            ).encode()
+        files[_url_path(name)] = _file(body, name, origins)
     return files
 
 
@@ -75,8 +88,7 @@ def _url_path(name: str) -> str:
     return "/" if name == INDEX else f"/{name.removesuffix(_PAGE)}"
 
 
-def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
-    body = path.read_bytes()
+def _file(body: bytes, name: str, origins: tuple[str, ...]) -> File:
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if media_type.startswith("text/"):
         media_type += "; charset=utf-8"
@@ -88,7 +100,9 @@ def _file(path: Path, name: str, origins: tuple[str, ...]) -> File:
     }
     if name.endswith(_PAGE):
         headers |= {
-            "content-security-policy": content_security_policy(origins),
+            "content-security-policy": (
+                payment_policy() if name == PAYMENT else content_security_policy(origins)
+            ),
             "cross-origin-opener-policy": "same-origin",
             "permissions-policy": "camera=(), geolocation=(), microphone=()",
         }
@@ -115,6 +129,31 @@ def content_security_policy(origins: tuple[str, ...]) -> str:
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }
+    return _policy(directives)
+
+
+def payment_policy() -> str:
+    """The policy of the payment page, the only one that loads anything of Stripe's.
+
+    Trusted Types are not required there, because Stripe's script does not promise to use them.
+    Source: https://docs.stripe.com/security/guide#content-security-policy
+    """
+    return _policy(
+        {
+            "default-src": "'none'",
+            "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
+            "style-src": "'self'",
+            "img-src": "'self' https://*.stripe.com",
+            "connect-src": "'self' https://api.stripe.com",
+            "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+            "frame-ancestors": "'none'",
+        }
+    )
+
+
+def _policy(directives: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {value.strip()}" for name, value in directives.items())
 
 

@@ -8,7 +8,7 @@ export default defineConfig({
     // The page's policy allows no inline code.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: ["index.html", "docs.html"] },
+    rolldownOptions: { input: ["index.html", "docs.html", "pay.html"] },
   },
   server: {
     // `darkroom up --api-port 8080 --site http://localhost:5173`

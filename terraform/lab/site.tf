@@ -13,4 +13,6 @@ module "site" {
   domain          = var.site.domain
   payment_methods = var.site.payment_methods
   price_class     = var.site.price_class
+
+  stripe_publishable_key = var.site.stripe_publishable_key
 }

@@ -256,11 +256,12 @@ variable "domain" {
 }
 
 variable "site" {
-  description = "The web page behind CloudFront, with the API on its origin; null for none. `domain` has its certificate in us-east-1. Without a domain, add the output `site` to `sites`, so that browsers may upload. `payment_methods` are what the page offers."
+  description = "The web page behind CloudFront, with the API on its origin; null for none. `domain` has its certificate in us-east-1. Without a domain, add the output `site` to `sites`, so that browsers may upload. `payment_methods` are what the page offers; with `stripe_publishable_key` it has Stripe's form instead."
   type = object({
-    domain          = optional(object({ name = string, certificate_arn = string, zone_id = optional(string) }))
-    payment_methods = optional(list(object({ id = string, name = string })), [])
-    price_class     = optional(string, "PriceClass_100")
+    domain                 = optional(object({ name = string, certificate_arn = string, zone_id = optional(string) }))
+    payment_methods        = optional(list(object({ id = string, name = string })), [])
+    stripe_publishable_key = optional(string)
+    price_class            = optional(string, "PriceClass_100")
   })
   default = null
 }

@@ -52,6 +52,7 @@ export function App() {
 
   async function signOut() {
     await unwrap(api.DELETE("/sessions/current")).catch(() => undefined);
+    cart.clear();
     setUser(null);
   }
 

@@ -46,8 +46,12 @@ run "files_are_cached_by_hash_and_pages_are_revalidated" {
     error_message = "expected pages as HTML, without .html in their address"
   }
   assert {
-    condition     = jsondecode(aws_s3_object.configuration.content) == { payment_methods = [] }
+    condition     = jsondecode(aws_s3_object.configuration.content) == { payment_methods = [], stripe_publishable_key = null }
     error_message = "expected no payment method of the sandbox"
+  }
+  assert {
+    condition     = !contains(keys(aws_s3_object.file), "pay.html")
+    error_message = "expected no payment page without Stripe"
   }
 }
 
@@ -78,9 +82,44 @@ run "page_has_a_strict_policy" {
     error_message = "expected no inline code, and photos from storage only"
   }
   assert {
-    condition     = aws_cloudfront_distribution.this.default_cache_behavior[0].response_headers_policy_id == aws_cloudfront_response_headers_policy.page.id
+    condition     = aws_cloudfront_distribution.this.default_cache_behavior[0].response_headers_policy_id == aws_cloudfront_response_headers_policy.this["page"].id
     error_message = "expected the security headers on every file"
   }
+  assert {
+    condition     = !strcontains(join(" ", values(local.policies)), "stripe")
+    error_message = "expected nothing of Stripe's without its key"
+  }
+}
+
+run "only_the_payment_page_may_load_stripe" {
+  command = apply
+
+  variables {
+    stripe_publishable_key = "pk_test_1"
+  }
+
+  assert {
+    condition     = aws_s3_object.file["pay.html"].key == "pay" && jsondecode(aws_s3_object.configuration.content).stripe_publishable_key == "pk_test_1"
+    error_message = "expected the payment page and its key"
+  }
+  assert {
+    condition     = { for b in aws_cloudfront_distribution.this.ordered_cache_behavior : b.path_pattern => b.response_headers_policy_id if b.response_headers_policy_id != null && b.response_headers_policy_id != "" } == { "/pay" = aws_cloudfront_response_headers_policy.this["payment"].id }
+    error_message = "expected Stripe in the policy of /pay only"
+  }
+  assert {
+    condition     = !strcontains(local.policies["page"], "stripe") && !strcontains(local.policies["payment"], "unsafe")
+    error_message = "expected no other page that loads Stripe's script"
+  }
+}
+
+run "secret_key_of_stripe_is_refused" {
+  command = plan
+
+  variables {
+    stripe_publishable_key = "sk_test_1"
+  }
+
+  expect_failures = [var.stripe_publishable_key]
 }
 
 run "domain_has_its_certificate_and_records" {

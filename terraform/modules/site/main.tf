@@ -1,7 +1,9 @@
 # The web page: a private bucket behind CloudFront, and the API on the same origin.
 
 locals {
-  files = { for path in fileset(var.folder, "**") : path => path if path != "config.json" }
+  has_stripe = var.stripe_publishable_key != null
+  files = { for path in fileset(var.folder, "**") : path => path
+  if path != "config.json" && (path != "pay.html" || local.has_stripe) }
   # Pages have addresses without `.html`: /docs.
   keys = { for path in local.files : path => path == "index.html" ? path : trimsuffix(path, ".html") }
   types = {
@@ -30,6 +32,22 @@ locals {
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ])
+  # As payment_policy there.
+  payment_policy = join("; ", [
+    "default-src 'none'",
+    "script-src 'self' https://js.stripe.com https://*.js.stripe.com",
+    "style-src 'self'",
+    "img-src 'self' https://*.stripe.com",
+    "connect-src 'self' https://api.stripe.com",
+    "frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ])
+  policies = merge(
+    { page = local.content_security_policy },
+    local.has_stripe ? { payment = local.payment_policy } : {},
+  )
 }
 
 # -- files
@@ -93,7 +111,7 @@ resource "aws_s3_object" "file" {
 resource "aws_s3_object" "configuration" {
   bucket        = aws_s3_bucket.this.id
   key           = "config.json"
-  content       = jsonencode({ payment_methods = var.payment_methods })
+  content       = jsonencode({ payment_methods = var.payment_methods, stripe_publishable_key = var.stripe_publishable_key })
   content_type  = local.types.json
   cache_control = local.revalidate
 }
@@ -124,13 +142,15 @@ resource "aws_cloudfront_function" "session" {
   code    = file("${path.module}/session.js")
 }
 
-resource "aws_cloudfront_response_headers_policy" "page" {
-  name    = "${var.prefix}-page"
-  comment = "Security headers of the page."
+resource "aws_cloudfront_response_headers_policy" "this" {
+  for_each = local.policies
+
+  name    = "${var.prefix}-${each.key}"
+  comment = "Security headers of the ${each.key}."
 
   security_headers_config {
     content_security_policy {
-      content_security_policy = local.content_security_policy
+      content_security_policy = each.value
       override                = true
     }
     content_type_options {
@@ -202,8 +222,24 @@ resource "aws_cloudfront_distribution" "this" {
     cached_methods             = ["GET", "HEAD"]
     compress                   = true
     cache_policy_id            = local.caching_optimized
-    response_headers_policy_id = aws_cloudfront_response_headers_policy.page.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this["page"].id
     viewer_protocol_policy     = "redirect-to-https"
+  }
+
+  # The payment page alone may load Stripe's script.
+  dynamic "ordered_cache_behavior" {
+    for_each = local.has_stripe ? ["/pay"] : []
+
+    content {
+      path_pattern               = ordered_cache_behavior.value
+      target_origin_id           = "files"
+      allowed_methods            = ["GET", "HEAD"]
+      cached_methods             = ["GET", "HEAD"]
+      compress                   = true
+      cache_policy_id            = local.caching_optimized
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.this["payment"].id
+      viewer_protocol_policy     = "redirect-to-https"
+    }
   }
 
   dynamic "ordered_cache_behavior" {

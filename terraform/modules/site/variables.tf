@@ -36,8 +36,8 @@ variable "api_paths" {
   type        = set(string)
 
   validation {
-    condition     = length(var.api_paths) <= 24
-    error_message = "api_paths may have at most 24 parts."
+    condition     = length(var.api_paths) <= 23
+    error_message = "api_paths may have at most 23 parts."
   }
 }
 
@@ -60,6 +60,17 @@ variable "payment_methods" {
   description = "Payment methods that the page offers: the provider's ids, and names for people."
   type        = list(object({ id = string, name = string }))
   default     = []
+}
+
+variable "stripe_publishable_key" {
+  description = "Stripe's publishable key. With it the page has Stripe's form on /pay, which alone loads Stripe's script; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.stripe_publishable_key == null ? true : startswith(var.stripe_publishable_key, "pk_")
+    error_message = "stripe_publishable_key must begin with pk_; a secret key on a page would be public."
+  }
 }
 
 variable "price_class" {

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from services.build import web
-from services.gateway.site import content_security_policy
+from services.gateway.site import content_security_policy, payment_policy
 from services.platform.checkout import PROJECT
 
 PAGES = ("index.html", "docs.html")
@@ -23,6 +23,13 @@ def test_build_names_no_other_host_and_has_no_inline_code() -> None:
         assert re.findall(r'src="(/assets/[^"]+\.js)"', page)
 
 
+def test_payment_page_names_stripe_alone() -> None:
+    page = (web.WEB / "dist" / "pay.html").read_text(encoding="utf-8")
+    page = re.sub(r"<!--.*?-->", "", page, flags=re.DOTALL)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=", page)
+    assert re.findall(r"https?://[^\"']+", page) == ["https://js.stripe.com/v3/"]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_first_load_is_at_most_90_kb_compressed(name: str) -> None:
     page = web.WEB / "dist" / name
@@ -32,9 +39,15 @@ def test_first_load_is_at_most_90_kb_compressed(name: str) -> None:
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 90_000
 
 
-def test_policy_on_aws_is_the_policy_of_the_lab() -> None:
+@pytest.mark.parametrize(
+    ("local", "in_a_lab"),
+    [
+        ("content_security_policy", content_security_policy(("${local.storage}",))),
+        ("payment_policy", payment_policy()),
+    ],
+)
+def test_policy_on_aws_is_the_policy_of_the_lab(local: str, in_a_lab: str) -> None:
     module = (PROJECT / "terraform" / "modules" / "site" / "main.tf").read_text(encoding="utf-8")
-    listed = module.partition("content_security_policy = join(")[2].partition("])")[0]
+    listed = module.partition(f"  {local} = join(")[2].partition("])")[0]
     on_aws = re.findall(r'"([a-z-]+ [^"]*)"', listed)
-    in_a_lab = content_security_policy(("${local.storage}",)).split("; ")
-    assert on_aws == in_a_lab
+    assert on_aws == in_a_lab.split("; ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_session_cookie_does_not_replace_an_authorization() -> None:
 @pytest.mark.parametrize("cookie", ["", "=", f"{SESSION_COOKIE}=", "a", f"x{SESSION_COOKIE}=t"])
 def test_session_cookie_that_is_missing_or_malformed_is_none(cookie: str) -> None:
     assert authorization(cookie=cookie, sec_fetch_site="same-origin") is None
+
+
+def test_payment_page_is_served_only_with_a_key_and_alone_allows_stripe(tmp_path: Path) -> None:
+    for name in ("index.html", "pay.html"):
+        (tmp_path / name).write_text("<p>")
+    (tmp_path / "config.json").write_text("{}")
+    assert set(site.load(tmp_path, ())) == {"/", "/config.json"}
+    files = site.load(tmp_path, (), "pk_test_1")
+    policies = {
+        path: dict(file.headers).get(b"content-security-policy", b"") for path, file in files.items()
+    }
+    assert [path for path, policy in policies.items() if b"stripe" in policy] == ["/pay"]
+    assert b"'unsafe" not in policies["/pay"]
+    assert json.loads(files["/config.json"].body)["stripe_publishable_key"] == "pk_test_1"
 
 
 def test_load_of_missing_folder_serves_no_file(tmp_path: Path) -> None:

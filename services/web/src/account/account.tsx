@@ -47,9 +47,10 @@ export function AccountPage({ user, ended }: AccountProps) {
         </Form>
         <p role="status">{message}</p>
       </section>
-      <Sessions />
       <EmailSettings />
       <Deletion ended={ended} />
+      {/* Last: the list grows when it has loaded, and would move what follows. */}
+      <Sessions />
     </>
   );
 }

@@ -2,9 +2,10 @@ import { useState } from "preact/hooks";
 import { type Image, type Product, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
 import { money, plain, text } from "../text";
-import { PaymentMethods } from "./payment";
+import { readDraft, removeDraft, writeDraft } from "./draft";
+import { PaymentMethods, usePaymentConfiguration } from "./payment";
 
-interface Line {
+export interface Line {
   image: Image;
   product: Product;
   quantity: number;
@@ -24,9 +25,10 @@ export interface CartState {
   clear: () => void;
 }
 
-/** The prints that are about to be ordered. They end with the page. */
+/** The prints that are about to be ordered. They end with the page, except for those whose payment
+ * was begun. */
 export function useCart(): CartState {
-  const [lines, setLines] = useState<readonly Line[]>([]);
+  const [lines, setLines] = useState<readonly Line[]>(() => readDraft()?.lines ?? []);
   return {
     lines,
     add: (image, product, quantity, focus) =>
@@ -36,13 +38,18 @@ export function useCart(): CartState {
         return [...known.filter((l) => l !== same), { image, product, quantity: total, ...(focus && { focus }) }];
       }),
     remove: (line) => setLines((known) => known.filter((other) => other !== line)),
-    clear: () => setLines([]),
+    clear: () => {
+      removeDraft();
+      setLines([]);
+    },
   };
 }
 
 export function Cart({ cart }: { cart: CartState }) {
   // The same key when the order is sent again: it is created once.
   const [key, setKey] = useState(() => crypto.randomUUID());
+  const configuration = usePaymentConfiguration();
+  const paysOnItsPage = Boolean(configuration?.stripe_publishable_key);
   if (cart.lines.length === 0) {
     return (
       <>
@@ -56,7 +63,7 @@ export function Cart({ cart }: { cart: CartState }) {
 
   async function order(values: Record<string, string>) {
     const { name = "", line1 = "", line2, postcode = "", city = "", country = "" } = values;
-    const body = {
+    const unpaid = {
       lines: cart.lines.map(({ image, product, quantity, focus }) => ({
         image_id: image.id,
         product_id: product.id,
@@ -64,9 +71,14 @@ export function Cart({ cart }: { cart: CartState }) {
         orientation: "follows-photo" as const,
         ...(focus && { focus }),
       })),
-      payment_method: values["payment"] ?? "",
       delivery: { name, line1, postcode, city, country, ...(line2 ? { line2 } : {}) },
     };
+    if (paysOnItsPage) {
+      writeDraft({ key, order: unpaid, lines: cart.lines, totalMinor: total, currency });
+      location.assign("/pay");
+      return;
+    }
+    const body = { ...unpaid, payment_method: values["payment"] ?? "" };
     const created = await unwrap(
       api.POST("/orders", { body, params: { header: { "Idempotency-Key": key } } }),
     );
@@ -99,7 +111,7 @@ export function Cart({ cart }: { cart: CartState }) {
       </p>
       <section class="card">
         <h2>{text("delivery")}</h2>
-        <Form submit={order} button={text("placeOrder")}>
+        <Form submit={order} button={text(paysOnItsPage ? "toPayment" : "placeOrder")}>
           <Field label={text("name")} name="name" autocomplete="name" maxLength={100} />
           <Field label={text("line1")} name="line1" autocomplete="address-line1" maxLength={100} />
           <Field
@@ -118,7 +130,7 @@ export function Cart({ cart }: { cart: CartState }) {
             pattern="[A-Z]{2}"
             maxLength={2}
           />
-          <PaymentMethods />
+          {!paysOnItsPage && <PaymentMethods configuration={configuration} />}
         </Form>
       </section>
     </>

@@ -1,26 +1,37 @@
 import { useEffect, useId, useState } from "preact/hooks";
 import { text } from "../text";
 
-interface Method {
-  id: string;
-  name: string;
+export interface PaymentConfiguration {
+  /** What the page offers by itself, such as the sandbox's methods. */
+  payment_methods: readonly { id: string; name: string }[];
+  /** With a key, the customer pays on /pay, where Stripe's form is. */
+  stripe_publishable_key: string | null;
 }
 
-/** The payment methods that the deployment offers, from /config.json. */
-export function PaymentMethods() {
-  const id = useId();
-  const [methods, setMethods] = useState<readonly Method[]>([]);
+/** What the deployment offers, from /config.json. Rejects with an Error if there is none. */
+export async function paymentConfiguration(): Promise<PaymentConfiguration> {
+  const response = await fetch("/config.json");
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return (await response.json()) as PaymentConfiguration;
+}
+
+/** As `paymentConfiguration`; undefined until it is there. */
+export function usePaymentConfiguration(): PaymentConfiguration | undefined {
+  const [configuration, setConfiguration] = useState<PaymentConfiguration>();
   useEffect(() => {
-    void fetch("/config.json")
-      .then((response) => response.json())
-      .then((config: { payment_methods: Method[] }) => setMethods(config.payment_methods))
-      .catch(() => undefined);
+    paymentConfiguration().then(setConfiguration, () => undefined);
   }, []);
+  return configuration;
+}
+
+/** The choice of a payment method that needs no form. */
+export function PaymentMethods({ configuration }: { configuration?: PaymentConfiguration | undefined }) {
+  const id = useId();
   return (
     <p class="field">
       <label for={id}>{text("payment")}</label>
       <select id={id} name="payment" required>
-        {methods.map((method) => (
+        {configuration?.payment_methods.map((method) => (
           <option key={method.id} value={method.id}>
             {method.name}
           </option>

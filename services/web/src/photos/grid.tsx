@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { between, layout } from "./layout";
+import { type Row, between, layout } from "./layout";
 import type { Group } from "./order";
 import { Tile } from "./tile";
 
@@ -56,24 +56,36 @@ export function Grid({ groups, chosen, toggle, atEnd }: GridProps) {
   return (
     <div ref={box} class="rows" style={{ height: `${placed.height}px` }}>
       <div style={{ transform: `translateY(${shown[0]?.top ?? 0}px)` }}>
-        {shown.map((row) =>
-          row.heading ? (
-            <h2 key={row.key} class="day">
-              {row.heading}
-            </h2>
-          ) : (
-            <ul
-              key={row.key}
-              class="grid"
-              style={{ gridTemplateColumns: `repeat(auto-fill, ${placed.tile}px)`, height: `${row.height}px` }}
-            >
-              {row.images.map((image) => (
-                <Tile key={image.id} image={image} chosen={chosen.has(image.id)} toggle={toggle} />
-              ))}
-            </ul>
-          ),
-        )}
+        {shown.map((row) => (
+          <RowOfTiles key={row.key} row={row} tile={placed.tile} chosen={chosen} toggle={toggle} />
+        ))}
       </div>
     </div>
+  );
+}
+
+interface RowProps extends Pick<GridProps, "chosen" | "toggle"> {
+  row: Row;
+  /** A tile's width in pixels. */
+  tile: number;
+}
+
+/** A row, or the name of a day. It is rendered again only if it changes, not with every scroll. */
+function RowOfTiles({ row, tile, chosen, toggle }: RowProps) {
+  return useMemo(
+    () =>
+      row.heading ? (
+        <h2 class="day">{row.heading}</h2>
+      ) : (
+        <ul
+          class="grid"
+          style={{ gridTemplateColumns: `repeat(auto-fill, ${tile}px)`, height: `${row.height}px` }}
+        >
+          {row.images.map((image) => (
+            <Tile key={image.id} image={image} chosen={chosen.has(image.id)} toggle={toggle} />
+          ))}
+        </ul>
+      ),
+    [row, tile, chosen, toggle],
   );
 }

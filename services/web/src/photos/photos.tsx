@@ -146,6 +146,8 @@ export function Photos({ cart, userId }: { cart: CartState; userId: string }) {
     });
   }, []);
 
+  // Photos that arrive would be inserted before those that are shown.
+  const incomplete = order !== "uploadedNewest" && cursor !== null;
   const none = cursor === null && groups.length === 0 && !problem;
   return (
     <>
@@ -172,9 +174,9 @@ export function Photos({ cart, userId }: { cart: CartState; userId: string }) {
           ))}
         </select>
       </div>
-      {cursor === undefined && <p class="status">{text("loading")}</p>}
+      {(cursor === undefined || incomplete) && <p class="status">{text("loading")}</p>}
       {none && <p class="status">{text(search ? "noneFound" : "noPhotos")}</p>}
-      <Grid groups={groups} chosen={chosen} toggle={toggle} atEnd={atEnd} />
+      {!incomplete && <Grid groups={groups} chosen={chosen} toggle={toggle} atEnd={atEnd} />}
       {(chosen.size > 0 || undoable > 0) && (
         <div class="actions" role="region" aria-label={text("selection")}>
           {chosen.size > 0 ? (
