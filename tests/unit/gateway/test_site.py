@@ -120,7 +120,8 @@ def test_payment_page_is_served_only_with_a_key_and_alone_allows_stripe(tmp_path
     assert set(site.load(tmp_path, ())) == {"/", "/config.json"}
     files = site.load(tmp_path, (), "pk_test_1")
     policies = {
-        path: dict(file.headers).get(b"content-security-policy", b"") for path, file in files.items()
+        path: dict(file.headers).get(b"content-security-policy", b"")
+        for path, file in files.items()
     }
     assert [path for path, policy in policies.items() if b"stripe" in policy] == ["/pay"]
     assert b"'unsafe" not in policies["/pay"]
