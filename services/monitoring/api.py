@@ -88,15 +88,35 @@ class QueueHealth(msgspec.Struct, frozen=True, kw_only=True):
     history: list[QueueSample]
 
 
+class FunctionUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function did: its invocations, and the sum of their durations in milliseconds."""
+
+    name: str
+    invocations: Count
+    duration_ms: float
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What functions did since midnight, UTC; those that did nothing are left out."""
+
+    since: Time
+    functions: list[FunctionUsage]
+
+
+class StatusParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    usage: Annotated[bool, Meta(description="also return the usage of today")] = False
+
+
 class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The whole lab. Figures of functions are those of the last `window_seconds`. Pages may ask
-    again every `refresh_seconds`."""
+    again every `refresh_seconds`. `usage` is null unless asked for."""
 
     at: Time
     window_seconds: int
     refresh_seconds: int
     functions: list[FunctionHealth]
     queues: list[QueueHealth]
+    usage: Usage | None
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,6 +231,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 GET_LAB_STATUS = Operation(
     summary="Show the health of all functions and queues",
     access=Access.ADMINISTRATOR,
+    parameters=StatusParameters,
     answers={200: Answer("The lab now", LabStatus)},
 )
 LIST_DEAD_LETTERS = Operation(

@@ -14,13 +14,14 @@ from typing import Any
 
 from services.monitoring import insights
 from services.monitoring.lab import LabConfiguration, Queue
-from services.monitoring.telemetry import WINDOW_SECONDS, Health, Sample
+from services.monitoring.telemetry import WINDOW_SECONDS, Health, Sample, Usage
 from services.monitoring.trace import Line
 from services.platform.errors import TransientError
 
 # The limit of one GetMetricData call:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 _QUERIES_MAX = 500
+_HOUR = 3600
 _RECENT_SECONDS = 300
 _SAMPLE_SECONDS = 60
 _LOG_PREFIXES = ("/aws/lambda/", "/ecs/")
@@ -87,6 +88,21 @@ class CloudWatch:
                 cold_starts=None if cold_starts is None else cold_starts[function],
                 in_flight=int(max(figures["in_flight"], default=0)),
             )
+        return found
+
+    def usage(self, functions: Collection[str], since: float) -> Mapping[str, Usage]:
+        # Periods of an hour begin at whole hours, as `since` does.
+        series = [
+            _Series(function, "AWS/Lambda", metric, "FunctionName", "Sum", _HOUR, since)
+            for function in functions
+            for metric in ("Invocations", "Duration")
+        ]
+        values = iter(self._values(series, time.time()))
+        found = {}
+        for function, calls, durations in zip(functions, values, values, strict=True):
+            invocations = int(sum(value for _, value in calls))
+            if invocations:
+                found[function] = Usage(invocations, sum(value for _, value in durations))
         return found
 
     def history(self, queues: Mapping[str, Queue]) -> Mapping[str, Sequence[Sample]]:

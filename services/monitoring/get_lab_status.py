@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from services.monitoring import api
@@ -20,8 +21,9 @@ class GetLabStatus:
     telemetry: Telemetry
     sqs: Any
 
-    def handle(self, _request: Request) -> Response:
+    def handle(self, request: Request) -> Response:
         """Returns 200 with every function of the lab, in the order of their names."""
+        wanted: api.StatusParameters = request.parameters
         health = self.telemetry.health(self.configuration.functions)
         return Response(
             200,
@@ -44,7 +46,22 @@ class GetLabStatus:
                     if (found := health[name])
                 ],
                 queues=self._queues(),
+                usage=self._usage() if wanted.usage else None,
             ),
+        )
+
+    def _usage(self) -> api.Usage:
+        now = datetime.now(UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        found = self.telemetry.usage(self.configuration.functions, midnight)
+        return api.Usage(
+            since=timestamps.format_epoch(midnight),
+            functions=[
+                api.FunctionUsage(
+                    name=name, invocations=used.invocations, duration_ms=round(used.duration_ms, 1)
+                )
+                for name, used in sorted(found.items())
+            ],
         )
 
     def _queues(self) -> list[api.QueueHealth]:

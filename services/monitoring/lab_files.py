@@ -15,7 +15,7 @@ from typing import Any
 
 from services.monitoring.lab import Queue
 from services.monitoring.log_reading import read_lines
-from services.monitoring.telemetry import WINDOW_SECONDS, Health, Sample
+from services.monitoring.telemetry import WINDOW_SECONDS, Health, Sample, Usage
 from services.monitoring.trace import Line
 
 # The end of each log that is read: more than an hour of a laptop's lab.
@@ -32,14 +32,16 @@ class LabFiles:
     refresh_seconds: int = 3
 
     def health(self, functions: Collection[str]) -> Mapping[str, Health]:
-        since = time.time() - WINDOW_SECONDS
-        reports: dict[str, list[Line]] = {name: [] for name in functions}
-        for line in self._lines():
-            name = line.text("function")
-            if line.fields.get("event") == "report" and line.at >= since and name in reports:
-                reports[name].append(line)
+        reports = self._reports(functions, time.time() - WINDOW_SECONDS)
         now = self._now()
         return {name: _health(reports[name], now.get(name, {})) for name in functions}
+
+    def usage(self, functions: Collection[str], since: float) -> Mapping[str, Usage]:
+        return {
+            name: Usage(len(lines), sum(_duration_ms(line) for line in lines))
+            for name, lines in self._reports(functions, since).items()
+            if lines
+        }
 
     def history(self, _queues: Mapping[str, Queue]) -> Mapping[str, Sequence[Sample]]:
         """None: the page that shows the queues collects what it has seen."""
@@ -50,6 +52,15 @@ class LabFiles:
 
     def lines_about(self, _identifier: str) -> Iterable[Line]:
         return self._lines()
+
+    def _reports(self, functions: Collection[str], since: float) -> dict[str, list[Line]]:
+        """The reports of invocations of each function that ended at `since` or later."""
+        reports: dict[str, list[Line]] = {name: [] for name in functions}
+        for line in self._lines():
+            name = line.text("function")
+            if line.fields.get("event") == "report" and line.at >= since and name in reports:
+                reports[name].append(line)
+        return reports
 
     def _lines(self) -> list[Line]:
         texts: list[str] = []
@@ -94,8 +105,12 @@ def oldest_seconds(endpoint: str, queue_url: str) -> float | None:
     return round(max(0.0, time.time() - min(sent)), 1) if sent else None
 
 
+def _duration_ms(report: Line) -> float:
+    return float(report.fields.get("duration_ms", 0))
+
+
 def _health(reports: Sequence[Line], now: Mapping[str, Any]) -> Health:
-    durations = sorted(float(line.fields.get("duration_ms", 0)) for line in reports)
+    durations = sorted(map(_duration_ms, reports))
     return Health(
         invocations=len(reports),
         errors=sum(line.text("outcome") != _SUCCESS for line in reports),

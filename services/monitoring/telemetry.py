@@ -33,6 +33,14 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """A function's invocations since a time, and the sum of their durations in milliseconds."""
+
+    invocations: int
+    duration_ms: float
+
+
+@dataclass(frozen=True)
 class Sample:
     """A queue at one time, seconds since the epoch. `oldest_seconds` is the age of its oldest
     message, None without one."""
@@ -52,6 +60,11 @@ class Telemetry(Protocol):
 
     def health(self, functions: Collection[str]) -> Mapping[str, Health]:
         """Function to its health; functions that did nothing may be missing."""
+        ...
+
+    def usage(self, functions: Collection[str], since: float) -> Mapping[str, Usage]:
+        """Function to its usage from `since`, a whole hour in seconds since the epoch; functions
+        that did nothing are missing."""
         ...
 
     def history(self, queues: Mapping[str, Queue], /) -> Mapping[str, Sequence[Sample]]:

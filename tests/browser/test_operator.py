@@ -99,6 +99,10 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
     expect(console.locator(".events li").filter(has_text="original_created")).not_to_have_count(0)
     console.get_by_role("link", name="Stock").click()
     expect(console.get_by_role("row").filter(has_text="10 x 15")).not_to_have_count(0)
+    console.get_by_role("link", name="Cost").click()
+    expect(console.get_by_role("region", name="Service")).to_contain_text("Lambda")
+    costs = console.get_by_role("region", name="Functions").get_by_role("row")
+    expect(costs.filter(has_text=FUNCTION)).to_contain_text("$")
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:
@@ -122,7 +126,7 @@ def test_console_has_no_serious_accessibility_problem(
     found = [check(console, "health")]
     find(console, mark, 1)
     found.append(check(console, "dead letters"))
-    for name in ("Orders", "Stock", "Trace"):
+    for name in ("Orders", "Stock", "Cost", "Trace"):
         console.get_by_role("navigation", name="Console").get_by_role("link", name=name).click()
         console.wait_for_load_state("networkidle")
         found.append(check(console, name))

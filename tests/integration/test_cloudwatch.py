@@ -12,6 +12,7 @@ from services.local import emulator as emulators
 from services.local.aws_session import LocalSession
 from services.monitoring.cloudwatch import CloudWatch
 from services.monitoring.lab import LabConfiguration, Queue, queues
+from services.monitoring.telemetry import Usage
 from services.platform import timestamps
 
 
@@ -81,6 +82,15 @@ def test_health_is_that_of_the_last_hour(source: CloudWatch) -> None:
     assert busy.p99_ms == pytest.approx(99, abs=1)
     idle = found["send-image-email"]
     assert (idle.invocations, idle.errors, idle.p99_ms, idle.cold_starts) == (0, 0, None, 0)
+
+
+def test_usage_sums_invocations_and_durations(source: CloudWatch) -> None:
+    put(source, "Invocations", [1.0] * 4, age=60)
+    put(source, "Duration", [100.0, 20.5], age=60)
+    hour = 3600.0
+    since = (time.time() - 60) // hour * hour
+    used = source.usage(source.configuration.functions, since)
+    assert used == {"process-image": Usage(4, 120.5)}
 
 
 def test_history_has_depth_and_age(source: CloudWatch) -> None:

@@ -1,12 +1,14 @@
 """The committed build of the web page."""
 
 import gzip
+import json
 import re
 
 import pytest
 
 from services.build import web
 from services.gateway.site import content_security_policy, payment_policy
+from services.operations.cost import console_costs
 from services.platform.checkout import PROJECT
 
 PAGES = ("index.html", "docs.html")
@@ -21,6 +23,12 @@ def test_build_names_no_other_host_and_has_no_inline_code() -> None:
         page = (web.WEB / "dist" / name).read_text(encoding="utf-8")
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|https?://", page)
         assert re.findall(r'src="(/assets/[^"]+\.js)"', page)
+
+
+def test_costs_of_the_console_are_those_of_the_price_file() -> None:
+    assert json.loads(console_costs.FILE.read_text(encoding="utf-8")) == console_costs.document(), (
+        "run `make web`"
+    )
 
 
 def test_payment_page_names_stripe_alone() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.monitoring.lab_files import LabFiles
-from services.monitoring.telemetry import WINDOW_SECONDS, Health
+from services.monitoring.telemetry import WINDOW_SECONDS, Health, Usage
 from services.platform import timestamps
 
 
@@ -46,6 +46,12 @@ def test_health_counts_reports_of_the_window(lab: LabFiles) -> None:
     assert found["a"] == Health(100, 0, 50, 99, 10, 2, "E: x")
     assert found["b"] == Health(1, 1, 7, 7, 0, 0, None)
     assert found["c"] == Health(0, 0, None, None, 0, 0, None)
+
+
+def test_usage_sums_durations_since_a_time(lab: LabFiles) -> None:
+    lines = [report("a", 10, 40), report("a", 500, 2.5, "crash"), report("a", 1100, 9000)]
+    (lab.root / "logs" / "worker.log").write_text("\n".join(lines), encoding="utf-8")
+    assert lab.usage(["a", "b"], time.time() - 1000) == {"a": Usage(2, 42.5)}
 
 
 def test_health_adds_up_hosts_and_skips_a_file_that_is_being_written(lab: LabFiles) -> None:

@@ -11,6 +11,7 @@ export type LabOrder = Schemas["LabOrder"];
 export type LabOrders = Schemas["LabOrders"];
 export type LabStatus = Schemas["LabStatus"];
 export type LetterSelection = Schemas["LetterSelection"];
+export type Usage = Schemas["Usage"];
 export type Trace = Schemas["Trace"];
 export type Image = Schemas["Image"];
 export type ImageSummary = Schemas["ImageSummary"];

@@ -885,6 +885,15 @@ export interface components {
             last_error: string | null;
         };
         /**
+         * FunctionUsage
+         * @description What a function did: its invocations, and the sum of their durations in milliseconds.
+         */
+        FunctionUsage: {
+            name: string;
+            invocations: number;
+            duration_ms: number;
+        };
+        /**
          * GatewayMessage
          * @description What the gateway answers by itself.
          */
@@ -1072,7 +1081,7 @@ export interface components {
         /**
          * LabStatus
          * @description The whole lab. Figures of functions are those of the last `window_seconds`. Pages may ask
-         *         again every `refresh_seconds`.
+         *         again every `refresh_seconds`. `usage` is null unless asked for.
          */
         LabStatus: {
             /** Format: date-time */
@@ -1081,6 +1090,7 @@ export interface components {
             refresh_seconds: number;
             functions: components["schemas"]["FunctionHealth"][];
             queues: components["schemas"]["QueueHealth"][];
+            usage: components["schemas"]["Usage"] | null;
         };
         /**
          * Letter
@@ -1657,6 +1667,15 @@ export interface components {
             keep_location?: boolean;
             /** @default null */
             recipe?: string | null;
+        };
+        /**
+         * Usage
+         * @description What functions did since midnight, UTC; those that did nothing are left out.
+         */
+        Usage: {
+            /** Format: date-time */
+            since: string;
+            functions: components["schemas"]["FunctionUsage"][];
         };
         /**
          * UserSession
@@ -2899,7 +2918,10 @@ export interface operations {
     };
     "get-lab-status": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description also return the usage of today */
+                usage?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import "./console.css";
+import { CostToday } from "./cost";
 import { Health } from "./health";
 import { DeadLetters } from "./dead-letters";
 import { LabOrders } from "./lab-orders";
@@ -7,7 +8,7 @@ import { Stock } from "./stock";
 import { label } from "./text";
 import { TracePage } from "./trace";
 
-const PARTS = ["health", "letters", "trace", "orders", "stock"] as const;
+const PARTS = ["health", "letters", "trace", "orders", "stock", "cost"] as const;
 type Part = (typeof PARTS)[number];
 
 /** The part and the id that the address names: `#/console/trace/<id>`. */
@@ -39,6 +40,7 @@ export function Console() {
       {part === "trace" && <TracePage key={id} id={id} />}
       {part === "orders" && <LabOrders />}
       {part === "stock" && <Stock />}
+      {part === "cost" && <CostToday />}
     </>
   );
 }

@@ -9,6 +9,7 @@ function status(at: string, waiting: number, history: { at: string; waiting: num
     window_seconds: 3600,
     refresh_seconds: 3,
     functions: [],
+    usage: null,
     queues: [{ ...queue, history: samples }],
   };
 }

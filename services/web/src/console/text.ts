@@ -8,6 +8,13 @@ const en = {
   trace: "Trace",
   orders: "Orders",
   stock: "Stock",
+  cost: "Cost",
+  costToday: "Today: {total} on AWS",
+  service: "Service",
+  dollars: "US dollars",
+  gibSeconds: "GiB-seconds",
+  together: "Together",
+  costHint: "Since {time}. Lambda: measured invocations and durations. Other services: what {photos} photos and {orders} orders use, as darkroom cost estimates. List prices of {region}, {date}, without what an idle lab costs.",
   functions: "Functions",
   queues: "Queues",
   lastHour: "Functions: the last {minutes} minutes",
@@ -78,6 +85,13 @@ const de: Record<Key, string> = {
   trace: "Verlauf",
   orders: "Bestellungen",
   stock: "Bestand",
+  cost: "Kosten",
+  costToday: "Heute: {total} auf AWS",
+  service: "Dienst",
+  dollars: "US-Dollar",
+  gibSeconds: "GiB-Sekunden",
+  together: "Zusammen",
+  costHint: "Seit {time}. Lambda: gemessene Aufrufe und Laufzeiten. Andere Dienste: was {photos} Fotos und {orders} Bestellungen brauchen, wie darkroom cost es schätzt. Listenpreise von {region}, {date}, ohne die Kosten eines ungenutzten Labors.",
   functions: "Funktionen",
   queues: "Warteschlangen",
   lastHour: "Funktionen: die letzten {minutes} Minuten",
@@ -155,4 +169,15 @@ export function seconds(value: number | null): string {
   if (value === null) return "–";
   if (value < 120) return `${Math.round(value)} s`;
   return value < 7200 ? `${Math.round(value / 60)} min` : `${Math.round(value / 3600)} h`;
+}
+
+const amounts = new Intl.NumberFormat(language, {
+  style: "currency",
+  currency: "USD",
+  maximumSignificantDigits: 3,
+});
+
+/** An amount of US dollars; those of one day may be fractions of a cent. */
+export function dollars(amount: number): string {
+  return amounts.format(amount);
 }
