@@ -3,10 +3,12 @@ what tests of one process must not leave to each other."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.platform import metrics
@@ -18,6 +20,10 @@ if Path("/.dockerenv").exists():
     # testcontainers assumes that it runs inside a container of the engine, where published ports
     # are not on loopback. Here they are.
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+
+# Each call of httpx.get makes a client, which would read all certificate authorities: 40 ms of CPU.
+_transports = vars(httpx._transports.default)
+_transports["create_ssl_context"] = functools.cache(_transports["create_ssl_context"])
 
 
 def pytest_report_header() -> str:
