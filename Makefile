@@ -18,7 +18,7 @@ PROCESSES ?= 4
 # COVERAGE=1 measures what the tests and their child processes execute.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/pytest)
 
-.PHONY: help setup hooks demo up test lint types unit integration patterns audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
+.PHONY: help setup hooks demo up test lint types unit integration slow-test patterns audit audit-images coverage fuzz docs docs-serve format openapi requirements clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-19s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ up: $(READY) ## Start a lab that stays, with samples
 	@$(BIN)/darkroom up --samples
 
 # mypy uses one core: unit tests use the others meanwhile.
-test: $(READY) ## Lint, types, unit and integration tests
+test: $(READY) ## Lint, types, unit and quick integration tests
 	@$(MAKE) --no-print-directory -j 2 checks unit
 	@$(MAKE) --no-print-directory integration
 
@@ -81,11 +81,14 @@ longest := tests/integration/workflow tests/integration/test_faults.py tests/int
   tests/integration/test_queue_faults.py \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
+INTEGRATION = $(PYTEST) $(longest) tests/security $(others) \
+  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10
 
-integration: $(READY) ## Integration tests on embedded labs
-	$(PYTEST) $(longest) tests/security $(others) -m 'not containers' \
-	  -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10 \
-	  --junitxml=$(RESULTS)/integration.xml
+integration: $(READY) ## Integration tests on embedded labs, the slow left out
+	$(INTEGRATION) -m 'not containers and not slow' --junitxml=$(RESULTS)/integration.xml
+
+slow-test: $(READY) ## Slow integration tests: faults, signals, load
+	$(INTEGRATION) -m 'not containers and slow' --junitxml=$(RESULTS)/slow.xml
 
 audit: $(READY) ## Known vulnerabilities of dependencies (OSV_URL=)
 	$(BIN)/python -m services.build.audit requirements
@@ -98,7 +101,7 @@ patterns: $(READY) ## Check that the tests of every pattern ran
 
 coverage: $(READY) ## Coverage of unit and integration tests together
 	@rm -rf $(COVERAGE_FOLDER)
-	@$(MAKE) --no-print-directory unit integration COVERAGE=1
+	@$(MAKE) --no-print-directory unit integration slow-test COVERAGE=1
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report | tee $(COVERAGE_FOLDER)/report.txt

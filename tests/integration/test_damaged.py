@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from services.imaging.model import RejectionReason
 from services.local import develop
 from services.local.state import LabState
 from tests.support.damaged_photos import damaged_corpus
+
+pytestmark = pytest.mark.slow
 
 REASONS = {reason.value for reason in RejectionReason}
 

@@ -29,6 +29,8 @@ from services.monitoring import dead_letters
 from services.platform.manifest import Feature
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = int(os.environ.get("DARKROOM_FAULT_PHOTOS", "300"))
 # A message has five receives. Between two kills the hosts send this many e-mails, so few kills hit
 # the same message, however slow the machine is.

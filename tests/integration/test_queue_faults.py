@@ -24,6 +24,8 @@ from tests.support.emulator_mail import emulator_with_mailbox
 from tests.support.fault_proxy import Fault, Rule, fault_proxy
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 FUNCTION = "send-image-email"
 MESSAGES = int(os.environ.get("DARKROOM_FAULT_EMAILS", "100"))
 # Shares of the requests of each action. Answers that are lost cost a receive or repeat a request.

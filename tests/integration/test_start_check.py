@@ -13,6 +13,8 @@ from services.local import start_check
 from services.local.state import LabFiles, LabState, LabStatus
 from tests.integration.worker.support import write_function
 
+pytestmark = pytest.mark.slow
+
 WORKS = "print('a line of the handler')\ndef handler(event, context): return {}\n"
 BROKEN = "raise RuntimeError('no table is configured')\n"
 QUEUE = "http://127.0.0.1:1/000000000000/"

@@ -12,6 +12,8 @@ from services.cli.main import main
 from services.load_test.tuning.cpu_share import CpuShare
 from services.platform.errors import PermanentError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _control_groups() -> None:

@@ -18,6 +18,7 @@ from services.build import images
 from services.build.engine import ImageError
 from services.load_test.containers import RUN_LABEL
 from services.platform.manifest import load_all
+from tests.support.terminal import start_as_a_person_does
 from tests.support.waiting import eventually, scaled
 
 # One at a time: each test checks that nothing of a run is left in the engine.
@@ -96,8 +97,7 @@ def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> Non
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A background job of a shell ignores SIGINT, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=start_as_a_person_does,
     )
     try:
         eventually(_ours, "the run starts containers", pause_seconds=0.2)

@@ -11,6 +11,8 @@ from PIL import Image
 from services.cli import load_test, main
 from services.local.emulator import ACCESS_KEY_ID
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = 30
 
 
@@ -53,7 +55,6 @@ def test_embedded_run_with_faults_reconciles(
     assert ACCESS_KEY_ID not in page.read_text()
 
 
-@pytest.mark.slow
 def test_photos_of_a_second_owner_do_not_wait_for_the_many_of_the_first(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,8 @@ from tests.support.order_lab import DELIVERY, PRICE_MINOR, OrderLab, await_empty
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import Value, eventually, scaled
 
+pytestmark = pytest.mark.slow
+
 PHOTOS, ORDERS, FAULTS = 12, 8, 8
 STOCK = 100
 SETTLE_SECONDS = 300
@@ -240,7 +242,6 @@ def process_dead_letters(lab: OrderLab, poison: int) -> None:
     assert discarded == poison, "poison is a dead letter, each once"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds())
 def test_random_faults_lose_and_double_nothing(
     world: World, seed: int, tmp_path: Path, record_property: Callable[[str, object], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -14,15 +15,23 @@ from pathlib import Path
 from tests.support.waiting import STEP_SECONDS, scaled
 
 CTRL_C = b"\x03"
-# Makes stdin the controlling terminal. A background job of a shell ignores SIGINT, and its children
-# inherit that: a command that a person starts does not.
+# Makes stdin the controlling terminal. A background job of a shell ignores SIGINT, one under nohup
+# ignores SIGHUP, and children inherit that: a command that a person starts does not.
 _LOGIN = """
 import fcntl, os, signal, sys, termios
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
+
+
+def start_as_a_person_does() -> None:
+    """For `preexec_fn`: the signals that a shell's background job or nohup ignores end the command
+    again."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Terminal:

@@ -23,6 +23,8 @@ from services.local.terminal import shown_path
 from tests.support.terminal import CTRL_C, terminal
 from tests.support.waiting import eventually, scaled
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 
 

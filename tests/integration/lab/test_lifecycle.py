@@ -24,7 +24,10 @@ from services.local.state import PROJECT, ChildState, LabFiles, LabState, LabSta
 from services.platform.database import Database
 from services.platform.errors import PermanentError, TransientError
 from services.platform.manifest import Feature
+from tests.support.terminal import start_as_a_person_does
 from tests.support.waiting import HTTP_SECONDS, eventually, scaled
+
+pytestmark = pytest.mark.slow
 
 
 def child(root: Path, name: str) -> ChildState:
@@ -257,8 +260,7 @@ class TestTemporaryLab:
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # A background job of a shell ignores SIGINT, and its children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=start_as_a_person_does,
         )
         assert command.stdout is not None
         if ready:

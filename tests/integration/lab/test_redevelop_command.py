@@ -18,6 +18,8 @@ from services.local.state import LabState
 from services.platform.manifest import Feature
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 OWNER = "ann"
 # More than one group of messages.
 PHOTOS = 12

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import pytest
+
 from services.client.api import Api
 from services.local.demo import sample_accounts
 from services.local.state import LabState
 from tests.integration.api.conftest import forget_attempts
+
+pytestmark = pytest.mark.slow
 
 
 def test_sample_accounts_have_photos_an_order_and_the_console(lab: LabState) -> None:

@@ -20,6 +20,8 @@ from services.local.state import PROJECT
 from tests.support.terminal import CTRL_C, Terminal, terminal
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 INTERRUPTED = 130
 TIMED_OUT = 124  # of `timeout`
 # Inherited by the processes of a lab, so that those that outlive it are found.

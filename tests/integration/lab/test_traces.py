@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.request
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from services.local import develop, logs
@@ -15,6 +16,8 @@ from services.monitoring import spans
 from services.platform.manifest import Feature
 from services.platform.otlp import trace_id
 from tests.support.waiting import HTTP_SECONDS, eventually, scaled
+
+pytestmark = pytest.mark.slow
 
 STEPS = ["fetch", "develop", "inspect", "decode", "render large jpeg", "store", "announce"]
 

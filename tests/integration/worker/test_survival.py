@@ -18,6 +18,8 @@ from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import Queues
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # Each of these handlers misbehaves on the message "bad" and works on any other.
 
 

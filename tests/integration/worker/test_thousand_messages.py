@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from services.local import emulator as emulators
 from services.local import status
 from services.local.provision import FunctionQueue
@@ -17,6 +19,8 @@ from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import Queues
 from tests.support.fault_proxy import Fault, Rule, fault_proxy
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 FUNCTION = "tested-function"
 MESSAGES, POISON, CRASHES = 1000, 10, 3

@@ -44,6 +44,8 @@ from tests.support.order_lab import (
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import Value, eventually, scaled
 
+pytestmark = pytest.mark.slow
+
 SCENARIO_TIMEOUT_SECONDS = 240
 # The longest time until MiniStack fires the rule of start-orders: a minute plus its poll interval.
 SCHEDULE_DELAY_MAX = timedelta(seconds=75)
@@ -232,7 +234,6 @@ def status_changes(api: Api, order_id: str) -> Iterator[dict[str, Any]]:
         time.sleep(0.02)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_order_under_fault_ends_consistently(
     order_lab: OrderLab, results: dict[str, Result], scenario: Scenario
@@ -405,7 +406,6 @@ def enveloped(event: OrderEvent) -> str:
     return json.dumps({"Type": "Notification", "Message": sent[0]})
 
 
-@pytest.mark.slow
 def test_orders_exceeding_stock_never_oversell(order_lab: OrderLab) -> None:
     product = order_lab.product(50)
 
