@@ -57,6 +57,7 @@ def test_customer_uploads_fifty_photos_and_orders_prints(
     expect(page.locator(".tile.rejected")).to_have_count(DAMAGED, timeout=minutes)
     order(page, "Sandbox: succeeds")
     expect(page.locator(".order h2")).to_contain_text("Shipped", timeout=minutes)
+    expect(page.locator(".lines")).to_contain_text("Shipped")
     order(page, "Sandbox: is declined")
     expect(page.locator(".order h2")).to_contain_text("Payment declined", timeout=minutes)
 

@@ -28,7 +28,15 @@ export function Orders() {
     <>
       <h1>{text("orders")}</h1>
       {problem && <p role="alert" class="problem">{problem}</p>}
-      {opened && <Order key={opened} id={opened} />}
+      {opened && (
+        <Order
+          key={opened}
+          id={opened}
+          changed={({ id, status }) =>
+            setOrders((known) => known?.map((one) => (one.id === id ? { ...one, status } : one)))
+          }
+        />
+      )}
       {orders === undefined && !problem && <p class="status">{text("loading")}</p>}
       {orders?.length === 0 && <p class="status">{text("noOrders")}</p>}
       <ul class="lines">
@@ -44,9 +52,18 @@ export function Orders() {
   );
 }
 
+interface OrderProps {
+  id: string;
+  /** Called with the order when its status is another one. */
+  changed: (order: OrderDetails) => void;
+}
+
 /** One order, followed until it ends. */
-function Order({ id }: { id: string }) {
+function Order({ id, changed }: OrderProps) {
   const [order, setOrder] = useState<OrderDetails>();
+  useEffect(() => {
+    if (order) changed(order);
+  }, [order?.status]);
   const [problem, setProblem] = useState("");
 
   useEffect(() => {

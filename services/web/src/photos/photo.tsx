@@ -127,7 +127,7 @@ function Facts({ image }: { image: Image }) {
       <dl>
         <dt>{moment(image.uploaded_at)}</dt>
         <dd>
-          {image.width} × {image.height}
+          {image.width && image.height ? `${image.width} × ${image.height}` : ""}
         </dd>
         {facts.map(([key, value]) => (
           <>
