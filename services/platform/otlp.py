@@ -23,6 +23,9 @@ from urllib.parse import unquote, urlsplit
 from services.platform.tracing import TRACEPARENT, Kind
 
 PATH = "/v1/traces"
+# X-Ray's endpoint takes OTLP with a signature of AWS:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-OTLPEndpoint.html
+_XRAY = re.compile(r"xray\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 EXPORT_SECONDS = 1.0
 # A collector that does not answer is not asked again for so long.
 PAUSE_SECONDS = 30.0
@@ -295,14 +298,25 @@ class Recorder:
 
             log.logger().warning("traces_not_exported", reason=str(error), spans=len(spans))
 
+    def request_headers(self, address: str, body: bytes) -> dict[str, str]:
+        """The headers of an export; signed for X-Ray's endpoint."""
+        headers = {"content-type": "application/json", **self.headers}
+        xray = _XRAY.fullmatch(urlsplit(address).hostname or "")
+        if xray is None:
+            return headers
+        from services.platform.aws.signing import signed_headers
+
+        return signed_headers(address, body, headers, service="xray", region=xray[1])
+
     def _post(self, body: bytes) -> None:
         url = urlsplit(self.endpoint)
         secure = url.scheme == "https"
         make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = make(url.hostname or "", url.port, timeout=EXPORT_SECONDS)
         try:
-            headers = {"content-type": "application/json", **self.headers}
-            connection.request("POST", url.path.rstrip("/") + PATH, body, headers)
+            path = url.path.rstrip("/") + PATH
+            headers = self.request_headers(f"{url.scheme}://{url.netloc}{path}", body)
+            connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status >= http.HTTPStatus.BAD_REQUEST:

@@ -193,6 +193,23 @@ run "mail_settings_reach_the_functions_that_send_emails" {
   }
 }
 
+run "traces_go_to_the_endpoint_from_the_vpc_as_well" {
+  command = plan
+
+  variables {
+    traces_endpoint = "https://xray.eu-central-1.amazonaws.com"
+  }
+
+  assert {
+    condition     = alltrue([for e in values(local.environments) : e.OTEL_EXPORTER_OTLP_ENDPOINT == var.traces_endpoint])
+    error_message = "Every function has the endpoint."
+  }
+  assert {
+    condition     = contains(local.interface_endpoints, "xray")
+    error_message = "Functions in the VPC reach X-Ray by an interface endpoint."
+  }
+}
+
 run "site_url_without_scheme_is_refused" {
   command = plan
 

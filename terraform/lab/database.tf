@@ -40,9 +40,14 @@ module "database" {
   deletion_protection = var.protected
   log_retention_days  = var.log_retention_days
   outbound_enabled    = local.outbound
+  interface_endpoints = local.interface_endpoints
+}
+
+locals {
   interface_endpoints = setunion(
     ["email", "secretsmanager", "sns", "sqs", "states"],
     length(local.workers) > 0 ? ["ecr.api", "ecr.dkr", "logs"] : [],
+    can(regex("//xray[.]", var.traces_endpoint)) ? ["xray"] : [],
   )
 }
 

@@ -76,6 +76,7 @@ locals {
         ))
       } : {},
       can(m.environment.MAIL_SENDER) ? local.mail_settings : {},
+      var.traces_endpoint == null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.traces_endpoint },
       name == "process-image" && var.key_pattern != null ? { KEY_PATTERN = var.key_pattern } : {},
       name == "send-payment-receipt" ? local.receipt_settings : {},
       local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},

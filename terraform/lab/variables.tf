@@ -237,6 +237,17 @@ variable "warmers" {
   default     = {}
 }
 
+variable "traces_endpoint" {
+  description = "Address of a collector that functions send spans to by OTLP over HTTP, as JSON; null for no traces. `https://xray.REGION.amazonaws.com` is X-Ray's own endpoint, which needs Transaction Search; functions in the VPC reach it by an interface endpoint, which is then created."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.traces_endpoint == null || can(regex("^https?://[^/]+$", var.traces_endpoint))
+    error_message = "traces_endpoint must be an address without a path, such as https://xray.eu-central-1.amazonaws.com."
+  }
+}
+
 variable "log_retention_days" {
   description = "Retention of all logs, in days."
   type        = number

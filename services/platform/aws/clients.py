@@ -34,7 +34,7 @@ SHORT_TIMEOUTS_SECONDS = (8.0, 4.0, 2.0, 1.0, 0.5)
 def client(service: str, attempts: int = ATTEMPTS) -> Any:
     """The client of `service` ("s3", "dynamodb", ...) in this process. `attempts` includes the
     first one: 1 for calls that must not be repeated."""
-    made = _session().create_client(
+    made = session().create_client(
         service,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -90,13 +90,13 @@ def _http_session(timeout_seconds: float) -> Any:
 
     connect_seconds = min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)
     return URLLib3Session(
-        verify=_session().get_config_variable("ca_bundle") or True,
+        verify=session().get_config_variable("ca_bundle") or True,
         timeout=(connect_seconds, timeout_seconds),
     )
 
 
 @functools.cache
-def _session() -> botocore.session.Session:
+def session() -> botocore.session.Session:
     return botocore.session.get_session()
 
 
