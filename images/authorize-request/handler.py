@@ -19,6 +19,9 @@ class Configuration:
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     api_keys_table: str = variable("API_KEYS_TABLE", help="table of the API keys")
+    second_factor: bool = variable(
+        "ADMINISTRATOR_SECOND_FACTOR", default=False, help="administrators need a second factor"
+    )
 
 
 configuration = read(Configuration, os.environ)
@@ -34,5 +37,6 @@ dynamodb = botocore.session.get_session().create_client(
 handler = AuthorizeRequest(
     SessionStore(dynamodb, configuration.sessions_table),
     ApiKeyStore(dynamodb, configuration.api_keys_table),
+    configuration.second_factor,
 ).handle
 handler_ready()

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from services.accounts.account_notices import AccountNotices
 from services.accounts.api import CHANGE_PASSWORD
 from services.accounts.change_password import ChangePassword
 from services.accounts.rate_limit import SignInLimit
@@ -20,6 +21,7 @@ class Configuration:
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     attempts_table: str = variable("ATTEMPTS_TABLE", help="table of the sign-in limits")
+    topic_arn: str = variable("ACCOUNT_EVENTS_TOPIC_ARN", help="topic of the account events")
 
 
 configuration, database_configuration = read_all(os.environ, Configuration, DatabaseConfiguration)
@@ -30,5 +32,6 @@ handler = http_function(
         users=Users(database),
         sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
+        notices=AccountNotices(client("sns"), configuration.topic_arn),
     ).handle,
 )

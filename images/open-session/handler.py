@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.accounts.api import OPEN_SESSION
 from services.accounts.open_session import OpenSession
 from services.accounts.rate_limit import SignInLimit
+from services.accounts.second_factors import SecondFactors
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform.aws.clients import client
@@ -30,5 +31,6 @@ handler = http_function(
         users=Users(database),
         sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
+        factors=SecondFactors(database),
     ).handle,
 )

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from services.accounts.account_notices import AccountNotices
 from services.accounts.email_limits import EmailLimit
 from services.accounts.reset_api import RESET_PASSWORD
 from services.accounts.reset_password import ResetPassword
@@ -21,10 +22,14 @@ class Configuration:
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     attempts_table: str = variable("ATTEMPTS_TABLE", help="table of the limits")
+    topic_arn: str = variable("ACCOUNT_EVENTS_TOPIC_ARN", help="topic of the account events")
 
 
 configuration, database_configuration = read_all(os.environ, Configuration, DatabaseConfiguration)
 database = Database(database_configuration)
 limit = EmailLimit(Counters(client("dynamodb"), configuration.attempts_table))
 sessions = SessionStore(client("dynamodb"), configuration.sessions_table)
-handler = http_function(RESET_PASSWORD, ResetPassword(Users(database), sessions, limit).handle)
+notices = AccountNotices(client("sns"), configuration.topic_arn)
+handler = http_function(
+    RESET_PASSWORD, ResetPassword(Users(database), sessions, limit, notices).handle
+)

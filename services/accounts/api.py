@@ -20,6 +20,10 @@ PAGE_SESSIONS_MAX = 100
 
 WRONG_CREDENTIALS = Problem(401, "wrong-credentials", "Wrong e-mail address or password")
 WRONG_PASSWORD = Problem(403, "wrong-password", "Wrong current password")
+SECOND_FACTOR_REQUIRED = Problem(401, "second-factor-required", "Second factor required")
+WRONG_SECOND_FACTOR_CODE = Problem(
+    401, "wrong-second-factor-code", "Wrong or used code of the second factor"
+)
 SESSION_NOT_FOUND = Problem(404, "session-not-found", "Session not found")
 TOO_MANY_ATTEMPTS = Problem(429, "too-many-attempts", "Too many attempts")
 
@@ -66,6 +70,17 @@ Password = Annotated[
         max_length=PASSWORD_CHARACTERS_MAX,
         description="the account's password",
         examples=["correct horse battery staple"],
+        extra_json_schema=SECRET_SCHEMA,
+    ),
+]
+SecondFactorCode = Annotated[
+    str,
+    Meta(
+        min_length=6,
+        max_length=40,
+        pattern=rf"^[0-9A-Za-z -]+{END}",
+        description="the six digits that the authenticator app shows, or a recovery code",
+        examples=["492039"],
         extra_json_schema=SECRET_SCHEMA,
     ),
 ]
@@ -124,12 +139,13 @@ class AccountPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The credentials of an account. With `cookie` the token is set as a cookie that no script can
-    read; the web page's origin accepts it."""
+    """The credentials of an account; `code` for one with a second factor. With `cookie` the
+    token is set as a cookie that no script can read; the web page's origin accepts it."""
 
     email: Email
     password: Password
     cookie: Annotated[bool, Meta(description="set the token as a cookie, do not return it")] = False
+    code: SecondFactorCode | None = None
 
 
 class PasswordChange(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -236,9 +252,17 @@ OPEN_SESSION = Operation(
             {"Set-Cookie": "with `cookie`: the session, HttpOnly and SameSite=Strict"},
         )
     },
-    problems=(WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
-    description="A session expires 14 days after its last use, and 90 days after it was opened. "
-    "In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks "
+    problems=(
+        WRONG_CREDENTIALS,
+        SECOND_FACTOR_REQUIRED,
+        WRONG_SECOND_FACTOR_CODE,
+        TOO_MANY_ATTEMPTS,
+    ),
+    description="An account with a second factor also needs `code`; without it, correct "
+    "credentials are answered `second-factor-required`. A wrong code counts as a failed attempt, "
+    "and each code is accepted once. A session expires 14 days after its last use, and 90 days "
+    "after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network "
+    "are allowed. Networks "
     "from which the account signed in during the last 90 days have a limit of 10 failures of their "
     "own. `Retry-After` is the number of seconds until the next attempt is allowed.",
 )
@@ -249,7 +273,7 @@ CHANGE_PASSWORD = Operation(
     answers={204: Answer("The password is changed")},
     problems=(WRONG_PASSWORD, TOO_MANY_ATTEMPTS),
     description="Closes your other sessions. Safe to repeat. A wrong current password counts as a "
-    "failed sign-in.",
+    "failed sign-in. An e-mail says that the password was changed.",
 )
 GET_SESSION = Operation(
     summary="Get the current session",

@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from services.accounts.api_keys import PREFIX, ApiKeyStore
-from services.accounts.sessions import Expired, SessionStore
+from services.accounts.model import Role
+from services.accounts.sessions import Expired, Session, SessionStore
 from services.platform import log
 from services.platform.aws.errors import is_transient
 from services.platform.functions.invocation import Context, invocation, is_warmer
@@ -40,6 +41,8 @@ class AuthorizeRequest:
 
     sessions: SessionStore
     keys: ApiKeyStore
+    administrator_second_factor: bool = False
+    """Administrators whose session was opened without a second factor have a customer's rights."""
 
     def handle(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
         """The Lambda handler: takes payload format 2.0 and returns a simple response."""
@@ -79,9 +82,14 @@ class AuthorizeRequest:
             "user_id": session.user_id,
             "email": session.email,
             "name": session.name,
-            "role": session.role,
+            "role": self._role(session),
             "expires_at": str(session.expires_at),
         }
+
+    def _role(self, session: Session) -> str:
+        if self.administrator_second_factor and not session.second_factor:
+            return Role.CUSTOMER.value
+        return session.role
 
     def _find_key(self, secret: str) -> dict[str, str]:
         """The context of an API key; its scopes distinguish it from that of a session."""

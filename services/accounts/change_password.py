@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api, passwords
+from services.accounts.account_notices import AccountNotices
 from services.accounts.rate_limit import SignInLimit
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
+from services.events.accounts import AccountEventType
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.validation import FieldError
@@ -20,6 +22,7 @@ class ChangePassword:
     users: Users
     sessions: SessionStore
     limit: SignInLimit
+    notices: AccountNotices
 
     def handle(self, request: Request) -> Response:
         """Changes the password. Safe to repeat. Raises HttpProblem 400 for a weak new password, 403
@@ -39,6 +42,7 @@ class ChangePassword:
         self.limit.succeeded(attempt)
         closed = self.sessions.close_all(caller.user_id, keep=caller.session_id)
         log.logger().info("password_changed", sessions_closed=closed)
+        self.notices.send(AccountEventType.PASSWORD_CHANGED, caller.email)
         return Response(204)
 
     def _change(self, email: str, change: api.PasswordChange) -> bool:

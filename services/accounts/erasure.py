@@ -62,7 +62,11 @@ class ErasedUsers:
                 [user_id],
             )
             orders = cursor.rowcount
-            cursor.execute("DELETE FROM data_exports WHERE user_id = %s", [user_id])
+            for table in ("data_exports", "second_factors"):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE user_id = %s",  # noqa: S608  constants
+                    [user_id],
+                )
             if orders == 0:
                 cursor.execute("DELETE FROM users WHERE id = %s", [user_id])
                 return

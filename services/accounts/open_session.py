@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.accounts import api, passwords
 from services.accounts.model import User
 from services.accounts.rate_limit import SignInLimit
+from services.accounts.second_factors import SecondFactors, Verdict
 from services.accounts.sessions import LONGEST_SECONDS, SessionStore
 from services.accounts.users import Users
 from services.platform import log
@@ -17,11 +18,12 @@ from services.platform.timestamps import format_epoch
 
 @dataclass(frozen=True)
 class OpenSession:
-    """Verifies e-mail address and password, and opens a session."""
+    """Verifies e-mail address, password and second factor, and opens a session."""
 
     users: Users
     sessions: SessionStore
     limit: SignInLimit
+    factors: SecondFactors
 
     def handle(self, request: Request) -> Response:
         """Opens a session. Raises HttpProblem 401 and 429.
@@ -32,14 +34,28 @@ class OpenSession:
         credentials: api.Credentials = request.body
         with self.limit.verification(credentials.email, request.source_ip) as attempt:
             user = self._verify(credentials)
+            verdict = self.factors.check(user.id, credentials.code) if user else None
         if user is None:
             raise HttpProblem(
                 api.WRONG_CREDENTIALS,
                 "Send the e-mail address and the password of an account.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+        if verdict is Verdict.MISSING:
+            self.limit.withdraw(attempt)
+            raise HttpProblem(
+                api.SECOND_FACTOR_REQUIRED,
+                "Send `code` too: that of the authenticator app, or a recovery code.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if verdict is Verdict.WRONG:
+            raise HttpProblem(
+                api.WRONG_SECOND_FACTOR_CODE,
+                "Send the code that the app shows now; each is accepted once.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
         self.limit.succeeded(attempt)
-        token, session = self.sessions.open(user)
+        token, session = self.sessions.open(user, second_factor=verdict is Verdict.ACCEPTED)
         log.logger().info("session_opened", user_id=user.id)
         return Response(
             201,

@@ -48,6 +48,7 @@ RESET_PASSWORD = Operation(
     body=PasswordReset,
     answers={204: Answer("The password is changed")},
     problems=(WRONG_CODE, TOO_MANY_ATTEMPTS),
-    description="Closes all sessions of the account; API keys stay. All reset codes of the account "
-    "end. An address has 10 attempts with a code an hour; the link's token has no such limit.",
+    description="Closes all sessions of the account; API keys and a second factor stay. An "
+    "e-mail says so. All reset codes of the account end. An "
+    "address has 10 attempts with a code an hour; the link's token has no such limit.",
 )

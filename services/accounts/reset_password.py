@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import passwords
+from services.accounts.account_notices import AccountNotices
 from services.accounts.address_codes import AddressCodes, FoundCode, Purpose
 from services.accounts.email_limits import EmailLimit
 from services.accounts.reset_api import PasswordReset
 from services.accounts.sessions import SessionStore
 from services.accounts.sign_up_api import invalid_field, wrong_code
 from services.accounts.users import Users
+from services.events.accounts import AccountEventType
 from services.platform import log
 from services.platform.functions.http import Request, Response
 
@@ -23,6 +25,7 @@ class ResetPassword:
     users: Users
     sessions: SessionStore
     limit: EmailLimit
+    notices: AccountNotices
 
     def handle(self, request: Request) -> Response:
         """Sets the password. Raises HttpProblem 400 for a weak password, 403 for a wrong code, and
@@ -37,6 +40,7 @@ class ResetPassword:
         self._check_password(reset, found.email)
         user_id, closed = self._reset(found, passwords.hash_password(reset.password))
         log.logger().info("password_reset", user_id=user_id, sessions_closed=closed)
+        self.notices.send(AccountEventType.PASSWORD_CHANGED, found.email)
         return Response(204)
 
     def _reset(self, found: FoundCode, password_hash: str) -> tuple[str, int]:

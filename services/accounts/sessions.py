@@ -50,6 +50,8 @@ class Session:
     ends_at: int
     renewed_at: int
     name: str = ""
+    second_factor: bool = False
+    """Whether it was opened with a second factor."""
 
     @property
     def public_id(self) -> str:
@@ -71,7 +73,7 @@ class SessionStore:
     table: str
     clock: Callable[[], float] = time.time
 
-    def open(self, user: User) -> tuple[str, Session]:
+    def open(self, user: User, *, second_factor: bool = False) -> tuple[str, Session]:
         """Opens a session; returns its token, which is not stored, and the session."""
         now = self.clock()
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -85,6 +87,7 @@ class SessionStore:
             ends_at=int(now) + LONGEST_SECONDS,
             renewed_at=int(now),
             name=user.name,
+            second_factor=second_factor,
         )
         self.dynamodb.put_item(
             TableName=self.table,

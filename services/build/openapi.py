@@ -49,6 +49,8 @@ _PLACEHOLDERS = {
     Resource.DATABASE: "postgresql://placeholder@localhost:5432/placeholder",
     Resource.SITE: "https://placeholder.example",
 }
+# Of the lab's values, those that are no text.
+_SETTINGS = {"administrator-second-factor": "false"}
 # The first part of a path to the group that its operations are shown in, in this order.
 _TAGS = {
     "users": "Account", "password-resets": "Account", "sessions": "Account",
@@ -116,7 +118,8 @@ def placeholder_environment(declared: Manifest) -> dict[str, str]:
         environment[name] = (
             value
             if isinstance(value, str)
-            else _PLACEHOLDERS.get(value.resource, f"placeholder-{value.name}")
+            else _SETTINGS.get(value.name)
+            or _PLACEHOLDERS.get(value.resource, f"placeholder-{value.name}")
         )
     return environment
 

@@ -14,16 +14,17 @@ from rich.table import Table
 from services.accounts.model import Role
 from services.administration.run_operation import Operation
 from services.cli import database
-from services.cli.connection import ApiAddress, connected, is_embedded, password
+from services.cli.connection import ApiAddress, connected, is_embedded, password, second_factor_code
 from services.cli.options import ExitCode, Json, Outputs, PasswordStdin, group, whole_id
 from services.cli.output import print_result
 from services.client import tokens
-from services.client.api import Api
+from services.client.api import Api, ApiProblem
 from services.local import lab
 
 users = group("Create an account, list them all.")
 sessions = group("List your open sessions; end one or all others.")
 
+SECOND_FACTOR_REQUIRED = "second-factor-required"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
 
@@ -231,13 +232,26 @@ def end_session(
 
 def login(
     email: Email,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            help="The code of a second factor; asked for if the account has one, the second line "
+            "of stdin with --password-stdin."
+        ),
+    ] = None,
     password_stdin: PasswordStdin = False,
     api: ApiAddress = None,
     json: Json = False,
 ) -> ExitCode:
     """Sign in; later commands use the session."""
     with connected(api) as reached:
-        opened = reached.sign_in(email, password(from_stdin=password_stdin))
+        secret = password(from_stdin=password_stdin)
+        try:
+            opened = reached.sign_in(email, secret, code)
+        except ApiProblem as problem:
+            if problem.slug != SECOND_FACTOR_REQUIRED:
+                raise
+            opened = reached.sign_in(email, secret, second_factor_code(from_stdin=password_stdin))
         tokens.keep(reached.url, reached.token, tokens.default_file())
     document = {name: value for name, value in opened.items() if name != "token"}
     text = (

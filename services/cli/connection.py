@@ -66,3 +66,10 @@ def password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return getpass.getpass("Password: ")
+
+
+def second_factor_code(*, from_stdin: bool) -> str:
+    """The code of an authenticator app, from stdin's next line, or typed without echo."""
+    if from_stdin:
+        return sys.stdin.readline().strip()
+    return getpass.getpass("Code of your authenticator app: ").strip()

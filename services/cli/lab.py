@@ -75,6 +75,10 @@ def up(
     traces: Annotated[
         bool, typer.Option("--traces", help="Record traces, for `darkroom trace`.")
     ] = False,
+    administrator_second_factor: Annotated[
+        bool,
+        typer.Option("--administrator-second-factor", help="Administrators need a second factor."),
+    ] = False,
     cloud: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Use the emulator that runs at URL, not one of its own."),
@@ -113,6 +117,7 @@ def up(
                 features=(only,) if only else tuple(Feature),
                 keep=keep,
                 traces=traces,
+                administrator_second_factor=administrator_second_factor,
                 cloud=cloud,
                 sites=tuple(site or ()),
                 recipe=recipe,

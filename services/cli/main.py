@@ -30,6 +30,7 @@ from services.cli import (
     orders,
     recipes,
     redevelop,
+    second_factor,
     trace,
     tune,
 )
@@ -43,6 +44,7 @@ for module in (
     trace,
     database,
     accounts,
+    second_factor,
     images,
     recipes,
     redevelop,

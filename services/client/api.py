@@ -80,9 +80,11 @@ class Api:
             json={"email": email, "code": code, "name": name, "password": password},
         )
 
-    def sign_in(self, email: str, password: str) -> dict[str, Any]:
-        """Opens a session and keeps its token for the calls that follow."""
-        session = self._call("POST", "/sessions", json={"email": email, "password": password})
+    def sign_in(self, email: str, password: str, code: str | None = None) -> dict[str, Any]:
+        """Opens a session and keeps its token for the calls that follow. `code` is that of a second
+        factor."""
+        body = {"email": email, "password": password, "code": code}
+        session = self._call("POST", "/sessions", json=body)
         self.token = str(session["token"])
         return session
 
@@ -135,6 +137,24 @@ class Api:
         """Closes the account and has its data deleted."""
         self._call("POST", "/users/me/deletion", json={"password": password})
         self.token = None
+
+    def second_factor(self) -> dict[str, Any]:
+        """Whether the account has a second factor, and how many recovery codes are left."""
+        return self._call("GET", "/users/me/second-factor")
+
+    def enrol_second_factor(self, password: str) -> dict[str, Any]:
+        """A new secret for an authenticator app, in use after `confirm_second_factor`."""
+        return self._call("POST", "/users/me/second-factor", json={"password": password})
+
+    def confirm_second_factor(self, code: str) -> list[str]:
+        """Switches the second factor on with its first code; the recovery codes."""
+        answer = self._call("PUT", "/users/me/second-factor", json={"code": code})
+        return list(answer["recovery_codes"])
+
+    def remove_second_factor(self, password: str, code: str) -> None:
+        """Switches the second factor off."""
+        body = {"password": password, "code": code}
+        self._call("POST", "/users/me/second-factor/removal", json=body)
 
     def request_export(self) -> dict[str, Any]:
         """Asks for an export of the user's data; the one that there is until it expires."""

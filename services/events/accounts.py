@@ -21,6 +21,9 @@ class AccountEventType(StrEnum):
     PASSWORD_RESET_REQUESTED = "account.password_reset_requested"  # noqa: S105  not a password
     EXPORT_REQUESTED = "account.export_requested"
     """The event's id is the export's."""
+    PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  not a password
+    SECOND_FACTOR_ENABLED = "account.second_factor_enabled"
+    SECOND_FACTOR_DISABLED = "account.second_factor_disabled"
 
 
 @dataclass(frozen=True)

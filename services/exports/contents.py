@@ -64,6 +64,7 @@ class Contents:
     def parts(self, owner: Owner) -> Iterator[tuple[str, dict[str, Any] | Iterator[Any]]]:
         """The names of the document's members and their values; an iterator is an array."""
         yield "account", self._account(owner)
+        yield "second_factor", self._second_factor(owner.id)
         yield "email_settings", self._email_settings(owner.email)
         yield "sessions", self._sessions(owner.id)
         yield "api_keys", (key_api.fields(key) for key in self.keys.of_user(owner.id))
@@ -77,6 +78,20 @@ class Contents:
             "name": owner.name,
             "role": owner.role,
             "created_at": format_utc(owner.created_at, "seconds"),
+        }
+
+    def _second_factor(self, user_id: str) -> dict[str, Any]:
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "SELECT confirmed_at, (SELECT count(*) FROM recovery_codes c "
+                "WHERE c.user_id = f.user_id) FROM second_factors f "
+                "WHERE user_id = %s AND confirmed_at IS NOT NULL",
+                [user_id],
+            )
+            row = cursor.fetchone()
+        return {
+            "enabled_at": None if row is None else format_utc(row[0], "seconds"),
+            "recovery_codes_left": 0 if row is None else row[1],
         }
 
     def _email_settings(self, email: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ class LabOptions:
     environments at most, in each of `workers` worker processes. `keep`: the data survive the lab's
     end. `cloud` is the endpoint of an emulator that runs already and is used instead of one of its
     own. `recipe` is that of uploads that choose none. `traces`: functions record traces, which the
-    lab keeps. `lifeline` is a file descriptor: the lab ends when its other end is closed.
+    lab keeps. `administrator_second_factor`: administrators need one. `lifeline` is a file
+    descriptor: the lab ends when its other end is closed.
     """
 
     port: int | None = None
@@ -33,6 +34,7 @@ class LabOptions:
     recipe: str = STANDARD
     lifeline: int | None = None
     traces: bool = False
+    administrator_second_factor: bool = False
 
     def encode(self) -> str:
         return json.dumps(dataclasses.asdict(self))

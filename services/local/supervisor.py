@@ -129,9 +129,10 @@ class Supervisor:
             if m.feature in manifest.closed(self.options.features)
         )
         loaded = topology.load(PROJECT / "terraform" / "lab" / "topology.yaml")
-        wanted = topology.restricted(loaded.with_recipe(self.options.recipe), manifests).with_sites(
-            (*self.options.sites, api)
+        chosen = loaded.with_recipe(self.options.recipe).with_second_factor(
+            self.options.administrator_second_factor
         )
+        wanted = topology.restricted(chosen, manifests).with_sites((*self.options.sites, api))
         if not self.options.keep:
             self._remove_data()
         own = load_secrets(self.files.credentials, keep=self.options.keep)

@@ -86,6 +86,8 @@ class Topology:
     recipes: RecipeFile
     recipe: str = STANDARD
     """The recipe of uploads that choose none."""
+    administrator_second_factor: bool = False
+    """Whether administrators need a second factor."""
 
     @property
     def recipe_values(self) -> dict[str, str]:
@@ -99,6 +101,10 @@ class Topology:
     def with_recipe(self, name: str) -> Topology:
         """With the default recipe `name`. Raises ConfigurationError."""
         return dataclasses.replace(self, recipe=self.recipes.with_default(name).default)
+
+    def with_second_factor(self, required: bool) -> Topology:
+        """With `administrator_second_factor`."""
+        return dataclasses.replace(self, administrator_second_factor=required)
 
     def with_sites(self, origins: Sequence[str]) -> Topology:
         """With `origins` allowed in every site, besides those in the file."""
@@ -130,6 +136,7 @@ def restricted(topology: Topology, manifests: Sequence[Manifest]) -> Topology:
         workflows=_only(topology.workflows, named[Resource.WORKFLOW]),
         recipes=topology.recipes,
         recipe=topology.recipe,
+        administrator_second_factor=topology.administrator_second_factor,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.accounts.address_codes import AddressCodes, IssuedCode, Purpose
@@ -15,6 +16,57 @@ from services.platform.functions.sqs import Message
 # Pages of the website: see Outbox.page_link.
 CONFIRMATION_PAGE = "confirm"
 RESET_PAGE = "reset"
+
+
+@dataclass(frozen=True)
+class _Notice:
+    """What the owner of an account is told about what was done with it."""
+
+    subject: str
+    lines: tuple[str, ...]
+
+    def letter(self, holder: AccountHolder) -> Letter:
+        return Letter(
+            subject=self.subject,
+            headline=f"{self.subject}.",
+            lines=self.lines,
+            name=holder.name,
+        )
+
+
+_NOTICES: Mapping[AccountEventType, _Notice] = {
+    AccountEventType.EXPORT_REQUESTED: _Notice(
+        "Your data are being exported",
+        (
+            "Somebody, probably you, asked for an export of your photos, orders and account. It is "
+            "ready in some minutes, and can be downloaded for an hour by who is signed in.",
+            "If it was not you, change your password: that closes all other sessions.",
+        ),
+    ),
+    AccountEventType.PASSWORD_CHANGED: _Notice(
+        "Your password was changed",
+        (
+            "The password of your account was changed, and its other sessions were closed.",
+            "If it was not you, set a new password with the code of an e-mail (forgotten "
+            "password), and revoke API keys that you do not know.",
+        ),
+    ),
+    AccountEventType.SECOND_FACTOR_ENABLED: _Notice(
+        "Your second factor is on",
+        (
+            "From now on, sign-in asks for a code of your authenticator app. Your other sessions "
+            "were closed. Keep the recovery codes where you find them without your phone.",
+            "If it was not you, set a new password and write to us.",
+        ),
+    ),
+    AccountEventType.SECOND_FACTOR_DISABLED: _Notice(
+        "Your second factor is off",
+        (
+            "From now on, sign-in asks for your password alone.",
+            "If it was not you, change your password and set the second factor up again.",
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +94,8 @@ class SendAccountEmail:
                 return None
             issued = self.codes.issue(Purpose.PASSWORD_RESET, event.email)
             return password_reset(issued, self._link("New password", RESET_PAGE, issued), holder)
-        if event.type is AccountEventType.EXPORT_REQUESTED:
-            return None if holder is None or holder.is_closed else export_requested(holder)
+        if (notice := _NOTICES.get(event.type)) is not None:
+            return None if holder is None or holder.is_closed else notice.letter(holder)
         if holder is not None:
             return account_exists(holder)
         issued = self.codes.issue(Purpose.SIGN_UP, event.email)
@@ -80,20 +132,6 @@ def password_reset(issued: IssuedCode, link: Link | None, holder: AccountHolder)
         ),
         name=holder.name,
         link=link,
-    )
-
-
-def export_requested(holder: AccountHolder) -> Letter:
-    """The e-mail to the owner of data that will be exported."""
-    return Letter(
-        subject="An export of your data",
-        headline="Your data are being exported.",
-        lines=(
-            "Somebody, probably you, asked for an export of your photos, orders and account. It is "
-            "ready in some minutes, and can be downloaded for an hour by who is signed in.",
-            "If it was not you, change your password: that closes all other sessions.",
-        ),
-        name=holder.name,
     )
 
 

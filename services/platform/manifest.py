@@ -83,7 +83,8 @@ class Resource(StrEnum):
     name of the `default` one."""
     LAB = "lab"
     """The whole lab. As an environment value: the `prefix` of its resources' names, its `functions`
-    by commas, or the source of its `telemetry`. In a grant: all `queues`, `dead-letters` or
+    by commas, the source of its `telemetry`, or `administrator-second-factor`: whether
+    administrators need one. In a grant: all `queues`, `dead-letters` or
     `log-groups` of functions, and what has no resource: `all-queues`, `logs`, `metrics`."""
 
 

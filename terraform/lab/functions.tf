@@ -19,6 +19,8 @@ locals {
       prefix    = var.prefix
       functions = join(",", sort(keys(local.manifests)))
       telemetry = "cloudwatch"
+
+      administrator-second-factor = tostring(var.administrator_second_factor)
     }
     recipes = {
       definitions = jsonencode(local.recipes)

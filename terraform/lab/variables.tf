@@ -341,6 +341,12 @@ variable "sites" {
   default     = {}
 }
 
+variable "administrator_second_factor" {
+  description = "Whether administrators need a second factor (TOTP): without it, their sessions have a customer's rights."
+  type        = bool
+  default     = false
+}
+
 variable "payments" {
   description = "The payment provider: `stripe`, or `sandbox` at `url`."
   type        = object({ provider = string, url = optional(string) })

@@ -109,6 +109,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "list-stock": {ALL: console.show("stock")},
     "list-users": {ALL: accounts.list_users},
     "manage-export": {ALL: accounts.export_account},
+    "manage-second-factor": {ALL: accounts.set_up_second_factor},
     "migrate-database": {ALL: orders.migrate_database},
     "notify-out-of-stock": {
         ALL: orders.order_out_of_stock,

@@ -73,7 +73,8 @@ def provision(
     for name, value in topology.recipe_values.items():
         values[Reference(Resource.RECIPES, name)] = value
     functions = ",".join(sorted(manifest.name for manifest in manifests))
-    for name, value in zip(LAB_VALUES, (prefix, functions, telemetry), strict=True):
+    second_factor = str(topology.administrator_second_factor).lower()
+    for name, value in zip(LAB_VALUES, (prefix, functions, telemetry, second_factor), strict=True):
         values[Reference(Resource.LAB, name)] = value
     values[Reference(Resource.API, CORS)] = json.dumps(cors_rules(topology, manifests))
     if database is not None:

@@ -11,7 +11,7 @@ from services.platform.manifest import Manifest, Reference, Resource
 # The only value of the API that a function can refer to in its environment.
 CORS = "cors"
 # What a manifest may refer to of the whole lab: in its environment, and in its grants.
-LAB_VALUES = ("prefix", "functions", "telemetry")
+LAB_VALUES = ("prefix", "functions", "telemetry", "administrator-second-factor")
 LAB_GRANTS = ("queues", "dead-letters", "all-queues", "log-groups", "logs", "metrics")
 
 

@@ -95,7 +95,10 @@ def identify(about: Mapping[str, Any], access: Access, scope: Scope | None = Non
         found.get("name", ""),
     )
     if access is Access.ADMINISTRATOR and caller.role != Access.ADMINISTRATOR:
-        raise HttpProblem(NOT_ALLOWED, "Only administrators may do this.")
+        raise HttpProblem(
+            NOT_ALLOWED,
+            "Only administrators may do this. They may have to sign in with a second factor.",
+        )
     return caller
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.accounts import totp
 from services.accounts.model import Role
 from services.accounts.users import Users
 from services.client.api import Api
@@ -131,6 +134,19 @@ def delete_account(run: ScenarioRun, _folder: Path) -> None:
             TableName=tables["images"], Key=to_item({"owner": owner, "item": "image#left"})
         ),
     )  # fmt: skip
+
+
+def set_up_second_factor(run: ScenarioRun, _folder: Path) -> None:
+    """Sets up a second factor, which closes a second session, and removes it."""
+    with new_customer(run) as api:
+        token = api.token
+        api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
+        api.token = token
+        enrolled = api.enrol_second_factor(customer.PASSWORD)
+        step = totp.step_at(time.time())
+        secret = base64.b32decode(enrolled["secret"])
+        codes = api.confirm_second_factor(totp.hotp(secret, step))
+        api.remove_second_factor(customer.PASSWORD, codes[0])
 
 
 def export_account(run: ScenarioRun, folder: Path) -> None:

@@ -81,6 +81,8 @@ class Api:
     session: LocalSession
     fresh: FreshDatabase
     loaded: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, str] = field(default_factory=dict)
+    """Environment variables of all functions, in place of the lab's."""
 
     @property
     def sessions(self) -> SessionStore:
@@ -96,7 +98,8 @@ class Api:
             assert spec.loader
             module = importlib.util.module_from_spec(spec)
             with pytest.MonkeyPatch.context() as environment:
-                for name, value in self.lab.environment(manifest.load(folder)).items():
+                variables = self.lab.environment(manifest.load(folder)) | self.overrides
+                for name, value in variables.items():
                     environment.setenv(name, value)
                 environment.setenv("AWS_LAMBDA_FUNCTION_NAME", function)
                 spec.loader.exec_module(module)

@@ -9,7 +9,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msgspec
 
+from services.accounts.api import account
+from services.accounts.second_factors import RECOVERY_CODES
 from services.accounts.users import Users
 from services.catalog.model import StoredRendition
 from services.events.accounts import AccountEventType
@@ -21,6 +24,7 @@ from services.platform.aws.items import to_item
 from tests.integration.accounts.conftest import Answered, Api
 from tests.integration.accounts.support import PASSWORD, create_account, sign_in
 from tests.integration.accounts.test_deletion import fill, order_of
+from tests.integration.accounts.test_second_factor import enable
 from tests.support.waiting import HTTP_SECONDS, scaled
 
 EMAIL, OTHER = "grace@example.com", "bob@example.com"
@@ -128,6 +132,8 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     assert user is not None
     api.call("change-email-settings", {"photo_emails": False}, token=person.token)
 
+    enable(api, person.token)
+
     asked = call(api, POST, person.token)
     assert asked.status == 202
     assert asked.document["status"] == "preparing"
@@ -140,18 +146,17 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     document = downloaded.json()
 
     assert set(document) == {
-        "format", "made_at", "account", "email_settings", "sessions", "api_keys", "orders",
-        "photos",
+        "format", "made_at", "account", "second_factor", "email_settings", "sessions", "api_keys",
+        "orders", "photos",
     }  # fmt: skip
     assert document["format"] == FORMAT
-    assert (
-        document["account"]
-        == api.call("open-session", {"email": EMAIL, "password": PASSWORD}).document["user"]
-    )
+    assert document["account"] == msgspec.to_builtins(account(user))
+    assert document["second_factor"]["enabled_at"] is not None
+    assert document["second_factor"]["recovery_codes_left"] == RECOVERY_CODES
     assert document["email_settings"] == {"photo_emails": False, "stopped_by": None}
     listed = api.call("list-sessions", token=person.token).document["sessions"]
     assert {s["id"] for s in document["sessions"]} <= {s["id"] for s in listed}
-    assert len(document["sessions"]) == 2
+    assert len(document["sessions"]) == 1
     assert set(document["sessions"][0]) == {"id", "created_at", "used_at", "expires_at"}
     assert (
         document["api_keys"] == api.call("list-api-keys", token=person.token).document["api_keys"]

@@ -48,6 +48,11 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     # None, since no test has the owner ask for one before.
     "GET /users/me/export": (401, 404, 404, 401, 401, 404),
     "POST /users/me/export": (401, 202, 202, 401, 401, 202),
+    "GET /users/me/second-factor": (401, 200, 200, 401, 401, 200),
+    # A wrong password and wrong codes, so that the accounts stay as they are.
+    "POST /users/me/second-factor": (401, 403, 403, 401, 401, 403),
+    "PUT /users/me/second-factor": (401, 403, 403, 401, 401, 403),
+    "POST /users/me/second-factor/removal": (401, 403, 403, 401, 401, 403),
     "POST /api-keys": (401, 201, 201, 401, 401, 201),
     "GET /api-keys": (401, 200, 200, 401, 401, 200),
     "DELETE /api-keys/{id}": (401, 404, 404, 401, 401, 204),
@@ -195,6 +200,9 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
         },
         "PUT /users/me/password": {"current_password": PASSWORD, "new_password": PASSWORD},
         "POST /users/me/deletion": {"password": "a wrong password"},
+        "POST /users/me/second-factor": {"password": "a wrong password"},
+        "PUT /users/me/second-factor": {"code": "000000"},
+        "POST /users/me/second-factor/removal": {"password": PASSWORD, "code": "000000"},
         "POST /sessions": {"email": accounts.owner.email, "password": PASSWORD},
         "POST /orders": {
             "lines": [print_of(accounts.image_id)],
