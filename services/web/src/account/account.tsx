@@ -1,6 +1,8 @@
 import { useState } from "preact/hooks";
 import { Deletion } from "./deletion";
+import { DataExport } from "./data-export";
 import { EmailSettings } from "./email-settings";
+import { SecondFactor } from "./second-factor";
 import { Sessions } from "./sessions";
 import { type SignedInUser, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
@@ -48,8 +50,10 @@ export function AccountPage({ user, ended }: AccountProps) {
         <p role="status">{message}</p>
       </section>
       <EmailSettings />
+      <DataExport />
       <Deletion ended={ended} />
-      {/* Last: the list grows when it has loaded, and would move what follows. */}
+      {/* Last: they grow when they have loaded, and would move what follows. */}
+      <SecondFactor />
       <Sessions />
     </>
   );

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { type SignedInUser, api, unwrap } from "../api/client";
+import { ApiError, type SignedInUser, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
 import { text } from "../text";
 import { ResetPassword } from "./reset-password";
@@ -20,13 +20,19 @@ export function SignIn({ problem, confirmationToken, resetToken, signedIn }: Sig
     confirmationToken ? "signUp" : resetToken ? "resetPassword" : "signIn",
   );
   const [message, setMessage] = useState("");
+  const [needsCode, setNeedsCode] = useState(false);
 
   async function submit(values: Record<string, string>) {
-    const { email = "", password = "" } = values;
-    const opened = await unwrap(
-      api.POST("/sessions", { body: { email, password, cookie: true } }),
-    );
-    signedIn(opened.user);
+    const { email = "", password = "", code } = values;
+    try {
+      const opened = await unwrap(
+        api.POST("/sessions", { body: { email, password, cookie: true, ...(code && { code }) } }),
+      );
+      signedIn(opened.user);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.slug === "second-factor-required")) throw error;
+      setNeedsCode(true);
+    }
   }
 
   function passwordReset() {
@@ -63,6 +69,9 @@ export function SignIn({ problem, confirmationToken, resetToken, signedIn }: Sig
                 type="password"
                 autocomplete="current-password"
               />
+              {needsCode && (
+                <Field label={text("appCode")} name="code" autocomplete="one-time-code" />
+              )}
             </Form>
             <p class="switch">{link("resetPassword", text("forgotten"))}</p>
           </>

@@ -329,7 +329,7 @@ export interface paths {
         put?: never;
         /**
          * Set a new password with the code of an e-mail
-         * @description Closes all sessions of the account; API keys stay. All reset codes of the account end. An address has 10 attempts with a code an hour; the link's token has no such limit.
+         * @description Closes all sessions of the account; API keys and a second factor stay. An e-mail says so. All reset codes of the account end. An address has 10 attempts with a code an hour; the link's token has no such limit.
          */
         post: operations["reset-password"];
         delete?: never;
@@ -410,7 +410,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description A session expires 14 days after its last use, and 90 days after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks from which the account signed in during the last 90 days have a limit of 10 failures of their own. `Retry-After` is the number of seconds until the next attempt is allowed.
+         * @description An account with a second factor also needs `code`; without it, correct credentials are answered `second-factor-required`. A wrong code counts as a failed attempt, and each code is accepted once. A session expires 14 days after its last use, and 90 days after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks from which the account signed in during the last 90 days have a limit of 10 failures of their own. `Retry-After` is the number of seconds until the next attempt is allowed.
          */
         post: operations["open-session"];
         /**
@@ -620,10 +620,55 @@ export interface paths {
         get?: never;
         /**
          * Change your password
-         * @description Closes your other sessions. Safe to repeat. A wrong current password counts as a failed sign-in.
+         * @description Closes your other sessions. Safe to repeat. A wrong current password counts as a failed sign-in. An e-mail says that the password was changed.
          */
         put: operations["change-password"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/me/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the state of your second factor */
+        get: operations["get-second-factor"];
+        /**
+         * Switch the second factor on with its first code
+         * @description Closes your other sessions. From now on `POST /sessions` needs `code`. API keys stay. An e-mail says so.
+         */
+        put: operations["confirm-second-factor"];
+        /**
+         * Start to set up a second factor
+         * @description Codes are those of RFC 6238 (TOTP): SHA-1, six digits, 30 seconds. Nothing is asked for at sign-in until the first code is confirmed by `PUT`; a repetition replaces the secret. A wrong password counts as a failed sign-in.
+         */
+        post: operations["enrol-second-factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/me/second-factor/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch the second factor off
+         * @description A wrong password or code counts as a failed sign-in. Where administrators need a second factor, they cannot switch it off. An e-mail says so.
+         */
+        post: operations["remove-second-factor"];
         delete?: never;
         options?: never;
         head?: never;
@@ -755,8 +800,8 @@ export interface components {
         };
         /**
          * Credentials
-         * @description The credentials of an account. With `cookie` the token is set as a cookie that no script can
-         *         read; the web page's origin accepts it.
+         * @description The credentials of an account; `code` for one with a second factor. With `cookie` the
+         *         token is set as a cookie that no script can read; the web page's origin accepts it.
          */
         Credentials: {
             /**
@@ -775,6 +820,8 @@ export interface components {
              * @default false
              */
             cookie?: boolean;
+            /** @default null */
+            code?: string | null;
         };
         /**
          * CurrentSession
@@ -840,6 +887,18 @@ export interface components {
             photo_emails?: boolean | null;
         };
         /**
+         * Enrolment
+         * @description The password of the account.
+         */
+        Enrolment: {
+            /**
+             * Format: password
+             * @description the account's password
+             * @example correct horse battery staple
+             */
+            password: string;
+        };
+        /**
          * Export
          * @description An export of your data. `url` downloads it as JSON, for five minutes; it is null until the
          *         export is ready. The export itself expires at `expires_at`.
@@ -859,6 +918,18 @@ export interface components {
             expires_at: string | null;
             bytes: number | null;
             url: string | null;
+        };
+        /**
+         * FirstCode
+         * @description The first code that the app shows.
+         */
+        FirstCode: {
+            /**
+             * Format: password
+             * @description the six digits that the authenticator app shows, or a recovery code
+             * @example 492039
+             */
+            code: string;
         };
         /**
          * Focus
@@ -1174,6 +1245,22 @@ export interface components {
             expires_in_days?: number | null;
         };
         /**
+         * NewSecondFactor
+         * @description The secret for an authenticator app, which is returned only here.
+         */
+        NewSecondFactor: {
+            /**
+             * Format: password
+             * @description base32, to type
+             */
+            secret: string;
+            /**
+             * Format: password
+             * @description the same, for a QR code
+             */
+            otpauth_uri: string;
+        };
+        /**
          * NoticeReceived
          * @description The provider need not send the webhook again.
          */
@@ -1445,6 +1532,32 @@ export interface components {
             height?: number | null;
         };
         /**
+         * RecoveryCodes
+         * @description Codes to sign in without the app, each once. They are returned only here.
+         */
+        RecoveryCodes: {
+            /** Format: password */
+            recovery_codes: string[];
+        };
+        /**
+         * Removal
+         * @description The password of the account, and a code of the app or a recovery code.
+         */
+        Removal: {
+            /**
+             * Format: password
+             * @description the account's password
+             * @example correct horse battery staple
+             */
+            password: string;
+            /**
+             * Format: password
+             * @description the six digits that the authenticator app shows, or a recovery code
+             * @example 492039
+             */
+            code: string;
+        };
+        /**
          * Rendition
          * @description One size and format of a developed photo; sizes in pixels and bytes.
          */
@@ -1496,6 +1609,14 @@ export interface components {
          * @enum {unknown}
          */
         Scope: "orders:read" | "orders:write" | "photos:read" | "photos:write";
+        /**
+         * SecondFactor
+         * @description Whether sign-in asks for a code of an authenticator app.
+         */
+        SecondFactor: {
+            enabled: boolean;
+            recovery_codes_left: number;
+        };
         /** SelectedLetter */
         SelectedLetter: {
             function: string;
@@ -4247,7 +4368,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `urn:darkroom:problem:wrong-credentials`: Wrong e-mail address or password */
+            /** @description `urn:darkroom:problem:wrong-credentials`: Wrong e-mail address or password. `urn:darkroom:problem:second-factor-required`: Second factor required. `urn:darkroom:problem:wrong-second-factor-code`: Wrong or used code of the second factor */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5769,6 +5890,446 @@ export interface operations {
                 };
             };
             /** @description `urn:darkroom:problem:wrong-password`: Wrong current password. `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "get-second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactor"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "confirm-second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirstCode"];
+            };
+        };
+        responses: {
+            /** @description The recovery codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:wrong-second-factor-code`: Wrong or used code of the second factor. `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "enrol-second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Enrolment"];
+            };
+        };
+        responses: {
+            /** @description The secret for the app */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecondFactor"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:wrong-password`: Wrong current password. `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:second-factor-enabled`: Second factor already on */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-attempts`: Too many attempts. Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "remove-second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Removal"];
+            };
+        };
+        responses: {
+            /** @description The second factor is off */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:wrong-password`: Wrong current password. `urn:darkroom:problem:wrong-second-factor-code`: Wrong or used code of the second factor. `urn:darkroom:problem:not-allowed`: Not allowed */
             403: {
                 headers: {
                     [name: string]: unknown;
