@@ -202,7 +202,7 @@ def test_photo_that_was_there_before_is_developed_by_a_backfill(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("services.cli.backfill.state_folder", lambda: tmp_path)
     clients.client.cache_clear()
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     location = f"s3://{BUCKET}/cleo/"
     arguments = ["backfill", location, "--yes", "--outputs", str(outputs)]
     assert main(arguments) == ExitCode.DONE
@@ -211,7 +211,7 @@ def test_photo_that_was_there_before_is_developed_by_a_backfill(
         assert "cleo" in await_owner(photos, "cleo")
     photos.cloud.client("s3").delete_object(Bucket=BUCKET, Key=key)
     clients.client.cache_clear()
-    clients._session.cache_clear()
+    clients.session.cache_clear()
 
 
 def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) -> None:

@@ -422,7 +422,7 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
     with response_dropping_proxy(cloud.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SES", proxy.url)
         clients.client.cache_clear()
-        clients._session.cache_clear()
+        clients.session.cache_clear()
         configuration = read(
             MailConfiguration,
             {
@@ -438,7 +438,7 @@ def test_lost_response_of_ses_is_not_retried_by_the_sdk(
             dataclasses.replace(function, outbox=outbox).handle(message(event))
         assert proxy.requests == 1
     clients.client.cache_clear()
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     with pytest.raises(DeliveryUnknownError):
         function.handle(message(event))
     assert emails_to(provisioned, event.recipient) == 1

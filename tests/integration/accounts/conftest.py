@@ -175,11 +175,11 @@ def api(cloud: Emulator, fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch) 
     for name, value in cloud.environment.items():
         monkeypatch.setenv(name, value)
     clients.client.cache_clear()
-    clients._session.cache_clear()
+    clients.session.cache_clear()
     made = Api(lab, session, fresh)
     yield made
     for module in made.loaded.values():
         if hasattr(module, "database"):
             module.database.close()
     clients.client.cache_clear()
-    clients._session.cache_clear()
+    clients.session.cache_clear()
