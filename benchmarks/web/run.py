@@ -8,13 +8,14 @@ See README.md beside this file for the method.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, CDPSession, expect, sync_playwright
 
 from services.local import lab as labs
 from services.local.state import LabState
@@ -39,9 +40,11 @@ _OBSERVE = """
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one round, in milliseconds. `long_tasks` are those of more than 50 ms."""
+    """Of one round, in milliseconds. `long_tasks` are those of more than 50 ms, waiting for a busy
+    processor included; `cpu_of_steps` is the main thread's CPU time of each step of the scroll."""
 
     usable_ms: float
+    cpu_of_steps: tuple[float, ...]
     long_tasks_of_load: tuple[float, ...]
     long_tasks_of_scroll: tuple[float, ...]
 
@@ -61,12 +64,23 @@ def measure(browser: Browser, lab: LabState) -> Figures:
     page.get_by_label(f"Select {PHOTOS - 1:04}.jpg").wait_for(state="attached")
     of_load = page.evaluate("tasks.splice(0)")
     height = page.evaluate("document.documentElement.scrollHeight")
+    developer = context.new_cdp_session(page)
+    developer.send("Performance.enable", {"timeDomain": "threadTicks"})
+    cpu = [_cpu_ms(developer)]
     for top in range(0, height, WINDOW_PIXELS):
         page.evaluate(f"scrollTo(0, {top})")
         page.wait_for_timeout(16)
+        cpu.append(_cpu_ms(developer))
     of_scroll = page.evaluate("tasks")
     context.close()
-    return Figures(usable, tuple(of_load), tuple(of_scroll))
+    steps = tuple(after - before for before, after in itertools.pairwise(cpu))
+    return Figures(usable, steps, tuple(of_load), tuple(of_scroll))
+
+
+def _cpu_ms(developer: CDPSession) -> float:
+    """CPU time of the page's main thread in tasks until now, in milliseconds."""
+    metrics = developer.send("Performance.getMetrics")["metrics"]
+    return 1000 * float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 
 
 def main() -> None:
@@ -75,6 +89,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    expect.set_options(timeout=60_000)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder) / "lab"
         lab = labs.up(root)
@@ -89,6 +104,10 @@ def main() -> None:
         return
     usable = statistics.median(one.usable_ms for one in rounds)
     print(f"usable after {usable:.0f} ms (median of {len(rounds)})")
+    steps = [step for one in rounds for step in one.cpu_of_steps]
+    print(
+        f"CPU of a scroll's step: median {statistics.median(steps):.1f} ms, most {max(steps):.1f}"
+    )
     for what in ("long_tasks_of_load", "long_tasks_of_scroll"):
         found = [getattr(one, what) for one in rounds]
         longest = max((max(tasks, default=0.0) for tasks in found), default=0.0)
