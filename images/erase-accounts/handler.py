@@ -13,6 +13,7 @@ from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.sqs import queue_function
+from services.webhooks.endpoints import EndpointStore
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Configuration:
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     api_keys_table: str = variable("API_KEYS_TABLE", help="table of the API keys")
+    webhooks_table: str = variable("WEBHOOKS_TABLE", help="table of the webhooks")
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
     originals_bucket: str = variable("ORIGINALS_BUCKET", help="bucket of the originals")
     renditions_bucket: str = variable("RENDITIONS_BUCKET", help="bucket of the renditions")
@@ -48,6 +50,7 @@ data = StoredData(
     images_table=configuration.images_table,
     sessions=SessionStore(dynamodb, configuration.sessions_table),
     keys=ApiKeyStore(dynamodb, configuration.api_keys_table),
+    webhooks=EndpointStore(dynamodb, configuration.webhooks_table),
 )
 database = Database(database_configuration)
 handler = queue_function(

@@ -15,6 +15,7 @@ from services.accounts.sessions import SessionStore
 from services.platform.aws.items import Item, pages, to_attribute
 from services.platform.aws.objects import delete_everything
 from services.platform.database import Database
+from services.webhooks.endpoints import EndpointStore
 
 # The statuses of orders that still need the address, or the history of a payment.
 _OPEN = (
@@ -86,12 +87,14 @@ class StoredData:
     images_table: str
     sessions: SessionStore
     keys: ApiKeyStore
+    webhooks: EndpointStore
 
     def delete(self, user_id: str, check: Callable[[], None]) -> None:
         """Deletes the user's access, objects and catalogue. Calls `check` before each page; what it
         raises interrupts the deletion."""
         self.sessions.close_all(user_id)
         self.keys.revoke_all(user_id)
+        self.webhooks.delete_all(user_id)
         for bucket in self.buckets:
             delete_everything(self.s3, bucket, f"{user_id}/", check)
         for item in self._catalog_items(user_id):

@@ -56,7 +56,8 @@ _TAGS = {
     "users": "Account", "password-resets": "Account", "sessions": "Account",
     "api-keys": "Account", "uploads": "Photos", "images": "Photos", "recipes": "Photos",
     "products": "Orders", "orders": "Orders", "unsubscribe": "E-mails",
-    "payments": "Webhooks", "operations": "Operator console", "openapi.json": "This document",
+    "payments": "Webhooks", "webhooks": "Webhooks", "operations": "Operator console",
+    "openapi.json": "This document",
 }  # fmt: skip
 # What the gateway answers by itself, before or instead of the function:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html

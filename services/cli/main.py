@@ -33,6 +33,7 @@ from services.cli import (
     second_factor,
     trace,
     tune,
+    webhooks,
 )
 from services.cli.options import ExitCode
 from services.local.terminal import people
@@ -50,6 +51,7 @@ for module in (
     redevelop,
     backfill,
     api_keys,
+    webhooks,
     orders,
     dead_letters,
     load_test,

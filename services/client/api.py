@@ -195,6 +195,26 @@ class Api:
     def revoke_api_key(self, key_id: str) -> None:
         self._call("DELETE", f"/api-keys/{key_id}")
 
+    # -- webhooks
+
+    def set_webhook(
+        self, url: str, events: Sequence[str] = (), *, rotate: bool = False
+    ) -> dict[str, Any]:
+        """Has `url` called for `events`, all by default. A new secret is in `secret`."""
+        body = {"url": url, "events": list(events), "rotate_secret": rotate}
+        return self._call("POST", "/webhooks", json=body)
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks, oldest first, without their secrets."""
+        return list(self._call("GET", "/webhooks")["webhooks"])
+
+    def try_webhook(self, webhook_id: str) -> dict[str, Any]:
+        """The outcome of a call with a test event."""
+        return self._call("POST", f"/webhooks/{webhook_id}/test")
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._call("DELETE", f"/webhooks/{webhook_id}")
+
     # -- images
 
     def upload(self, path: Path, *, keep_location: bool = False, recipe: str | None = None) -> str:

@@ -33,7 +33,8 @@ class OrderEvent:
     """One event of one order.
 
     Only a payment has `charge_id`, the provider's id of the charge, and `amount_minor`, the charged
-    amount in the minor unit of `currency`.
+    amount in the minor unit of `currency`. `owner` is the customer's id; None where the publisher
+    does not know it: in events that come from the payment provider.
     """
 
     id: str
@@ -43,6 +44,7 @@ class OrderEvent:
     charge_id: str | None = None
     amount_minor: int | None = None
     currency: str | None = None
+    owner: str | None = None
 
 
 def order_event(
@@ -52,6 +54,7 @@ def order_event(
     charge_id: str | None = None,
     amount_minor: int | None = None,
     currency: str | None = None,
+    owner: str | None = None,
 ) -> OrderEvent:
     """A new event at the current time."""
     return OrderEvent(
@@ -62,6 +65,7 @@ def order_event(
         charge_id=charge_id,
         amount_minor=amount_minor,
         currency=currency,
+        owner=owner,
     )
 
 

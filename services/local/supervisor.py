@@ -69,6 +69,7 @@ DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
 WEBHOOK_FUNCTION = "receive-payment"
 PROVIDER_URL = "PAYMENTS_URL"
 MAIL_SENDER, MAIL_API_URL = "MAIL_SENDER", "MAIL_API_URL"
+WEBHOOKS_TABLE, WEBHOOK_LOOPBACK = "WEBHOOKS_TABLE", "WEBHOOK_LOOPBACK"
 UMASK = 0o077
 
 
@@ -404,6 +405,9 @@ def _environment(item: Manifest, lab: Lab, provider_url: str, api: str) -> dict[
         environment[PROVIDER_URL] = provider_url
     if MAIL_SENDER in environment and api:
         environment[MAIL_API_URL] = api
+    if WEBHOOKS_TABLE in environment:
+        # Receivers of a lab run on the same machine.
+        environment[WEBHOOK_LOOPBACK] = "true"
     return environment
 
 

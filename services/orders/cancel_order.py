@@ -38,5 +38,9 @@ class CancelOrder:
             raise HttpProblem(
                 api.NOT_CANCELLABLE, f"The order is already {error.current.value}."
             ) from None
-        publish(self.sns, self.topic_arn, order_event(OrderEventType.CANCELLED, order.id))
+        publish(
+            self.sns,
+            self.topic_arn,
+            order_event(OrderEventType.CANCELLED, order.id, owner=order.user_id),
+        )
         return Response(200, api.details(order, self.orders.transitions(order.id)))

@@ -59,7 +59,11 @@ class FailOrder:
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
             self.orders.release_stock(order.id)
         if order.status in _EVENTS:
-            publish(self.sns, self.topic_arn, order_event(_EVENTS[order.status], order.id))
+            publish(
+                self.sns,
+                self.topic_arn,
+                order_event(_EVENTS[order.status], order.id, owner=order.user_id),
+            )
         log.logger().info("order_closed", status=order.status.value, refunded=refund is not None)
         return {"status": order.status.value, "refunded": refund is not None}
 

@@ -79,7 +79,11 @@ class FulfillOrder:
             raise
         if order.status not in (OrderStatus.FULFILLED, OrderStatus.SHIPPED):
             raise IllegalTransition(order.id, order.status, OrderStatus.FULFILLED)
-        publish(self.sns, self.topic_arn, order_event(OrderEventType.SHIPPED, order.id))
+        publish(
+            self.sns,
+            self.topic_arn,
+            order_event(OrderEventType.SHIPPED, order.id, owner=order.user_id),
+        )
         return {"prints": f"s3://{self.prints_bucket}/{order_prefix(order)}"}
 
     def _make(self, order: Order, task: Task) -> None:

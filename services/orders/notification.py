@@ -33,6 +33,6 @@ class Notification:
         Raises OrderNotFound.
         """
         order = load_order(self.orders, task_input)
-        event = order_event(self.event_type, order.id)
+        event = order_event(self.event_type, order.id, owner=order.user_id)
         publish(self.sns, self.topic_arn, event)
         return {"event_id": event.id}

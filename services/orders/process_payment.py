@@ -73,6 +73,7 @@ class ProcessPayment:
                 charge_id=charge.payment_id,
                 amount_minor=charge.amount_minor,
                 currency=charge.currency,
+                owner=order.user_id,
             ),
         )
         return detail

@@ -55,7 +55,11 @@ class WorkflowStarter:
         except self.stepfunctions.exceptions.ClientError as error:
             if error_code(error) != "ExecutionAlreadyExists":
                 raise
-        publish(self.sns, self.topic_arn, order_event(OrderEventType.CREATED, order.id))
+        publish(
+            self.sns,
+            self.topic_arn,
+            order_event(OrderEventType.CREATED, order.id, owner=order.user_id),
+        )
         self.orders.mark_started(order.id)
 
     def resume_interrupted(self, limit: int = RESUMED_PER_REQUEST_MAX) -> int:

@@ -49,7 +49,11 @@ class ValidateOrder:
         if order.status is OrderStatus.REJECTED:
             # No paper is reserved and no payment exists at this step.
             self.orders.settle(order.id, None)
-            publish(self.sns, self.topic_arn, order_event(OrderEventType.REJECTED, order.id))
+            publish(
+                self.sns,
+                self.topic_arn,
+                order_event(OrderEventType.REJECTED, order.id, owner=order.user_id),
+            )
             raise OrderRejected(last_transition(self.orders, order).cause)
         return {"lines": len(order.lines)}
 

@@ -98,7 +98,7 @@ run "photos_alone_need_no_database_network_or_api" {
     error_message = "expected the functions of photos only"
   }
   assert {
-    condition     = length(module.database) == 0 && length(aws_secretsmanager_secret.database) == 0 && length(aws_secretsmanager_secret.payments) == 0 && alltrue([for network in values(local.networks) : network == null])
+    condition     = length(module.database) == 0 && length(aws_secretsmanager_secret.database) == 0 && length(aws_secretsmanager_secret.payments) == 0 && length(aws_secretsmanager_secret.webhooks) == 0 && alltrue([for network in values(local.networks) : network == null])
     error_message = "expected no database, no network and no secrets"
   }
   assert {
@@ -108,6 +108,24 @@ run "photos_alone_need_no_database_network_or_api" {
   assert {
     condition     = keys(local.topology.buckets) == ["originals", "renditions"] && keys(local.topology.tables) == ["idempotency", "images", "recipients"] && keys(aws_sns_topic.this) == ["image-events"]
     error_message = "expected the resources that photos use only"
+  }
+}
+
+run "photos_alone_have_webhooks_by_choice" {
+  command = plan
+
+  variables {
+    features             = ["photos"]
+    additional_functions = ["send-webhook"]
+  }
+
+  assert {
+    condition     = contains(keys(module.function), "send-webhook") && length(aws_secretsmanager_secret.webhooks) == 1 && alltrue([for network in values(local.networks) : network == null])
+    error_message = "expected send-webhook and its secret, and no network"
+  }
+  assert {
+    condition     = keys(aws_sns_topic_policy.this) == ["image-events"]
+    error_message = "expected a policy for topics with publishers only"
   }
 }
 

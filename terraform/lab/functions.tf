@@ -10,6 +10,7 @@ locals {
     database = { for name in keys(local.topology.databases) : name => local.database.url }
     secret = merge(
       { for secret in aws_secretsmanager_secret.payments : "payments" => secret.arn },
+      { for secret in aws_secretsmanager_secret.webhooks : "webhooks" => secret.arn },
       { for name in keys(local.topology.secrets) : name => local.database.secret_arn if name == "database" },
     )
     workflow = { for name, workflow in module.workflow : name => workflow.arn }

@@ -3,7 +3,7 @@
 locals {
   manifest_files = fileset("${path.module}/../../images", "*/function.yaml")
   all_manifests  = { for found in local.manifest_files : dirname(found) => yamldecode(file("${path.module}/../../images/${found}")) }
-  manifests      = { for name, m in local.all_manifests : name => m if contains(var.features, m.feature) && !contains(var.omitted_functions, name) }
+  manifests      = { for name, m in local.all_manifests : name => m if(contains(var.features, m.feature) || contains(var.additional_functions, name)) && !contains(var.omitted_functions, name) }
   whole_topology = yamldecode(file("${path.module}/topology.yaml"))
   recipes        = yamldecode(file("${path.module}/${local.whole_topology.recipes}"))
 

@@ -50,8 +50,9 @@ resource "aws_sns_topic" "this" {
 }
 
 # Replaces the default policy of a topic, which allows every principal of the account to publish.
+# A topic without publishers, that of the orders in a lab of photos only, keeps that default.
 resource "aws_sns_topic_policy" "this" {
-  for_each = aws_sns_topic.this
+  for_each = { for name, topic in aws_sns_topic.this : name => topic if length(local.publishers[name]) > 0 || try(local.topology.topics[name].published_by, null) != null }
 
   arn = each.value.arn
   policy = jsonencode({
@@ -127,4 +128,12 @@ resource "aws_secretsmanager_secret_version" "payments" {
   secret_id                = aws_secretsmanager_secret.payments[0].id
   secret_string_wo         = var.payments_secret
   secret_string_wo_version = var.payments_secret_version
+}
+
+resource "aws_secretsmanager_secret" "webhooks" {
+  count = contains(keys(local.topology.secrets), "webhooks") ? 1 : 0
+
+  name                    = "${var.prefix}-webhooks"
+  description             = "Webhooks of the deployment: {endpoints: [{url, secrets, events}]}. May have no value."
+  recovery_window_in_days = var.protected ? 30 : 0
 }

@@ -96,6 +96,17 @@ variable "key_pattern" {
   }
 }
 
+variable "additional_functions" {
+  description = "Functions besides those of `features`: send-webhook calls webhooks of the deployment in a lab of photos only."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.additional_functions, ["send-webhook"])) == 0
+    error_message = "additional_functions may name send-webhook, got ${join(", ", sort(var.additional_functions))}."
+  }
+}
+
 variable "omitted_functions" {
   description = "Functions of the feature photos to leave out: send-image-email (no e-mails, no SES identity), add-avif (no recipe has AVIF)."
   type        = set(string)

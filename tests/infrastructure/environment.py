@@ -38,6 +38,10 @@ API_KEY, WEBHOOK_SECRET = "api-key-of-the-tests", "webhook-secret-of-the-tests"
 POLL_WAIT_SECONDS = 2
 
 
+# Receivers of webhooks run on this machine.
+RECEIVERS = {"WEBHOOK_LOOPBACK": "true"}
+
+
 @dataclass(frozen=True)
 class Cloud:
     """An emulator; `others` are endpoints of services that another emulator serves."""
@@ -192,6 +196,7 @@ def worker(
     variables = {
         **cloud.variables,
         **output["functions"][item.name]["environment"],
+        **RECEIVERS,
         **(credentials or {}),
         "WORKER_QUEUE_URL": queue["url"],
         "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
@@ -219,7 +224,8 @@ def running_functions(
         stack.enter_context(_payment_provider(lab))
         plan = []
         for item in manifests():
-            environment = {**functions[item.name]["environment"], **credentials(item.name)}
+            environment = functions[item.name]["environment"]
+            environment = {**environment, **RECEIVERS, **credentials(item.name)}
             if item.queue is not None:
                 if functions[item.name]["compute"] == "lambda":
                     continue

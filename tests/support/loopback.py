@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +33,12 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered: `document` as JSON, or bytes as they are."""
+    """What is answered: `document` as JSON, or bytes as they are; `headers` besides type and
+    length."""
 
     status: int
     document: Any = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def body(self) -> bytes:
@@ -59,8 +62,8 @@ class Served:
 
 
 @contextmanager
-def serving(respond: Respond) -> Iterator[Served]:
-    """Answers on a free port of loopback for the length of a `with` block."""
+def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
+    """Answers on a free port of loopback for the length of a `with` block; over TLS with `tls`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,6 +81,8 @@ def serving(respond: Respond) -> Iterator[Served]:
                 self.send_response(reply.status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(reply.body)))
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(reply.body)
 
@@ -91,7 +96,12 @@ def serving(respond: Respond) -> Iterator[Served]:
         request_queue_size = 128
 
     with Server((LOOPBACK, 0), Handler) as server:
-        served = Served(f"http://{LOOPBACK}:{server.server_address[1]}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        scheme = "http" if tls is None else "https"
+        served = Served(f"{scheme}://{LOOPBACK}:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

@@ -20,7 +20,7 @@ from services.local.provision.iam import make_workflow_role
 from services.local.provision.lab import Database, FunctionQueue, Lab, Payments
 from services.local.provision.names import PREFIX, workflow_name
 from services.local.provision.s3 import connect_buckets, make_bucket
-from services.local.provision.secretsmanager import make_secret
+from services.local.provision.secretsmanager import make_empty_secret, make_secret
 from services.local.provision.ses import verify_sender
 from services.local.provision.sns import make_topic, subscribe
 from services.local.provision.sqs import make_queue
@@ -34,6 +34,7 @@ __all__ = ["Database", "FunctionQueue", "Lab", "Payments", "cors_rules", "provis
 # Names of the topology's secrets.
 DATABASE = "database"
 PAYMENTS = "payments"
+WEBHOOKS = "webhooks"
 
 
 def provision(
@@ -86,6 +87,8 @@ def provision(
         values[Reference(Resource.SECRET, PAYMENTS)] = make_secret(
             session, PAYMENTS, asdict(payments), prefix
         )
+    if WEBHOOKS in topology.secrets:
+        values[Reference(Resource.SECRET, WEBHOOKS)] = make_empty_secret(session, WEBHOOKS, prefix)
     queues = {m.name: make_queue(session, m, m.queue, values, prefix) for m in manifests if m.queue}
     for name, workflow in topology.workflows.items():
         if all(function in queues for function in workflow.functions):

@@ -17,3 +17,14 @@ def make_secret(session: Any, name: str, value: Mapping[str, str], prefix: str) 
     except manager.exceptions.ResourceExistsException:
         made = manager.put_secret_value(SecretId=secret, SecretString=text)
     return str(made["ARN"])
+
+
+def make_empty_secret(session: Any, name: str, prefix: str) -> str:
+    """A secret without a value, or the one that exists. Returns its ARN."""
+    manager = session.client("secretsmanager")
+    secret = resource_name(name, prefix)
+    try:
+        made = manager.create_secret(Name=secret)
+    except manager.exceptions.ResourceExistsException:
+        made = manager.describe_secret(SecretId=secret)
+    return str(made["ARN"])

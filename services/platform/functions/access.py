@@ -32,6 +32,7 @@ class Scope(StrEnum):
     PHOTOS_WRITE = "photos:write"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
+    WEBHOOKS_MANAGE = "webhooks:manage"
 
 
 class SessionState(StrEnum):

@@ -103,6 +103,15 @@ def use_api_key(run: ScenarioRun, _folder: Path) -> None:
         api.revoke_api_key(created["id"])
 
 
+def use_webhooks(run: ScenarioRun, _folder: Path) -> None:
+    """Sets a webhook, lists, tries and deletes it. Nothing answers at its address."""
+    with new_customer(run) as api:
+        made = api.set_webhook("https://127.0.0.1:9/")
+        api.webhooks()
+        api.try_webhook(made["id"])
+        api.delete_webhook(made["id"])
+
+
 def renew_session_and_use_api_key(run: ScenarioRun, folder: Path) -> None:
     """Makes both writes of the authorizer: the renewal of a session, the last use of a key."""
     renew_session(run, folder)
@@ -122,6 +131,8 @@ def delete_account(run: ScenarioRun, _folder: Path) -> None:
     for table, key in (("api-keys", "key_hash"), ("sessions", "token_hash")):
         item = {key: uuid.uuid4().hex, "user_id": owner, "created_at": "2026", "expires_at": 1}
         dynamodb.put_item(TableName=tables[table], Item=to_item(item))
+    webhook = {"owner": owner, "endpoint": "0" * 32}
+    dynamodb.put_item(TableName=tables["webhooks"], Item=to_item(webhook))
     image = {"owner": owner, "item": "image#left", "listed_at": "2026"}
     dynamodb.put_item(TableName=tables["images"], Item=to_item(image))
     run.lab.client("sqs").send_message(

@@ -21,6 +21,7 @@ from tests.infrastructure.scenarios.run import (
     ScenarioRun,
     new_photo,
 )
+from tests.support.loopback import Reply, serving
 from tests.support.waiting import HTTP_SECONDS, scaled
 
 
@@ -114,6 +115,37 @@ def repeat_image_event(run: ScenarioRun, _folder: Path) -> None:
     topic = run.lab.output["topics"]["image-events"]
     for _ in range(2):
         image_events.publish(run.lab.client("sns"), topic, event)
+
+
+def call_webhook(run: ScenarioRun, folder: Path) -> None:
+    """An event that comes twice is sent to a webhook once."""
+    _call_webhook(run, folder, 200)
+
+
+def call_webhook_that_is_gone(run: ScenarioRun, folder: Path) -> None:
+    """A webhook that answers 410 is switched off."""
+    _call_webhook(run, folder, 410)
+
+
+def _call_webhook(run: ScenarioRun, folder: Path, status: int) -> None:
+    with serving(lambda _: Reply(status)) as receiver:
+        made = run.api.set_webhook(receiver.url)
+        try:
+            repeat_image_event(run, folder)
+            run.until("the call of the webhook", lambda: receiver.received)
+            queue = run.lab.output["queues"]["send-webhook"]["url"]
+            run.until("an empty queue", lambda: _is_empty(run, queue))
+            if status == 410:
+                run.until("the end of the webhook", lambda: run.api.webhooks()[0]["disabled"])
+        finally:
+            run.api.delete_webhook(made["id"])
+
+
+def _is_empty(run: ScenarioRun, queue: str) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    sqs = run.lab.client("sqs")
+    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return all(int(found[name]) == 0 for name in names)
 
 
 def bounce(run: ScenarioRun, _folder: Path) -> None:

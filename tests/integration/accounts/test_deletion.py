@@ -29,6 +29,7 @@ from services.orders.products import Products
 from services.orders.store import Orders
 from services.platform.aws.items import to_item
 from services.platform.functions.sqs import Message
+from services.webhooks.endpoints import EndpointStore
 from tests.integration.accounts.conftest import Api
 from tests.integration.accounts.support import PASSWORD, create_account, sign_in
 from tests.integration.process_image.support import Crash, CrashingClient
@@ -66,6 +67,9 @@ def fill(api: Api, email: str) -> Person:
     for item in ("image#1", f"source#{user_id}/1/a b.jpg", f"source#{user_id}/2/a b.jpg"):
         values = {"owner": user_id, "item": item, "listed_at": "2026"}
         dynamodb.put_item(TableName=api.lab.table("images"), Item=to_item(values))
+    EndpointStore(dynamodb, api.lab.table("webhooks")).set(
+        user_id, "https://example.com/", (), rotate=False
+    )
     return Person(user_id, email, token, key)
 
 
@@ -93,6 +97,7 @@ def eraser(
             api.lab.table("images"),
             SessionStore(dynamodb, api.lab.table("sessions")),
             ApiKeyStore(dynamodb, api.lab.table("api-keys")),
+            EndpointStore(dynamodb, api.lab.table("webhooks")),
         ),
         AddressCodes(api.fresh.database(role="darkroom_erasure")),
         settling,
@@ -112,7 +117,7 @@ def stored(api: Api, person: Person) -> list[str]:
         listed = s3.list_object_versions(Bucket=api.lab.bucket(bucket))
         versions = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
         found += [f"{bucket}: {v['Key']}" for v in versions if person.id in v["Key"]]
-    for table in ("images", "sessions", "api-keys"):
+    for table in ("images", "sessions", "api-keys", "webhooks"):
         items = dynamodb.scan(TableName=api.lab.table(table))["Items"]
         found += [
             f"{table}: {item}"

@@ -675,6 +675,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your webhooks, oldest first */
+        get: operations["list-webhooks"];
+        put?: never;
+        /**
+         * Set a webhook: call a URL for events
+         * @description Calls are signed by Standard Webhooks, and repeated for 15 hours until the response is 2xx. 410 switches the webhook off, and so do failures for that long; setting it again switches it on.
+         */
+        post: operations["set-webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete one of your webhooks */
+        delete: operations["delete-webhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call one of your webhooks with a test event */
+        post: operations["try-webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -869,6 +924,12 @@ export interface components {
             expires_at: string | null;
             last_used_at: string | null;
         };
+        /**
+         * DisabledReason
+         * @description Why an endpoint is called no more.
+         * @enum {unknown}
+         */
+        DisabledReason: "failing" | "gone";
         /**
          * EmailSettings
          * @description Which e-mails a user gets. `stopped_by` is why no e-mail at all is sent to the address: it
@@ -1261,6 +1322,24 @@ export interface components {
             otpauth_uri: string;
         };
         /**
+         * NewWebhook
+         * @description A webhook. `events` lists what it is called for; all by default.
+         */
+        NewWebhook: {
+            /**
+             * @description https://HOST/PATH, at a public address
+             * @example https://example.com/darkroom
+             */
+            url: string;
+            /** @default [] */
+            events?: components["schemas"]["WebhookEventType"][];
+            /**
+             * @description makes a new secret; the former one signs too for 24 hours
+             * @default false
+             */
+            rotate_secret?: boolean;
+        };
+        /**
          * NoticeReceived
          * @description The provider need not send the webhook again.
          */
@@ -1608,7 +1687,7 @@ export interface components {
          * @description What an API key may be used for.
          * @enum {unknown}
          */
-        Scope: "orders:read" | "orders:write" | "photos:read" | "photos:write";
+        Scope: "orders:read" | "orders:write" | "photos:read" | "photos:write" | "webhooks:manage";
         /**
          * SecondFactor
          * @description Whether sign-in asks for a code of an authenticator app.
@@ -1694,6 +1773,31 @@ export interface components {
             on_hand: number;
             reserved: number;
             sold: number;
+        };
+        /**
+         * StoredWebhook
+         * @description A webhook with its new secret, which is returned only here; null if the secret is the
+         *         former one.
+         */
+        StoredWebhook: {
+            /**
+             * @description a webhook's id, 32 hexadecimal digits
+             * @example 8b1a9953c4611296a827abf8c47804d7
+             */
+            id: string;
+            url: string;
+            events: components["schemas"]["WebhookEventType"][];
+            /**
+             * Format: date-time
+             * @description a time in UTC
+             */
+            created_at: string;
+            disabled: components["schemas"]["DisabledReason"] | null;
+            /**
+             * @description signs each call, by Standard Webhooks
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+             */
+            secret: string | null;
         };
         /**
          * Trace
@@ -1828,6 +1932,50 @@ export interface components {
             expires_at: string;
             /** @description whether this session made the request */
             current: boolean;
+        };
+        /**
+         * Webhook
+         * @description A webhook, without its secret. `disabled` tells why it is called no more; null while it is
+         *         called.
+         */
+        Webhook: {
+            /**
+             * @description a webhook's id, 32 hexadecimal digits
+             * @example 8b1a9953c4611296a827abf8c47804d7
+             */
+            id: string;
+            url: string;
+            events: components["schemas"]["WebhookEventType"][];
+            /**
+             * Format: date-time
+             * @description a time in UTC
+             */
+            created_at: string;
+            disabled: components["schemas"]["DisabledReason"] | null;
+        };
+        /**
+         * WebhookEventType
+         * @description What endpoints may be called for. `webhook.test` is sent on request only.
+         * @enum {unknown}
+         */
+        WebhookEventType: "image.deleted" | "image.developed" | "image.redeveloped" | "image.rejected" | "order.cancelled" | "order.created" | "order.failed" | "order.out_of_stock" | "order.payment_declined" | "order.rejected" | "order.shipped" | "payment.received";
+        /**
+         * WebhookList
+         * @description Webhooks, oldest first.
+         */
+        WebhookList: {
+            webhooks: components["schemas"]["Webhook"][];
+        };
+        /**
+         * WebhookTrial
+         * @description The outcome of a call with the event `webhook.test`. `status` is that of the response, null
+         *         without one; `reason` why it was not delivered.
+         */
+        WebhookTrial: {
+            delivered: boolean;
+            status: number | null;
+            reason: string | null;
+            duration_ms: number;
         };
     };
     responses: never;
@@ -6364,6 +6512,450 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All webhooks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "set-webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            /** @description A webhook with this URL existed, and was changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredWebhook"];
+                };
+            };
+            /** @description The new webhook and its secret */
+            201: {
+                headers: {
+                    /** @description its path */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredWebhook"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:too-many-webhooks`: You have 10 webhooks */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unsupported-media-type`: Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "delete-webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description a webhook's id, 32 hexadecimal digits */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook is deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:webhook-not-found`: Webhook not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "try-webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description a webhook's id, 32 hexadecimal digits */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The outcome of the call */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookTrial"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:webhook-not-found`: Webhook not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": components["schemas"]["GatewayMessage"];
                 };
             };
