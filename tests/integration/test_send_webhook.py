@@ -353,6 +353,7 @@ def broken(change: Callable[[dict[str, Any]], Any]) -> str:
         broken(lambda document: {**document, "events": ["image.unknown"]}),
         broken(lambda document: {"secrets": document["secrets"]}),
     ],
+    ids=["text", "list", "empty", "no secret", "short secret", "unknown event", "no address"],
 )
 def test_wrong_secret_of_the_deployment_stops_no_webhook_of_a_user(
     scenario: Scenario, value: str
