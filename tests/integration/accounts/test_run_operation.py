@@ -78,7 +78,7 @@ def test_change_of_role_ends_sessions_and_is_logged_without_the_address(
     assert api.sessions.newest(result["id"], 10) == []
     output = capsys.readouterr().out
     lines = [json.loads(line) for line in output.splitlines()]
-    (line,) = [line for line in lines if line["event"] == "operation_completed"]
+    (line,) = [line for line in lines if line.get("event") == "operation_completed"]
     assert (line["operator"], line["operation"]) == (OPERATOR, "change-role")
     assert "example.com" not in output
 

@@ -66,6 +66,10 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /unsubscribe/{token}": (200, 200, 200, 200, 200, 200),
     # Authorized by the token.
     "POST /unsubscribe/{token}": (404, 404, 404, 404, 404, 404),
+    "POST /webhooks": (401, 201, 201, 401, 401, 201),
+    "GET /webhooks": (401, 200, 200, 401, 401, 200),
+    "POST /webhooks/{id}/test": (401, 404, 404, 401, 401, 200),
+    "DELETE /webhooks/{id}": (401, 404, 404, 401, 401, 204),
     "POST /uploads": (401, 201, 201, 401, 401, 201),
     "GET /images": (401, 200, 200, 401, 401, 200),
     "GET /images/{id}": (401, 404, 404, 401, 401, 200),
@@ -90,6 +94,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 NO_IMAGE, NO_ORDER, NO_KEY = "0" * 32, "00000000-0000-0000-0000-000000000000", "0" * 64
+NO_RECEIVER = "http://127.0.0.1:9"  # the discard port: nothing listens
 DELIVERY = {
     "name": "Anna Muster",
     "line1": "Hafenstr. 1",
@@ -114,6 +119,9 @@ class Accounts:
             self.owner.api.token = new_session(self.owner, lab)[0]
             created = self.owner.api.create_api_key("a server", ["photos:read"])
             return path.replace("{id}", created["id"])
+        if path.startswith("/webhooks/"):
+            self.owner.api.token = new_session(self.owner, lab)[0]
+            return path.replace("{id}", self.owner.api.set_webhook(f"{NO_RECEIVER}/owner")["id"])
         if path == "/sessions/{id}":
             return path.replace("{id}", new_session(self.owner, lab)[1].public_id)
         if path.endswith("/cancellation"):
@@ -210,6 +218,7 @@ def body_of(route: str, accounts: Accounts) -> dict[str, Any] | None:
             "delivery": DELIVERY,
         },
         "POST /api-keys": {"name": "a server", "scopes": ["photos:read"]},
+        "POST /webhooks": {"url": f"{NO_RECEIVER}/new"},
         "PATCH /users/me/email-settings": {"photo_emails": True},
         "POST /operations/dead-letters/replays": {"all": True, "dry_run": True},
         "POST /operations/dead-letters/discards": {"all": True, "dry_run": True},

@@ -125,7 +125,8 @@ def secrets_of(lab: LabState) -> dict[str, str]:
     manager = lab.session.client("secretsmanager")
     found: dict[str, str] = {}
     for secret in manager.list_secrets()["SecretList"]:
-        text = manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        # `webhooks` has no value until an operator sets one.
+        text = manager.get_secret_value(SecretId=secret["ARN"]).get("SecretString", "{}")
         values: dict[str, Any] = json.loads(text)
         found |= {
             f"{secret['Name']}: {name}": value
