@@ -40,6 +40,8 @@ DISCARDED_BYTES = 4 * MAX_BODY_BYTES
 BODY_SECONDS = 30.0
 # For a client whose request met an environment that did not start in time.
 STARTING_RETRY_AFTER_SECONDS = 5
+# For a client whose request met busy environments only.
+THROTTLED_RETRY_AFTER_SECONDS = 1
 # Memory of all bodies together.
 MAX_HELD_BYTES = 256 * 1024 * 1024
 
@@ -225,7 +227,9 @@ class Application:
             raise _RefusedError(GatewayError.UNAVAILABLE) from None
         except ThrottledError:
             entry.reason = "throttled: every environment is busy"
-            raise _RefusedError(GatewayError.UNAVAILABLE) from None
+            raise _RefusedError(
+                GatewayError.UNAVAILABLE, retry_after_seconds=THROTTLED_RETRY_AFTER_SECONDS
+            ) from None
         except Stopping:
             entry.reason = "stopping"
             raise _RefusedError(GatewayError.UNAVAILABLE) from None

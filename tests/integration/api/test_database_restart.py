@@ -16,11 +16,14 @@ import pytest
 
 from services.accounts.model import Role
 from services.local.lab import running
+from services.local.parts import API_CONCURRENCY
 from services.local.state import LabState
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts
 from tests.support.waiting import HTTP_SECONDS, scaled
 
 REQUESTS_PER_SECOND = 50
+# One for each environment: those that wait for a busy one would be refused without Postgres too.
+IN_FLIGHT = API_CONCURRENCY
 SECONDS = 12
 RESTARTS_AT = (2.0, 5.0, 8.0)
 # From the kill: the supervisor restarts Postgres, which then recovers from its log.
@@ -90,9 +93,9 @@ def test_database_restarts_under_load_answer_only_503(
 
     with (
         httpx.Client(
-            timeout=scaled(HTTP_SECONDS), limits=httpx.Limits(max_connections=32)
+            timeout=scaled(HTTP_SECONDS), limits=httpx.Limits(max_connections=IN_FLIGHT)
         ) as client,
-        ThreadPoolExecutor(32) as pool,
+        ThreadPoolExecutor(IN_FLIGHT) as pool,
     ):
         helpers = [threading.Thread(target=restart), threading.Thread(target=watch)]
         for helper in helpers:

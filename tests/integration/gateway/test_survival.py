@@ -85,6 +85,7 @@ def test_a_busy_function_is_throttled_after_a_moment(served: Running) -> None:
     for thread in threads:
         thread.join()
     assert (answer.status, answer.message) == (503, "Service Unavailable")
+    assert answer.header("retry-after") == "1"
     assert waited > 0.9
     assert served.ask("GET", "/slow/x").status == 200
 
