@@ -87,14 +87,15 @@ def provision(
         values[Reference(Resource.SECRET, PAYMENTS)] = make_secret(
             session, PAYMENTS, asdict(payments), prefix
         )
-    if WEBHOOKS in topology.secrets:
+    used = {value for manifest in manifests for value in manifest.environment.values()}
+    if Reference(Resource.SECRET, WEBHOOKS) in used:
         values[Reference(Resource.SECRET, WEBHOOKS)] = make_empty_secret(session, WEBHOOKS, prefix)
     queues = {m.name: make_queue(session, m, m.queue, values, prefix) for m in manifests if m.queue}
     for name, workflow in topology.workflows.items():
         if all(function in queues for function in workflow.functions):
             if iam_enforced:
-                used = {function: queues[function] for function in workflow.functions}
-                make_workflow_role(session, workflow_name(name, prefix), used)
+                targets = {function: queues[function] for function in workflow.functions}
+                make_workflow_role(session, workflow_name(name, prefix), targets)
             values[Reference(Resource.WORKFLOW, name)] = make_workflow(
                 session, workflow, name, queues, prefix
             )
