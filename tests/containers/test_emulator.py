@@ -72,9 +72,11 @@ def required_variables(manifest: Manifest) -> list[str]:
     return [
         name
         for name, value in manifest.environment.items()
-        # Without a secret the function uses an IAM token, without recipes the standard one.
+        # Without a secret the function uses an IAM token, without recipes the standard one; a second
+        # factor is required only where the lab says so.
         if isinstance(value, Reference)
         and value != Reference(Resource.SECRET, "database")
+        and value != Reference(Resource.LAB, "administrator-second-factor")
         and value.resource is not Resource.RECIPES
     ]
 

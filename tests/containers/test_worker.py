@@ -77,7 +77,7 @@ def test_worker_partial_batch_failure_returns_only_the_failed(lab: ContainerLab)
 
 
 def test_worker_docker_stop_drains(lab: ContainerLab) -> None:
-    keys = [lab.upload(seed, 4000, 3000) for seed in range(50, 58)]
+    keys = [lab.upload(seed, 4000, 3000) for seed in range(50, 70)]
     worker = lab.worker("process-image")
     eventually(lambda: worker.events("report"), "the first photo is done")
     assert worker.stop() == 0
