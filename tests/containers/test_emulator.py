@@ -72,8 +72,8 @@ def required_variables(manifest: Manifest) -> list[str]:
     return [
         name
         for name, value in manifest.environment.items()
-        # Without a secret the function uses an IAM token, without recipes the standard one; a second
-        # factor is required only where the lab says so.
+        # Without a secret the function uses an IAM token, without recipes the standard one; without
+        # the lab's word, no second factor is required.
         if isinstance(value, Reference)
         and value != Reference(Resource.SECRET, "database")
         and value != Reference(Resource.LAB, "administrator-second-factor")
