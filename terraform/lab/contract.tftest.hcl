@@ -1,4 +1,5 @@
-# Variables of the lab, and values that it refuses; with a mock provider.
+# Variables of the lab, and values that it refuses; with a mock provider. A plan of the whole lab takes
+# about 15 s of CPU: settings that do not meet share one.
 
 mock_provider "aws" {
   source = "./mocks"
@@ -20,19 +21,6 @@ variables {
   }
 }
 
-run "compute_worker_replaces_the_lambda_function" {
-  command = plan
-
-  variables {
-    compute = { process-image = "worker" }
-  }
-
-  assert {
-    condition     = keys(local.workers) == ["process-image"] && !contains(keys(module.function), "process-image")
-    error_message = "expected the function as a worker only"
-  }
-}
-
 run "route_as_worker_is_refused" {
   command = plan
 
@@ -41,19 +29,6 @@ run "route_as_worker_is_refused" {
   }
 
   expect_failures = [var.compute]
-}
-
-run "schedule_replaces_the_manifests" {
-  command = plan
-
-  variables {
-    schedules = { start-orders = "rate(1 day)" }
-  }
-
-  assert {
-    condition     = { for name, schedule in local.schedules : name => schedule if schedule != null } == { erase-accounts = "rate(5 minutes)", start-orders = "rate(1 day)" }
-    error_message = "expected that schedule in place of the manifest's, and the other one as it is"
-  }
 }
 
 run "schedule_of_a_function_without_one_is_refused" {
@@ -140,27 +115,118 @@ run "all_features_use_the_whole_topology" {
     condition     = local.operator_functions == toset(["migrate-database", "run-operation"]) && length(aws_iam_policy.operators) == 1
     error_message = "expected a policy for the functions of operators"
   }
+
+  assert {
+    condition     = local.sign_in_function == "open-session"
+    error_message = "expected an alarm on refused sign-ins of open-session"
+  }
+
+  assert {
+    condition     = toset(aws_ses_event_destination.bounces[0].matching_types) == toset(["bounce", "complaint"])
+    error_message = "expected bounces and complaints"
+  }
+  assert {
+    condition     = aws_sns_topic.this["mail-events"].kms_master_key_id == null && aws_sns_topic.this["order-events"].kms_master_key_id == "alias/aws/sns"
+    error_message = "SES cannot use the AWS managed key of SNS"
+  }
+  assert {
+    condition     = local.environments["send-image-email"].MAIL_CONFIGURATION_SET == aws_ses_configuration_set.emails[0].name && length(local.resources["mail/sender"]) == 2
+    error_message = "expected the configuration set in the environment and in the permission to send"
+  }
+
+  assert {
+    condition     = local.environments["get-trace"].LAB_TELEMETRY == "cloudwatch" && local.environments["get-trace"].LAB_FUNCTIONS == join(",", sort(keys(local.manifests)))
+    error_message = "expected the lab's values"
+  }
+  assert {
+    condition     = !anytrue([for s in local.policy_statements["get-lab-status"] : length(setintersection(s.actions, ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteMessage"])) > 0])
+    error_message = "expected no access to messages"
+  }
+  assert {
+    condition     = alltrue([for s in local.policy_statements["discard-dead-letters"] : alltrue([for r in s.resources : endswith(r, "-dead-letters")]) if contains(s.actions, "sqs:DeleteMessage")])
+    error_message = "expected the permission to delete dead letters only"
+  }
+  assert {
+    condition     = [for name, statements in local.policy_statements : name if anytrue([for s in statements : s.sid == "LabQueues" && contains(s.actions, "sqs:SendMessage")])] == ["replay-dead-letters"]
+    error_message = "expected only replay-dead-letters to send to all queues"
+  }
 }
 
-run "server_without_proxy_is_verified_by_its_own_authorities" {
+run "settings_reach_the_functions_that_use_them" {
   command = plan
 
   variables {
-    database = { proxy_enabled = false }
+    schedules       = { start-orders = "rate(1 day)" }
+    database        = { proxy_enabled = false }
+    mail            = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19, photos_per_day = 50 }
+    traces_endpoint = "https://xray.eu-central-1.amazonaws.com"
+    recipe          = "compact"
+  }
+
+  assert {
+    condition     = { for name, schedule in local.schedules : name => schedule if schedule != null } == { erase-accounts = "rate(5 minutes)", start-orders = "rate(1 day)" }
+    error_message = "expected that schedule in place of the manifest's, and the other one as it is"
   }
 
   assert {
     condition     = toset([for name in local.with_database : local.environments[name]["DATABASE_CA_BUNDLE"]]) == toset(["/var/task/rds-authorities.pem"])
     error_message = "expected the authorities of Amazon RDS in every function with the database"
   }
-}
-
-run "sign_ins_are_watched" {
-  command = plan
 
   assert {
-    condition     = local.sign_in_function == "open-session"
-    error_message = "expected an alarm on refused sign-ins of open-session"
+    condition = alltrue([for name in ["send-image-email", "send-payment-receipt"] :
+      local.environments[name].MAIL_REPLY_TO == "help@example.com" && local.environments[name].MAIL_SITE_URL == "https://shop.example" && local.environments[name].MAIL_PHOTOS_PER_DAY == "50"
+    ])
+    error_message = "expected the address for answers and the website in the environment"
+  }
+  assert {
+    condition     = local.environments["send-payment-receipt"].RECEIPT_TAX_PERCENT == "19" && !can(local.environments["send-image-email"].RECEIPT_TAX_PERCENT)
+    error_message = "expected the tax in the environment of send-payment-receipt only"
+  }
+  assert {
+    condition     = !can(local.environments["send-image-email"].MAIL_IMPRINT) && !can(local.environments["process-image"].MAIL_REPLY_TO)
+    error_message = "expected no variable for a setting that is not set, and none in other functions"
+  }
+
+  assert {
+    condition     = alltrue([for e in values(local.environments) : e.OTEL_EXPORTER_OTLP_ENDPOINT == var.traces_endpoint])
+    error_message = "Every function has the endpoint."
+  }
+  assert {
+    condition     = contains(local.interface_endpoints, "xray")
+    error_message = "Functions in the VPC reach X-Ray by an interface endpoint."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["process-image", "add-avif"] : local.environments[name].RECIPE == "compact" && jsondecode(local.environments[name].RECIPES) == local.recipes])
+    error_message = "expected the chosen recipe and all definitions"
+  }
+  assert {
+    condition     = local.environments["request-upload"].RECIPES == join(",", sort(keys(local.recipes)))
+    error_message = "expected the names of the recipes"
+  }
+}
+
+run "page_is_served_and_a_function_is_a_worker" {
+  command = plan
+
+  variables {
+    site    = { domain = { name = "photos.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
+    compute = { process-image = "worker" }
+  }
+
+  assert {
+    condition     = length(module.site) == 1 && output.site == "https://photos.example.com"
+    error_message = "expected the page at its domain"
+  }
+  assert {
+    condition     = contains(local.sites.web, "https://photos.example.com") && local.environments["send-image-email"].MAIL_SITE_URL == "https://photos.example.com"
+    error_message = "expected the page to upload, and e-mails to link to it"
+  }
+
+  assert {
+    condition     = keys(local.workers) == ["process-image"] && !contains(keys(module.function), "process-image")
+    error_message = "expected the function as a worker only"
   }
 }
 
@@ -188,46 +254,6 @@ run "existing_bucket_is_not_created" {
   }
 }
 
-run "mail_settings_reach_the_functions_that_send_emails" {
-  command = plan
-
-  variables {
-    mail = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19, photos_per_day = 50 }
-  }
-
-  assert {
-    condition = alltrue([for name in ["send-image-email", "send-payment-receipt"] :
-      local.environments[name].MAIL_REPLY_TO == "help@example.com" && local.environments[name].MAIL_SITE_URL == "https://shop.example" && local.environments[name].MAIL_PHOTOS_PER_DAY == "50"
-    ])
-    error_message = "expected the address for answers and the website in the environment"
-  }
-  assert {
-    condition     = local.environments["send-payment-receipt"].RECEIPT_TAX_PERCENT == "19" && !can(local.environments["send-image-email"].RECEIPT_TAX_PERCENT)
-    error_message = "expected the tax in the environment of send-payment-receipt only"
-  }
-  assert {
-    condition     = !can(local.environments["send-image-email"].MAIL_IMPRINT) && !can(local.environments["process-image"].MAIL_REPLY_TO)
-    error_message = "expected no variable for a setting that is not set, and none in other functions"
-  }
-}
-
-run "traces_go_to_the_endpoint_from_the_vpc_as_well" {
-  command = plan
-
-  variables {
-    traces_endpoint = "https://xray.eu-central-1.amazonaws.com"
-  }
-
-  assert {
-    condition     = alltrue([for e in values(local.environments) : e.OTEL_EXPORTER_OTLP_ENDPOINT == var.traces_endpoint])
-    error_message = "Every function has the endpoint."
-  }
-  assert {
-    condition     = contains(local.interface_endpoints, "xray")
-    error_message = "Functions in the VPC reach X-Ray by an interface endpoint."
-  }
-}
-
 run "site_url_without_scheme_is_refused" {
   command = plan
 
@@ -236,23 +262,6 @@ run "site_url_without_scheme_is_refused" {
   }
 
   expect_failures = [var.mail]
-}
-
-run "bounces_and_complaints_go_to_the_topic_that_only_ses_may_publish_to" {
-  command = plan
-
-  assert {
-    condition     = toset(aws_ses_event_destination.bounces[0].matching_types) == toset(["bounce", "complaint"])
-    error_message = "expected bounces and complaints"
-  }
-  assert {
-    condition     = aws_sns_topic.this["mail-events"].kms_master_key_id == null && aws_sns_topic.this["order-events"].kms_master_key_id == "alias/aws/sns"
-    error_message = "SES cannot use the AWS managed key of SNS"
-  }
-  assert {
-    condition     = local.environments["send-image-email"].MAIL_CONFIGURATION_SET == aws_ses_configuration_set.emails[0].name && length(local.resources["mail/sender"]) == 2
-    error_message = "expected the configuration set in the environment and in the permission to send"
-  }
 }
 
 run "mail_domain_has_dkim_and_dmarc_records" {
@@ -279,23 +288,6 @@ run "sandbox_recipients_are_identities_that_functions_may_send_to" {
   }
 }
 
-run "recipe_reaches_the_functions_that_develop" {
-  command = plan
-
-  variables {
-    recipe = "compact"
-  }
-
-  assert {
-    condition     = alltrue([for name in ["process-image", "add-avif"] : local.environments[name].RECIPE == "compact" && jsondecode(local.environments[name].RECIPES) == local.recipes])
-    error_message = "expected the chosen recipe and all definitions"
-  }
-  assert {
-    condition     = local.environments["request-upload"].RECIPES == join(",", sort(keys(local.recipes)))
-    error_message = "expected the names of the recipes"
-  }
-}
-
 run "unknown_recipe_is_refused" {
   command = plan
 
@@ -304,27 +296,6 @@ run "unknown_recipe_is_refused" {
   }
 
   expect_failures = [var.recipe]
-}
-
-run "console_functions_have_least_rights" {
-  command = plan
-
-  assert {
-    condition     = local.environments["get-trace"].LAB_TELEMETRY == "cloudwatch" && local.environments["get-trace"].LAB_FUNCTIONS == join(",", sort(keys(local.manifests)))
-    error_message = "expected the lab's values"
-  }
-  assert {
-    condition     = !anytrue([for s in local.policy_statements["get-lab-status"] : length(setintersection(s.actions, ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteMessage"])) > 0])
-    error_message = "expected no access to messages"
-  }
-  assert {
-    condition     = alltrue([for s in local.policy_statements["discard-dead-letters"] : alltrue([for r in s.resources : endswith(r, "-dead-letters")]) if contains(s.actions, "sqs:DeleteMessage")])
-    error_message = "expected the permission to delete dead letters only"
-  }
-  assert {
-    condition     = [for name, statements in local.policy_statements : name if anytrue([for s in statements : s.sid == "LabQueues" && contains(s.actions, "sqs:SendMessage")])] == ["replay-dead-letters"]
-    error_message = "expected only replay-dead-letters to send to all queues"
-  }
 }
 
 run "unknown_settings_are_refused" {
@@ -340,23 +311,6 @@ run "unknown_settings_are_refused" {
   }
 
   expect_failures = [output.functions]
-}
-
-run "page_is_served_with_every_path_of_the_api" {
-  command = plan
-
-  variables {
-    site = { domain = { name = "photos.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
-  }
-
-  assert {
-    condition     = length(module.site) == 1 && output.site == "https://photos.example.com"
-    error_message = "expected the page at its domain"
-  }
-  assert {
-    condition     = contains(local.sites.web, "https://photos.example.com") && local.environments["send-image-email"].MAIL_SITE_URL == "https://photos.example.com"
-    error_message = "expected the page to upload, and e-mails to link to it"
-  }
 }
 
 run "photos_alone_have_no_page" {
