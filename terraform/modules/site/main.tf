@@ -143,6 +143,7 @@ resource "aws_cloudfront_function" "session" {
 }
 
 resource "aws_cloudfront_response_headers_policy" "this" {
+  #checkov:skip=CKV_AWS_259:It is set for a year; subdomains and preload lists are for the owner of the domain to decide.
   for_each = local.policies
 
   name    = "${var.prefix}-${each.key}"
@@ -181,6 +182,7 @@ resource "aws_cloudfront_response_headers_policy" "this" {
 }
 
 resource "aws_cloudfront_distribution" "this" {
+  #checkov:skip=CKV2_AWS_32:Files have a policy; the API sets the headers of its answers.
   #checkov:skip=CKV_AWS_68:A firewall costs for each request; attach one to the output `distribution_arn`.
   #checkov:skip=CKV2_AWS_47:As above.
   #checkov:skip=CKV_AWS_86:The API logs its requests; files are public.

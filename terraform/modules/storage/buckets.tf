@@ -60,6 +60,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  #checkov:skip=CKV_AWS_300:The first rule ends abandoned uploads; the check reads the dynamic rules alone.
   for_each = local.new_buckets
 
   bucket = aws_s3_bucket.this[each.key].id
