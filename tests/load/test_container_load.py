@@ -92,6 +92,7 @@ def test_container_run_accounts_for_every_photo() -> None:
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> None:
+    before = _ours()
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"],
         cwd=ROOT,
@@ -100,7 +101,7 @@ def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> Non
         preexec_fn=start_as_a_person_does,
     )
     try:
-        eventually(_ours, "the run starts containers", pause_seconds=0.2)
+        eventually(lambda: _ours() - before, "the run starts containers", pause_seconds=0.2)
         process.send_signal(number)
         _, told = process.communicate(timeout=scaled(60))
     finally:
@@ -112,6 +113,7 @@ def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> Non
 
 @pytest.mark.usefixtures("built")
 def test_container_run_reports_a_dead_localstack() -> None:
+    before = _ours()
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
