@@ -113,7 +113,6 @@ def test_container_run_interrupted_leaves_nothing(number: signal.Signals) -> Non
 
 @pytest.mark.usefixtures("built")
 def test_container_run_reports_a_dead_localstack() -> None:
-    before = _ours()
     process = subprocess.Popen(
         [*COMMAND, "--count", "500"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
