@@ -22,7 +22,7 @@ locals {
   }
 
   queue_functions = { for name, m in local.manifests : name => m.trigger.queue if can(m.trigger.queue) }
-  routes          = { for name, m in local.manifests : name => merge(m.trigger.http, { routes = try(m.trigger.http.routes, [m.trigger.http.route]) }) if can(m.trigger.http) }
+  routes          = { for name, m in local.manifests : name => merge(m.trigger.http, { routes = sort(try(m.trigger.http.routes, [m.trigger.http.route])) }) if can(m.trigger.http) }
   authorizers     = { for name, m in local.manifests : name => m.trigger.authorizer if can(m.trigger.authorizer) }
 
   # Compute of each function.

@@ -188,12 +188,18 @@ def client_of(applied: Applied, service: str, credentials: Mapping[str, str]) ->
 
 
 def test_queues_refuse_messages_of_functions(applied: Applied, roles: Roles) -> None:
-    """Even of their own function, which may send to its dead letter queue only."""
+    """Even of their own function, which may send to its dead letter queue only; a fair function also
+    to its queue."""
     queues = applied.output["queues"]
+    fair = {item.name for item in manifests() if item.queue is not None and item.queue.fair}
     for function in set(roles.functions) - REPLAYING:
         sqs = client_of(applied, "sqs", roles.credentials(function))
         for owner, queue in queues.items():
-            for url, own in ((queue["url"], False), (queue["dead_letter_url"], owner == function)):
+            own_queue = owner == function and owner in fair
+            for url, own in (
+                (queue["url"], own_queue),
+                (queue["dead_letter_url"], owner == function),
+            ):
                 if not own:
                     with pytest.raises(ClientError) as refused:
                         sqs.send_message(QueueUrl=url, MessageBody="from an unauthorized sender")
