@@ -188,8 +188,8 @@ def client_of(applied: Applied, service: str, credentials: Mapping[str, str]) ->
 
 
 def test_queues_refuse_messages_of_functions(applied: Applied, roles: Roles) -> None:
-    """Even of their own function, which may send to its dead letter queue only; a fair function also
-    to its queue."""
+    """Even of their own function, which may send to its dead letter queue only. A fair function may
+    send to its queue as well."""
     queues = applied.output["queues"]
     fair = {item.name for item in manifests() if item.queue is not None and item.queue.fair}
     for function in set(roles.functions) - REPLAYING:
