@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from services.build import engine as docker_engine
 from services.build import images
@@ -20,15 +22,30 @@ from tests.containers.engine import Engine
 from tests.containers.lab import ContainerLab
 
 HERE = Path(__file__).parent
+# The files whose tests share a LocalStack, and the one whose tests check that nothing of a run is
+# left in the engine: each in one test process.
+SHARED = ("test_http.py", "test_worker.py", "test_workflow.py")
+ALONE = "test_container_load.py"
+
+
+class ByFixture(LoadScopeScheduling):  # type: ignore[misc]
+    """Distributes all other tests one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        if file == ALONE:
+            return file
+        return "LocalStack" if file in SHARED else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFixture:
+    return ByFixture(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.containers)
-            if "cloud" in getattr(item, "fixturenames", ()):
-                # One test process starts LocalStack, for all that need it.
-                item.add_marker(pytest.mark.xdist_group("cloud"))
 
 
 @pytest.fixture(scope="session")

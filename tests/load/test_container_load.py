@@ -21,8 +21,7 @@ from services.platform.manifest import load_all
 from tests.support.terminal import start_as_a_person_does
 from tests.support.waiting import eventually, scaled
 
-# One at a time: each test checks that nothing of a run is left in the engine.
-pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("container load")]
+pytestmark = pytest.mark.containers
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "services.cli.main", "load-test"]
