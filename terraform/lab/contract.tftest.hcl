@@ -1,5 +1,5 @@
 # Variables of the lab, and values that it refuses; with a mock provider. A plan of the whole lab takes
-# about 15 s of CPU: settings that do not meet share one.
+# about 15 s of CPU: settings that do not meet share one, and alarms are left out (mocks/without_alarms.tfvars).
 
 mock_provider "aws" {
   source = "./mocks"
@@ -9,12 +9,6 @@ variables {
   # Terraform's tests require values of ephemeral variables.
   external_database_password = "unused"
   payments_secret            = "unused"
-
-  # Alarms are most of a plan's resources; the module `observability` and environments.tftest.hcl test them.
-  omitted_alarms = [
-    "age", "api-5xx", "api-latency", "canary", "cold-starts", "database", "dead-letters", "duration", "errors",
-    "failed-events", "init", "logged-errors", "photo-latency", "throttles",
-  ]
 
   image_digests = {
     for found in fileset("../../images", "*/function.yaml") : dirname(found) => "123456789012.dkr.ecr.eu-central-1.amazonaws.com/darkroom/${dirname(found)}@sha256:${sha256(found)}"
