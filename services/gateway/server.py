@@ -223,10 +223,8 @@ def _application(plan: Plan, context: GatewayContext) -> Application | Site:
     application = Application(context)
     if plan.site is None:
         return application
-    folder = plan.site
-    return Site(
-        application, site.load(folder.folder, folder.origins, folder.stripe_publishable_key)
-    )
+    page = plan.site
+    return Site(application, site.load(page.folder, page.origins, page.stripe_publishable_key))
 
 
 class _Source:

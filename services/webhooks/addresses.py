@@ -8,7 +8,6 @@ https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Preve
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from services.platform.errors import PermanentError
 
 URL_CHARACTERS_MAX = 2000
 _PORTS = {"https": 443, "http": 80}
-_PRINTABLE = re.compile(r"[!-~]+")
 # IPv4 addresses inside IPv6 ones: https://www.rfc-editor.org/rfc/rfc6052
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -50,11 +48,8 @@ class Target:
     def host_header(self) -> str:
         """The value of the header Host."""
         name = f"[{self.host}]" if ":" in self.host else self.host
-        return (
-            name
-            if self.port == _PORTS["https" if self.is_tls else "http"]
-            else (f"{name}:{self.port}")
-        )
+        usual = _PORTS["https" if self.is_tls else "http"]
+        return name if self.port == usual else f"{name}:{self.port}"
 
 
 @dataclass(frozen=True)

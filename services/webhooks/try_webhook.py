@@ -30,17 +30,13 @@ class TryWebhook:
         if endpoint is None:
             raise HttpProblem(api.WEBHOOK_NOT_FOUND, f"You have no webhook {parameters.id}.")
         body = payload.body(TEST_EVENT, timestamps.now(), {"owner": endpoint.owner}).encode()
-        now, began = self.clock(), time.monotonic()
+        now = self.clock()
+        headers = signed_headers(uuid.uuid4().hex, body, endpoint.signing(now), now)
+        began = time.monotonic()
         status: int | None
+        reason: str | None = None
         try:
-            status, reason = (
-                self.caller.post(
-                    endpoint.url,
-                    signed_headers(uuid.uuid4().hex, body, endpoint.signing(now), now),
-                    body,
-                ),
-                None,
-            )
+            status = self.caller.post(endpoint.url, headers, body)
         except DeliveryError as error:
             status, reason = error.status, str(error)
         log.logger().info("webhook_tried", webhook=endpoint.id, status=status)
