@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.accounts import api, passwords
+from services.accounts import passwords
 from services.accounts.api_keys import ApiKeyStore
 from services.accounts.deletion_api import DeletionRequest
+from services.accounts.password_check import verified_caller
 from services.accounts.rate_limit import SignInLimit
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.platform import log
-from services.platform.functions.http import HttpProblem, Request, Response
+from services.platform.functions.http import Request, Response
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,7 @@ class DeleteUser:
         wrong password and 429: wrong passwords count as failed sign-ins."""
         wanted: DeletionRequest = request.body
         caller = request.caller
-        with self.limit.verification(caller.email, request.source_ip) as attempt:
-            user = self.users.find(caller.email)
-            correct = user is not None and passwords.matches(wanted.password, user.password_hash)
-        if user is None or not correct:
-            raise HttpProblem(api.WRONG_PASSWORD, "Send the current password of your account.")
+        user, attempt = verified_caller(request, wanted.password, self.users, self.limit)
         self.limit.succeeded(attempt)
         self.users.request_deletion(user, passwords.DUMMY_HASH)
         closed = self.sessions.close_all(caller.user_id)

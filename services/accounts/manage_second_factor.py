@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.accounts import api, passwords
 from services.accounts import second_factor_api as own
 from services.accounts.account_notices import AccountNotices
-from services.accounts.model import Role, User
-from services.accounts.rate_limit import Attempt, SignInLimit
+from services.accounts.model import Role
+from services.accounts.password_check import verified_caller
+from services.accounts.rate_limit import SignInLimit
 from services.accounts.second_factors import SecondFactors, Verdict
 from services.accounts.sessions import SessionStore
 from services.accounts.totp import encode_secret, otpauth_uri
@@ -41,7 +41,7 @@ class ManageSecondFactor:
         """Returns a new secret. Raises HttpProblem 403 for a wrong password, 409 if there is a
         second factor, and 429."""
         wanted: own.Enrolment = request.body
-        user, attempt = self._verified(request, wanted.password)
+        user, attempt = verified_caller(request, wanted.password, self.users, self.limit)
         self.limit.succeeded(attempt)
         secret = self.factors.enrol(user.id)
         if secret is None:
@@ -72,7 +72,7 @@ class ManageSecondFactor:
     def remove(self, request: Request) -> Response:
         """Switches it off. Raises HttpProblem 403 for a wrong password or code, and 429."""
         wanted: own.Removal = request.body
-        user, attempt = self._verified(request, wanted.password)
+        user, attempt = verified_caller(request, wanted.password, self.users, self.limit)
         if self.required_for_administrators and user.role is Role.ADMINISTRATOR:
             self.limit.withdraw(attempt)
             raise HttpProblem(NOT_ALLOWED, "Administrators need a second factor here.")
@@ -83,16 +83,6 @@ class ManageSecondFactor:
         log.logger().info("second_factor_disabled", user_id=user.id)
         self.notices.send(AccountEventType.SECOND_FACTOR_DISABLED, user.email)
         return Response(204)
-
-    def _verified(self, request: Request, password: str) -> tuple[User, Attempt]:
-        """The caller, by the password, and the counted attempt."""
-        caller = request.caller
-        with self.limit.verification(caller.email, request.source_ip) as attempt:
-            user = self.users.find(caller.email)
-            correct = user is not None and passwords.matches(password, user.password_hash)
-        if user is None or not correct:
-            raise HttpProblem(api.WRONG_PASSWORD, "Send the current password of your account.")
-        return user, attempt
 
 
 def _wrong_code() -> HttpProblem:
