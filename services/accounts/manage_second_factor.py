@@ -34,7 +34,9 @@ class ManageSecondFactor:
         state = self.factors.state(request.caller.user_id)
         return Response(
             200,
-            own.SecondFactor(enabled=state.enabled, recovery_codes_left=state.recovery_codes_left),
+            own.SecondFactor(
+                enabled=state.enabled_at is not None, recovery_codes_left=state.recovery_codes_left
+            ),
         )
 
     def enrol(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from services.accounts import totp
@@ -35,9 +36,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class SecondFactorState:
-    """Whether an account has a second factor, and how many recovery codes are unused."""
+    """Since when an account has a second factor, None if it has none; and how many recovery codes
+    are unused."""
 
-    enabled: bool
+    enabled_at: datetime | None
     recovery_codes_left: int
 
 
@@ -52,13 +54,13 @@ class SecondFactors:
         """The state of a user's second factor."""
         with self.database.transaction() as cursor:
             cursor.execute(
-                "SELECT count(c.code_hash) FROM second_factors f "
+                "SELECT f.confirmed_at, count(c.user_id) FROM second_factors f "
                 "LEFT JOIN recovery_codes c USING (user_id) "
                 "WHERE f.user_id = %s AND f.confirmed_at IS NOT NULL GROUP BY f.user_id",
                 [user_id],
             )
             row = cursor.fetchone()
-        return SecondFactorState(row is not None, row[0] if row else 0)
+        return SecondFactorState(*row) if row else SecondFactorState(None, 0)
 
     def enrol(self, user_id: str) -> bytes | None:
         """Stores a new secret, which is used once `confirm` was called; returns it. None when the

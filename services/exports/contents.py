@@ -14,6 +14,7 @@ import msgspec
 
 from services.accounts import key_api
 from services.accounts.api_keys import ApiKeyStore
+from services.accounts.second_factors import SecondFactors
 from services.accounts.sessions import SessionStore
 from services.catalog.model import ImageRecord, parse_original_key
 from services.catalog.presentation import ImagePresenter
@@ -81,17 +82,11 @@ class Contents:
         }
 
     def _second_factor(self, user_id: str) -> dict[str, Any]:
-        with self.database.transaction() as cursor:
-            cursor.execute(
-                "SELECT confirmed_at, (SELECT count(*) FROM recovery_codes c "
-                "WHERE c.user_id = f.user_id) FROM second_factors f "
-                "WHERE user_id = %s AND confirmed_at IS NOT NULL",
-                [user_id],
-            )
-            row = cursor.fetchone()
+        state = SecondFactors(self.database).state(user_id)
+        since = state.enabled_at
         return {
-            "enabled_at": None if row is None else format_utc(row[0], "seconds"),
-            "recovery_codes_left": 0 if row is None else row[1],
+            "enabled_at": None if since is None else format_utc(since, "seconds"),
+            "recovery_codes_left": state.recovery_codes_left,
         }
 
     def _email_settings(self, email: str) -> dict[str, Any]:
