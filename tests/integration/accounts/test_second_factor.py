@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -36,14 +37,25 @@ def problem(answer: Answered) -> tuple[int, str]:
     return answer.status, answer.document["type"].rpartition(":")[2]
 
 
-def enable(api: Api, token: str) -> tuple[str, list[str]]:
-    """Sets up a second factor with the code of the step before; its secret and recovery codes."""
+@dataclass(frozen=True)
+class Enabled:
+    """A second factor. `used` is the code that confirmed it: of the step in which it was computed,
+    so that it stays valid when a step ends meanwhile. Later codes are those of the step after."""
+
+    secret: str
+    used: str
+    recovery: list[str]
+
+
+def enable(api: Api, token: str) -> Enabled:
+    """Sets up a second factor."""
     enrolled = api.call(FUNCTION, {"password": PASSWORD}, token, route=f"POST {ROUTE}")
     assert enrolled.status == 201
     secret = enrolled.document["secret"]
-    confirmed = api.call(FUNCTION, {"code": code_of(secret, -1)}, token, route=f"PUT {ROUTE}")
+    used = code_of(secret)
+    confirmed = api.call(FUNCTION, {"code": used}, token, route=f"PUT {ROUTE}")
     assert confirmed.status == 200
-    return secret, confirmed.document["recovery_codes"]
+    return Enabled(secret, used, confirmed.document["recovery_codes"])
 
 
 def state(api: Api, token: str) -> Any:
@@ -65,8 +77,9 @@ def test_second_factor_from_enrolment_to_removal(api: Api) -> None:
     # Nothing is asked for until the first code is confirmed.
     assert sign_in(api, EMAIL).status == 201
     assert state(api, token) == {"enabled": False, "recovery_codes_left": 0}
-    secret, recovery = enable(api, token)
-    assert secret != first["secret"]
+    factor = enable(api, token)
+    recovery = factor.recovery
+    assert factor.secret != first["secret"]
     assert len(set(recovery)) == RECOVERY_CODES
     assert state(api, token) == {"enabled": True, "recovery_codes_left": RECOVERY_CODES}
     assert api.call("get-session", token=other).status == 401
@@ -74,9 +87,9 @@ def test_second_factor_from_enrolment_to_removal(api: Api) -> None:
     assert problem(again) == (409, "second-factor-enabled")
 
     assert problem(open_session(api, None)) == (401, "second-factor-required")
-    # The code that confirmed is used up; that of now works once.
-    assert open_session(api, code_of(secret, -1)).status == 401
-    code = code_of(secret, 1)
+    # The code that confirmed is used up; the next one works once.
+    assert open_session(api, factor.used).status == 401
+    code = code_of(factor.secret, 1)
     assert open_session(api, code).status == 201
     assert problem(open_session(api, code)) == (401, "wrong-second-factor-code")
     assert open_session(api, recovery[0].lower().replace("-", " ")).status == 201
@@ -92,7 +105,7 @@ def test_second_factor_from_enrolment_to_removal(api: Api) -> None:
 
 def test_recovery_codes_are_stored_as_hashes_and_end_with_the_factor(api: Api) -> None:
     user_id = create_account(api, EMAIL)["id"]
-    _, recovery = enable(api, sign_in(api, EMAIL).document["token"])
+    recovery = enable(api, sign_in(api, EMAIL).document["token"]).recovery
     database = api.fresh.database()
     with database.transaction() as cursor:
         cursor.execute("SELECT string_agg(c::text, ' ') FROM recovery_codes c")
@@ -111,12 +124,12 @@ def test_recovery_codes_are_stored_as_hashes_and_end_with_the_factor(api: Api) -
 
 def test_wrong_codes_count_as_failed_sign_ins(api: Api) -> None:
     create_account(api, EMAIL)
-    secret, _ = enable(api, sign_in(api, EMAIL).document["token"])
+    secret = enable(api, sign_in(api, EMAIL).document["token"]).secret
     # Correct credentials without a code are no failure.
     assert {open_session(api, None).status for _ in range(ACCOUNT_ATTEMPTS + 1)} == {401}
     answers = [open_session(api, "aaaaaa").status for _ in range(ACCOUNT_ATTEMPTS)]
     assert answers == [401] * ACCOUNT_ATTEMPTS
-    assert open_session(api, code_of(secret)).status == 429
+    assert open_session(api, code_of(secret, 1)).status == 429
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -130,7 +143,7 @@ def test_administrator_has_rights_with_a_second_factor_where_required(
     users.database.close()
     token = sign_in(api, EMAIL).document["token"]
     assert api.call("list-users", token=token).status == (403 if required else 200)
-    secret, recovery = enable(api, token)
-    token = open_session(api, code_of(secret)).document["token"]
+    factor = enable(api, token)
+    token = open_session(api, code_of(factor.secret, 1)).document["token"]
     assert api.call("list-users", token=token).status == 200
-    assert remove(api, token, PASSWORD, recovery[0]) == (403 if required else 204)
+    assert remove(api, token, PASSWORD, factor.recovery[0]) == (403 if required else 204)
