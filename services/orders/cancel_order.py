@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
 from services.orders import api
+from services.orders.events import event_about
 from services.orders.get_order import load_own_order
 from services.orders.model import IllegalTransition, OrderStatus
 from services.orders.store import Orders
@@ -38,9 +39,5 @@ class CancelOrder:
             raise HttpProblem(
                 api.NOT_CANCELLABLE, f"The order is already {error.current.value}."
             ) from None
-        publish(
-            self.sns,
-            self.topic_arn,
-            order_event(OrderEventType.CANCELLED, order.id, owner=order.user_id),
-        )
+        publish(self.sns, self.topic_arn, event_about(order, OrderEventType.CANCELLED))
         return Response(200, api.details(order, self.orders.transitions(order.id)))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
+from services.orders.events import event_about
 from services.orders.loading import load_order
 from services.orders.model import IllegalTransition, Order, OrderStatus
 from services.orders.print_files import delete_files
@@ -59,11 +60,7 @@ class FailOrder:
             self.orders.settle(order.id, refund.refund_id if refund is not None else None)
             self.orders.release_stock(order.id)
         if order.status in _EVENTS:
-            publish(
-                self.sns,
-                self.topic_arn,
-                order_event(_EVENTS[order.status], order.id, owner=order.user_id),
-            )
+            publish(self.sns, self.topic_arn, event_about(order, _EVENTS[order.status]))
         log.logger().info("order_closed", status=order.status.value, refunded=refund is not None)
         return {"status": order.status.value, "refunded": refund is not None}
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from services.catalog.model import ImageRecord, ImageStatus, image_id
 from services.catalog.store import Catalog
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
 from services.imaging.model import PhotoRejected
 from services.imaging.printing.geometry import check_resolution, orient_sheet
 from services.imaging.printing.model import PrintRefused
 from services.imaging.printing.print_file import make_print_file
+from services.orders.events import event_about
 from services.orders.loading import OrderEnded, advance, load_active_order, load_order
 from services.orders.model import IllegalTransition, Line, Order, OrderStatus
 from services.orders.print_files import (
@@ -79,11 +80,7 @@ class FulfillOrder:
             raise
         if order.status not in (OrderStatus.FULFILLED, OrderStatus.SHIPPED):
             raise IllegalTransition(order.id, order.status, OrderStatus.FULFILLED)
-        publish(
-            self.sns,
-            self.topic_arn,
-            order_event(OrderEventType.SHIPPED, order.id, owner=order.user_id),
-        )
+        publish(self.sns, self.topic_arn, event_about(order, OrderEventType.SHIPPED))
         return {"prints": f"s3://{self.prints_bucket}/{order_prefix(order)}"}
 
     def _make(self, order: Order, task: Task) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
+from services.orders.events import event_about
 from services.orders.loading import load_order
 from services.orders.store import Orders
 from services.platform.functions.task import Task
@@ -33,6 +34,6 @@ class Notification:
         Raises OrderNotFound.
         """
         order = load_order(self.orders, task_input)
-        event = order_event(self.event_type, order.id, owner=order.user_id)
+        event = event_about(order, self.event_type)
         publish(self.sns, self.topic_arn, event)
         return {"event_id": event.id}

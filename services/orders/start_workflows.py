@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
+from services.orders.events import event_about
 from services.orders.model import Order
 from services.orders.store import Orders
 from services.platform import log
@@ -55,11 +56,7 @@ class WorkflowStarter:
         except self.stepfunctions.exceptions.ClientError as error:
             if error_code(error) != "ExecutionAlreadyExists":
                 raise
-        publish(
-            self.sns,
-            self.topic_arn,
-            order_event(OrderEventType.CREATED, order.id, owner=order.user_id),
-        )
+        publish(self.sns, self.topic_arn, event_about(order, OrderEventType.CREATED))
         self.orders.mark_started(order.id)
 
     def resume_interrupted(self, limit: int = RESUMED_PER_REQUEST_MAX) -> int:

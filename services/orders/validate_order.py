@@ -8,9 +8,10 @@ from typing import Any
 
 from services.catalog.model import ImageStatus
 from services.catalog.store import Catalog
-from services.events.orders import OrderEventType, order_event, publish
+from services.events.orders import OrderEventType, publish
 from services.imaging.printing.geometry import check_resolution
 from services.imaging.printing.model import Verdict
+from services.orders.events import event_about
 from services.orders.loading import advance, last_transition, load_active_order
 from services.orders.model import Line, Order, OrderRejected, OrderStatus
 from services.orders.print_files import print_spec
@@ -49,11 +50,7 @@ class ValidateOrder:
         if order.status is OrderStatus.REJECTED:
             # No paper is reserved and no payment exists at this step.
             self.orders.settle(order.id, None)
-            publish(
-                self.sns,
-                self.topic_arn,
-                order_event(OrderEventType.REJECTED, order.id, owner=order.user_id),
-            )
+            publish(self.sns, self.topic_arn, event_about(order, OrderEventType.REJECTED))
             raise OrderRejected(last_transition(self.orders, order).cause)
         return {"lines": len(order.lines)}
 
