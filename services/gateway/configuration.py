@@ -257,7 +257,7 @@ def _site(document: Fields) -> SiteFolder | None:
         document.mistakes.append(f"site_origins must be a list of origins, got {origins!r:.100}")
         return None
     key = document.get("stripe_publishable_key")
-    # A secret key on a page would be everybody's.
+    # A secret key on a page would be public.
     if key is not None and not (isinstance(key, str) and key.startswith("pk_")):
         document.mistakes.append("stripe_publishable_key must begin with pk_")
         return None

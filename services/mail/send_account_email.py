@@ -20,7 +20,7 @@ RESET_PAGE = "reset"
 
 @dataclass(frozen=True)
 class _Notice:
-    """What the owner of an account is told about what was done with it."""
+    """An e-mail to the owner of an account about a change of it."""
 
     subject: str
     lines: tuple[str, ...]
@@ -38,8 +38,8 @@ _NOTICES: Mapping[AccountEventType, _Notice] = {
     AccountEventType.EXPORT_REQUESTED: _Notice(
         "Your data are being exported",
         (
-            "Somebody, probably you, asked for an export of your photos, orders and account. It is "
-            "ready in some minutes, and can be downloaded for an hour by who is signed in.",
+            "An export of your photos, orders and account was requested, probably by you. It is "
+            "ready in some minutes; for an hour you can download it when you are signed in.",
             "If it was not you, change your password: that closes all other sessions.",
         ),
     ),

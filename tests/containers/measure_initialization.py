@@ -35,7 +35,6 @@ print(  # noqa: T201
         {
             "answer": answer,
             "kib": sum(read.values()) // 1024,
-            "files": len(read),
             "largest": {path: read[path] // 1024 for path in largest},
         }
     )

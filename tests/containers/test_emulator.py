@@ -72,8 +72,8 @@ def required_variables(manifest: Manifest) -> list[str]:
     return [
         name
         for name, value in manifest.environment.items()
-        # Without a secret the function uses an IAM token, without recipes the standard one; without
-        # the lab's word, no second factor is required.
+        # Without a secret the function uses an IAM token, and without recipes the standard one; the
+        # second factor is optional.
         if isinstance(value, Reference)
         and value != Reference(Resource.SECRET, "database")
         and value != Reference(Resource.LAB, "administrator-second-factor")

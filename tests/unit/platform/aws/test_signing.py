@@ -61,7 +61,7 @@ def test_signature_follows_the_specification() -> None:
         (ADDRESS, True),
         ("https://xray.cn-north-1.amazonaws.com.cn/v1/traces", True),
         ("http://localhost:4318/v1/traces", False),
-        # Credentials would help whoever owns this name to calls in the account.
+        # The owner of this name could use a signature for calls in the account.
         ("https://xray.eu-central-1.amazonaws.com.example/v1/traces", False),
     ],
 )
