@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from services.local.provision.checks import CORS, LAB_VALUES, refuse_unknown
@@ -110,7 +111,10 @@ def provision(
 
 
 def cors_rules(topology: Topology, manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
-    """The CORS rules of every route that has some, for `answer-preflight`."""
+    """The CORS rules of every route that has some, for `answer-preflight`.
+
+    A function's routes are sorted, as Terraform sorts them.
+    """
     return [
         {
             "method": route.method,
@@ -121,5 +125,5 @@ def cors_rules(topology: Topology, manifests: Sequence[Manifest]) -> list[dict[s
         }
         for manifest in manifests
         if manifest.http is not None and manifest.http.cors is not None
-        for route in manifest.http.routes
+        for route in sorted(manifest.http.routes, key=attrgetter("key"))
     ]
