@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
-import json
 import os
 import pkgutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import typer
+from http_api import render_api
+from markdown_text import paragraph, table
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -39,23 +40,6 @@ def on_files(files: Files, /, *, config: MkDocsConfig) -> Files:
     for name, render in PAGES.items():
         files.append(File.generated(config, f"reference/{name}.md", content=render()))
     return files
-
-
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table. Cells may hold Markdown; pipes and line breaks are escaped."""
-    headings = list(headings)
-    lines = [headings, ["---"] * len(headings), *(list(row) for row in rows)]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def paragraph(text: str | None) -> str:
-    """A docstring as one Markdown paragraph a block."""
-    blocks = (text or "").strip().split("\n\n")
-    return "\n\n".join(" ".join(block.split()) for block in blocks)
 
 
 # -- the command
@@ -212,101 +196,6 @@ def type_text(kind: Any) -> str:
     return words.get(name, name)
 
 
-# -- the HTTP API
-
-
-def render_api() -> str:
-    path = PROJECT / "images" / "get-api-document" / "openapi.json"
-    document = json.loads(path.read_text(encoding="utf-8"))
-    parts = [
-        "# HTTP API\n\n",
-        "Generated from the OpenAPI 3.1 document that `GET /openapi.json` serves.\n\n",
-        document["info"]["description"] + "\n\n",
-    ]
-    for route, operations in document["paths"].items():
-        for method, operation in operations.items():
-            parts.append(_operation(f"{method.upper()} {route}", operation))
-    parts.append("## Schemas\n\n")
-    for name, schema in sorted(document["components"]["schemas"].items()):
-        parts.append(f"### {name}\n\n{paragraph(schema.get('description'))}\n\n")
-        parts.append(_properties(schema))
-    return "".join(parts)
-
-
-def _operation(title: str, operation: dict[str, Any]) -> str:
-    text = f"## {title}\n\n{operation.get('summary', '')}. Function: `{operation['operationId']}`."
-    text += " Requires a session.\n\n" if operation.get("security") else "\n\n"
-    if operation.get("description"):
-        text += operation["description"] + "\n\n"
-    if parameters := operation.get("parameters"):
-        text += table(
-            ("parameter", "in", "type", "meaning"),
-            (
-                (
-                    f"`{p['name']}`" + (" (required)" if p.get("required") else ""),
-                    p["in"],
-                    schema_text(p["schema"]),
-                    p.get("description", ""),
-                )
-                for p in parameters
-            ),
-        )
-    if body := operation.get("requestBody"):
-        kinds = (
-            f"`{media}`: {schema_text(content.get('schema', {}))}"
-            for media, content in body["content"].items()
-        )
-        text += f"Body: {'; '.join(kinds)}\n\n"
-    rows = []
-    for status, answer in operation["responses"].items():
-        schemas = dict.fromkeys(
-            schema_text(content.get("schema", {})) for content in answer.get("content", {}).values()
-        )
-        rows.append((status, answer.get("description", ""), ", ".join(schemas)))
-    return text + table(("status", "meaning", "body"), rows)
-
-
-def _properties(schema: dict[str, Any]) -> str:
-    required = set(schema.get("required", ()))
-    rows = [
-        (
-            f"`{name}`" + ("" if name in required else " (optional)"),
-            schema_text(value),
-            value.get("description", ""),
-        )
-        for name, value in schema.get("properties", {}).items()
-    ]
-    return table(("field", "type", "meaning"), rows) if rows else schema_text(schema) + "\n\n"
-
-
-def schema_text(schema: dict[str, Any]) -> str:
-    """A JSON schema in a few words, with a link to a named one."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(schema_text(choice) for choice in choices)
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    kind = schema.get("type", "any")
-    if kind == "array":
-        return f"list of {schema_text(schema.get('items', {}))}"
-    limits = [
-        f"{word} {schema[key]}"
-        for key, word in (
-            ("minimum", "at least"),
-            ("maximum", "at most"),
-            ("minLength", "length at least"),
-            ("maxLength", "length at most"),
-            ("default", "default"),
-        )
-        if key in schema
-    ]
-    return ", ".join([schema.get("format", kind), *limits])
-
-
 # -- manifests
 
 
@@ -337,8 +226,11 @@ YAML_KEYS: dict[tuple[type[Any], str], tuple[str, ...]] = {
         "",
     ),
     (manifest.Source, "reference"): ("`bucket`, `topic` or `workflow`", REFERENCE, ""),
-    (manifest.HttpTrigger, "method"): ("`route`", "`METHOD /path`", ""),
-    (manifest.HttpTrigger, "path"): ("`route`", "`METHOD /path`", ""),
+    (manifest.HttpTrigger, "routes"): (
+        "`route` or `routes`",
+        "`METHOD /path`, or a list of them",
+        "",
+    ),
     (manifest.HttpTrigger, "cors"): ("`cors`", "see below; optional", ""),
     (manifest.Cors, "site"): ("`site`", "a site of the topology", ""),
     (manifest.Grant, "reference"): (RESOURCES, REFERENCE, ""),
@@ -366,6 +258,9 @@ def render_manifest() -> str:
         ("grants[]", manifest.Grant),
         ("budgets", manifest.Budgets),
     ]
+    fields = {(cls, item.name) for _, cls in sections for item in dataclasses.fields(cls)}
+    if unknown := YAML_KEYS.keys() - fields:
+        raise PluginError(f"no such fields of a manifest: {unknown}")
     for title, cls in sections:
         hints = typing.get_type_hints(cls)
         parts.append(f"## {title}\n\n{paragraph(cls.__doc__)}\n\n")
