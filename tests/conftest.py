@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.loaders
 import httpx
 import pytest
 
@@ -24,6 +25,9 @@ if Path("/.dockerenv").exists():
 # Each call of httpx.get makes a client, which would read all certificate authorities: 40 ms of CPU.
 _transports = vars(httpx._transports.default)
 _transports["create_ssl_context"] = functools.cache(_transports["create_ssl_context"])
+
+# Each session of botocore parses the descriptions of its services anew: 100 ms of CPU for a client.
+vars(botocore.loaders)["create_loader"] = functools.cache(botocore.loaders.create_loader)
 
 
 def pytest_report_header() -> str:

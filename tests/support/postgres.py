@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ import psycopg2
 from services.local.aws_session import LocalSession
 from services.local.postgres import Postgres
 from services.platform.database import Database, DatabaseConfiguration
+from services.schema import migrate_database
+
+# The database with the lab's schema of each server, by URL.
+_templates: dict[str, str] = {}
 
 
 @dataclass
@@ -91,11 +95,28 @@ def superuser(postgres: Postgres) -> Iterator[Any]:
         connection.close()
 
 
-def fresh_database(postgres: Postgres, session: LocalSession) -> FreshDatabase:
-    """Creates an empty database and its secret."""
+def fresh_database(
+    postgres: Postgres, session: LocalSession, template: str = "template1"
+) -> FreshDatabase:
+    """Creates a copy of the database `template`, by default an empty one, and its secret."""
     name = f"t{uuid.uuid4().hex[:8]}"
     with superuser(postgres) as cursor:
-        cursor.execute(f"CREATE DATABASE {name} OWNER {postgres.username}")
+        cursor.execute(f"CREATE DATABASE {name} OWNER {postgres.username} TEMPLATE {template}")
     value = json.dumps({"username": postgres.username, "password": postgres.password})
     made = session.client("secretsmanager").create_secret(Name=name, SecretString=value)
     return FreshDatabase(postgres, name, session, made["ARN"])
+
+
+def migrated_database(postgres: Postgres, session: LocalSession) -> FreshDatabase:
+    """Creates a database with the lab's schema, and its secret."""
+    return fresh_database(postgres, session, _migrated_template(postgres, session))
+
+
+def _migrated_template(postgres: Postgres, session: LocalSession) -> str:
+    """The name of a database of the server that has the lab's schema and no connections."""
+    if postgres.url not in _templates:
+        made = fresh_database(postgres, session)
+        with closing(made.database()) as database:
+            migrate_database.migrate(database)
+        _templates[postgres.url] = made.name
+    return _templates[postgres.url]

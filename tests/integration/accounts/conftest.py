@@ -6,7 +6,7 @@ import importlib.util
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -20,10 +20,10 @@ from services.local.provision import Database, Lab, provision
 from services.local.state import PROJECT
 from services.platform import manifest
 from services.platform.aws import clients
-from services.platform.manifest import Feature
-from services.schema import migrate_database
+from services.platform.manifest import Feature, Reference, Resource
 from tests.support.declarations import lab_topology, manifests
-from tests.support.postgres import FreshDatabase, fresh_database
+from tests.support.emptying import empty
+from tests.support.postgres import FreshDatabase, migrated_database
 
 
 class Clock:
@@ -42,9 +42,7 @@ def clock() -> Clock:
 @pytest.fixture
 def fresh(postgres: Postgres, cloud: Emulator) -> FreshDatabase:
     """A database with the lab's schema."""
-    made = fresh_database(postgres, LocalSession(cloud.endpoint))
-    migrate_database.migrate(made.database())
-    return made
+    return migrated_database(postgres, LocalSession(cloud.endpoint))
 
 
 @pytest.fixture
@@ -162,16 +160,30 @@ class Api:
         return context
 
 
-@pytest.fixture
-def api(cloud: Emulator, fresh: FreshDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    session = LocalSession(cloud.endpoint)
-    lab = provision(
-        session,
+@pytest.fixture(scope="package")
+def shared_lab(cloud: Emulator, postgres: Postgres) -> Lab:
+    """The resources of the account functions, which all tests of the package share."""
+    return provision(
+        LocalSession(cloud.endpoint),
         lab_topology(),
         manifests(Feature.CUSTOMERS),
         prefix=f"t{uuid.uuid4().hex[:8]}",
-        database=Database(fresh.url, fresh.postgres.username, fresh.postgres.password),
+        database=Database(postgres.url, postgres.username, postgres.password),
     )
+
+
+@pytest.fixture
+def api(
+    cloud: Emulator, fresh: FreshDatabase, shared_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Api]:
+    """The shared lab, emptied, with a database of the test's own."""
+    session = LocalSession(cloud.endpoint)
+    empty(shared_lab, session, lab_topology())
+    own = {
+        Reference(Resource.SECRET, "database"): fresh.secret_arn,
+        **{Reference(Resource.DATABASE, name): fresh.url for name in lab_topology().databases},
+    }
+    lab = replace(shared_lab, values={**shared_lab.values, **own})
     for name, value in cloud.environment.items():
         monkeypatch.setenv(name, value)
     clients.client.cache_clear()

@@ -12,23 +12,18 @@ from services.local.aws_session import LocalSession
 from services.local.emulator import Emulator
 from services.local.postgres import Postgres
 from services.orders.store import Orders
-from services.schema import migrate_database
 from tests.integration.orders.environment import (
     OrderFactory,
     OrderResources,
 )
 from tests.integration.orders.photos import Photos
 from tests.integration.orders.requests import CreateOrderSetup, FailingClient
-from tests.support.postgres import fresh_database
+from tests.support.postgres import migrated_database
 
 
 @pytest.fixture(scope="package")
 def factory(postgres: Postgres, cloud: Emulator) -> OrderFactory:
-    fresh = fresh_database(postgres, LocalSession(cloud.endpoint))
-    database = fresh.database()
-    migrate_database.migrate(database)
-    database.close()
-    return OrderFactory(fresh)
+    return OrderFactory(migrated_database(postgres, LocalSession(cloud.endpoint)))
 
 
 @pytest.fixture(autouse=True)
