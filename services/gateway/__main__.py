@@ -26,11 +26,13 @@ CONFIG.json:
   {"host": "127.0.0.1", "port": 8080,
    "functions": [{"folder": "images/NAME", "environment": {"K": "V"}, "concurrency": 4}],
    "throttle": {"requests_per_second": 500, "burst": 1000}, "idle_seconds": 300,
-   "site": "FOLDER", "site_origins": ["http://127.0.0.1:4566"], "stripe_publishable_key": null}
+   "site": "FOLDER", "site_origins": ["http://127.0.0.1:4566"], "stripe_publishable_key": null,
+   "events": {"queue_url": "URL", "heartbeat_seconds": 15}}
 
 Routes and the authorizer come from each folder's function.yaml; port 0 takes a free port, and the
 line "gateway_started" has the address. `site` is a web page's folder, `site_origins` where it
-exchanges photos. With `stripe_publishable_key` the page has Stripe's form. `functions` is required,
+exchanges photos. With `stripe_publishable_key` the page has Stripe's form. With `events`, an
+SQS queue that subscribes to topics, there is an event stream: GET /events. `functions` is required,
 and `folder` of each.
 
 exit status:

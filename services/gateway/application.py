@@ -18,6 +18,8 @@ from services.gateway.authorizer import (
     AuthorizerError,
     AuthorizerStartingError,
 )
+from services.gateway.event_stream import ROUTE as EVENTS_ROUTE
+from services.gateway.event_stream import EventStreams
 from services.gateway.events import Api, Request
 from services.gateway.pool import Pool, ThrottledError
 from services.gateway.responses import GatewayError, MalformedResponseError, Response
@@ -101,7 +103,7 @@ class Cors:
 @dataclass(frozen=True)
 class GatewayContext:
     """What all requests share. `invoked` is the function behind the Invoke API, if any; `cors` is
-    by function."""
+    by function; `streams` serves EVENTS_ROUTE, if that is among the routes."""
 
     api: Api
     router: Router
@@ -110,6 +112,7 @@ class GatewayContext:
     throttle: Throttle | None = None
     invoked: Pool | None = None
     cors: Mapping[str, Cors] = field(default_factory=dict)
+    streams: EventStreams | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -141,7 +144,7 @@ class Application:
         if _ambiguous_length(scope):
             answer = replace(answer, close=True)
         _log(request, entry, answer.status, began)
-        await _send(send, request, answer)
+        await _send(receive, send, request, answer)
 
     async def _answer(
         self, request: Request, scope: Any, receive: Receive, entry: _RequestLog
@@ -168,7 +171,7 @@ class Application:
             return await self._refuse(GatewayError.BAD_REQUEST, scope, receive)
         if match is None:
             return await self._refuse(GatewayError.NOT_FOUND, scope, receive)
-        entry.route, entry.function = match.route.key, match.route.function
+        entry.route, entry.function = match.route.key, match.route.function or None
         if self._context.throttle is not None and not self._context.throttle.allows():
             return await self._refuse(GatewayError.TOO_MANY_REQUESTS, scope, receive)
         identity = request.header(IDENTITY_HEADER)
@@ -179,7 +182,13 @@ class Application:
         trace = events.trace_header(request)
         context = None
         if match.route.authorized:
-            context = await self._authorized(request, match, trace, identity, len(body), entry)
+
+            async def authorize() -> Mapping[str, Any]:
+                return await self._authorized(request, match, trace, identity, len(body), entry)
+
+            context = await authorize()
+            if self._context.streams is not None and match.route is EVENTS_ROUTE:
+                return self._context.streams.open(context, authorize)
         event = events.request_event(request, body, match, self._context.api, trace, context)
         if len(event) > MAX_PAYLOAD_BYTES:
             raise _RefusedError(GatewayError.REQUEST_TOO_LARGE)
@@ -396,8 +405,12 @@ def _ambiguous_length(scope: Any) -> bool:
     return b"content-length" in names and b"transfer-encoding" in names
 
 
-async def _send(send: Send, request: Request, answer: Response) -> None:
+async def _send(receive: Receive, send: Send, request: Request, answer: Response) -> None:
     headers = [*answer.headers, (b"apigw-requestid", request.id.encode())]
+    if answer.stream is not None:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await answer.stream(receive, send)
+        return
     if not responses.has_no_body(answer.status):
         headers.append((b"content-length", str(len(answer.body)).encode()))
     if answer.close:

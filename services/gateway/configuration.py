@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.gateway import routes
+from services.gateway.event_stream import HEARTBEAT_SECONDS
+from services.gateway.event_stream import ROUTE as EVENTS_ROUTE
 from services.gateway.events import Api
 from services.gateway.routes import Route
 from services.platform import manifest as manifests
@@ -39,6 +41,7 @@ API_ID = "darkroom"
 DEFAULT_PORT = 8080
 DEFAULT_CONCURRENCY = 4
 MAX_PORT = 65_535
+HEARTBEAT_SECONDS_RANGE = (1, 60)
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,18 @@ class SiteFolder:
 
 
 @dataclass(frozen=True)
+class Events:
+    """The event stream: the SQS queue of what it sends, and how often it sends anything."""
+
+    queue_url: str
+    heartbeat_seconds: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that the gateway serves. `invoked` is the function behind the Invoke API;
-    `prewarmed` starts one environment of every function at once; `site` is the web page."""
+    `prewarmed` starts one environment of every function at once; `site` is the web page;
+    `events` the event stream, if there is one."""
 
     host: str
     port: int
@@ -132,6 +144,7 @@ class Plan:
     idle_seconds: float
     process: ProcessConfiguration
     site: SiteFolder | None = None
+    events: Events | None = None
 
 
 def single(folder: Path, environ: Mapping[str, str]) -> Plan:
@@ -188,7 +201,7 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
     document = read_document(path, mistakes)
     document.only(
         "host", "port", "functions", "throttle", "idle_seconds", "init_seconds", "status_file",
-        "site", "site_origins", "stripe_publishable_key",
+        "site", "site_origins", "stripe_publishable_key", "events",
     )  # fmt: skip
     host = document.text("host", "127.0.0.1", "an address")
     port = document.integer("port", (0, MAX_PORT), DEFAULT_PORT)
@@ -219,6 +232,9 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
         function = _function(manifest, manifest.name, region, init_seconds, variables, environ)
         served.append(Served(function, concurrency))
     all_routes = tuple(route for m in found for route in _routes(m, m.name))
+    events = _events(document)
+    if events is not None:
+        all_routes = (*all_routes, EVENTS_ROUTE)
     mistakes += routes.mistakes(all_routes)
     deciding = [m for m in found if m.authorizer is not None]
     if len(deciding) > 1:
@@ -246,7 +262,23 @@ def gateway(path: Path, environ: Mapping[str, str]) -> Plan:
         idle_seconds=idle,
         process=replace(process, status_file=status_file or process.status_file),
         site=site,
+        events=events,
     )
+
+
+def _events(document: Fields) -> Events | None:
+    value = document.get("events")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not _is_http_url(str(value.get("queue_url"))):
+        document.mistakes.append(
+            f"events must be an object with queue_url, the URL of a queue, got {value!r:.100}"
+        )
+        return None
+    fields = Fields(value, document.mistakes, "events.")
+    fields.only("queue_url", "heartbeat_seconds")
+    heartbeat = fields.integer("heartbeat_seconds", HEARTBEAT_SECONDS_RANGE, HEARTBEAT_SECONDS)
+    return Events(value["queue_url"], heartbeat)
 
 
 def _site(document: Fields) -> SiteFolder | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
@@ -31,7 +31,8 @@ class MalformedResponseError(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """A complete HTTP answer. `close` ends the connection after it."""
+    """A complete HTTP answer. `close` ends the connection after it. With `stream`, that function
+    sends the body, by ASGI's `receive` and `send`."""
 
     status: int
     headers: Headers
@@ -39,6 +40,7 @@ class Response:
     close: bool = False
     own: bool = field(default=False, compare=False)
     """Made by the gateway, not by a function."""
+    stream: Callable[[Any, Any], Awaitable[None]] | None = field(default=None, compare=False)
 
 
 class GatewayError(Enum):

@@ -26,6 +26,8 @@ from services.gateway import site
 from services.gateway.application import Application, Cors, GatewayContext
 from services.gateway.authorizer import Authorizer
 from services.gateway.configuration import Plan
+from services.gateway.event_queue import EventQueue
+from services.gateway.event_stream import EventStreams
 from services.gateway.invoke_api import ask_pool, remote
 from services.gateway.pool import Pool
 from services.gateway.responses import GatewayError
@@ -224,7 +226,13 @@ def _application(plan: Plan, context: GatewayContext) -> Application | Site:
     if plan.site is None:
         return application
     page = plan.site
-    return Site(application, site.load(page.folder, page.origins, page.stripe_publishable_key))
+    files = site.load(
+        page.folder,
+        page.origins,
+        page.stripe_publishable_key,
+        events=plan.events is not None,
+    )
+    return Site(application, files)
 
 
 class _Source:
@@ -246,6 +254,7 @@ class _Source:
 
     async def serve(self, listener: socket.socket, started_event: str) -> ExitCode:
         plan = self._plan
+        draining = asyncio.Event()
         context = GatewayContext(
             api=plan.api,
             router=Router(plan.routes),
@@ -256,6 +265,8 @@ class _Source:
             else None,
             invoked=self._pools[plan.invoked] if plan.invoked is not None else None,
             cors={served.function.name: _cors(served.function) for served in plan.functions},
+            streams=_streams(plan, draining),
+            draining=draining,
         )
         server = _Server(
             uvicorn.Config(
@@ -395,6 +406,15 @@ class _Source:
             else:
                 self._warmed = True
                 return
+
+
+def _streams(plan: Plan, draining: asyncio.Event) -> EventStreams | None:
+    if plan.events is None:
+        return None
+    streams = EventStreams(draining, plan.events.heartbeat_seconds)
+    loop = asyncio.get_running_loop()
+    streams.source = EventQueue(plan.events.queue_url, loop, streams.publish)
+    return streams
 
 
 def _cors(function: Function) -> Cors:

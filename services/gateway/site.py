@@ -63,11 +63,16 @@ class Site:
 
 
 def load(
-    folder: Path, origins: tuple[str, ...], stripe_publishable_key: str | None = None
+    folder: Path,
+    origins: tuple[str, ...],
+    stripe_publishable_key: str | None = None,
+    *,
+    events: bool = False,
 ) -> dict[str, File]:
     """The files in `folder` by URL path; pages may exchange data with `origins`, where photos are
     stored, besides their own. Only with Stripe's publishable key is there a payment page, which
-    loads Stripe's script. Raises OSError.
+    loads Stripe's script. `events`: whether the API has an event stream. Raises OSError or
+    ValueError.
     """
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -75,10 +80,11 @@ def load(
         if not path.is_file() or (name == PAYMENT and stripe_publishable_key is None):
             continue
         body = path.read_bytes()
-        if name == CONFIGURATION and stripe_publishable_key is not None:
-            body = json.dumps(
-                {"payment_methods": [], "stripe_publishable_key": stripe_publishable_key}
-            ).encode()
+        if name == CONFIGURATION:
+            known = {**json.loads(body), "events": events}
+            if stripe_publishable_key is not None:
+                known |= {"payment_methods": [], "stripe_publishable_key": stripe_publishable_key}
+            body = json.dumps(known).encode()
         files[_url_path(name)] = _file(body, name, origins)
     return files
 

@@ -13,8 +13,8 @@ from typing import Any
 from services.local.emulator import LOOPBACK
 from services.local.options import LabOptions
 from services.local.processes import Child, inherited_environment, spawner, start_child
-from services.local.provision import FunctionQueue
-from services.local.state import PROJECT, LabFiles
+from services.local.provision import FunctionQueue, Lab, make_events_queue
+from services.local.state import PROJECT, LabFiles, LabState
 from services.platform import tracing
 from services.platform.manifest import Manifest
 
@@ -97,11 +97,16 @@ def trace_receiver_child(files: LabFiles, port: int) -> tuple[Child, dict[str, s
 
 
 def gateway_child(
-    plans: Sequence[FunctionPlan], files: LabFiles, port: int, aws: Mapping[str, str], storage: str
+    plans: Sequence[FunctionPlan],
+    files: LabFiles,
+    port: int,
+    aws: Mapping[str, str],
+    state: LabState,
+    lab: Lab,
 ) -> Child:
     """All routes and the web page on one port, each function in execution environments of its own.
 
-    The page exchanges photos with `storage`, the emulator's address.
+    The page exchanges photos with the emulator. Creates the queue of the event stream.
     """
     functions = [
         {
@@ -117,7 +122,8 @@ def gateway_child(
         "port": port,
         "functions": functions,
         "site": str(SITE),
-        "site_origins": [storage],
+        "site_origins": [state.endpoint],
+        "events": {"queue_url": make_events_queue(state.session, lab)},
     }
     return _child(GATEWAY, ["services.gateway"], plan, files, aws)
 

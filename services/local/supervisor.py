@@ -173,7 +173,7 @@ class Supervisor:
         ]
         ports = {name: emulator.free_port() for name in worker_names(self.options)}
         state = dataclasses.replace(state, metrics=_metrics_addresses(ports, state.api))
-        self._start_functions(plans, state, api_port, ports)
+        self._start_functions(plans, state, lab, api_port, ports)
         if server is not None:
             self._prepare_database(server, state)
         if state.api:
@@ -218,6 +218,7 @@ class Supervisor:
         self,
         plans: list[FunctionPlan],
         state: LabState,
+        lab: Lab,
         api_port: int,
         metrics_ports: Mapping[str, int],
     ) -> None:
@@ -227,7 +228,7 @@ class Supervisor:
             self.children.append(child)
             aws = {**aws, **variables}
         if state.api:
-            self.children.append(gateway_child(plans, self.files, api_port, aws, state.endpoint))
+            self.children.append(gateway_child(plans, self.files, api_port, aws, state, lab))
         self.children += worker_children(plans, self.files, self.options, aws, metrics_ports)
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:

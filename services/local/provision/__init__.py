@@ -24,13 +24,15 @@ from services.local.provision.s3 import connect_buckets, make_bucket
 from services.local.provision.secretsmanager import make_empty_secret, make_secret
 from services.local.provision.ses import verify_sender
 from services.local.provision.sns import make_topic, subscribe
-from services.local.provision.sqs import make_queue
+from services.local.provision.sqs import make_events_queue, make_queue
 from services.local.provision.stepfunctions import make_workflow
 from services.local.topology import Topology
 from services.monitoring.lab import CLOUDWATCH
 from services.platform.manifest import Manifest, Reference, Resource
 
-__all__ = ["Database", "FunctionQueue", "Lab", "Payments", "cors_rules", "provision"]
+__all__ = [
+    "Database", "FunctionQueue", "Lab", "Payments", "cors_rules", "make_events_queue", "provision",
+]  # fmt: skip
 
 # Names of the topology's secrets.
 DATABASE = "database"

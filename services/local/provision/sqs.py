@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.local.provision.lab import FunctionQueue
+from services.local.provision.lab import FunctionQueue, Lab
 from services.local.provision.names import (
     POLICY_VERSION,
+    PREFIX,
     account_of,
     resource_name,
     role_arn,
@@ -27,6 +28,11 @@ LONG_POLL_SECONDS = 20
 
 # The largest message of SNS and Step Functions.
 MESSAGE_BYTES_MAX = 262_144
+
+EVENTS_QUEUE = "gateway-events"
+EVENT_TOPICS = tuple(Reference(Resource.TOPIC, name) for name in ("image-events", "order-events"))
+# The minimum of SQS.
+EVENTS_RETENTION_SECONDS = 60
 
 
 def make_queue(
@@ -67,6 +73,25 @@ def make_queue(
         policy = _queue_policy(arn, senders, rule, values, prefix)
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return FunctionQueue(url, arn, dead_url, dead_arn)
+
+
+def make_events_queue(session: Any, lab: Lab, name: str = EVENTS_QUEUE) -> str:
+    """Creates the queue of the gateway's event stream, which subscribes to the topics of photos and
+    orders that the lab has. Returns its URL.
+
+    It is no function's, so its name has no prefix: the console does not list it. Terraform has none
+    (docs/decisions.md).
+    """
+    sqs, sns = session.client("sqs"), session.client("sns")
+    topics = [reference for reference in EVENT_TOPICS if reference in lab.values]
+    # Nobody reads it while there is no stream.
+    attributes = {"MessageRetentionPeriod": str(EVENTS_RETENTION_SECONDS)}
+    url, arn = _queue(sqs, name, attributes)
+    policy = _queue_policy(arn, topics, None, lab.values, PREFIX)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    for reference in topics:
+        sns.subscribe(TopicArn=lab.values[reference], Protocol="sqs", Endpoint=arn)
+    return url
 
 
 def _queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:

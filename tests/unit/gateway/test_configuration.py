@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.gateway.__main__ import main as serve
-from services.gateway.configuration import Plan, gateway, single
+from services.gateway.configuration import Events, Plan, gateway, single
 from services.platform.errors import ConfigurationError
 from services.runtime.exit_codes import ExitCode
 from services.worker.__main__ import main as worker
@@ -111,6 +111,31 @@ def test_two_authorizers_are_one_too_many(tmp_path: Path) -> None:
     folders = [function(tmp_path / name, AUTHORIZER) for name in ("one", "two")]
     with pytest.raises(ConfigurationError, match="expected one authorizer, got one, two"):
         plan(tmp_path, *({"folder": str(folder)} for folder in folders))
+
+
+def test_event_stream_is_a_route_with_authorization(tmp_path: Path) -> None:
+    authorizer = function(tmp_path / "a", AUTHORIZER)
+    url = "http://127.0.0.1:4566/000000000000/gateway-events"
+    got = plan(tmp_path, {"folder": str(authorizer)}, events={"queue_url": url})
+    assert got.events == Events(url, 15)
+    assert [(route.key, route.authorized) for route in got.routes] == [("GET /events", True)]
+
+
+@pytest.mark.parametrize(
+    ("events", "mistake"),
+    [
+        ("http://queue", "events must be an object with queue_url"),
+        ({"queue_url": "queue"}, "events must be an object with queue_url"),
+        ({"queue_url": "http://queue/q", "heartbeat_seconds": 0}, "events.heartbeat_seconds"),
+        ({"queue_url": "http://queue/q", "heartbeat": 1}, "heartbeat"),
+        ({"queue_url": "http://queue/q"}, "trigger.authorizer, for GET /events"),
+    ],
+)
+def test_wrong_event_stream_is_refused(tmp_path: Path, events: Any, mistake: str) -> None:
+    open_route = function(tmp_path / "f", http("GET /a"))
+    with pytest.raises(ConfigurationError) as caught:
+        plan(tmp_path, {"folder": str(open_route)}, events=events)
+    assert any(mistake in one for one in caught.value.mistakes), caught.value.mistakes
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "{}", '{"functions": []}', "[" * 100_000])

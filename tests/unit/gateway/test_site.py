@@ -128,5 +128,14 @@ def test_payment_page_is_served_only_with_a_key_and_alone_allows_stripe(tmp_path
     assert json.loads(files["/config.json"].body)["stripe_publishable_key"] == "pk_test_1"
 
 
+@pytest.mark.parametrize("events", [False, True])
+def test_configuration_says_whether_there_is_an_event_stream(tmp_path: Path, events: bool) -> None:
+    (tmp_path / "config.json").write_text('{"payment_methods": [{"id": "a", "name": "A"}]}')
+    (file,) = site.load(tmp_path, (), events=events).values()
+    assert json.loads(file.body) == {
+        "payment_methods": [{"id": "a", "name": "A"}], "events": events,
+    }  # fmt: skip
+
+
 def test_load_of_missing_folder_serves_no_file(tmp_path: Path) -> None:
     assert site.load(tmp_path / "missing", ()) == {}
