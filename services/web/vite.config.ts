@@ -13,7 +13,7 @@ export default defineConfig({
   server: {
     // `darkroom up --api-port 8080 --site http://localhost:5173`
     proxy: Object.fromEntries(
-      ["/images", "/operations", "/orders", "/products", "/sessions", "/uploads", "/users", "/openapi.json"].map(
+      ["/events", "/images", "/operations", "/orders", "/products", "/sessions", "/uploads", "/users", "/openapi.json"].map(
         (path) => [path, "http://127.0.0.1:8080"],
       ),
     ),

@@ -3,9 +3,11 @@ import { useEffect, useState } from "preact/hooks";
 import { text } from "./text";
 
 /** A component that is loaded when it is first shown. */
-export function lazy(load: () => Promise<ComponentType>): ComponentType {
-  let loaded: ComponentType | undefined;
-  return function Lazy() {
+export function lazy<P extends object = object>(
+  load: () => Promise<ComponentType<P>>,
+): ComponentType<P> {
+  let loaded: ComponentType<P> | undefined;
+  return function Lazy(props: P) {
     const [, redraw] = useState(0);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
@@ -20,6 +22,6 @@ export function lazy(load: () => Promise<ComponentType>): ComponentType {
     }, []);
     if (failed) return <p role="alert" class="problem">{text("offline")}</p>;
     const Loaded = loaded;
-    return Loaded ? <Loaded /> : <p class="status">{text("loading")}</p>;
+    return Loaded ? <Loaded {...props} /> : <p class="status">{text("loading")}</p>;
   };
 }

@@ -1,7 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
+import { lazy } from "../lazy";
 import { text } from "../text";
+
+const QrCode = lazy<{ content: string }>(async () => (await import("./qr-code")).QrCode);
 
 interface Enrolment {
   secret: string;
@@ -54,10 +57,13 @@ export function SecondFactor() {
       )}
       {enrolment ? (
         <>
-          <p>
-            {text("appSecret")} <code>{enrolment.secret}</code>{" "}
-            <a href={enrolment.otpauth_uri}>{text("openApp")}</a>
-          </p>
+          <div class="enrolment">
+            <QrCode content={enrolment.otpauth_uri} />
+            <p>
+              {text("appSecret")} <code>{enrolment.secret.match(/.{1,4}/g)?.join(" ")}</code>{" "}
+              <a href={enrolment.otpauth_uri}>{text("openApp")}</a>
+            </p>
+          </div>
           <Form key="confirm" submit={confirm} button={text("confirm")}>{code}</Form>
         </>
       ) : enabled ? (

@@ -3,7 +3,7 @@ import { type Image, type Product, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
 import { money, plain, text } from "../text";
 import { readDraft, removeDraft, writeDraft } from "./draft";
-import { PaymentMethods, usePaymentConfiguration } from "./payment";
+import { PaymentMethods, useConfiguration } from "./payment";
 
 export interface Line {
   image: Image;
@@ -48,7 +48,7 @@ export function useCart(): CartState {
 export function Cart({ cart }: { cart: CartState }) {
   // The same key when the order is sent again: it is created once.
   const [key, setKey] = useState(() => crypto.randomUUID());
-  const configuration = usePaymentConfiguration();
+  const configuration = useConfiguration();
   const paysOnItsPage = Boolean(configuration?.stripe_publishable_key);
   if (cart.lines.length === 0) {
     return (

@@ -1,11 +1,15 @@
 import { useEffect, useState } from "preact/hooks";
+import { changes } from "../api/changes";
 import { type OrderDetails, type OrderSummary, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { moment, money, statusText, text } from "../text";
-import { Backoff, wait } from "../uploads/backoff";
+import { Backoff, Pause } from "../uploads/backoff";
 
 /** Statuses from which an order still moves. */
 const MOVING = new Set(["created", "validated", "reserved", "paid", "fulfilled"]);
+
+/** Not every step of an order is an event. */
+const LIVE_PAUSE_MILLISECONDS = 5_000;
 
 function shownId(): string {
   return location.hash.match(/^#\/orders\/([0-9a-f-]{36})$/)?.[1] ?? "";
@@ -68,6 +72,10 @@ function Order({ id, changed }: OrderProps) {
 
   useEffect(() => {
     let shown = true;
+    const pause = new Pause();
+    const leave = changes().subscribe((change) => {
+      if (!change || change.id === id) pause.end();
+    });
     async function follow() {
       const backoff = new Backoff(700, 10_000);
       let status = "";
@@ -82,12 +90,13 @@ function Order({ id, changed }: OrderProps) {
         } catch (error) {
           setProblem(messageOf(error));
         }
-        await wait(backoff.next());
+        await pause.wait(changes().live ? LIVE_PAUSE_MILLISECONDS : backoff.next());
       }
     }
-    void follow();
+    void follow().finally(leave);
     return () => {
       shown = false;
+      pause.end();
     };
   }, [id]);
 

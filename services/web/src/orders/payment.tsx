@@ -1,31 +1,18 @@
 import { useEffect, useId, useState } from "preact/hooks";
+import { type Configuration, configuration } from "../api/configuration";
 import { text } from "../text";
 
-export interface PaymentConfiguration {
-  /** What the page offers by itself, such as the sandbox's methods. */
-  payment_methods: readonly { id: string; name: string }[];
-  /** With a key, the customer pays on /pay, where Stripe's form is. */
-  stripe_publishable_key: string | null;
-}
-
-/** What the deployment offers, from /config.json. Rejects with an Error if there is none. */
-export async function paymentConfiguration(): Promise<PaymentConfiguration> {
-  const response = await fetch("/config.json");
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  return (await response.json()) as PaymentConfiguration;
-}
-
-/** As `paymentConfiguration`; undefined until it is there. */
-export function usePaymentConfiguration(): PaymentConfiguration | undefined {
-  const [configuration, setConfiguration] = useState<PaymentConfiguration>();
+/** What the deployment offers; undefined until it is there. */
+export function useConfiguration(): Configuration | undefined {
+  const [found, setFound] = useState<Configuration>();
   useEffect(() => {
-    paymentConfiguration().then(setConfiguration, () => undefined);
+    configuration().then(setFound, () => undefined);
   }, []);
-  return configuration;
+  return found;
 }
 
 /** The choice of a payment method that needs no form. */
-export function PaymentMethods({ configuration }: { configuration?: PaymentConfiguration | undefined }) {
+export function PaymentMethods({ configuration }: { configuration?: Configuration | undefined }) {
   const id = useId();
   return (
     <p class="field">

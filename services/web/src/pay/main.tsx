@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { type Draft, readDraft, removeDraft, writeDraft } from "../orders/draft";
-import { paymentConfiguration } from "../orders/payment";
+import { configuration } from "../api/configuration";
 import { language, money, plain, text } from "../text";
 import type { Elements, Stripe } from "./stripe";
 
@@ -24,7 +24,7 @@ function Payment({ draft }: { draft: Draft }) {
 
   useEffect(() => {
     const unavailable = () => setProblem(text("paymentUnavailable"));
-    paymentConfiguration().then(({ stripe_publishable_key: key }) => {
+    configuration().then(({ stripe_publishable_key: key }) => {
       if (!key || window.Stripe === undefined || box.current === null) return unavailable();
       const stripe = window.Stripe(key, { locale: language });
       const elements = stripe.elements({

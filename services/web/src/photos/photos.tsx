@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { changes } from "../api/changes";
 import { type ImageSummary, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
@@ -45,6 +46,8 @@ export function Photos({ cart, userId }: { cart: CartState; userId: string }) {
         setImages((known) => [image, ...known.filter(({ id }) => id !== image.id)]);
         redraw((n) => n + 1);
       },
+      undefined,
+      changes(),
     );
     const pending = new PendingFiles(userId);
     const made: UploadQueue = new UploadQueue(

@@ -25,3 +25,24 @@ export class Backoff {
 export function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
+
+/** A waiting time that can be cut short, also before it begins. */
+export class Pause {
+  #ended = false;
+  #end: (() => void) | undefined;
+
+  constructor(private readonly timer: (milliseconds: number) => Promise<void> = wait) {}
+
+  async wait(milliseconds: number): Promise<void> {
+    if (!this.#ended) {
+      const early = new Promise<void>((resolve) => (this.#end = resolve));
+      await Promise.race([early, this.timer(milliseconds)]);
+    }
+    this.#ended = false;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#end?.();
+  }
+}

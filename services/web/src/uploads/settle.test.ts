@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Changes, Listener } from "../api/changes";
 import type { ImageSummary } from "../api/client";
 import type { Upload } from "./queue";
 import { Settler } from "./settle";
@@ -57,4 +58,47 @@ it("looks up again after an error", async () => {
     settler.watch(upload("u"));
   });
   expect([calls, found.status]).toEqual([3, "rejected"]);
+});
+
+it("looks up only uploads whose photo has changed where changes are reported", async () => {
+  let report: Listener = () => undefined;
+  let left = false;
+  const live: Changes = {
+    live: true,
+    subscribe: (listener) => {
+      report = listener;
+      return () => (left = true);
+    },
+  };
+  const pauses: number[] = [];
+  const asked: string[] = [];
+  const settled: string[] = [];
+  const settler = new Settler(
+    (id) => {
+      asked.push(id);
+      return Promise.resolve([image("developed")]);
+    },
+    (one) => void settled.push(one.id),
+    (milliseconds) => {
+      pauses.push(milliseconds);
+      return new Promise(() => undefined);
+    },
+    live,
+  );
+  for (const id of ["a", "b", "c"]) settler.watch(upload(id));
+  const happened = async (correlation_id: string) => {
+    report({ type: "image.developed", id: "1", correlation_id });
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  await happened("elsewhere");
+  expect(asked).toEqual([]);
+  await happened("b");
+  expect(asked).toEqual(["b"]);
+  await happened("b");
+  expect(asked).toEqual(["b"]);
+  // Connected again: changes may have been missed.
+  report();
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(settled).toEqual(["b", "a", "c"]);
+  expect([left, new Set(pauses)]).toEqual([true, new Set([10_000])]);
 });
