@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from services.local import lab as labs
 from services.local.options import LabOptions
 from services.local.state import LabState
-from tests.support.waiting import scaled
+from tests.support.waiting import STEP_SECONDS, scaled
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Root may not use Chromium's sandbox; without network it must not look for updates.
@@ -28,6 +28,12 @@ def chromium() -> str | None:
     return os.environ.get("BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def _limit_ms() -> float:
+    """The limit of one step. Playwright does not measure again when it ends, as `eventually` does,
+    so there is room for a machine that becomes busy."""
+    return scaled(3 * STEP_SECONDS) * 1000
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium()
@@ -36,7 +42,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    expect.set_options(timeout=scaled(30) * 1000)
+    expect.set_options(timeout=_limit_ms())
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         yield opened
@@ -55,7 +61,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabState]:
 def page(browser: Browser, lab: LabState) -> Iterator[Page]:
     """A new visitor's page, in English."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 850})
-    context.set_default_timeout(scaled(30) * 1000)
+    context.set_default_timeout(_limit_ms())
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

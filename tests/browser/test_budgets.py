@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from playwright.sync_api import Page, Response, Route, expect
 from services.local.state import LabState
 from tests.browser.visitors import sign_in, upload
 from tests.support.photos import jpeg, scene
-from tests.support.waiting import scaled
+from tests.support.waiting import eventually
 
 FIRST_LOAD_BYTES = 90_000
 PHOTOS, A_PAGE = 5_000, 100
@@ -74,10 +73,7 @@ def customer(page: Page, lab: LabState) -> Page:
 def wait_until(page: Page, expression: str) -> None:
     """Waits until a JavaScript expression is true. The page's policy forbids eval, which
     Playwright's own `wait_for_function` uses."""
-    give_up_at = time.monotonic() + scaled(30)
-    while not page.evaluate(expression):
-        assert time.monotonic() < give_up_at, f"not true in time: {expression}"
-        page.wait_for_timeout(50)
+    eventually(lambda: page.evaluate(expression), expression)
 
 
 def test_first_load_is_small_and_asks_no_other_host(customer: Page, lab: LabState) -> None:

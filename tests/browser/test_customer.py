@@ -51,10 +51,13 @@ def test_customer_uploads_fifty_photos_and_orders_prints(
     page: Page, lab: LabState, photos: list[Path]
 ) -> None:
     sign_up(page, lab.mail_folder)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(lab.api)))
     upload(page, photos)
-    minutes = scaled(120) * 1000
+    minutes = scaled(240) * 1000
     expect(page.locator(".tile:not(.rejected) img.shown")).to_have_count(PHOTOS, timeout=minutes)
     expect(page.locator(".tile.rejected")).to_have_count(DAMAGED, timeout=minutes)
+    assert "/events" in asked
     order(page, "Sandbox: succeeds")
     expect(page.locator(".order h2")).to_contain_text("Shipped", timeout=minutes)
     expect(page.locator(".lines")).to_contain_text("Shipped")
@@ -184,8 +187,9 @@ def test_account_lists_and_ends_sessions_and_is_deleted(page: Page, lab: LabStat
     expect(photos).to_be_checked()
     with page.expect_response(lambda answer: answer.request.method == "PATCH"):
         photos.uncheck()
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Delete the account").click()
+    deletion = page.locator("section", has=page.get_by_role("heading", name="Delete the account"))
+    deletion.get_by_label("Password").fill(PASSWORD)
+    deletion.get_by_role("button", name="Delete the account").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
@@ -225,27 +229,23 @@ def test_file_name_that_reorders_text_is_shown_without_it(
     expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1200])
 def test_pages_have_no_serious_accessibility_problem(
-    page: Page, lab: LabState, tmp_path: Path, scheme: str, width: int
+    page: Page, lab: LabState, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=97)))
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    found = [check(page, "sign-in")]
+    found = check(page, "sign-in")
     sign_in(page, lab)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)
-    found.append(check(page, "photos"))
+    found += check(page, "photos")
     page.locator(".tile a").click()
     expect(page.locator("dialog picture img")).to_be_visible()
-    found.append(check(page, "photo"))
+    found += check(page, "photo")
     page.get_by_role("button", name="Add to the cart").click()
     page.get_by_role("button", name="Close").click()
     for name in ("Cart", "Orders", "Account"):
         page.get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
-        found.append(check(page, name))
-    assert [problem for problems in found for problem in problems] == []
+        found += check(page, name)
+    assert found == []

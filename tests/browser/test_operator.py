@@ -13,6 +13,7 @@ from services.accounts.model import Role
 from services.local.state import LabState
 from tests.browser.visitors import check, sign_in, upload
 from tests.support.photos import jpeg, scene
+from tests.support.waiting import eventually
 
 FUNCTION = "process-image"
 
@@ -49,11 +50,8 @@ def find(console: Page, mark: str, count: int) -> None:
         expect(console.get_by_role("button", name="Filter")).to_be_enabled()
         return console.locator(".letters > li").count()
 
-    for _ in range(30):
-        if filtered() == count:
-            return
-        console.wait_for_timeout(500)
-    raise AssertionError(f"expected {count} dead letters with {mark}")
+    what = f"{count} dead letters with {mark}"
+    eventually(lambda: filtered() == count, what, pause_seconds=0.5)
 
 
 def test_operator_replays_and_discards_a_dead_letter(console: Page, lab: LabState) -> None:
@@ -113,21 +111,15 @@ def test_customer_has_no_console(page: Page, lab: LabState) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Only administrators")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1200])
-def test_console_has_no_serious_accessibility_problem(
-    console: Page, lab: LabState, scheme: str, width: int
-) -> None:
+def test_console_has_no_serious_accessibility_problem(console: Page, lab: LabState) -> None:
     mark = poison(lab)
-    console.set_viewport_size({"width": width, "height": 800})
-    console.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     console.get_by_role("link", name="Console").click()
     expect(console.get_by_role("region", name="Queues")).to_be_visible()
-    found = [check(console, "health")]
+    found = check(console, "health")
     find(console, mark, 1)
-    found.append(check(console, "dead letters"))
+    found += check(console, "dead letters")
     for name in ("Orders", "Stock", "Cost", "Trace"):
         console.get_by_role("navigation", name="Console").get_by_role("link", name=name).click()
         console.wait_for_load_state("networkidle")
-        found.append(check(console, name))
-    assert [problem for problems in found for problem in problems] == []
+        found += check(console, name)
+    assert found == []
