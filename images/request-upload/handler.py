@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 
 from services.catalog.api import REQUEST_UPLOAD
-from services.catalog.request_upload import RequestUpload
+from services.catalog.request_upload import RequestUpload, StorageLimit
+from services.catalog.store import Catalog
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
 from services.platform.functions.http import http_function
@@ -22,9 +23,12 @@ class Configuration:
     usage_table: str = variable("USAGE_TABLE", help="table that counts uses by account and address")
     per_account: int = variable("UPLOADS_PER_DAY", default=5_000, minimum=1)
     per_address: int = variable("UPLOADS_PER_DAY_OF_ADDRESS", default=20_000, minimum=1)
+    images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
+    stored_mib: int = variable("STORED_MIB_PER_ACCOUNT", default=100 * 1024, minimum=1)
 
 
 configuration = read(Configuration, os.environ)
+dynamodb = client("dynamodb")
 handler = http_function(
     REQUEST_UPLOAD,
     RequestUpload(
@@ -34,11 +38,14 @@ handler = http_function(
         configuration.minutes,
         configuration.recipes,
         DailyLimit(
-            client("dynamodb"),
+            dynamodb,
             configuration.usage_table,
             "uploads",
             configuration.per_account,
             configuration.per_address,
+        ),
+        StorageLimit(
+            Catalog(dynamodb, configuration.images_table), configuration.stored_mib * 1024 * 1024
         ),
     ).handle,
 )

@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from unittest.mock import patch
 
 import msgspec
+from msgspec import Meta
 
 from services.platform import manifest
 from services.platform.errors import ConfigurationError
@@ -80,6 +81,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     instance: str
     errors: list[Mistake] = []
+    used_bytes: Annotated[int | None, Meta(description="of `storage-full`: bytes in use")] = None
+    limit_bytes: Annotated[int | None, Meta(description="of `storage-full`: their limit")] = None
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):

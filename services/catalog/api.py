@@ -17,6 +17,9 @@ PAGE_MAX = 100
 PAGE_DEFAULT = 50
 
 IMAGE_NOT_FOUND = Problem(404, "image-not-found", "Image not found")
+# Not 429: a client that waits and repeats gets the same answer until photos are deleted. Not 507: a
+# 5xx counts as a failure of the service.
+STORAGE_FULL = Problem(413, "storage-full", "Storage full")
 
 # The formats that services/imaging accepts; it identifies them by content. The last three are names
 # that browsers and older systems give to JPEG and PNG.
@@ -211,7 +214,9 @@ REQUEST_UPLOAD = Operation(
     scope=Scope.PHOTOS_WRITE,
     body=UploadRequest,
     answers={201: Answer("The form", UploadForm)},
-    problems=(USAGE_EXCEEDED,),
+    problems=(STORAGE_FULL, USAGE_EXCEEDED),
+    description="`storage-full` states `used_bytes` and `limit_bytes` of the account: deleting "
+    "photos frees them. Near the limit, a form allows only the bytes that are left.",
 )
 LIST_RECIPES = Operation(
     summary="List the recipes of renditions",

@@ -193,6 +193,7 @@ def _source(event: ObjectEvent, original: Original) -> Source:
         image_id=identity,
         etag=event.etag,
         version_id=event.version_id,
+        bytes=original.size if _is_true(original.metadata, METADATA_SINGLE_USE) else 0,
     )
 
 
@@ -201,7 +202,7 @@ def _is_replay(found: Source | None, event: ObjectEvent, original: Original) -> 
     event, as developed, deleted or in work."""
     return (
         event.posted
-        and original.metadata.get(METADATA_SINGLE_USE) == "true"
+        and _is_true(original.metadata, METADATA_SINGLE_USE)
         and found is not None
         and found.sequencer != event.sequencer
     )

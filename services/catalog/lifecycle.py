@@ -9,6 +9,7 @@ workers that die between two writes, lead to the same state.
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,15 @@ from services.catalog.store import (
     item_key,
     source_item,
 )
+from services.catalog.stored_bytes import counted
 from services.platform.aws.items import to_item
 from services.platform.errors import TransientError
 
 # A tombstone must outlive the latest event of its original: SQS keeps a message 14 days at most.
 TOMBSTONE_SECONDS = 30 * 24 * 3600
+# Photos of one owner that are claimed at the same time write the same counter of bytes.
+_TRANSACTION_ATTEMPTS = 6
+_CONFLICT_SECONDS = 0.05
 
 
 class ChangedMeanwhileError(TransientError):
@@ -167,11 +172,17 @@ class ImageLifecycle:
         self._update_source(owner, source, attempts=source.attempts - 1)
 
     def write_tombstone(self, owner: str, found: Source | None, tombstone: Source) -> None:
-        """Replaces a source with its tombstone. Raises ChangedMeanwhileError."""
+        """Replaces a source with its tombstone, and gives its bytes back to the owner. Raises
+        ChangedMeanwhileError."""
+        put = self._put_source(owner, found, tombstone)
+        changed = "the original changed while it was removed"
+        if bytes_counted := counted(self.catalog.table, owner, found, tombstone):
+            self._transact([{"Put": put}, *bytes_counted], changed)
+            return
         try:
-            self.catalog.dynamodb.put_item(**self._put_source(owner, found, tombstone))
+            self.catalog.dynamodb.put_item(**put)
         except self.catalog.dynamodb.exceptions.ConditionalCheckFailedException:
-            raise ChangedMeanwhileError("the original changed while it was removed") from None
+            raise ChangedMeanwhileError(changed) from None
 
     def _write_claim(
         self,
@@ -182,43 +193,52 @@ class ImageLifecycle:
         keep_location: bool,
     ) -> None:
         """Writes the source and its image's record in one transaction."""
-        dynamodb = self.catalog.dynamodb
         option = "ADD source_keys :keys" + (
             ", location_keys :keys" if keep_location else " DELETE location_keys :keys"
         )
-        try:
-            dynamodb.transact_write_items(
-                TransactItems=[
-                    {"Put": self._put_source(owner, found, source)},
-                    {
-                        "Update": {
-                            "TableName": self.catalog.table,
-                            "Key": item_key(owner, image_item(str(source.image_id))),
-                            "UpdateExpression": f"{option} SET #status = "
-                            "if_not_exists(#status, :developing), listed_at = "
-                            "if_not_exists(listed_at, :now), image_id = :image "
-                            # A deleted image that is uploaded again becomes visible again.
-                            "REMOVE deleted_by_owner",
-                            "ConditionExpression": "attribute_not_exists(#status) "
-                            "OR #status <> :deleting",
-                            "ExpressionAttributeNames": {"#status": "status"},
-                            "ExpressionAttributeValues": expression_values(
-                                keys={source.key},
-                                developing=ImageStatus.DEVELOPING,
-                                deleting=ImageStatus.DELETING,
-                                now=listed_at,
-                                image=source.image_id,
-                            ),
-                        }
-                    },
-                ]
-            )
-        except dynamodb.exceptions.TransactionCanceledException as error:
-            if not _reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
-                raise
-            raise ChangedMeanwhileError(
-                "the original or its image changed while it was claimed"
-            ) from None
+        image = {
+            "TableName": self.catalog.table,
+            "Key": item_key(owner, image_item(str(source.image_id))),
+            "UpdateExpression": f"{option} SET #status = "
+            "if_not_exists(#status, :developing), listed_at = "
+            "if_not_exists(listed_at, :now), image_id = :image "
+            # A deleted image that is uploaded again becomes visible again.
+            "REMOVE deleted_by_owner",
+            "ConditionExpression": "attribute_not_exists(#status) OR #status <> :deleting",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": expression_values(
+                keys={source.key},
+                developing=ImageStatus.DEVELOPING,
+                deleting=ImageStatus.DELETING,
+                now=listed_at,
+                image=source.image_id,
+            ),
+        }
+        self._transact(
+            [
+                {"Put": self._put_source(owner, found, source)},
+                {"Update": image},
+                *counted(self.catalog.table, owner, found, source),
+            ],
+            "the original or its image changed while it was claimed",
+        )
+
+    def _transact(self, items: list[dict[str, Any]], changed: str) -> None:
+        """Writes `items` together. Raises ChangedMeanwhileError, with the text `changed`, when a
+        condition does not hold, or other transactions keep writing one of the items."""
+        dynamodb = self.catalog.dynamodb
+        for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
+            try:
+                dynamodb.transact_write_items(TransactItems=items)
+            except dynamodb.exceptions.TransactionCanceledException as error:
+                reasons = _reasons(error)
+                if not reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                    raise
+                if "ConditionalCheckFailed" in reasons or attempt == _TRANSACTION_ATTEMPTS:
+                    raise ChangedMeanwhileError(changed) from None
+                time.sleep(random.uniform(0, _CONFLICT_SECONDS * attempt))  # noqa: S311  jitter
+            else:
+                return
 
     def _write_outcome(
         self, record: ImageRecord, source_key: str, recipe_before: str | None = None

@@ -113,6 +113,8 @@ class Source:
     announced: bool = False
     removed: bool = False
     stale_image_id: str | None = None
+    bytes: int = 0
+    """What the original counts for its owner's limit; see services/catalog/stored_bytes.py."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from services.catalog.api import UploadForm, UploadRequest
+from services.catalog.api import STORAGE_FULL, UploadForm, UploadRequest
 from services.catalog.model import (
     METADATA_CORRELATION_ID,
     METADATA_KEEP_LOCATION,
@@ -19,6 +19,8 @@ from services.catalog.model import (
     METADATA_SINGLE_USE,
     OriginalName,
 )
+from services.catalog.store import Catalog
+from services.catalog.stored_bytes import stored_bytes
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
@@ -32,6 +34,28 @@ _NAME_CHARACTERS_MAX = 100
 
 
 @dataclass(frozen=True)
+class StorageLimit:
+    """Allows an owner to keep `bytes_max` bytes of originals."""
+
+    catalog: Catalog
+    bytes_max: int
+
+    def left(self, owner: str) -> int:
+        """The bytes that the owner may still upload. Raises HttpProblem 413 when there are none.
+
+        Forms that were issued before may exceed the limit, by the size that they allow.
+        """
+        used = stored_bytes(self.catalog, owner)
+        if used >= self.bytes_max:
+            raise HttpProblem(
+                STORAGE_FULL,
+                f"Your photos use {used:,} of {self.bytes_max:,} bytes. Delete photos first.",
+                members={"used_bytes": used, "limit_bytes": self.bytes_max},
+            )
+        return self.bytes_max - used
+
+
+@dataclass(frozen=True)
 class RequestUpload:
     """Presigns upload forms, valid for `minutes` minutes and files of 1 to `bytes_max` bytes.
     `recipes` are the names that an upload may choose."""
@@ -42,14 +66,17 @@ class RequestUpload:
     minutes: int
     recipes: tuple[str, ...]
     limit: DailyLimit
+    storage: StorageLimit
 
     def handle(self, request: Request) -> Response:
         """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change, and
-        for an unknown recipe, 429 when the uploads of a day are used up."""
+        for an unknown recipe, 413 when the account may store no more bytes, 429 when the uploads
+        of a day are used up."""
         upload: UploadRequest = request.body
         _check_filename(upload.filename)
         self._check_recipe(upload.recipe)
         caller = request.caller
+        bytes_max = min(self.bytes_max, self.storage.left(caller.user_id))
         self.limit.take(caller.user_id, request.source_ip)
         upload_id = uuid.uuid4().hex
         log.correlate(upload_id, origin=True)
@@ -77,7 +104,7 @@ class RequestUpload:
             Key=OriginalName(caller.user_id, upload_id, upload.filename).key,
             Fields=dict(fields),
             Conditions=[
-                ["content-length-range", 1, self.bytes_max],
+                ["content-length-range", 1, bytes_max],
                 *({name: value} for name, value in fields.items()),
             ],
             ExpiresIn=self.minutes * 60,
@@ -88,7 +115,7 @@ class RequestUpload:
                 id=upload_id,
                 url=form["url"],
                 fields=form["fields"],
-                bytes_max=self.bytes_max,
+                bytes_max=bytes_max,
                 expires_at=format_epoch(expires_at),
             ),
         )

@@ -1,8 +1,8 @@
 """The catalogue's table: reads, and the conditional writes that its changes are made of.
 
-An owner's items: `image#<image id>`, the image's record, and `source#<object key>`, the state of
-one original. A record exists as long as its `source_keys`; services/catalog/lifecycle.py deletes it
-with the last one.
+An owner's items: `image#<image id>`, the image's record; `source#<object key>`, the state of one
+original; and `storage`, the bytes of the originals (services/catalog/stored_bytes.py). A record
+exists as long as its `source_keys`; services/catalog/lifecycle.py deletes it with the last one.
 """
 
 from __future__ import annotations

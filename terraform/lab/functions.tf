@@ -53,6 +53,24 @@ locals {
     RECEIPT_TAX_PERCENT = var.mail.tax_percent
   } : name => tostring(value) if value != null }
 
+  # Limits of one function each.
+  limits = {
+    request-upload = {
+      UPLOADS_PER_DAY            = var.limits.uploads_per_day
+      UPLOADS_PER_DAY_OF_ADDRESS = var.limits.uploads_per_day_of_address
+      STORED_MIB_PER_ACCOUNT     = var.limits.stored_gib_per_account == null ? null : var.limits.stored_gib_per_account * 1024
+    }
+    create-order = {
+      ORDERS_PER_DAY             = var.limits.orders_per_day
+      ORDERS_PER_DAY_OF_ADDRESS  = var.limits.orders_per_day_of_address
+      DECLINED_PAYMENTS_PER_HOUR = var.limits.declined_payments_per_hour
+    }
+    manage-export = {
+      EXPORTS_PER_DAY            = var.limits.exports_per_day
+      EXPORTS_PER_DAY_OF_ADDRESS = var.limits.exports_per_day_of_address
+    }
+  }
+
   environments = {
     for name, m in local.manifests : name => merge(
       {
@@ -82,6 +100,7 @@ locals {
       var.traces_endpoint == null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.traces_endpoint },
       name == "process-image" && var.key_pattern != null ? { KEY_PATTERN = var.key_pattern } : {},
       name == "send-payment-receipt" ? local.receipt_settings : {},
+      { for variable, value in lookup(local.limits, name, {}) : variable => tostring(value) if value != null },
       local.has.database && contains(local.with_database, name) ? { DATABASE_CA_BUNDLE = local.ca_bundle } : {},
     )
   }

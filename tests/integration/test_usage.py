@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from services.catalog.api import UploadRequest
-from services.catalog.request_upload import RequestUpload
+from services.catalog.request_upload import RequestUpload, StorageLimit
+from services.catalog.store import Catalog
 from services.platform.functions.access import Caller
 from services.platform.functions.http import HttpProblem, Request
 from services.platform.usage import WINDOW_SECONDS, DailyLimit
@@ -115,6 +116,7 @@ def test_request_upload_over_the_limit_gives_no_form(
         15,
         ("standard",),
         limit,
+        StorageLimit(Catalog(limit.dynamodb, provisioned.lab.table("images")), 2**30),
     )
     caller = Caller(uuid.uuid4().hex, "anna@darkroom.example", "customer", "session", 2**40)
 

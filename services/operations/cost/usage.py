@@ -106,6 +106,9 @@ def bill(
         compute += lambda_dollars(
             prices, memory[AUTHORIZER], workload.duration_ms(AUTHORIZER), requests, architecture
         )
+    # Uploads by forms count their bytes for the account.
+    writes = workload.total("dynamodb_writes") + bool(routes) * workload.total("upload_form_writes")
+    reads = workload.total("dynamodb_reads") + bool(routes) * workload.total("upload_form_reads")
     puts = workload.photos * (1 + renditions)
     kept_gib = (workload.total("originals_mib") + workload.total("renditions_mib")) / MIB_PER_GIB
     items = [
@@ -118,10 +121,8 @@ def bill(
         Item("S3", f"{kept_gib:,.0f} GB kept for a month", kept_gib * prices.of("s3_gib_month")),
         Item(
             "DynamoDB",
-            f"{workload.total('dynamodb_writes'):,.0f} writes, "
-            f"{workload.total('dynamodb_reads'):,.0f} reads",
-            workload.total("dynamodb_writes") * prices.of("dynamodb_write")
-            + workload.total("dynamodb_reads") * prices.of("dynamodb_read"),
+            f"{writes:,.0f} writes, {reads:,.0f} reads",
+            writes * prices.of("dynamodb_write") + reads * prices.of("dynamodb_read"),
         ),
         Item(
             "SQS",

@@ -38,7 +38,7 @@ class HttpProblem(PermanentError):  # noqa: N818  RFC 9457's word
     """Ends a request with a problem document.
 
     `detail` is text for the client; `errors` names the invalid fields; `headers` are added to the
-    response.
+    response, `members` to the document.
     """
 
     def __init__(
@@ -47,17 +47,20 @@ class HttpProblem(PermanentError):  # noqa: N818  RFC 9457's word
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, int] | None = None,
     ) -> None:
         self.problem = problem
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.members = dict(members or {})
         super().__init__(f"{problem.slug}: {detail}")
 
 
 def problem_response(error: HttpProblem, path: str) -> dict[str, Any]:
     """The response of API Gateway's payload format 2.0 for a request to `path`."""
     document: dict[str, Any] = {
+        **error.members,
         "type": PROBLEM_PREFIX + error.problem.slug,
         "title": error.problem.title,
         "status": error.problem.status,

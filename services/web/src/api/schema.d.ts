@@ -497,7 +497,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Get a form to upload a photo with */
+        /**
+         * Get a form to upload a photo with
+         * @description `storage-full` states `used_bytes` and `limit_bytes` of the account: deleting photos frees them. Near the limit, a form allows only the bytes that are left.
+         */
         post: operations["request-upload"];
         delete?: never;
         options?: never;
@@ -1537,6 +1540,16 @@ export interface components {
             instance: string;
             /** @default [] */
             errors?: components["schemas"]["Mistake"][];
+            /**
+             * @description of `storage-full`: bytes in use
+             * @default null
+             */
+            used_bytes?: number | null;
+            /**
+             * @description of `storage-full`: their limit
+             * @default null
+             */
+            limit_bytes?: number | null;
         };
         /** Products */
         Products: {
@@ -5205,7 +5218,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
+            /** @description `urn:darkroom:problem:storage-full`: Storage full. `urn:darkroom:problem:body-too-large`: Request body too large. The body has more than 10 MB (the gateway) */
             413: {
                 headers: {
                     [name: string]: unknown;
