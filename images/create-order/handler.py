@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from services.orders.allowance import Allowance
 from services.orders.api import CREATE_ORDER
-from services.orders.create_order import CreateOrder
+from services.orders.create_order import CreateOrder, DeclinedLimit
+from services.orders.declined_payments import DeclinedPayments
 from services.orders.start_workflows import WorkflowConfiguration, make_starter
 from services.orders.store import Orders
 from services.platform.aws.clients import client
@@ -23,12 +24,16 @@ class Limits:
     per_address: int = variable("ORDERS_PER_DAY_OF_ADDRESS", default=2_000, minimum=1)
     per_account: int = variable("ORDERS_PER_DAY", default=500, minimum=1)
     declined: int = variable("DECLINED_PAYMENTS_PER_HOUR", default=30, minimum=1)
+    declined_of_address: int = variable(
+        "DECLINED_PAYMENTS_PER_HOUR_OF_ADDRESS", default=100, minimum=1
+    )
 
 
 configuration, of_database, limits = read_all(
     os.environ, WorkflowConfiguration, DatabaseConfiguration, Limits
 )
 orders = Orders(Database(of_database))
+dynamodb = client("dynamodb")
 starter = make_starter(configuration, orders, client("stepfunctions"), client("sns"))
 handler = http_function(
     CREATE_ORDER,
@@ -36,8 +41,7 @@ handler = http_function(
         orders,
         starter,
         Allowance(limits.per_account, limits.declined),
-        DailyLimit(
-            client("dynamodb"), limits.table, "orders", limits.per_account, limits.per_address
-        ),
+        DailyLimit(dynamodb, limits.table, "orders", limits.per_account, limits.per_address),
+        DeclinedLimit(DeclinedPayments(dynamodb, limits.table), limits.declined_of_address),
     ).handle,
 )

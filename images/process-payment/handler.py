@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from services.orders.declined_payments import DeclinedPayments
 from services.orders.process_payment import ProcessPayment
 from services.orders.store import Orders
 from services.payments.configuration import PaymentsConfiguration
@@ -18,14 +19,22 @@ class Configuration:
     """Environment variables of this function alone."""
 
     topic_arn: str = variable("ORDER_EVENTS_TOPIC_ARN", help="topic of order events")
+    usage_table: str = variable("USAGE_TABLE", help="table that counts uses by account and address")
 
 
 configuration, of_database, of_charging, of_payments = read_all(
     os.environ, Configuration, DatabaseConfiguration, ChargingConfiguration, PaymentsConfiguration
 )
 orders = Orders(Database(of_database))
-charging = lazy_charging(of_charging, of_payments, client("dynamodb"), client("secretsmanager"))
+dynamodb = client("dynamodb")
+charging = lazy_charging(of_charging, of_payments, dynamodb, client("secretsmanager"))
 handler = workflow_task(
-    ProcessPayment(orders, charging, client("sns"), configuration.topic_arn).handle,
+    ProcessPayment(
+        orders,
+        charging,
+        client("sns"),
+        configuration.topic_arn,
+        DeclinedPayments(dynamodb, configuration.usage_table),
+    ).handle,
     client("stepfunctions"),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.orders import api
 from services.orders.allowance import UNLIMITED, Allowance
+from services.orders.declined_payments import DeclinedPayments
 from services.orders.model import (
     TOTAL_MINOR_MAX,
     Delivery,
@@ -21,9 +22,26 @@ from services.orders.model import (
 from services.orders.start_workflows import WorkflowStarter
 from services.orders.store import Orders
 from services.platform import log
+from services.platform.counters import LimitExceededError
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.usage import DailyLimit, usage_exceeded
 from services.platform.validation import FieldError, shown
+
+
+@dataclass(frozen=True)
+class DeclinedLimit:
+    """Allows a network `per_hour` declined payments an hour."""
+
+    payments: DeclinedPayments
+    per_hour: int
+
+    def check(self, address: str) -> None:
+        """Raises HttpProblem 429 when the limit is reached."""
+        try:
+            self.payments.check(address, self.per_hour)
+        except LimitExceededError as error:
+            what = f"{self.per_hour} declined payments an hour from this address"
+            raise usage_exceeded(what, error.retry_after_seconds) from None
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,7 @@ class CreateOrder:
     starter: WorkflowStarter
     allowance: Allowance = UNLIMITED
     of_address: DailyLimit | None = None
+    declined: DeclinedLimit | None = None
 
     def handle(self, request: Request) -> Response:
         """Returns 201 with the order. A repetition with the same idempotency key returns the same
@@ -47,6 +66,8 @@ class CreateOrder:
             new = _new_order(request, wanted)
             if self.of_address is not None:
                 self.of_address.take_for_address(request.source_ip)
+            if self.declined is not None:
+                self.declined.check(request.source_ip)
             order = self.orders.create(new, self.allowance)
         except UnknownProducts as unknown:
             raise HttpProblem(
@@ -69,6 +90,8 @@ class CreateOrder:
         log.correlate(order.id, origin=order.started_at is None)
         log.bind(order_id=order.id)
         if order.started_at is None:
+            if self.declined is not None:
+                self.declined.payments.assign(order.id, request.source_ip)
             self.starter.start(order)
             self.starter.resume_interrupted()
         document = api.details(order, self.orders.transitions(order.id))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events.orders import OrderEventType, order_event, publish
+from services.orders.declined_payments import DeclinedPayments
 from services.orders.loading import OrderEnded, advance, last_transition, load_active_order
 from services.orders.model import IllegalTransition, Order, OrderStatus
 from services.orders.store import Orders
@@ -28,6 +29,7 @@ class ProcessPayment:
     charging: Callable[[], Charging]
     sns: Any
     topic_arn: str
+    declined_payments: DeclinedPayments | None = None
 
     def handle(self, task_input: Mapping[str, Any], _task: Task) -> dict[str, Any]:
         """Moves the order to `paid`, if the provider's webhook did not do so before, and returns
@@ -79,6 +81,8 @@ class ProcessPayment:
         return detail
 
     def _decline(self, order: Order, declined: PaymentDeclined) -> None:
+        if self.declined_payments is not None:
+            self.declined_payments.count(order.id)
         advance(
             self.orders,
             order,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.platform.aws.items import Item, from_item, to_attribute, to_item
-from services.platform.errors import PermanentError
+from services.platform.errors import PermanentError, TransientError
 
 # Providers assign networks of this size, and their users choose addresses within them freely.
 IPV6_PREFIX = 64
@@ -77,6 +77,65 @@ class Counters:
         except self.dynamodb.exceptions.ConditionalCheckFailedException:
             raise self._exceeded(ends_at) from None
 
+    def check(self, limit: Limit) -> None:
+        """Raises LimitExceededError when the limit is reached. Counts nothing."""
+        subject, ends_at = self._subject(limit)
+        answer = self.dynamodb.get_item(
+            TableName=self.table, Key=_key(subject), ConsistentRead=True
+        )
+        if "Item" in answer and from_item(answer["Item"])["attempts"] >= limit.allowed:
+            raise self._exceeded(ends_at)
+
+    def assign(self, name: str, counter: str, seconds: int) -> None:
+        """Lets `count_assigned(name)` count for the subject `counter`, for some seconds."""
+        self.dynamodb.put_item(
+            TableName=self.table,
+            Item=to_item(
+                {
+                    "subject": _hash(name),
+                    "counter": _hash(counter),
+                    "expires_at": int(self.clock()) + seconds,
+                }
+            ),
+        )
+
+    def count_assigned(self, name: str, window_seconds: int) -> None:
+        """Counts an attempt for the subject that was assigned to `name`, once; does nothing when
+        none is, or it was counted before. Raises TransientError when it is counted just now."""
+        key = _key(_hash(name))
+        answer = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        if "Item" not in answer:
+            return
+        subject, ends_at = self._window(from_item(answer["Item"])["counter"], window_seconds)
+        try:
+            self.dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Delete": {
+                            "TableName": self.table,
+                            "Key": key,
+                            "ConditionExpression": "attribute_exists(subject)",
+                        }
+                    },
+                    {
+                        "Update": {
+                            "TableName": self.table,
+                            "Key": _key(subject),
+                            "UpdateExpression": "ADD attempts :one SET expires_at = :end",
+                            "ExpressionAttributeValues": {
+                                ":one": to_attribute(1),
+                                ":end": to_attribute(ends_at),
+                            },
+                        }
+                    },
+                ]
+            )
+        except self.dynamodb.exceptions.TransactionCanceledException as error:
+            codes = {r.get("Code", "None") for r in error.response.get("CancellationReasons", ())}
+            if codes <= {"None", "ConditionalCheckFailed"}:
+                return
+            raise TransientError(f"the attempt is not counted: {sorted(codes)}") from error
+
     def subtract(self, counter: str) -> None:
         """Uncounts an attempt."""
         self._update(counter, "ADD attempts :number", -1)
@@ -114,8 +173,11 @@ class Counters:
 
     def _subject(self, limit: Limit) -> tuple[str, int]:
         """The key of the current window's counter, and the end of the window (epoch seconds)."""
-        window = int(self.clock()) // limit.window_seconds
-        return f"{_hash(limit.name)}#{window}", (window + 1) * limit.window_seconds
+        return self._window(_hash(limit.name), limit.window_seconds)
+
+    def _window(self, hashed: str, seconds: int) -> tuple[str, int]:
+        window = int(self.clock()) // seconds
+        return f"{hashed}#{window}", (window + 1) * seconds
 
 
 def network_of(address: str) -> str:

@@ -61,9 +61,10 @@ locals {
       STORED_MIB_PER_ACCOUNT     = var.limits.stored_gib_per_account == null ? null : var.limits.stored_gib_per_account * 1024
     }
     create-order = {
-      ORDERS_PER_DAY             = var.limits.orders_per_day
-      ORDERS_PER_DAY_OF_ADDRESS  = var.limits.orders_per_day_of_address
-      DECLINED_PAYMENTS_PER_HOUR = var.limits.declined_payments_per_hour
+      ORDERS_PER_DAY                        = var.limits.orders_per_day
+      ORDERS_PER_DAY_OF_ADDRESS             = var.limits.orders_per_day_of_address
+      DECLINED_PAYMENTS_PER_HOUR_OF_ADDRESS = var.limits.declined_payments_per_hour_of_address
+      DECLINED_PAYMENTS_PER_HOUR            = var.limits.declined_payments_per_hour
     }
     manage-export = {
       EXPORTS_PER_DAY            = var.limits.exports_per_day

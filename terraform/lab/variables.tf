@@ -361,14 +361,15 @@ variable "administrator_second_factor" {
 variable "limits" {
   description = "What an account, and the network of an IP address (`_of_address`), may do in a day, and the declined payments in an hour; the size of the photos that an account keeps. Null: the function's default (docs/security.md)."
   type = object({
-    uploads_per_day            = optional(number)
-    uploads_per_day_of_address = optional(number)
-    stored_gib_per_account     = optional(number)
-    orders_per_day             = optional(number)
-    orders_per_day_of_address  = optional(number)
-    declined_payments_per_hour = optional(number)
-    exports_per_day            = optional(number)
-    exports_per_day_of_address = optional(number)
+    uploads_per_day                       = optional(number)
+    uploads_per_day_of_address            = optional(number)
+    stored_gib_per_account                = optional(number)
+    orders_per_day                        = optional(number)
+    orders_per_day_of_address             = optional(number)
+    declined_payments_per_hour_of_address = optional(number)
+    declined_payments_per_hour            = optional(number)
+    exports_per_day                       = optional(number)
+    exports_per_day_of_address            = optional(number)
   })
   default = {}
 }

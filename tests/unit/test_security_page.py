@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if re.match(r"\| (API|V)\d", line)]
+LIMITS = re.findall(
+    r"^\| (?!limit \|).*$", PAGE.partition("## Limits of use")[2].partition("\n## ")[0], re.M
+)
 
 
 def test_page_has_every_risk_and_chapter() -> None:
@@ -17,7 +20,11 @@ def test_page_has_every_risk_and_chapter() -> None:
     assert named == [*(f"API{n}" for n in range(1, 11)), *(f"V{n}" for n in range(1, 15))]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split()[1])
+def test_page_lists_limits_per_account_and_per_network() -> None:
+    assert {"account", "network"} <= {row.split("|")[2].split("(")[0].strip() for row in LIMITS}
+
+
+@pytest.mark.parametrize("row", [*ROWS, *LIMITS], ids=lambda row: row.split("|")[1].strip()[:40])
 def test_row_names_tests_that_exist_or_a_reason(row: str) -> None:
     *_, proof, _ = (cell.strip() for cell in row.split("|"))
     tests = re.findall(r"`(tests/[^`:]+)(?:::([^`]+))?`", proof)

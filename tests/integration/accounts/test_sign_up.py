@@ -213,6 +213,16 @@ def test_guesses_of_a_code_are_limited_and_the_link_still_works(
     assert confirm(api, token=issued.token).status == 201
 
 
+def test_guesses_are_limited_by_network(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(email_limits, "NETWORK_GUESSES_PER_HOUR", 3)
+    for number in range(3):
+        guess = confirm(api, email=f"user{number}@example.com", code="0000-0000")
+        assert guess.status == 403
+    refused = confirm(api, email="another@example.com", code="0000-0000")
+    assert (refused.status, slug(refused)) == (429, "too-many-attempts")
+    assert confirm(api, "198.51.100.1", email=EMAIL, code="0000-0000").status == 403
+
+
 def test_emails_are_limited_by_address_whether_it_has_an_account(api: Api) -> None:
     create_account(api, "bob@example.com")
     for email in (EMAIL, "bob@example.com"):

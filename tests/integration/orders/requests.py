@@ -27,9 +27,10 @@ def request(
     body: Any = None,
     parameters: Any = None,
     headers: Mapping[str, str] | None = None,
+    address: str = "192.0.2.1",
 ) -> Request:
     caller = Caller(user_id, "anna@darkroom.example", "customer", "session", 2**40)
-    return Request(body, parameters, headers or {}, "/orders", "192.0.2.1", "r", b"", caller)
+    return Request(body, parameters, headers or {}, "/orders", address, "r", b"", caller)
 
 
 @dataclass

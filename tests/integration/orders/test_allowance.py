@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
+from functools import partial
 
 import pytest
 
 from services.orders.allowance import Allowance
+from services.orders.create_order import CreateOrder, DeclinedLimit
+from services.orders.declined_payments import WINDOW_SECONDS, DeclinedPayments
 from services.orders.model import OrderLimitReached, OrderStatus
+from services.orders.process_payment import ProcessPayment
 from services.orders.store import Orders
-from tests.integration.orders.environment import PATHS, OrderFactory
-from tests.integration.orders.requests import CreateOrderSetup, refused
+from services.payments.model import PaymentDeclined
+from services.platform.counters import LimitExceededError
+from tests.integration.orders.environment import PATHS, OrderFactory, OrderResources
+from tests.integration.orders.requests import CreateOrderSetup, refused, request
+from tests.integration.orders.support import TASK
 from tests.integration.orders.test_customer_functions import wanted
+from tests.support.at_once import at_once
 
 DAY, HOUR = 24 * 3600, 3600
 
@@ -67,3 +76,90 @@ def test_create_order_over_its_limit_returns_429_and_repeats_known_orders(
     problem = refused(lambda: limited.order(orders, user, wanted((product, 1)), key="other"))
     assert (problem.problem.status, problem.problem.slug) == (429, "limit-reached")
     assert 0 < int(problem.headers["Retry-After"]) <= DAY
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = float(1_000_000 * WINDOW_SECONDS)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def declined(resources: OrderResources, clock: Clock) -> DeclinedPayments:
+    """Declined payments in a table of their own."""
+    client, name = resources.session.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}-usage"
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "subject", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "subject", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return DeclinedPayments(client, name, clock)
+
+
+def test_declined_payments_of_many_accounts_stop_orders_from_their_address(
+    factory: OrderFactory,
+    orders: Orders,
+    setup: CreateOrderSetup,
+    resources: OrderResources,
+    declined: DeclinedPayments,
+    clock: Clock,
+) -> None:
+    product = factory.product(orders, 9)
+    create = CreateOrder(orders, setup.starter(orders), declined=DeclinedLimit(declined, 2))
+    pay = ProcessPayment(
+        orders, resources.charging, resources.sns, resources.topic_arn, declined
+    ).handle
+
+    def order(address: str, method: str = "declined") -> str:
+        body = wanted((product, 1), method=method)
+        answer = create.handle(request(factory.user(), body=body, address=address))
+        order_id: str = answer.body.id  # type: ignore[union-attr]
+        for status in PATHS[OrderStatus.RESERVED]:
+            orders.advance(order_id, status)
+        return order_id
+
+    pay({"order_id": order("192.0.2.1", "sandbox-ok")}, TASK)
+    for _ in range(2):
+        tried = order("192.0.2.1")
+        for _ in range(2):  # the task's message may come twice
+            with pytest.raises(PaymentDeclined):
+                pay({"order_id": tried}, TASK)
+    problem = refused(lambda: order("192.0.2.1"))
+    assert (problem.problem.status, problem.problem.slug) == (429, "limit-reached")
+    assert "2 declined payments an hour from this address" in problem.detail
+    assert problem.headers["Retry-After"] == str(WINDOW_SECONDS)
+    order("192.0.2.2")
+    clock.now += WINDOW_SECONDS
+    order("192.0.2.1")
+
+
+def test_declined_payment_is_counted_once_by_concurrent_deliveries(
+    declined: DeclinedPayments,
+) -> None:
+    declined.assign("o", "192.0.2.1")
+    at_once([partial(declined.count, "o") for _ in range(4)])
+    declined.count("an order without a network")
+    declined.check("192.0.2.1", 2)
+    with pytest.raises(LimitExceededError):
+        declined.check("192.0.2.1", 1)
+
+
+def test_counters_of_declined_payments_hold_no_address_and_no_order(
+    declined: DeclinedPayments,
+) -> None:
+    declined.assign("an-order", "192.0.2.77")
+    declined.assign("another-order", "192.0.2.77")
+    declined.count("an-order")
+    stored = str(declined.dynamodb.scan(TableName=declined.table)["Items"])
+    assert "192.0.2.77" not in stored
+    assert "order" not in stored
+    assert stored.count("expires_at") == 2
