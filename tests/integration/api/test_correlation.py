@@ -52,21 +52,22 @@ def files(lab: LabState) -> LabFiles:
 
 
 def ends(lab: LabState, correlation_id: str) -> dict[str, dict[str, Any]]:
-    """The last line of each function's invocation about `correlation_id`."""
+    """The last line of each function about `correlation_id`: of an invocation, or of a message if
+    an invocation had several."""
     return {
         line.function: line.fields
         for line in logs.read(files(lab))
         if line.fields is not None
-        and line.fields.get("event") == "invocation_completed"
+        and line.fields.get("event") in ("invocation_completed", "message_completed")
         and line.fields.get("correlation_id") == correlation_id
     }
 
 
 def await_functions(lab: LabState, correlation_id: str, functions: set[str]) -> None:
-    eventually(
-        lambda: functions <= ends(lab, correlation_id).keys(),
-        f"{sorted(functions)} handle {correlation_id}",
-    )
+    def missing() -> set[str]:
+        return functions - ends(lab, correlation_id).keys()
+
+    eventually(lambda: not missing(), f"{sorted(functions)} handle {correlation_id}")
 
 
 def mailed(lab: LabState, correlation_id: str) -> int:

@@ -33,7 +33,7 @@ DARKROOM = (sys.executable, "-m", "services.cli.main")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a lab needs of the checkout."""
     folder = tmp_path_factory.mktemp("checkout")
-    ignored = shutil.ignore_patterns("__pycache__", ".terraform")
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform", "node_modules")
     for name in ("services", "images", "terraform"):
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     return folder

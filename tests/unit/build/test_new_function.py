@@ -43,7 +43,9 @@ def project(tmp_path: Path) -> Path:
     """A copy of what a function is made of."""
     for name in ("images", "services", "docker", "terraform/lab"):
         shutil.copytree(
-            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".terraform")
+            ROOT / name,
+            tmp_path / name,
+            ignore=shutil.ignore_patterns("__pycache__", ".terraform", "node_modules"),
         )
     return tmp_path
 
