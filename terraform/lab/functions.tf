@@ -133,6 +133,7 @@ module "function" {
   prefix                       = var.prefix
   definition                   = local.definitions[each.key]
   queue                        = can(each.value.trigger.queue) ? { arn = module.queue[each.key].arn } : null
+  event_source_metrics_enabled = local.event_source_metrics
   reserved_concurrency_enabled = var.reserved_concurrency_enabled
   live_version                 = lookup(var.live_versions, each.key, lookup(local.held, each.key, null))
   canary_weight                = contains(keys(var.live_versions), each.key) ? var.canary_weight : 0

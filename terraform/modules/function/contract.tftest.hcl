@@ -76,6 +76,21 @@ run "queue_calls_the_alias_with_partial_failures" {
     condition     = endswith(aws_lambda_event_source_mapping.queue[0].function_name, ":live")
     error_message = "expected the alias to be called"
   }
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue[0].metrics_config[0].metrics == toset(["EventCount"])
+    error_message = "expected metrics of failed messages"
+  }
+}
+
+run "metrics_of_the_queue_can_be_left_out" {
+  variables {
+    event_source_metrics_enabled = false
+  }
+
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.queue[0].metrics_config) == 0
+    error_message = "expected no metrics"
+  }
 }
 
 run "policy_contains_the_grants_only" {

@@ -33,6 +33,11 @@ output "live_version" {
   value       = aws_lambda_alias.live.function_version
 }
 
+output "event_source_uuid" {
+  description = "The dimension `EventSourceMappingUUID` of the queue's metrics; null without a queue."
+  value       = one(aws_lambda_event_source_mapping.queue[*].uuid)
+}
+
 output "role_arn" {
   description = "ARN of the function's role."
   value       = aws_iam_role.this.arn

@@ -16,6 +16,16 @@ resource "aws_lambda_event_source_mapping" "queue" {
     maximum_concurrency = local.queue.maximum_concurrency
   }
 
+  # A function that reports failed messages succeeds in AWS/Lambda's `Errors`. These count its messages:
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#event-source-mapping-metrics
+  dynamic "metrics_config" {
+    for_each = var.event_source_metrics_enabled ? ["EventCount"] : []
+
+    content {
+      metrics = [metrics_config.value]
+    }
+  }
+
   lifecycle {
     precondition {
       condition     = local.queue.batch_size <= 10 || local.queue.batch_window_seconds >= 1

@@ -16,6 +16,12 @@ variable "queue" {
   default     = null
 }
 
+variable "event_source_metrics_enabled" {
+  description = "Whether Lambda counts the queue's polled, invoked, failed and deleted messages in CloudWatch (`EventCount`)."
+  type        = bool
+  default     = true
+}
+
 variable "dead_letter" {
   description = "Queue for events of asynchronous calls after their last retry; null for none."
   type        = object({ arn = string })

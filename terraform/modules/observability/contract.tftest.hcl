@@ -123,12 +123,31 @@ run "metrics_of_functions_have_alarms" {
     error_message = "expected cold starts as a share of the calls"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["process-image-failed-events"].dimensions == tomap({ function = "darkroom-process-image", outcome = "retry" }) && aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].threshold == 60000 && aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].extended_statistic == "p99"
-    error_message = "expected alarms on repeated messages and on photos that wait long"
+    condition     = aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].threshold == 60000 && aws_cloudwatch_metric_alarm.this["process-image-photo-latency"].extended_statistic == "p99"
+    error_message = "expected an alarm on photos that wait long"
   }
   assert {
     condition     = anytrue([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : try(w.properties.metrics[0][0].expression, "") == "SEARCH('{Darkroom,function,outcome,reason} MetricName=\"Photos\"', 'Sum', 60)"])
     error_message = "expected a graph of photos by outcome and reason"
+  }
+}
+
+run "failed_messages_are_counted_by_lambda_or_by_the_worker" {
+  command = apply
+
+  variables {
+    queues = {
+      process-image = { name = "darkroom-process-image", dead_letter_name = "darkroom-process-image-dead-letters", event_source = { uuid = "0d9d2b0e" } }
+      add-avif      = { name = "darkroom-add-avif", dead_letter_name = "darkroom-add-avif-dead-letters" }
+    }
+  }
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => tomap(merge(alarm.dimensions, { metric = "${alarm.namespace} ${alarm.metric_name}" })) if endswith(key, "-failed-events") } == {
+      process-image-failed-events = tomap({ EventSourceMappingUUID = "0d9d2b0e", metric = "AWS/Lambda FailedInvokeEventCount" })
+      add-avif-failed-events      = tomap({ function = "add-avif", outcome = "retry", metric = "Darkroom FailedEvents" })
+    }
+    error_message = "expected the metric of the event source mapping on Lambda, and the function's own from a worker"
   }
 }
 
@@ -204,7 +223,7 @@ run "alarm_names_list_what_a_release_watches" {
 
   assert {
     condition = jsonencode(output.alarm_names) == jsonencode({
-      process-image = ["darkroom-process-image-age", "darkroom-process-image-canary", "darkroom-process-image-dead-letters", "darkroom-process-image-duration", "darkroom-process-image-errors", "darkroom-process-image-throttles"]
+      process-image = ["darkroom-process-image-age", "darkroom-process-image-canary", "darkroom-process-image-dead-letters", "darkroom-process-image-duration", "darkroom-process-image-errors", "darkroom-process-image-failed-events", "darkroom-process-image-throttles"]
       get-image     = ["darkroom-api-5xx", "darkroom-api-latency", "darkroom-get-image-canary", "darkroom-get-image-duration", "darkroom-get-image-errors", "darkroom-get-image-throttles"]
     })
     error_message = "expected the alarms of each function, and the API's for routes"

@@ -284,12 +284,14 @@ locals {
         evaluation_periods = 5
         threshold          = var.thresholds.age_seconds
       }
+      # Lambda counts the messages of calls that crash, time out or are refused as well, which write no
+      # metric of their own. Workers have the functions' metric.
       "${name}-failed-events" = {
         runbook            = "failed-events"
         description        = "More than ${var.thresholds.failed_events} messages of ${name} failed in 5 minutes and are repeated, twice in a row: an outage, or a poisoned message."
-        namespace          = local.metric_namespace
-        metric             = "FailedEvents"
-        dimensions         = { function = local.queue_functions[name], outcome = "retry" }
+        namespace          = queue.event_source == null ? local.metric_namespace : "AWS/Lambda"
+        metric             = queue.event_source == null ? "FailedEvents" : "FailedInvokeEventCount"
+        dimensions         = queue.event_source == null ? tomap({ function = local.queue_functions[name], outcome = "retry" }) : tomap({ EventSourceMappingUUID = queue.event_source.uuid })
         statistic          = "Sum"
         period             = 300
         evaluation_periods = 2

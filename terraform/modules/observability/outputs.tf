@@ -13,7 +13,7 @@ output "alarm_names" {
   value = {
     for name in keys(var.functions) : name => sort([
       for key in concat(
-        [for kind in ["age", "canary", "dead-letters", "duration", "errors", "throttles"] : "${name}-${kind}"],
+        [for kind in ["age", "canary", "dead-letters", "duration", "errors", "failed-events", "throttles"] : "${name}-${kind}"],
         contains(var.http_functions, name) ? ["api-5xx", "api-latency"] : [],
       ) : aws_cloudwatch_metric_alarm.this[key].alarm_name if contains(keys(local.alarms), key)
     ])

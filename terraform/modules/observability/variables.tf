@@ -23,9 +23,13 @@ variable "functions" {
 }
 
 variable "queues" {
-  description = "Names of the queue and the dead letter queue of each function."
-  type        = map(object({ name = string, dead_letter_name = string }))
-  default     = {}
+  description = "Names of the queue and the dead letter queue of each function. `event_source` is Lambda's mapping with the metrics `EventCount`; null for a worker, and for a mapping without them."
+  type = map(object({
+    name             = string
+    dead_letter_name = string
+    event_source     = optional(object({ uuid = string }))
+  }))
+  default = {}
 }
 
 variable "log_groups" {
