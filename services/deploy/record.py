@@ -13,13 +13,18 @@ from services.platform.errors import PermanentError
 
 @dataclass(frozen=True)
 class Record:
-    """Versions by function: those before the last release, and those that a function is held at."""
+    """Versions by function: those before the last release, and those that a function is held at.
+    `mail_rate`: e-mails a second that SES allows; None if no release has read it."""
 
     before: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
+    mail_rate: float | None = None
 
     def text(self) -> str:
-        return json.dumps({"before": dict(self.before), "held": dict(self.held)}, sort_keys=True)
+        document: dict[str, Any] = {"before": dict(self.before), "held": dict(self.held)}
+        if self.mail_rate is not None:
+            document["mail_rate"] = self.mail_rate
+        return json.dumps(document, sort_keys=True)
 
 
 def read_record(ssm: Any, parameter: str) -> Record:
@@ -39,7 +44,7 @@ def read_record(ssm: Any, parameter: str) -> Record:
         raise PermanentError(
             f"expected the parameter {parameter}, which Terraform makes, and found none"
         ) from error
-    return Record(before, held)
+    return Record(before, held, document.get("mail_rate"))
 
 
 def write_record(ssm: Any, parameter: str, record: Record) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -117,6 +117,8 @@ class Lab:
     parameter: str | None
     names: Mapping[str, str]
     """Functions' names on Lambda."""
+    mail_rate_wanted: bool = False
+    """Whether the sending rate of SES limits functions of the lab."""
 
 
 def read_lab(outputs: Mapping[str, Any]) -> Lab:
@@ -132,6 +134,7 @@ def read_lab(outputs: Mapping[str, Any]) -> Lab:
         alarms={name: tuple(names) for name, names in (outputs.get("alarms") or {}).items()},
         parameter=outputs.get("release"),
         names={name: str(f["name"]) for name, f in lambdas.items() if f.get("name")},
+        mail_rate_wanted=bool(outputs.get("mail_rate_wanted")),
     )
 
 
@@ -150,7 +153,9 @@ class Releaser:
         record = self._record(lab)
         if settings.again:
             # Not written yet: while it is tried out, a plain apply keeps to what is held.
-            record = Record(record.before, {})
+            record = replace(record, held={})
+        if not settings.only_plan:
+            record = self._with_mail_rate(lab, record)
         change, staged = self._stage(lab, record, settings.weight)
         # A release that was killed on its way: its versions still have their share, and no more.
         begun = {name for name in staged if lab.live[name] != lab.newest[name]}
@@ -201,17 +206,17 @@ class Releaser:
                     f"watching {len(watch.names)} alarms for {settings.bake_seconds / 60:g} minutes"
                 )
                 watch.through(settings.bake_seconds, self.report.left)
-            self._write(lab, Record({**lab.live}, held))
+            self._write(lab, replace(record, before={**lab.live}, held=held))
             self.report.step("new versions get all of the calls")
             self._apply()
         except (DarkroomError, BotoCoreError, ClientError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
             self.report.step(f"going back: {reason}")
             with ignore_signals():
-                self._write(lab, Record(record.before, {**held, **released}))
+                self._write(lab, replace(record, held={**held, **released}))
                 self._apply()
             return Outcome(Result.TAKEN_BACK, planned.moved, held=released, reason=reason)
-        return self._finished(planned, lab, Record({**lab.live}, held))
+        return self._finished(planned, lab, replace(record, before={**lab.live}, held=held))
 
     def rollback(self) -> Outcome:
         """Goes back to what was live before the last release. Raises PermanentError when there is
@@ -229,7 +234,7 @@ class Releaser:
             )
         self.report.step(f"going back: {', '.join(f'{n} to {v}' for n, v in sorted(back.items()))}")
         with ignore_signals():
-            self._write(lab, Record({}, {**record.held, **back}))
+            self._write(lab, replace(record, before={}, held={**record.held, **back}))
             self._apply()
         return Outcome(
             Result.ROLLED_BACK,
@@ -334,6 +339,24 @@ class Releaser:
             planned.others,
             planned.held,
         )
+
+    def _with_mail_rate(self, lab: Lab, record: Record) -> Record:
+        """The record with the rate that SES allows now, written if it is another: Terraform limits
+        the concurrency of the functions that send e-mails by it."""
+        if lab.parameter is None or not lab.mail_rate_wanted:
+            return record
+        try:
+            # https://docs.aws.amazon.com/ses/latest/APIReference/API_GetSendQuota.html
+            rate = float(self.clients("ses").get_send_quota()["MaxSendRate"])
+        except (BotoCoreError, ClientError) as error:
+            self.report.step(f"the sending rate of SES cannot be read, and stays: {error}")
+            return record
+        if rate <= 0 or rate == record.mail_rate:
+            return record
+        self.report.step(f"SES allows {rate:g} e-mails a second")
+        # Without what `--again` lets go: that is not decided yet.
+        self._write(lab, replace(self._record(lab), mail_rate=rate))
+        return replace(record, mail_rate=rate)
 
     def _record(self, lab: Lab) -> Record:
         if lab.parameter is None:

@@ -5,8 +5,9 @@ after it, and the call is made once, without the SDK's retries. If the outcome o
 unknown (the process died, the response was lost, SES answered 5xx), the e-mail is not sent again:
 the message becomes a dead letter, and its replay by an operator sends the e-mail.
 
-An e-mail that SES throttles was not sent. The call is repeated within the invocation, so that a
-moment above the sending rate uses up no receive of the message.
+An e-mail that SES throttles was not sent. The call is repeated within the invocation; if SES still
+throttles it, or the quota of 24 hours is used up, the message is postponed, which uses up no
+receive.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from services.mail.letter import Letter, Link, Stationery, write
 from services.mail.recipients import EmailKind, Recipients
 from services.platform import deadline, log, metrics
 from services.platform.aws.clients import error_code
-from services.platform.errors import PermanentError, TransientError
+from services.platform.errors import PermanentError, PostponedError, TransientError
+from services.platform.functions.sqs import DELAY_SECONDS_MAX
 from services.platform.idempotency import Claim, Completed, IdempotencyStore
 from services.platform.metrics import Metric
 
@@ -89,7 +91,8 @@ class Outbox:
 
         `replayed`: an operator replayed the dead letter of this event, so an unknown outcome does
         not prevent sending. Raises DeliveryUnknownError, PermanentError for an invalid recipient
-        and for an e-mail that SES refuses, TransientError while SES cannot be reached.
+        and for an e-mail that SES refuses, TransientError while SES cannot be reached,
+        PostponedError while a quota of SES is used up.
         """
         logger = log.logger()
         check_address(recipient)
@@ -140,7 +143,9 @@ class Outbox:
                 break
             self.sleep(pause)
         self.idempotency.release(claim)
-        raise TransientError("SES throttles e-mails: more are sent than its rate allows")
+        raise PostponedError(
+            "SES throttles e-mails: more are sent than its rate allows", THROTTLED_CAP_SECONDS
+        )
 
     def _send_once(self, claim: Claim, event_id: str, recipient: str, raw: bytes) -> str | None:
         """Calls SES; returns the id of the message, or None if SES throttled the call."""
@@ -178,7 +183,9 @@ class Outbox:
                 return None
             self.idempotency.release(claim)
             if of_the_day:
-                raise TransientError(f"SES sends no more e-mails today: {error}") from error
+                raise PostponedError(
+                    f"SES sends no more e-mails today: {error}", DELAY_SECONDS_MAX
+                ) from error
             if error_code(error) in _REFUSED:
                 metrics.record(Metric.EMAILS, outcome="refused")
                 raise PermanentError(f"SES refuses the e-mail: {error}") from error

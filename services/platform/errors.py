@@ -11,6 +11,15 @@ class TransientError(DarkroomError):
     """Try again: the same work may succeed later (a throttle, a timeout, a service away)."""
 
 
+class PostponedError(TransientError):
+    """Not now: the work may succeed after `seconds` at the earliest, and this was no attempt (a
+    quota is used up). A function that `postpones` (function.yaml) uses up no receive for it."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(reason)
+
+
 class PermanentError(DarkroomError):
     """Never try again: the same work will fail the same way (bad input, a broken contract)."""
 

@@ -141,7 +141,8 @@ class QueueTrigger:
     """How messages are taken from the function's queue, in the terms of Lambda's event source
     mapping. `batch_window_seconds` is the longest wait for a full batch. `schedule` is when
     EventBridge sends a message by itself, `rate(...)` or `cron(...)` in UTC. `fair`: the function
-    bounds what one owner gets, and sends messages to its own queue again for that."""
+    bounds what one owner gets, and sends messages to its own queue again for that. `postpones`: it
+    sends messages again that wait for a quota (PostponedError)."""
 
     batch_size: int
     batch_window_seconds: int
@@ -150,6 +151,12 @@ class QueueTrigger:
     sources: tuple[Source, ...]
     schedule: str | None = None
     fair: bool = False
+    postpones: bool = False
+
+    @property
+    def sends_to_itself(self) -> bool:
+        """Whether the function sends to its own queue; it gets QUEUE_URL and the permission."""
+        return self.fair or self.postpones
 
     def owner_environments(self, environments: float) -> float:
         """The environments that one owner may keep busy, of those that the function has."""
@@ -351,6 +358,7 @@ def _queue(reader: YamlReader) -> QueueTrigger | None:
         sources=tuple(sources),
         schedule=next(iter(schedules), None),
         fair=reader.boolean(f"{base}.fair"),
+        postpones=reader.boolean(f"{base}.postpones"),
     )
 
 

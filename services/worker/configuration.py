@@ -315,7 +315,7 @@ def _planned(
     }
     if dead_letter_queue_url is not None:
         defaults["DEAD_LETTER_QUEUE_URL"] = dead_letter_queue_url
-    if trigger.fair:
+    if trigger.sends_to_itself:
         # OWNER_ENVIRONMENTS is set by whoever knows how many workers share the queue.
         defaults["QUEUE_URL"] = queue_url
     arn = address.arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:") + f":function:{name}"

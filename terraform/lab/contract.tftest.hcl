@@ -280,6 +280,12 @@ run "sandbox_recipients_are_identities_that_functions_may_send_to" {
   variables {
     features                = ["photos"]
     mail_sandbox_recipients = ["you@example.com"]
+    ses_max_send_rate       = 14
+  }
+
+  assert {
+    condition     = local.mail_concurrency == { send-image-email = 2 } && !output.mail_rate_wanted
+    error_message = "expected the sending rate to limit the function that sends, and no other"
   }
 
   assert {

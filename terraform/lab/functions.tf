@@ -88,8 +88,10 @@ locals {
         DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
         MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
       } : {},
-      try(m.trigger.queue.fair, false) ? {
+      try(m.trigger.queue.fair, false) || try(m.trigger.queue.postpones, false) ? {
         QUEUE_URL = module.queue[name].url
+      } : {},
+      try(m.trigger.queue.fair, false) ? {
         # As OWNER_SHARE in services/platform/manifest.py.
         OWNER_ENVIRONMENTS = tostring(0.8 * (
           contains(keys(local.workers), name)
@@ -133,6 +135,7 @@ module "function" {
   prefix                       = var.prefix
   definition                   = local.definitions[each.key]
   queue                        = can(each.value.trigger.queue) ? { arn = module.queue[each.key].arn } : null
+  maximum_concurrency          = lookup(local.mail_concurrency, each.key, null)
   event_source_metrics_enabled = local.event_source_metrics
   reserved_concurrency_enabled = var.reserved_concurrency_enabled
   live_version                 = lookup(var.live_versions, each.key, lookup(local.held, each.key, null))

@@ -65,8 +65,8 @@ locals {
         actions = ["sqs:SendMessage"]
         resources = concat(
           [module.queue[name].dead_letter_arn],
-          # A fair function sends messages that wait for their turn to its own queue.
-          try(local.queue_functions[name].fair, false) ? [module.queue[name].arn] : [],
+          # A function sends messages that wait for their turn or for a quota to its own queue.
+          try(local.queue_functions[name].fair, false) || try(local.queue_functions[name].postpones, false) ? [module.queue[name].arn] : [],
         )
       },
     ]

@@ -38,6 +38,14 @@ resource "aws_ses_domain_dkim" "this" {
 }
 
 locals {
+  # Of each function that sends e-mails, while `ses_max_send_rate` limits it. An e-mail keeps an environment
+  # busy for about 0.2 s: the call of SES, the claim and its completion. 2 is the least that Lambda takes;
+  # what SES throttles beside that is postponed (PostponedError).
+  mail_concurrency = {
+    for name, queue in local.queue_functions : name => max(2, min(queue.maximum_concurrency, floor(local.mail_rate * 0.2)))
+    if local.mail_rate != null && can(local.manifests[name].environment.MAIL_SENDER)
+  }
+
   # DKIM always has three keys: https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim-easy.html
   mail_dns_records = var.mail_domain == null ? [] : concat(
     [for number in range(3) : {

@@ -1,10 +1,11 @@
 # Versions of the last release: written by `darkroom deploy` and `darkroom rollback`, read here, so that a
 # plain apply respects them.
 #
-#   {"before": {function: version}, "held": {function: version}}
+#   {"before": {function: version}, "held": {function: version}, "mail_rate": 14}
 #
 # `before`: versions that a rollback restores. `held`: versions of functions that were rolled back; they
-# stay until the function has another image.
+# stay until the function has another image. `mail_rate`: e-mails a second that SES allows, read by the
+# release.
 
 resource "aws_ssm_parameter" "release" {
   #checkov:skip=CKV2_AWS_34:Function names and version numbers are not secret, and Terraform must read them.
@@ -22,6 +23,14 @@ resource "aws_ssm_parameter" "release" {
 
 locals {
   held = try(jsondecode(aws_ssm_parameter.release[0].insecure_value).held, {})
+
+  # null: as in the functions' manifests.
+  mail_rate = try(coalesce(var.ses_max_send_rate, try(jsondecode(aws_ssm_parameter.release[0].insecure_value).mail_rate, null)), null)
+}
+
+output "mail_rate_wanted" {
+  description = "Whether a release reads the sending rate of SES: there are functions that send e-mails, and `ses_max_send_rate` is null."
+  value       = !local.emulated && var.ses_max_send_rate == null && anytrue([for name in keys(local.lambdas) : can(local.manifests[name].environment.MAIL_SENDER)])
 }
 
 output "release" {

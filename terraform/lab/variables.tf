@@ -300,6 +300,17 @@ variable "omitted_alarms" {
   default     = []
 }
 
+variable "ses_max_send_rate" {
+  description = "E-mails a second that SES allows for this lab. It limits the concurrency of the functions that send. null: `darkroom deploy` reads it from SES (MaxSendRate); set it where labs share an account."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ses_max_send_rate == null ? true : var.ses_max_send_rate > 0
+    error_message = "ses_max_send_rate must be greater than 0."
+  }
+}
+
 variable "mail_senders" {
   description = "Senders of e-mails by logical name, in place of the topology's: {sender = \"Lab <photos@example.com>\"}."
   type        = map(string)

@@ -188,14 +188,14 @@ def client_of(applied: Applied, service: str, credentials: Mapping[str, str]) ->
 
 
 def test_queues_refuse_messages_of_functions(applied: Applied, roles: Roles) -> None:
-    """Even of their own function, which may send to its dead letter queue only. A fair function may
-    send to its queue as well."""
+    """Even of their own function, which may send to its dead letter queue only. A function that
+    sends messages again may send to its queue as well."""
     queues = applied.output["queues"]
-    fair = {item.name for item in manifests() if item.queue is not None and item.queue.fair}
+    resending = {item.name for item in manifests() if item.queue and item.queue.sends_to_itself}
     for function in set(roles.functions) - REPLAYING:
         sqs = client_of(applied, "sqs", roles.credentials(function))
         for owner, queue in queues.items():
-            own_queue = owner == function and owner in fair
+            own_queue = owner == function and owner in resending
             for url, own in (
                 (queue["url"], own_queue),
                 (queue["dead_letter_url"], owner == function),

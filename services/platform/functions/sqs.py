@@ -3,6 +3,8 @@
 It answers warmers, works through the batch, and turns errors into what the queue understands:
 
 - TransientError: the message is reported as failed and comes back.
+- PostponedError: a copy of the message is sent to the function's own queue with a delay, and the
+  message is acknowledged, since each receive counts towards the dead letter queue.
 - PermanentError: the message goes to the dead letter queue with its reason, and is acknowledged.
 - Anything else is a bug or an outage: reported as failed, and on the last allowed receive sent to
   the dead letter queue with its reason.
@@ -11,6 +13,7 @@ It answers warmers, works through the batch, and turns errors into what the queu
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +25,7 @@ from typing import Any
 from services.platform import deadline, log, metrics, tracing
 from services.platform.aws import dead_letter
 from services.platform.configuration import read, variable
-from services.platform.errors import DarkroomError, PermanentError
+from services.platform.errors import DarkroomError, PermanentError, PostponedError
 from services.platform.functions.invocation import (
     Context,
     Handler,
@@ -37,6 +40,13 @@ from services.platform.tracing import TRACEPARENT, Kind
 # A message is not started with less than this left: it would be cut in the middle.
 START_RESERVE_MS = 1_000
 
+# On a message that was postponed: how often.
+POSTPONED = "postponed"
+# With the longest delay of SQS these are two and a half days: a quota of 24 hours is free again
+# before. After that the message fails like any other.
+POSTPONED_MAX = 250
+DELAY_SECONDS_MAX = 900
+
 
 class MessageOutcome(StrEnum):
     """What became of one delivery of a message."""
@@ -45,6 +55,8 @@ class MessageOutcome(StrEnum):
     RETRY = "retry"
     """It failed, and comes back."""
     DEAD_LETTER = "dead_letter"
+    POSTPONED = "postponed"
+    """A copy of it comes later, as if it had not been received."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,9 @@ class QueueConfiguration:
     )
     max_receive_count: int = variable(
         "MAX_RECEIVE_COUNT", default=5, minimum=1, help="receives before a message is dead"
+    )
+    queue_url: str | None = variable(
+        "QUEUE_URL", default=None, help="URL of the queue, if the function sends to it itself"
     )
 
 
@@ -120,7 +135,7 @@ def queue_function(work: Callable[[Message], None]) -> Handler:
                     outcome = _process_message(message, record, work, configuration, context)
             if outcome is MessageOutcome.RETRY:
                 failures.append(message.id)
-            if outcome is not MessageOutcome.SUCCESS:
+            if outcome in (MessageOutcome.RETRY, MessageOutcome.DEAD_LETTER):
                 metrics.record(Metric.FAILED_EVENTS, outcome=outcome.value)
             if len(found) == 1:
                 # The invocation's last line is that of its only message.
@@ -188,6 +203,8 @@ def _record_receipt(record: Mapping[str, Any], message: Message) -> None:
     if message.receive_count > 1:
         metrics.record(Metric.RETRIES)
         return
+    if POSTPONED in message.attributes:
+        return  # its wait was wanted
     sent_ms = record.get("attributes", {}).get("SentTimestamp")
     if sent_ms is not None:
         metrics.record(Metric.QUEUE_WAIT, max(0, round(time.time() * 1000 - float(sent_ms))))
@@ -223,6 +240,8 @@ def _process_message(
     try:
         work(message)
     except Exception as error:
+        if isinstance(error, PostponedError) and _postponed(record, message, error, configuration):
+            return MessageOutcome.POSTPONED
         # Errors of the domain need no traceback.
         logger.warning(
             "message_failed",
@@ -238,6 +257,50 @@ def _process_message(
         )
         return MessageOutcome.DEAD_LETTER if kept else MessageOutcome.RETRY
     return MessageOutcome.SUCCESS
+
+
+def _postponed(
+    record: Mapping[str, Any],
+    message: Message,
+    error: PostponedError,
+    configuration: QueueConfiguration,
+) -> bool:
+    """Sends a copy of the message to the queue, with a delay. Returns whether it did; if it did
+    not, the message fails."""
+    count = int(message.attributes.get(POSTPONED, "0")) + 1
+    if configuration.queue_url is None or count > POSTPONED_MAX:
+        return False
+    import random
+
+    from services.platform.aws.clients import client  # only this pays for an SQS client
+
+    logger = log.logger()
+    longest = min(max(error.seconds, 2.0 ** min(count, 10)), DELAY_SECONDS_MAX)
+    delay = math.ceil(longest * random.uniform(0.7, 1))  # noqa: S311  jitter
+    system = record.get("attributes", {})
+    options: dict[str, Any] = {}
+    if group := system.get("MessageGroupId"):
+        options["MessageGroupId"] = group
+    if header := system.get("AWSTraceHeader"):
+        trace = {"DataType": "String", "StringValue": header}
+        options["MessageSystemAttributes"] = {"AWSTraceHeader": trace}
+    try:
+        with deadline.reserve():
+            client("sqs").send_message(
+                QueueUrl=configuration.queue_url,
+                MessageBody=record["body"],
+                DelaySeconds=delay,
+                MessageAttributes={
+                    **dead_letter.from_record(record),
+                    POSTPONED: {"DataType": "Number", "StringValue": str(count)},
+                },
+                **options,
+            )
+    except Exception:
+        logger.warning("message_postpone_failed", exc_info=True)
+        return False
+    logger.info("message_postponed", reason=str(error), delay_seconds=delay, postponements=count)
+    return True
 
 
 def _keep_as_dead_letter(

@@ -82,6 +82,17 @@ run "queue_calls_the_alias_with_partial_failures" {
   }
 }
 
+run "maximum_concurrency_replaces_the_manifests" {
+  variables {
+    maximum_concurrency = 2
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue[0].scaling_config[0].maximum_concurrency == 2
+    error_message = "expected the variable's concurrency"
+  }
+}
+
 run "metrics_of_the_queue_can_be_left_out" {
   variables {
     event_source_metrics_enabled = false

@@ -13,7 +13,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
   # Lambda receives only as many messages as may run. A reserved concurrency would throttle calls after the
   # receive and use up receives.
   scaling_config {
-    maximum_concurrency = local.queue.maximum_concurrency
+    maximum_concurrency = coalesce(var.maximum_concurrency, local.queue.maximum_concurrency)
   }
 
   # A function that reports failed messages succeeds in AWS/Lambda's `Errors`. These count its messages:

@@ -16,6 +16,17 @@ variable "queue" {
   default     = null
 }
 
+variable "maximum_concurrency" {
+  description = "Calls at a time for the queue, in place of the manifest's `maximum_concurrency`; null for the manifest's."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    error_message = "maximum_concurrency must be 2..1000, Lambda's limits, got ${coalesce(var.maximum_concurrency, 0)}."
+  }
+}
+
 variable "event_source_metrics_enabled" {
   description = "Whether Lambda counts the queue's polled, invoked, failed and deleted messages in CloudWatch (`EventCount`)."
   type        = bool

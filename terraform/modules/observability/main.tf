@@ -284,21 +284,37 @@ locals {
         evaluation_periods = 5
         threshold          = var.thresholds.age_seconds
       }
-      # Lambda counts the messages of calls that crash, time out or are refused as well, which write no
-      # metric of their own. Workers have the functions' metric.
-      "${name}-failed-events" = {
-        runbook            = "failed-events"
-        description        = "More than ${var.thresholds.failed_events} messages of ${name} failed in 5 minutes and are repeated, twice in a row: an outage, or a poisoned message."
-        namespace          = queue.event_source == null ? local.metric_namespace : "AWS/Lambda"
-        metric             = queue.event_source == null ? "FailedEvents" : "FailedInvokeEventCount"
-        dimensions         = queue.event_source == null ? tomap({ function = local.queue_functions[name], outcome = "retry" }) : tomap({ EventSourceMappingUUID = queue.event_source.uuid })
-        statistic          = "Sum"
-        period             = 300
-        evaluation_periods = 2
-        threshold          = var.thresholds.failed_events
-      }
     }
   ]...)
+
+  # Lambda also counts the messages of calls that crash, time out or are refused, which write no metric of
+  # their own. A worker has the function's metric only.
+  failed_events = merge(
+    {
+      for name, queue in local.queues : name => {
+        namespace  = local.metric_namespace
+        metric     = "FailedEvents"
+        dimensions = { function = local.queue_functions[name], outcome = "retry" }
+      } if queue.event_source == null
+    },
+    {
+      for name, queue in local.queues : name => {
+        namespace  = "AWS/Lambda"
+        metric     = "FailedInvokeEventCount"
+        dimensions = { EventSourceMappingUUID = queue.event_source.uuid }
+      } if queue.event_source != null
+    },
+  )
+  failed_event_alarms = {
+    for name, counted in local.failed_events : "${name}-failed-events" => merge(counted, {
+      runbook            = "failed-events"
+      description        = "More than ${var.thresholds.failed_events} messages of ${name} failed in 5 minutes and are repeated, twice in a row: an outage, or a poisoned message."
+      statistic          = "Sum"
+      period             = 300
+      evaluation_periods = 2
+      threshold          = var.thresholds.failed_events
+    })
+  }
 
   photo_alarms = {
     for name in [for name in keys(local.queues) : name if name == var.photo_function] : "${name}-photo-latency" => {
@@ -395,7 +411,7 @@ locals {
   }
 
   alarms = {
-    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.photo_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
+    for name, alarm in merge(local.function_alarms, local.canary_alarms, local.queue_alarms, local.failed_event_alarms, local.photo_alarms, local.api_alarms, local.log_alarms, local.sign_in_alarms, local.database_alarms) :
     name => merge(local.alarm_defaults, alarm) if !contains(var.omitted_alarms, alarm.runbook)
   }
 }

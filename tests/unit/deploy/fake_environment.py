@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.terraform import Terraform
@@ -30,6 +30,8 @@ class FakeEnvironment:
     cloudwatch_failures: int = 0
     asked: list[list[str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    mail_rate: float | None = 14.0
+    """What SES allows; None: it refuses to say."""
     weights_seen: list[dict[str, Any]] = field(default_factory=list)
     """The aliases' weights whenever alarms were asked for."""
 
@@ -78,7 +80,12 @@ class FakeEnvironment:
         lines = (self.lab / "environment" / "calls").read_text().splitlines()
         return [line.split()[0] for line in lines]
 
-    # -- of Systems Manager and CloudWatch
+    # -- of Systems Manager, SES and CloudWatch
+
+    def get_send_quota(self) -> dict[str, Any]:
+        if self.mail_rate is None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetSendQuota")
+        return {"MaxSendRate": self.mail_rate}
 
     def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803
         assert Name == "/darkroom/release"

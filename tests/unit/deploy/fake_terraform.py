@@ -124,6 +124,7 @@ def outputs(state: dict[str, Any], orders: dict[str, Any]) -> dict[str, Any]:
         "alarms": orders.get("alarms", {}),
         "release": "/darkroom/release",
         "region": "eu-central-1",
+        "mail_rate_wanted": orders.get("mail_rate_wanted", False),
     }
     return {name: {"sensitive": False, "value": value} for name, value in values.items()}
 

@@ -300,3 +300,30 @@ def test_terraform_that_hangs_is_stopped_after_timeout(
     monkeypatch.setattr(terraform_module, "PLAN_SECONDS", 0.5)
     with pytest.raises(TerraformError, match=r"terraform plan did not end in 0\.5 s"):
         environment.terraform.plan()
+
+
+def test_deploy_records_the_sending_rate_of_ses_for_terraform(environment: FakeEnvironment) -> None:
+    environment.order(mail_rate_wanted=True)
+    environment.deploy(replace(CAREFUL, only_plan=True))
+    assert "mail_rate" not in environment.record
+    environment.deploy()
+    assert environment.record["mail_rate"] == 14.0
+    environment.mail_rate = None
+    environment.image("get-image", "b2")
+    assert environment.deploy().result is Result.RELEASED
+    assert environment.record == {
+        "before": {"list-images": "1", "get-image": "1", "process-image": "1"},
+        "held": {},
+        "mail_rate": 14.0,
+    }
+    assert any("cannot be read" in step for step in environment.steps)
+    environment.mail_rate = 50.0
+    environment.rollback()
+    environment.deploy()
+    assert environment.record["mail_rate"] == 50.0
+    assert environment.live["get-image"] == "1"
+
+
+def test_deploy_of_a_lab_without_e_mails_asks_for_no_rate(environment: FakeEnvironment) -> None:
+    environment.deploy()
+    assert "mail_rate" not in environment.record
