@@ -6,6 +6,9 @@
 import os
 from dataclasses import dataclass
 
+from services.accounts.account_notices import AccountNotices
+from services.accounts.reset_second_factor import SecondFactorReset
+from services.accounts.second_factors import SecondFactors
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.administration.run_operation import RunOperation, operations
@@ -30,6 +33,7 @@ class Configuration:
     """Environment variables of this function alone."""
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
+    topic_arn: str = variable("ACCOUNT_EVENTS_TOPIC_ARN", help="topic of the account events")
 
 
 configuration, of_operations, of_database = read_all(
@@ -37,13 +41,12 @@ configuration, of_operations, of_database = read_all(
 )
 database = Database(of_database)
 dynamodb = client("dynamodb")
+users, sessions = Users(database), SessionStore(dynamodb, configuration.sessions_table)
+notices = AccountNotices(client("sns"), configuration.topic_arn)
+factors = SecondFactorReset(users, SecondFactors(database), sessions, notices)
 handler = plain_function(
     RunOperation(
-        operations(
-            Products(database),
-            Users(database),
-            SessionStore(dynamodb, configuration.sessions_table),
-        ),
+        operations(Products(database), users, sessions, factors),
         of_operations.store(dynamodb),
     ).handle
 )

@@ -128,10 +128,14 @@ class SecondFactors:
                 )
             return Verdict.ACCEPTED if cursor.rowcount == 1 else Verdict.WRONG
 
-    def remove(self, user_id: str) -> None:
-        """Deletes the second factor and its recovery codes."""
+    def remove(self, user_id: str) -> bool:
+        """Deletes the second factor and its recovery codes. Returns whether it was in use."""
         with self.database.transaction() as cursor:
-            cursor.execute("DELETE FROM second_factors WHERE user_id = %s", [user_id])
+            cursor.execute(
+                "DELETE FROM second_factors WHERE user_id = %s RETURNING confirmed_at", [user_id]
+            )
+            row = cursor.fetchone()
+        return row is not None and row[0] is not None
 
     def _matching_step(self, secret: bytes, code: str) -> int | None:
         return totp.matching_step(secret, _normalized(code), self.clock())

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from services.accounts.model import Role
+from services.accounts.reset_second_factor import SecondFactorReset
 from services.accounts.roles import change_role
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
@@ -26,12 +27,14 @@ from services.platform.errors import PermanentError
 from services.platform.idempotency import Claim, Completed, IdempotencyStore
 from services.platform.validation import InvalidInputError, convert
 
+T = TypeVar("T", bound=msgspec.Struct)
 IDEMPOTENCY_PREFIX = "run-operation/"
 
 
 class Operation(StrEnum):
     OFFER_PRODUCTS = "offer-products"
     CHANGE_ROLE = "change-role"
+    RESET_SECOND_FACTOR = "reset-second-factor"
 
 
 class RefusedError(PermanentError):
@@ -50,6 +53,10 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 class _ChangeRole(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     email: Annotated[str, Meta(min_length=3, max_length=254)]
     role: Role
+
+
+class _ResetSecondFactor(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    email: Annotated[str, Meta(min_length=3, max_length=254)]
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class RunOperation:
 
 
 def operations(
-    products: Products, users: Users, sessions: SessionStore
+    products: Products, users: Users, sessions: SessionStore, factors: SecondFactorReset
 ) -> dict[Operation, Callable[[Mapping[str, Any]], tuple[Any, dict[str, Any]]]]:
     """What each operation does."""
 
@@ -107,17 +114,35 @@ def operations(
         return ids, {"products": ids, "delivered": sum(delivered for _, delivered in offers)}
 
     def change(arguments: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        try:
-            wanted = convert(dict(arguments), _ChangeRole)
-        except InvalidInputError as error:
-            raise RefusedError(_mistakes(error)) from error
+        wanted = _converted(arguments, _ChangeRole)
         user = change_role(users, sessions, wanted.email, wanted.role)
         if user is None:
             raise RefusedError(f"{wanted.email!r} has no account")
         found = {"id": user.id, "email": user.email, "role": user.role.value}
         return found, {"user_id": user.id, "role": user.role.value}
 
-    return {Operation.OFFER_PRODUCTS: offer_products, Operation.CHANGE_ROLE: change}
+    def reset(arguments: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        wanted = _converted(arguments, _ResetSecondFactor)
+        found = factors.reset(wanted.email)
+        if found is None:
+            raise RefusedError(f"{wanted.email!r} has no account")
+        user, removed = found
+        facts = {"user_id": user.id, "removed": removed}
+        return {"id": user.id, "email": user.email, "removed": removed}, facts
+
+    return {
+        Operation.OFFER_PRODUCTS: offer_products,
+        Operation.CHANGE_ROLE: change,
+        Operation.RESET_SECOND_FACTOR: reset,
+    }
+
+
+def _converted(arguments: Mapping[str, Any], wanted: type[T]) -> T:
+    """The arguments as a Struct. Raises RefusedError."""
+    try:
+        return convert(dict(arguments), wanted)
+    except InvalidInputError as error:
+        raise RefusedError(_mistakes(error)) from error
 
 
 def _mistakes(error: InvalidInputError) -> str:

@@ -189,6 +189,25 @@ def promote(
     return ExitCode.DONE
 
 
+@users.command("reset-second-factor")
+def reset_second_factor(
+    email: Email,
+    outputs: Outputs = None,
+    json: Json = False,
+) -> ExitCode:
+    """Remove the second factor of an account whose owner has lost phone and recovery codes: at the
+    database itself, or on AWS by run-operation. Ends its sessions; the owner gets an e-mail."""
+    if outputs is not None:
+        document = database.run_remotely(outputs, Operation.RESET_SECOND_FACTOR, {"email": email})
+    else:
+        user, removed = database.reset_second_factor(email)
+        document = {"id": user.id, "email": user.email, "removed": removed}
+    what = "The second factor was removed" if document["removed"] else "There is no second factor"
+    text = f"{what}; [bold]{escape(document['email'])}[/] is signed out everywhere."
+    print_result(document, text, as_json=json)
+    return ExitCode.DONE
+
+
 @sessions.command("list")
 def list_sessions(api: ApiAddress = None, json: Json = False) -> ExitCode:
     """List your open sessions, newest first."""

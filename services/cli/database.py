@@ -11,9 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from services.accounts.account_notices import AccountNotices
 from services.accounts.add_user import add_user
 from services.accounts.model import Role, User
+from services.accounts.reset_second_factor import SecondFactorReset
 from services.accounts.roles import change_role
+from services.accounts.second_factors import SecondFactors
 from services.accounts.sessions import SessionStore
 from services.accounts.users import Users
 from services.administration.run_operation import Operation
@@ -30,6 +33,7 @@ from services.platform.database import Database, DatabaseConfiguration
 from services.platform.errors import DarkroomError, PermanentError
 
 SESSIONS_TABLE = "sessions"
+ACCOUNT_EVENTS = "account-events"
 
 
 def add(app: typer.Typer) -> None:
@@ -96,6 +100,21 @@ def give_role(email: str, role: Role) -> User:
     return user
 
 
+def reset_second_factor(email: str) -> tuple[User, bool]:
+    """Removes an account's second factor, signs it out everywhere, and has its owner notified;
+    records it. Returns the user and whether there was one. Raises PermanentError where there is no
+    such account."""
+    (dynamodb, table), reached = _sessions(), database()
+    reset = SecondFactorReset(
+        Users(reached), SecondFactors(reached), SessionStore(dynamodb, table), _notices()
+    )
+    AuditTrail(default_audit_log()).record(Operation.RESET_SECOND_FACTOR.value)
+    found = reset.reset(email)
+    if found is None:
+        raise PermanentError(f"{email!r} has no account; see `darkroom users list`")
+    return found
+
+
 def add_account(email: str, name: str, password: str) -> User:
     """Creates an account whose address is taken as confirmed. Raises PermanentError when it cannot
     be created."""
@@ -112,3 +131,15 @@ def _sessions() -> tuple[Any, str]:
     if state is None:
         raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
     return state.session.client("dynamodb"), state.tables[SESSIONS_TABLE]
+
+
+def _notices() -> AccountNotices:
+    if os.environ.get("DATABASE_URL"):
+        topic_arn = os.environ.get("ACCOUNT_EVENTS_TOPIC_ARN")
+        if not topic_arn:
+            raise PermanentError("ACCOUNT_EVENTS_TOPIC_ARN is not set (the owner gets an e-mail)")
+        return AccountNotices(client("sns"), topic_arn)
+    state = lab.running()
+    if state is None:
+        raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
+    return AccountNotices(state.session.client("sns"), state.topics[ACCOUNT_EVENTS])

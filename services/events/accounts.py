@@ -24,6 +24,8 @@ class AccountEventType(StrEnum):
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  not a password
     SECOND_FACTOR_ENABLED = "account.second_factor_enabled"
     SECOND_FACTOR_DISABLED = "account.second_factor_disabled"
+    SECOND_FACTOR_RESET = "account.second_factor_reset"
+    """By an operator, for an owner who has lost the app and the recovery codes."""
 
 
 @dataclass(frozen=True)

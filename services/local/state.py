@@ -66,6 +66,8 @@ class LabState:
     started_at: str = ""
     buckets: dict[str, str] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
+    topics: dict[str, str] = field(default_factory=dict)
+    """Topics' ARNs."""
     queues: dict[str, FunctionQueue] = field(default_factory=dict)
     workflows: dict[str, str] = field(default_factory=dict)
     """State machines' ARNs."""

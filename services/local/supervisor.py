@@ -204,6 +204,7 @@ class Supervisor:
             mail_folder=str(self.files.mail),
             buckets=by_kind[Resource.BUCKET],
             tables=by_kind[Resource.TABLE],
+            topics=by_kind[Resource.TOPIC],
             workflows=by_kind[Resource.WORKFLOW],
             recipes=by_kind[Resource.RECIPES],
             queues=dict(lab.queues),

@@ -66,6 +66,16 @@ _NOTICES: Mapping[AccountEventType, _Notice] = {
             "If it was not you, change your password and set the second factor up again.",
         ),
     ),
+    AccountEventType.SECOND_FACTOR_RESET: _Notice(
+        "Your second factor was reset",
+        (
+            "We removed the second factor of your account, because we were asked to: the phone and "
+            "the recovery codes were lost. All sessions were closed, and sign-in asks for your "
+            "password alone.",
+            "Set a second factor up again when you are signed in. If you did not ask for it, set a "
+            "new password with the code of an e-mail (forgotten password) and write to us.",
+        ),
+    ),
 }
 
 

@@ -18,6 +18,7 @@ from services.cli.options import ExitCode
 from services.orders.products import Products
 from tests.integration.accounts.conftest import Api
 from tests.integration.accounts.support import create_account, sign_in
+from tests.integration.accounts.test_second_factor import enable
 
 OPERATOR = "arn:aws:iam::000000000000:user/ada"
 PRODUCT = {
@@ -39,6 +40,29 @@ def request(operation: str, arguments: dict[str, Any], id_: str | None = None) -
         "operation": operation,
         "arguments": arguments,
     }
+
+
+def notice_queue(api: Api) -> str:
+    """A queue of the account events from now on."""
+    url: str = api.session.client("sqs").create_queue(QueueName=f"n{uuid.uuid4().hex}")["QueueUrl"]
+    attributes = api.session.client("sqs").get_queue_attributes(
+        QueueUrl=url, AttributeNames=["QueueArn"]
+    )["Attributes"]
+    api.session.client("sns").subscribe(
+        TopicArn=api.lab.topic("account-events"),
+        Protocol="sqs",
+        Endpoint=attributes["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    return url
+
+
+def received(api: Api, queue_url: str) -> list[Any]:
+    """The events in the queue."""
+    answer = api.session.client("sqs").receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
+    )
+    return [json.loads(message["Body"]) for message in answer.get("Messages", ())]
 
 
 def on_hand(api: Api) -> int:
@@ -83,11 +107,44 @@ def test_change_of_role_ends_sessions_and_is_logged_without_the_address(
     assert "example.com" not in output
 
 
+def test_reset_of_second_factor_ends_sessions_and_notifies_the_owner_once(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user_id = create_account(api)["id"]
+    enable(api, sign_in(api).document["token"])
+    notices = notice_queue(api)
+    capsys.readouterr()
+    answers = [
+        api.invoke("run-operation", request("reset-second-factor", {"email": "Ada@Example.com"}))
+        for _ in range(2)
+    ]
+    document = {"id": user_id, "email": "ada@example.com"}
+    assert answers == [{"result": document | {"removed": removed}} for removed in (True, False)]
+    assert api.sessions.newest(user_id, 10) == []
+    assert sign_in(api).status == 201
+    with api.fresh.database().transaction() as cursor:
+        cursor.execute("SELECT (SELECT count(*) FROM second_factors), count(*) FROM recovery_codes")
+        assert cursor.fetchone() == (0, 0)
+    output = capsys.readouterr().out
+    done = [json.loads(line) for line in output.splitlines() if "operation_completed" in line]
+    assert [(line["operator"], line["user_id"], line["removed"]) for line in done] == [
+        (OPERATOR, user_id, True),
+        (OPERATOR, user_id, False),
+    ]
+    (event,) = received(api, notices)
+    assert (event["type"], event["data"]) == (
+        "account.second_factor_reset",
+        {"email": "ada@example.com"},
+    )
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments", "expected"),
     [
         ("change-role", {"email": "eve@example.com", "role": "administrator"}, "has no account"),
         ("change-role", {"email": "eve@example.com", "role": "owner"}, "role: expected"),
+        ("reset-second-factor", {"email": "eve@example.com"}, "has no account"),
+        ("reset-second-factor", {"user": "eve"}, "email: expected"),
         ("drop-tables", {}, "operation: expected"),
     ],
 )
@@ -159,10 +216,16 @@ def test_commands_with_outputs_run_operations_and_record_them(
     assert on_hand(api) == 5
     assert main(["users", "promote", "ada@example.com", *where]) == ExitCode.DONE
     assert "is administrator now" in capsys.readouterr().out
+    assert main(["users", "reset-second-factor", "ada@example.com", *where]) == ExitCode.DONE
+    assert "There is no second factor; ada@example.com" in capsys.readouterr().out
     assert main(["migrate", *where]) == ExitCode.DONE
     assert "applied nothing" in capsys.readouterr().out
     trail = (tmp_path / "state" / "darkroom" / "audit.jsonl").read_text().splitlines()
-    assert [json.loads(line)["action"] for line in trail] == ["offer-products", "change-role"]
+    assert [json.loads(line)["action"] for line in trail] == [
+        "offer-products",
+        "change-role",
+        "reset-second-factor",
+    ]
 
 
 def test_promote_of_unknown_account_with_outputs_fails(

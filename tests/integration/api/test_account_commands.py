@@ -1,9 +1,11 @@
-"""The account's commands of `darkroom`, on a lab: sign-up, reset of the password, export."""
+"""The account's commands of `darkroom`, on a lab: sign-up, reset of the password, second factor,
+export."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import uuid
 from collections.abc import Callable
@@ -13,12 +15,14 @@ import pytest
 
 from services.cli.main import main
 from services.client import tokens
-from services.local.mailbox import latest_code
+from services.local.mailbox import latest_code, sent_mails
 from services.local.state import LabState
-from tests.integration.api.conftest import PASSWORD, Customer
+from tests.integration.accounts.test_second_factor import code_of
+from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts, sessions
 from tests.support.waiting import eventually
 
 DONE = 0
+SECRET = re.compile(r"Secret: (\w+)")
 
 
 @pytest.fixture
@@ -91,3 +95,107 @@ def test_users_export_writes_the_document_for_its_owner_only(
     assert document["account"]["email"] == customer.email
     assert document["photos"] == []
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+class AppUser:
+    """The input of a person with an authenticator app: the password, then the code of the secret
+    that the command has shown on stderr."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+        self.lines = [PASSWORD]
+        self.secret = ""
+
+    def readline(self) -> str:
+        if self.lines:
+            return f"{self.lines.pop()}\n"
+        found = SECRET.search(self.capsys.readouterr().err)
+        assert found
+        self.secret = found[1]
+        return f"{code_of(self.secret)}\n"
+
+
+def notices(state: LabState, email: str) -> set[str]:
+    """The subjects of the e-mails to an address."""
+    found = sent_mails(Path(state.mail_folder))
+    return {mail.subject for mail in found if mail.recipient == email}
+
+
+def test_second_factor_commands_set_up_use_remove_and_reset_it(
+    state: LabState,
+    new_customer: Callable[..., Customer],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    customer = new_customer()
+    email = customer.email
+    tokens.keep(customer.api.url, customer.api.token, tokens.default_file())
+
+    def darkroom(*arguments: str, lines: str = "") -> tuple[int, str, str]:
+        return run(capsys, monkeypatch, *arguments, lines=lines)
+
+    def enabled() -> tuple[AppUser, list[str]]:
+        """Sets it up; returns the app and the recovery codes."""
+        app = AppUser(capsys)
+        monkeypatch.setattr("sys.stdin", app)
+        assert main(["second-factor", "enable", "--password-stdin", "--json"]) == DONE
+        document = json.loads(capsys.readouterr().out)
+        assert document["enabled"] is True
+        return app, document["recovery_codes"]
+
+    assert json.loads(darkroom("second-factor", "status", "--json")[1])["enabled"] is False
+    app, recovery = enabled()
+    assert "on, with 10 recovery codes left" in darkroom("second-factor", "status")[1]
+
+    login = ("login", email, "--password-stdin")
+    code, _, err = darkroom(*login, "--code", "000000", lines=f"{PASSWORD}\n")
+    assert code != DONE
+    assert app.secret not in err
+    # The code is the second line of stdin where the account needs one.
+    assert darkroom(*login, lines=f"{PASSWORD}\n{code_of(app.secret, 1)}\n")[0] == DONE
+    assert darkroom(*login, "--code", recovery[0], lines=f"{PASSWORD}\n")[0] == DONE
+
+    disable = ("second-factor", "disable", "--password-stdin")
+    assert darkroom(*disable, lines=f"{PASSWORD}\n000000\n")[0] != DONE
+    assert darkroom(*disable, "--code", recovery[1], lines=f"{PASSWORD}\n")[0] == DONE
+    assert "is off" in darkroom("second-factor", "status")[1]
+
+    monkeypatch.setattr("services.cli.database.lab.running", lambda: state)
+    forget_attempts(state)
+    enabled()
+    assert darkroom("users", "reset-second-factor", "nobody@darkroom.example")[0] != DONE
+    code, out, _ = darkroom("users", "reset-second-factor", email, "--json")
+    assert (code, json.loads(out)["removed"]) == (DONE, True)
+    assert sessions(state).newest(customer.user_id, 10) == []
+    assert darkroom(*login, lines=f"{PASSWORD}\n")[0] == DONE
+    trail = (tmp_path / "darkroom" / "audit.jsonl").read_text(encoding="utf-8")
+    assert trail.count('"action": "reset-second-factor"') == 2
+    assert email not in trail
+
+    expected = {"Your second factor is on", "Your second factor is off"}
+    expected.add("Your second factor was reset")
+    eventually(lambda: expected <= notices(state, email), "the notices arrive")
+
+
+def test_notice_of_a_changed_password_arrives_in_the_mailbox(
+    state: LabState, new_customer: Callable[..., Customer]
+) -> None:
+    customer = new_customer()
+    customer.api.change_password(PASSWORD, f"{PASSWORD} changed")
+    subject = "Your password was changed"
+    eventually(lambda: subject in notices(state, customer.email), "the notice arrives")
+    customer.api.request_password_reset(customer.email)
+    code = eventually(
+        lambda: latest_code(Path(state.mail_folder), customer.email), "the code of the reset"
+    )
+    customer.api.reset_password(customer.email, str(code), f"{PASSWORD} reset")
+
+    def arrived() -> list[str]:
+        mails = sent_mails(Path(state.mail_folder))
+        own = [m for m in mails if m.recipient == customer.email and m.subject == subject]
+        return [m.text for m in own] if len(own) == 2 else []
+
+    texts = eventually(arrived, "the notice of the reset arrives")
+    assert all("If it was not you" in text for text in texts)
+    assert not any(PASSWORD in text or str(code) in text for text in texts)

@@ -15,6 +15,7 @@ from tests.support.postgres import FreshDatabase
 
 ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
 MAIL, EXPORT = "darkroom_account_mail", "darkroom_export"
+OPERATORS = "darkroom_operators"
 TABLES = (
     "users",
     "products",
@@ -112,6 +113,9 @@ def test_role_reads_and_writes_only_what_its_functions_need(
         (MAIL, "UPDATE users SET name = ''"),
         (EXPORT, "SELECT password_hash FROM users"),
         (EXPORT, "SELECT secret FROM second_factors"),
+        (OPERATORS, "SELECT secret FROM second_factors"),
+        (OPERATORS, "UPDATE second_factors SET secret = ''"),
+        (OPERATORS, "SELECT * FROM recovery_codes"),
         (EXPORT, "SELECT code_hash FROM recovery_codes"),
         (EXPORT, "UPDATE data_exports SET user_id = gen_random_uuid()"),
         (READER, "SELECT password_hash FROM users"),
