@@ -1,8 +1,9 @@
 """The tests that docs/reference/patterns.md names, and whether they ran.
 
-`python -m tests.support.pattern_page RESULTS.xml...` reads JUnit files and fails unless each test
-of pytest on the page ran and passed in one of them. `terraform test` writes no such file; its runs
-are checked to exist.
+`python -m tests.support.pattern_page [--allow-skipped] RESULTS.xml...` reads JUnit files and fails
+unless each test of pytest on the page ran and passed in one of them. With `--allow-skipped` a test
+that was skipped is printed with its reason and does not fail. `terraform test` writes no such
+file; its runs are checked to exist.
 """
 
 from __future__ import annotations
@@ -49,39 +50,58 @@ def named_tests(page: str) -> dict[int, tuple[NamedTest, ...]]:
     }
 
 
-def passed(results: Iterable[Path]) -> frozenset[tuple[str, str]]:
-    """Path and name of the tests that passed, with any parameters; also each path with an empty
-    name."""
-    found = set()
-    for result in results:
-        for case in ET.parse(result).iter("testcase"):
-            if any(child.tag in ("failure", "error", "skipped") for child in case):
-                continue
+@dataclass(frozen=True)
+class Results:
+    """Path and name of tests, with any parameters; also each path with an empty name. `skipped`
+    has the reason."""
+
+    passed: frozenset[tuple[str, str]]
+    skipped: dict[tuple[str, str], str]
+
+
+def read_results(files: Iterable[Path]) -> Results:
+    """The results in JUnit files."""
+    passed: set[tuple[str, str]] = set()
+    skipped: dict[tuple[str, str], str] = {}
+    for file in files:
+        for case in ET.parse(file).iter("testcase"):
+            outcomes = {child.tag: child for child in case}
             parts = case.get("classname", "").split(".")
             # A test of a class has the class after its module.
             module = next((n for n, part in enumerate(parts) if part.startswith("test_")), None)
-            if module is not None:
-                path = "/".join(parts[: module + 1]) + ".py"
-                found |= {(path, case.get("name", "").partition("[")[0]), (path, "")}
-    return frozenset(found)
+            if module is None or outcomes.keys() & {"failure", "error"}:
+                continue
+            path = "/".join(parts[: module + 1]) + ".py"
+            tests = {(path, case.get("name", "").partition("[")[0]), (path, "")}
+            if "skipped" in outcomes:
+                reason = outcomes["skipped"].get("message", "")
+                skipped |= dict.fromkeys(tests, reason)
+            else:
+                passed |= tests
+    return Results(frozenset(passed), skipped)
 
 
-def missing(page: str, results: Iterable[Path]) -> list[str]:
-    """The tests of pytest on the page that did not run, or did not pass."""
-    ran = passed(results)
-    return [
-        f"pattern {number}: {test}"
+def missing(page: str, results: Results) -> dict[str, str | None]:
+    """The tests of pytest on the page that did not pass; with the reason if they were skipped."""
+    return {
+        f"pattern {number}: {test}": results.skipped.get((test.path, test.name))
         for number, tests in named_tests(page).items()
         for test in tests
-        if not test.path.endswith(".hcl") and (test.path, test.name) not in ran
-    ]
+        if not test.path.endswith(".hcl") and (test.path, test.name) not in results.passed
+    }
 
 
 def main() -> int:
-    lines = missing(PAGE.read_text(encoding="utf-8"), map(Path, sys.argv[1:]))
-    for line in lines:
-        sys.stderr.write(f"{line} did not run and pass\n")
-    return 1 if lines else 0
+    arguments = sys.argv[1:]
+    allow_skipped = arguments[:1] == ["--allow-skipped"]
+    results = read_results(map(Path, arguments[allow_skipped:]))
+    failed = False
+    for test, reason in missing(PAGE.read_text(encoding="utf-8"), results).items():
+        skipped = allow_skipped and reason is not None
+        failed = failed or not skipped
+        why = f"was skipped: {reason}" if reason is not None else "did not run and pass"
+        sys.stderr.write(f"{test} {why}\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 
 from services.platform import manifest
 from services.platform.aws import clients
-from tests.support.pattern_page import PAGE, ROOT, missing, named_tests
+from tests.support import pattern_page
+from tests.support.pattern_page import PAGE, ROOT, missing, named_tests, read_results
 
 TESTS = named_tests(PAGE.read_text(encoding="utf-8"))
 PATTERNS = 29
@@ -37,13 +38,31 @@ def test_test_that_did_not_run_or_failed_is_missing(tmp_path: Path) -> None:
         '<testcase classname="tests.unit.test_a" name="test_one[x]"/>'
         '<testcase classname="tests.unit.test_a.TestIt" name="test_two"><failure/></testcase>'
         '<testcase classname="tests.unit.test_b" name="test_any"/>'
-        '<testcase classname="tests.unit.test_a" name="test_three"><skipped/></testcase>'
+        '<testcase classname="tests.unit.test_a" name="test_three"><skipped message="why"/>'
+        "</testcase>"
         "</testsuite></testsuites>"
     )
-    assert missing(page, [results]) == [
-        "pattern 1: tests/unit/test_a.py::test_two",
-        "pattern 3: tests/unit/test_a.py::test_three",
-    ]
+    assert missing(page, read_results([results])) == {
+        "pattern 1: tests/unit/test_a.py::test_two": None,
+        "pattern 3: tests/unit/test_a.py::test_three": "why",
+    }
+
+
+def test_skipped_tests_fail_the_check_unless_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "patterns.md"
+    page.write_text("| 1 | a | `tests/unit/test_a.py::test_one` |\n")
+    monkeypatch.setattr(pattern_page, "PAGE", page)
+    case = '<testcase classname="tests.unit.test_a" name="test_one">{}</testcase>'
+    expected = {"": (0, 0), '<skipped message="no engine"/>': (1, 0), "<failure/>": (1, 1)}
+    for outcome, codes in expected.items():
+        results = tmp_path / "unit.xml"
+        results.write_text(f"<testsuite>{case.format(outcome)}</testsuite>")
+        for options, code in zip(([], ["--allow-skipped"]), codes, strict=True):
+            monkeypatch.setattr("sys.argv", ["pattern_page", *options, str(results)])
+            assert pattern_page.main() == code
+    assert "tests/unit/test_a.py::test_one was skipped: no engine" in capsys.readouterr().err
 
 
 def test_every_function_outlasts_a_call_of_aws_and_its_retry() -> None:
