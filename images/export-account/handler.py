@@ -15,6 +15,7 @@ from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
 from services.platform.database import Database, DatabaseConfiguration
 from services.platform.functions.sqs import queue_function
+from services.webhooks.endpoints import EndpointStore
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Configuration:
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     api_keys_table: str = variable("API_KEYS_TABLE", help="table of the API keys")
+    webhooks_table: str = variable("WEBHOOKS_TABLE", help="table of the webhooks")
     recipients_table: str = variable("RECIPIENTS_TABLE", help="table of the recipients")
 
 
@@ -43,6 +45,7 @@ handler = queue_function(
             Recipients(dynamodb, configuration.recipients_table),
             SessionStore(dynamodb, configuration.sessions_table),
             ApiKeyStore(dynamodb, configuration.api_keys_table),
+            EndpointStore(dynamodb, configuration.webhooks_table),
         ),
         s3,
         configuration.exports_bucket,

@@ -1,6 +1,8 @@
 """What is stored about a user, as the parts of the export's JSON document.
 
-Not exported: hashes of passwords and tokens, and counters of attempts, whose keys are hashes.
+Not exported: hashes of passwords and tokens, secrets of webhooks and authenticator apps, and
+counters of attempts, whose keys are hashes.
+tests/integration/accounts/test_owner_data.py lists every store.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from services.orders import api as order_api
 from services.orders.store import Orders, Position
 from services.platform.database import Database
 from services.platform.timestamps import format_epoch, format_utc
+from services.webhooks import api as webhook_api
+from services.webhooks.endpoints import EndpointStore
 
 SESSIONS_MAX = 1_000
 _PAGE_ITEMS = 100
@@ -50,6 +54,7 @@ class Contents:
     recipients: Recipients
     sessions: SessionStore
     keys: ApiKeyStore
+    webhooks: EndpointStore
 
     def owner(self, user_id: str) -> Owner | None:
         """The account; None if there is none, or its deletion was asked for."""
@@ -69,6 +74,7 @@ class Contents:
         yield "email_settings", self._email_settings(owner.email)
         yield "sessions", self._sessions(owner.id)
         yield "api_keys", (key_api.fields(key) for key in self.keys.of_user(owner.id))
+        yield "webhooks", map(webhook_api.fields, self.webhooks.of_owner(owner.id))
         yield "orders", self._orders(owner.id)
         yield "photos", self._photos(owner.id)
 

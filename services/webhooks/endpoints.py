@@ -1,7 +1,7 @@
 """Endpoints in the DynamoDB table `webhooks`, and those that the deployment's secret lists.
 
 An item holds the secrets of its endpoint, since they sign each call. The table is encrypted, and
-only the functions of webhooks and of account deletion may read it.
+only the functions of webhooks, and of account deletion and export, may read it.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
 
     assert set(document) == {
         "format", "made_at", "account", "second_factor", "email_settings", "sessions", "api_keys",
-        "orders", "photos",
+        "webhooks", "orders", "photos",
     }  # fmt: skip
     assert document["format"] == FORMAT
     assert document["account"] == msgspec.to_builtins(account(user))
@@ -161,6 +161,11 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     assert (
         document["api_keys"] == api.call("list-api-keys", token=person.token).document["api_keys"]
     )
+    assert (
+        document["webhooks"] == api.call("list-webhooks", token=person.token).document["webhooks"]
+    )
+    assert [webhook["url"] for webhook in document["webhooks"]] == ["https://example.com/"]
+    assert "whsec_" not in downloaded.text
     (exported,) = document["orders"]
     assert exported == {
         "id": order_id,

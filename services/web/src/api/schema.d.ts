@@ -604,7 +604,7 @@ export interface paths {
         put?: never;
         /**
          * Ask for an export of your data
-         * @description The export is one JSON document: account, settings, sessions, API keys, orders with their history, and photos with everything that is known about them and links to every original and rendition. It is ready within minutes: see `GET /users/me/export`. It expires an hour after it was made; until then, this returns the same one. An e-mail says that an export was asked for. For sessions only, not for API keys.
+         * @description The export is one JSON document: account, settings, sessions, API keys, webhooks, orders with their history, and photos with everything that is known about them and links to every original and rendition. It is ready within minutes: see `GET /users/me/export`. It expires an hour after it was made; until then, this returns the same one. An e-mail says that an export was asked for. For sessions only, not for API keys.
          */
         post: operations["request-export"];
         delete?: never;
