@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -12,8 +13,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -26,6 +28,10 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "darkroom-local"
 SECRET_ACCESS_KEY = "not-a-secret"  # noqa: S105
 START_TIMEOUT_SECONDS = 60
+# Linux gives ports from 32,768 on to connections, macOS and Windows from 49,152 on
+# (net.ipv4.ip_local_port_range; RFC 6335, section 6).
+PORTS = range(20_000, 32_768)
+PORTS_TRIED = 200
 STOP_TIMEOUT_SECONDS = 10
 
 
@@ -98,11 +104,16 @@ def aws_environment(
 
 
 def free_port() -> int:
-    """A TCP port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of loopback that was free a moment ago.
+
+    It is one that the system does not give to connections, or another program might get it before
+    the caller binds it. Raises OSError when PORTS_TRIED of them are in use.
+    """
+    for port in random.SystemRandom().sample(PORTS, k=PORTS_TRIED):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise OSError(f"{PORTS_TRIED} ports from {PORTS[0]} to {PORTS[-1]} are in use")
 
 
 def launch(
@@ -186,11 +197,11 @@ def start(
 
 
 def healthy(endpoint: str) -> bool:
-    """Whether an emulator answers at `endpoint`."""
+    """Whether an emulator answers at `endpoint`; another program there may speak anything."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
             return isinstance(json.load(answer), dict)
-    except (URLError, OSError, ValueError):
+    except (URLError, OSError, ValueError, HTTPException):
         return False
 
 
