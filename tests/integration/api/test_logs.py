@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import httpx
 import pytest
 
 from services.client.api import Api, ApiProblem
-from services.local.mailbox import sent_code
+from services.local.mailbox import latest_code, sent_code
 from services.local.state import LabState
+from tests.integration.accounts.test_second_factor import code_of
 from tests.integration.api.conftest import forget_attempts
 from tests.integration.api.test_customer import MAIL_SECONDS, wait_for_mail
 from tests.integration.api.test_orders import PRODUCT
@@ -79,6 +81,9 @@ def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
     api.sign_in(email, password)
     first_token = str(api.token)
     api.change_password(password, another)
+    # Its calls fail: nothing listens there.
+    hook = f"http://127.0.0.1:9/{unique('hook')}"
+    webhook = api.set_webhook(hook, ["image.developed"])
     image = api.developed(api.upload(path))
     lines = [{"product_id": PRODUCT, "image_id": image["id"], "quantity": 1}]
     for method in ("sandbox-ok", "sandbox-declined"):
@@ -88,8 +93,11 @@ def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
     api.download(links[0])
     refused_session(lab, first_token[:-1] + "x")
     wait_for_mail(lab, email, "Developed")
+    eventually(lambda: "webhook_not_sent" in "".join(logs(lab).values()), "the webhook is called")
     api.delete_image(image["id"])
     eventually(lambda: list(api.images()) == [], "the photo is deleted")
+    later = secrets_of_account(lab, api, email, another)
+    api.delete_webhook(webhook["id"])
     api.sign_out()
     api.close()
 
@@ -105,10 +113,42 @@ def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
         "session token": first_token,
         "file name": filename.rpartition(" ")[2].removesuffix(".jpg"),
         "password hash": "$argon2",
+        "webhook's path": hook.rpartition("/")[2],
+        "webhook's secret": webhook["secret"],
         "link's signature": links[0].rpartition("X-Amz-Signature=")[2][:40],
-    } | secrets_of(lab)
+    } | later
+    given |= secrets_of(lab)
     assert user["id"] in "".join(logs(lab).values())
     assert occurrences(lab, given) == []
+
+
+def secrets_of_account(lab: LabState, api: Api, email: str, password: str) -> dict[str, str]:
+    """Gives the account an API key, a second factor and a code of a reset; returns their
+    secrets."""
+    key = api.create_api_key("server", ["photos:read"])["key"]
+    with closing(Api(lab.api)) as server:
+        server.token = key
+        assert list(server.images()) == []
+    secret = api.enrol_second_factor(password)["secret"]
+    first = code_of(secret)
+    recovery = api.confirm_second_factor(first)
+    attempt(lambda: api.sign_in(email, password, "000000"))
+    api.sign_in(email, password, recovery[0])
+    before = sent_code(Path(lab.mail_folder), email, scaled(MAIL_SECONDS))
+    api.request_password_reset(email)
+    reset = eventually(
+        lambda: (code := latest_code(Path(lab.mail_folder), email)) != before and code,
+        "the code of the reset",
+    )
+    attempt(lambda: api.reset_password(email, str(reset), "short"))
+    return {
+        "API key": key,
+        "secret of the authenticator app": secret,
+        "used recovery code": recovery[0],
+        "recovery code": recovery[1],
+        "code of the reset": str(reset),
+        "session token with a second factor": str(api.token),
+    }
 
 
 def refused_session(lab: LabState, token: str) -> None:

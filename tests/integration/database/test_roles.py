@@ -11,11 +11,12 @@ from psycopg2 import errors
 from services.platform.database import Database
 from services.platform.errors import PermanentError
 from services.schema.migrate_database import migrate
+from tests.support.declarations import manifests
 from tests.support.postgres import FreshDatabase
 
 ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
 MAIL, EXPORT = "darkroom_account_mail", "darkroom_export"
-OPERATORS = "darkroom_operators"
+OPERATORS, ERASURE = "darkroom_operators", "darkroom_erasure"
 TABLES = (
     "users",
     "products",
@@ -47,6 +48,8 @@ WRITES = {
     READER: set(),
     MAIL: {("address_codes", "INSERT")},
     EXPORT: set(),
+    OPERATORS: {("products", "INSERT"), ("stock", "INSERT"), ("second_factors", "DELETE")},
+    ERASURE: {(t, "DELETE") for t in ("users", "address_codes", "data_exports", "second_factors")},
 }
 READS = {
     ACCOUNTS: OF_ACCOUNTS,
@@ -54,7 +57,10 @@ READS = {
     READER: {*TABLES} - OF_ACCOUNTS - {"reservations"},
     MAIL: set(),
     EXPORT: {"orders", "order_lines", "order_transitions", "data_exports"},
+    OPERATORS: {"users", "products", "stock"},
+    ERASURE: set(),
 }
+ROLES = [*READS]
 
 
 @pytest.fixture
@@ -79,7 +85,15 @@ class _Allowed(Exception):  # noqa: N818  ends the transaction
     """The statement was not refused."""
 
 
-@pytest.mark.parametrize("role", [ACCOUNTS, ORDERS, READER, MAIL, EXPORT])
+def test_every_role_of_a_function_and_every_table_is_tried(migrated: FreshDatabase) -> None:
+    roles = {manifest.environment.get("DATABASE_ROLE") for manifest in manifests()} - {None}
+    assert roles == set(ROLES) == set(WRITES)
+    with migrated.database().transaction() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        assert {name for (name,) in cursor.fetchall()} == {*TABLES, "alembic_version"}
+
+
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("table", TABLES)
 def test_role_reads_and_writes_only_what_its_functions_need(
     migrated: FreshDatabase, role: str, table: str
@@ -122,9 +136,18 @@ def test_role_reads_and_writes_only_what_its_functions_need(
         (READER, "SELECT email FROM users"),
         (READER, "UPDATE orders SET status = 'paid'"),
         (READER, "UPDATE stock SET on_hand = 1000"),
-        *((role, "CREATE TABLE left_behind ()") for role in (ACCOUNTS, ORDERS, READER)),
-        *((role, "CREATE ROLE another") for role in (ACCOUNTS, ORDERS, READER)),
-        *((role, "SELECT * FROM alembic_version") for role in (ACCOUNTS, ORDERS, READER)),
+        (OPERATORS, "UPDATE users SET password_hash = ''"),
+        (OPERATORS, "UPDATE users SET email = ''"),
+        (ERASURE, "SELECT password_hash FROM users"),
+        (ERASURE, "SELECT email FROM users"),
+        (ERASURE, "SELECT secret FROM second_factors"),
+        (ERASURE, "UPDATE users SET role = 'administrator'"),
+        (ERASURE, "UPDATE users SET password_hash = ''"),
+        (ERASURE, "UPDATE orders SET total_minor = 1"),
+        (ERASURE, "DELETE FROM orders"),
+        *((role, "CREATE TABLE left_behind ()") for role in ROLES),
+        *((role, "CREATE ROLE another") for role in ROLES),
+        *((role, "SELECT * FROM alembic_version") for role in ROLES),
     ],
 )
 def test_role_is_refused_what_its_functions_never_do(
