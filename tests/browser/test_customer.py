@@ -30,7 +30,7 @@ def photos(tmp_path: Path) -> list[Path]:
     paths = []
     for number in range(PHOTOS):
         path = tmp_path / f"photo-{number:02}.jpg"
-        path.write_bytes(jpeg(scene(1300, 900, seed=number), quality=70))
+        path.write_bytes(jpeg(scene(650, 450, seed=number), quality=70))
         paths.append(path)
     for number in range(DAMAGED):
         path = tmp_path / f"damaged-{number}.jpg"

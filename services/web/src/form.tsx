@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { messageOf } from "./errors";
 
 interface FieldProps {
@@ -11,10 +11,15 @@ interface FieldProps {
   minLength?: number;
   maxLength?: number;
   pattern?: string;
+  /** Whether it has the focus when it appears. */
+  focused?: boolean;
 }
 
-export function Field({ label, type = "text", required = true, ...rest }: FieldProps) {
+export function Field({ label, type = "text", required = true, focused, ...rest }: FieldProps) {
   const id = useId();
+  useEffect(() => {
+    if (focused) document.getElementById(id)?.focus();
+  }, []);
   const attributes = { id, required, ...rest };
   return (
     <p class="field">
@@ -29,11 +34,13 @@ export function Field({ label, type = "text", required = true, ...rest }: FieldP
 interface FormProps {
   submit: (values: Record<string, string>) => Promise<void>;
   button: string;
+  /** Whether it takes something away for good. */
+  danger?: boolean;
   children: ComponentChildren;
 }
 
 /** A form that shows why it was refused, and cannot be sent twice at once. */
-export function Form({ submit, button, children }: FormProps) {
+export function Form({ submit, button, danger, children }: FormProps) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
 
@@ -57,7 +64,7 @@ export function Form({ submit, button, children }: FormProps) {
       <p role="alert" class="problem">
         {problem}
       </p>
-      <button type="submit" disabled={busy}>
+      <button type="submit" class={danger ? "danger" : undefined} disabled={busy}>
         {button}
       </button>
     </form>

@@ -29,32 +29,36 @@ export function AccountPage({ user, ended }: AccountProps) {
     <>
       <h1>{text("account")}</h1>
       <p>{plain(user.email)}</p>
-      <section class="card">
-        <h2>{text("changePassword")}</h2>
-        <Form submit={submit} button={text("changePassword")}>
-          <input type="hidden" name="username" autocomplete="username" value={user.email} />
-          <Field
-            label={text("currentPassword")}
-            name="current"
-            type="password"
-            autocomplete="current-password"
-          />
-          <Field
-            label={text("newPassword")}
-            name="next"
-            type="password"
-            autocomplete="new-password"
-            minLength={12}
-          />
-        </Form>
-        <p role="status">{message}</p>
-      </section>
-      <EmailSettings />
-      <DataExport />
-      <Deletion ended={ended} />
-      {/* Last: they grow when they have loaded, and would move what follows. */}
-      <SecondFactor />
-      <Sessions />
+      <div class="columns">
+        <div>
+          <section class="card">
+            <h2>{text("changePassword")}</h2>
+            <Form submit={submit} button={text("changePassword")}>
+              <input type="hidden" name="username" autocomplete="username" value={user.email} />
+              <Field
+                label={text("currentPassword")}
+                name="current"
+                type="password"
+                autocomplete="current-password"
+              />
+              <Field
+                label={text("newPassword")}
+                name="next"
+                type="password"
+                autocomplete="new-password"
+                minLength={12}
+              />
+            </Form>
+            <p role="status">{message}</p>
+          </section>
+          <EmailSettings />
+          <DataExport />
+          <Deletion ended={ended} />
+          {/* Last: it grows when it has loaded, and would move what follows. */}
+          <Sessions />
+        </div>
+        <SecondFactor />
+      </div>
     </>
   );
 }

@@ -12,7 +12,7 @@ export function Deletion({ ended }: { ended: () => void }) {
     <section class="card wide">
       <h2>{text("deleteAccount")}</h2>
       <p class="hint">{text("deleteHint")}</p>
-      <Form submit={submit} button={text("deleteAccount")}>
+      <Form submit={submit} button={text("deleteAccount")} danger>
         <Field label={text("password")} name="password" type="password" autocomplete="current-password" />
       </Form>
     </section>

@@ -52,7 +52,7 @@ export function SecondFactor() {
       {codes.length > 0 && (
         <>
           <p role="status">{text("recoveryCodes")}</p>
-          <pre>{codes.join("\n")}</pre>
+          <pre class="codes">{codes.join("\n")}</pre>
         </>
       )}
       {enrolment ? (
@@ -67,7 +67,7 @@ export function SecondFactor() {
           <Form key="confirm" submit={confirm} button={text("confirm")}>{code}</Form>
         </>
       ) : enabled ? (
-        <Form key="remove" submit={remove} button={text("secondFactorRemove")}>
+        <Form key="remove" submit={remove} button={text("secondFactorRemove")} danger>
           {password}
           {code}
         </Form>

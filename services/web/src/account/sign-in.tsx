@@ -70,7 +70,7 @@ export function SignIn({ problem, confirmationToken, resetToken, signedIn }: Sig
                 autocomplete="current-password"
               />
               {needsCode && (
-                <Field label={text("appCode")} name="code" autocomplete="one-time-code" />
+                <Field label={text("appCode")} name="code" autocomplete="one-time-code" focused />
               )}
             </Form>
             <p class="switch">{link("resetPassword", text("forgotten"))}</p>

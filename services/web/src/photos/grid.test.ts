@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ImageSummary } from "../api/client";
-import { between, layout } from "./layout";
+import { approach, between, layout } from "./layout";
 import { arrange } from "./order";
 
 function image(id: string, uploaded: string, taken?: string): ImageSummary {
@@ -42,4 +42,19 @@ test("only rows near the window are shown, whatever their number", () => {
   expect(found.rows[first]?.top).toBeLessThanOrEqual(10_000);
   expect(found.height).toBeCloseTo(56 + Math.ceil(5000 / 7) * (found.tile + 8));
   expect(between(found.rows, -500, 0)).toEqual([0, 0]);
+});
+
+test("rows near the window are rendered step by step, visible ones at once", () => {
+  let range: readonly [number, number] = approach([0, 0], [0, 6], [0, 12], 2);
+  expect(range).toEqual([0, 6]);
+  range = approach(range, [0, 6], [0, 12], 2);
+  expect(range).toEqual([0, 8]);
+  range = approach(range, [10, 16], [4, 22], 2);
+  expect(range).toEqual([10, 16]);
+  range = approach(range, [11, 17], [5, 23], 2);
+  expect(range).toEqual([8, 18]);
+  for (let frame = 0; frame < 3; frame += 1) range = approach(range, [11, 17], [5, 23], 2);
+  expect(range).toEqual([5, 23]);
+  expect(approach(range, [11, 17], [5, 23], 2)).toEqual([5, 23]);
+  expect(approach(range, [2, 8], [0, 14], 2)).toEqual([2, 14]);
 });

@@ -1,10 +1,12 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Row, between, layout } from "./layout";
+import { type Row, approach, between, layout } from "./layout";
 import type { Group } from "./order";
 import { Tile } from "./tile";
 
 /** Rows this far outside the window are in the document too. */
 const OVERSCAN = 1000;
+/** Rows outside the window that a frame adds at each end: all at once would take too long. */
+const ROWS_A_FRAME = 3;
 
 interface GridProps {
   groups: readonly Group[];
@@ -19,6 +21,7 @@ export function Grid({ groups, chosen, toggle, atEnd }: GridProps) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [range, setRange] = useState<readonly [number, number]>([0, 0]);
+  const rendered = useRef(range);
   const placed = useMemo(() => layout(groups, width), [groups, width]);
 
   useLayoutEffect(() => {
@@ -34,8 +37,12 @@ export function Grid({ groups, chosen, toggle, atEnd }: GridProps) {
     const look = () => {
       frame = 0;
       const top = -(box.current?.getBoundingClientRect().top ?? 0);
-      const [first, last] = between(placed.rows, top - OVERSCAN, top + innerHeight + OVERSCAN);
-      setRange((known) => (known[0] === first && known[1] === last ? known : [first, last]));
+      const wanted = between(placed.rows, top - OVERSCAN, top + innerHeight + OVERSCAN);
+      const visible = between(placed.rows, top, top + innerHeight);
+      const next = approach(rendered.current, visible, wanted, ROWS_A_FRAME);
+      rendered.current = next;
+      setRange((known) => (known[0] === next[0] && known[1] === next[1] ? known : next));
+      if (next[0] !== wanted[0] || next[1] !== wanted[1]) soon();
       const isMeasured = placed.tile > 0;
       if (isMeasured && top + innerHeight + OVERSCAN > placed.height) atEnd();
     };

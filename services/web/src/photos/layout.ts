@@ -48,6 +48,21 @@ export function between(rows: readonly Row[], from: number, to: number): [number
   return [first, Math.max(first, firstWhere(rows, (row) => row.top >= to))];
 }
 
+type Range = readonly [number, number];
+
+/** The rows to render next on the way from `known` to `wanted`: all that are visible, and at most
+ * `most` others at each end. */
+export function approach(known: Range, visible: Range, wanted: Range, most: number): Range {
+  const first = Math.max(known[0], wanted[0]);
+  const last = Math.min(known[1], wanted[1]);
+  // Nothing of what is rendered is near the window any more.
+  if (first >= last || first > visible[1] || last < visible[0]) return visible;
+  return [
+    Math.max(wanted[0], Math.min(first - most, visible[0])),
+    Math.min(wanted[1], Math.max(last + most, visible[1])),
+  ];
+}
+
 function firstWhere(rows: readonly Row[], holds: (row: Row) => boolean): number {
   let low = 0;
   let high = rows.length;
