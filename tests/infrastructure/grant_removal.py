@@ -39,6 +39,7 @@ OPERATIONS = {
     "s3:ListBucketVersions": ["ListObjectVersions"],
     "dynamodb:PutItem": ["PutItem", "TransactWriteItems"],
     "dynamodb:UpdateItem": ["UpdateItem", "TransactWriteItems"],
+    "dynamodb:DeleteItem": ["DeleteItem", "TransactWriteItems"],
     "dynamodb:ConditionCheckItem": ["TransactWriteItems"],
     "sqs:DeleteMessage": ["DeleteMessageBatch"],
     "sqs:ChangeMessageVisibility": ["ChangeMessageVisibilityBatch"],
@@ -144,6 +145,10 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "states:SendTaskFailure": orders.order_declined,
         "dynamodb:GetItem": orders.order_failed,
         "dynamodb:DeleteItem": orders.with_provider_refusing(orders.ship_order, "process-payment"),
+        **dict.fromkeys(
+            [f"dynamodb:{action} on usage" for action in ("GetItem", "UpdateItem", "DeleteItem")],
+            orders.order_declined,
+        ),
     },
     "receive-payment": {
         ALL: orders.payment_webhook,
@@ -167,7 +172,10 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
     "reset-password": {ALL: accounts.reset_password},
     "request-upload": {ALL: photos.develop_photo},
     "revoke-session": {ALL: accounts.revoke_sessions},
-    "run-operation": {ALL: accounts.run_operation},
+    "run-operation": {
+        ALL: accounts.run_operation,
+        "sns:Publish": accounts.reset_second_factor,
+    },
     "revoke-api-key": {ALL: accounts.use_api_key},
     "send-webhook": {
         ALL: photos.call_webhook,

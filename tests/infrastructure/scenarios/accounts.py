@@ -153,11 +153,16 @@ def set_up_second_factor(run: ScenarioRun, _folder: Path) -> None:
         token = api.token
         api.sign_in(api.session()["user"]["email"], customer.PASSWORD)
         api.token = token
-        enrolled = api.enrol_second_factor(customer.PASSWORD)
-        step = totp.step_at(time.time())
-        secret = base64.b32decode(enrolled["secret"])
-        codes = api.confirm_second_factor(totp.hotp(secret, step))
+        codes = enable_second_factor(api)
         api.remove_second_factor(customer.PASSWORD, codes[0])
+
+
+def enable_second_factor(api: Api) -> list[str]:
+    """Sets up a second factor; returns the recovery codes."""
+    enrolled = api.enrol_second_factor(customer.PASSWORD)
+    step = totp.step_at(time.time())
+    secret = base64.b32decode(enrolled["secret"])
+    return api.confirm_second_factor(totp.hotp(secret, step))
 
 
 def export_account(run: ScenarioRun, folder: Path) -> None:
@@ -212,3 +217,17 @@ def run_operation(run: ScenarioRun, _folder: Path) -> None:
                 "arguments": {"email": address, "role": "administrator"},
             }
             invoke(run, "run-operation", event)
+
+
+def reset_second_factor(run: ScenarioRun, _folder: Path) -> None:
+    """An operator resets the second factor of an account."""
+    with new_customer(run) as api:
+        enable_second_factor(api)
+        email = api.session()["user"]["email"]
+        event = {
+            "id": uuid.uuid4().hex,
+            "operator": "arn:aws:iam::000000000000:user/ada",
+            "operation": "reset-second-factor",
+            "arguments": {"email": email},
+        }
+        invoke(run, "run-operation", event)
