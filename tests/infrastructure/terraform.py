@@ -27,9 +27,11 @@ BINARY = os.environ.get("DARKROOM_TERRAFORM", "terraform")
 TIMEOUT_SECONDS = 600
 # `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
 NO_CHANGE, CHANGES = 0, 2
+BACKEND_FILE = "backend_override.tf"
+LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 # A backend that stores the state now and then, as S3 does. The local one writes the whole file
 # after each resource: 216 s of CPU to create 1,000 empty resources, against 145.
-BACKEND = 'terraform {\n  backend "http" {}\n}\n'
+HTTP_BACKEND = 'terraform {\n  backend "http" {}\n}\n'
 STATE = "state.json"
 
 # Provider 5.100.0 drops a connection when the response arrives before the request is fully written
@@ -125,6 +127,7 @@ class Terraform:
         return ["-input=false", "-compact-warnings", f"-var-file={file}"]
 
     def init(self) -> None:
+        (self.folder / BACKEND_FILE).write_text(HTTP_BACKEND)
         self._run("init", "-input=false")
 
     def _run(self, *arguments: str) -> str:
@@ -161,14 +164,14 @@ class Terraform:
 
 def copy(tree: Path) -> Path:
     """Copies what Terraform reads: its configuration and the functions' manifests."""
-    ignored = shutil.ignore_patterns(".terraform*", "*.auto.tfvars.json")
+    ignored = shutil.ignore_patterns(".terraform*", "*.auto.tfvars.json", "terraform.tfstate*")
     shutil.copytree(PROJECT / "terraform", tree / "terraform", ignore=ignored)
     for found in sorted((PROJECT / "images").glob("*/function.yaml")):
         copied = tree / "images" / found.parent.name / found.name
         copied.parent.mkdir(parents=True)
         shutil.copyfile(found, copied)
     for root in ("registry", "lab"):
-        (tree / "terraform" / root / "backend_override.tf").write_text(BACKEND)
+        (tree / "terraform" / root / BACKEND_FILE).write_text(LOCAL_BACKEND)
     return tree
 
 
