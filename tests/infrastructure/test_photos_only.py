@@ -1,4 +1,5 @@
-"""The feature photos alone, from a bucket that exists and notifies another queue too."""
+"""The feature photos alone, from a bucket that exists and notifies another queue too: the commands
+of the page docs/how-to/photos-only.md are run as they stand there."""
 
 from __future__ import annotations
 
@@ -13,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from services.cli.main import main
-from services.cli.options import ExitCode
 from services.local import emulator as emulators
 from services.local.emulator import REGION, free_port
-from services.platform.aws import clients
+from services.local.state import PROJECT
 from services.runtime.processes import die_with_parent
 from tests.infrastructure import terraform
 from tests.infrastructure.environment import Cloud, manifests, worker
 from tests.infrastructure.inventory import inventory
+from tests.infrastructure.page_commands import PageCommands, sections
 from tests.infrastructure.terraform import Terraform, changed
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.slow
 BUCKET = "existing-originals"
 FUNCTIONS = ("add-avif", "process-image", "send-image-email")
 SECONDS = 60
+PAGE = PROJECT / "docs" / "how-to" / "photos-only.md"
+EARLIER = "2025/before.jpg"
 EXAMPLE = Path("examples", "photos-only")
 
 
@@ -43,6 +45,7 @@ class PhotosLab:
     output: dict[str, Any]
     before: dict[str, list[str]]
     notifications: dict[str, Any]
+    page: PageCommands
 
     def current_notifications(self) -> dict[str, Any]:
         """The notification configuration of the existing bucket."""
@@ -80,13 +83,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhotosLab]:
                 ]
             },
         )
+        put_photo(cloud, EARLIER, seed=9)
         lab = example(tree, cloud)
-        made = PhotosLab(folder, cloud, lab, {}, inventory(cloud), {})
-        made = PhotosLab(
-            folder, cloud, lab, {}, made.before, notifications=made.current_notifications()
-        )
-        lab.apply()
-        yield PhotosLab(folder, cloud, lab, lab.output(), made.before, made.notifications)
+        names = {"<bucket>": BUCKET, "<suffix>": BUCKET}
+        page = PageCommands(lab.tree, lab.root, lab.variables, lab.aws, names)
+        before = inventory(cloud)
+        made = PhotosLab(folder, cloud, lab, {}, before, {}, page)
+        notifications = made.current_notifications()
+        deployment, _ = sections(PAGE)["Deploy"]
+        assert len(deployment) == 3
+        for command in deployment:
+            page.run(command)
+        yield PhotosLab(folder, cloud, lab, lab.output(), before, notifications, page)
     finally:
         emulators.stop(emulator)
 
@@ -112,7 +120,7 @@ def example(tree: Path, cloud: Cloud) -> Terraform:
     )
     file.write_text(text, encoding="utf-8")
     ec2 = cloud.client("ec2")
-    made = Terraform(
+    return Terraform(
         tree, str(EXAMPLE),
         {
             "image_digests": terraform.images([*FUNCTIONS]),
@@ -121,8 +129,12 @@ def example(tree: Path, cloud: Cloud) -> Terraform:
         },
         cloud.variables,
     )  # fmt: skip
-    made.init()
-    return made
+
+
+def put_photo(cloud: Cloud, key: str, seed: int) -> None:
+    cloud.client("s3").put_object(
+        Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=seed)), ContentType="image/jpeg"
+    )
 
 
 def test_existing_notification_is_kept_beside_the_new_one(photos: PhotosLab) -> None:
@@ -148,20 +160,21 @@ def test_second_plan_has_no_changes(photos: PhotosLab) -> None:
 
 
 def test_photo_in_the_existing_bucket_is_developed(photos: PhotosLab) -> None:
-    assert develop(photos, "anna/1/harbour.jpg", seed=7) == ["anna/1"]
-    renditions = photos.cloud.client("s3").list_objects_v2(
-        Bucket=photos.output["lab"]["buckets"]["renditions"]
-    )
-    assert renditions["KeyCount"] > 0
+    """By the page's commands for an upload and for its renditions."""
+    _, (upload, show) = sections(PAGE)["Deploy"]
+    (photos.lab.tree / "harbour.jpg").write_bytes(jpeg(scene(1200, 900, seed=7)))
+    with ExitStack() as stack:
+        start_workers(stack, photos)
+        photos.page.run(upload)
+        assert await_owner(photos, "anna/1") == ["anna/1"]
+    assert "anna/1/" in photos.page.run(show)
 
 
 def develop(photos: PhotosLab, key: str, seed: int) -> list[str]:
     """Uploads a photo and waits until its owner has a developed photo; returns all owners."""
     with ExitStack() as stack:
         start_workers(stack, photos)
-        photos.cloud.client("s3").put_object(
-            Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=seed)), ContentType="image/jpeg"
-        )
+        put_photo(photos.cloud, key, seed)
         return await_owner(photos, key.rpartition("/")[0])
 
 
@@ -188,30 +201,15 @@ def developed(photos: PhotosLab, table: str) -> list[str]:
     return [i["owner"]["S"] for i in items if i.get("status", {}).get("S") == "developed"]
 
 
-def test_photo_that_was_there_before_is_developed_by_a_backfill(
-    photos: PhotosLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The command with Terraform's outputs, for a photo outside of the notification's suffix."""
-    key = "cleo/before.jpeg"
-    photos.cloud.client("s3").put_object(
-        Bucket=BUCKET, Key=key, Body=jpeg(scene(1200, 900, seed=9)), ContentType="image/jpeg"
-    )
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(photos.lab.output_json(), encoding="utf-8")
-    for name, value in photos.cloud.variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("services.cli.backfill.state_folder", lambda: tmp_path)
-    clients.client.cache_clear()
-    clients.session.cache_clear()
-    location = f"s3://{BUCKET}/cleo/"
-    arguments = ["backfill", location, "--yes", "--outputs", str(outputs)]
-    assert main(arguments) == ExitCode.DONE
+def test_photo_that_was_there_before_is_developed_by_a_backfill(photos: PhotosLab) -> None:
+    """By the page's commands, for a photo that was uploaded before the lab was made."""
+    ((outputs, dry_run, backfill),) = sections(PAGE)["Photos that are there already"]
+    photos.page.run(outputs)
+    assert photos.page.run(dry_run).startswith("1 photos")
+    assert "1 photos sent" in photos.page.run(backfill)
     with ExitStack() as stack:
         start_workers(stack, photos)
-        assert "cleo" in await_owner(photos, "cleo")
-    photos.cloud.client("s3").delete_object(Bucket=BUCKET, Key=key)
-    clients.client.cache_clear()
-    clients.session.cache_clear()
+        assert "2025" in await_owner(photos, "2025")
 
 
 def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) -> None:
@@ -228,7 +226,7 @@ def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) ->
     photos.lab.apply()
     assert photos.current_notifications() == photos.notifications
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=enabled)
-    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["anna/1", "bert", "cleo"]
+    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["2025", "anna/1", "bert"]
     assert changed(photos.lab.plan()) == {}
     s3.put_bucket_notification_configuration(
         Bucket=BUCKET, NotificationConfiguration=photos.notifications
@@ -240,4 +238,6 @@ def test_destroy_leaves_the_existing_bucket_as_it_was(photos: PhotosLab) -> None
     assert photos.current_notifications() == photos.notifications
     assert inventory(photos.cloud) == photos.before
     objects = photos.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
-    assert [item["Key"] for item in objects["Contents"]] == ["anna/1/harbour.jpg", "bert/pier.jpg"]
+    assert [item["Key"] for item in objects["Contents"]] == [
+        EARLIER, "anna/1/harbour.jpg", "bert/pier.jpg"
+    ]  # fmt: skip
