@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import time
 from collections import Counter
@@ -41,12 +42,13 @@ from tests.support.waiting import Value, eventually, scaled
 
 pytestmark = pytest.mark.slow
 
-PHOTOS, ORDERS, FAULTS = 12, 8, 8
+PHOTOS, ORDERS, FAULTS = 12, 8, 10
 STOCK = 100
 SETTLE_SECONDS = 300
 # The share of requests that a bad minute of AWS hits, and how long it lasts.
 BAD_SHARE, BAD_SECONDS = 0.2, 1.5
 FROZEN_SECONDS = 2.0
+REORDER_SECONDS = 4
 POISON = "a body that no function can read"
 # S3's actions are not named in requests; the others are those that functions use most.
 ACTIONS = ("", "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "Publish",
@@ -68,6 +70,8 @@ class Kind(StrEnum):
     LOST_AWS = "lost answers"
     DUPLICATE = "an event of S3 comes again"
     POISON = "messages that no function can read"
+    REORDER = "waiting messages come in another order, and later"
+    DISK_FULL = "no file of the worker host and its environments can grow"
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,47 @@ def cause(world: World, kind: Kind, chance: random.Random) -> None:
             lab.state.session.client("sqs").send_message(
                 QueueUrl=queues[function].url, MessageBody=POISON
             )
+        case Kind.REORDER:
+            reorder(lab, chance)
+        case Kind.DISK_FULL:
+            full_disk(lab)
+
+
+def reorder(lab: OrderLab, chance: random.Random) -> None:
+    """Takes what waits in each queue, and gives each message back after a time of its own."""
+    sqs = lab.state.session.client("sqs")
+    for queue in lab.state.queues.values():
+        taken = sqs.receive_message(
+            QueueUrl=queue.url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=REORDER_SECONDS,
+            WaitTimeSeconds=0,
+        )
+        for message in taken.get("Messages", ()):
+            sqs.change_message_visibility(
+                QueueUrl=queue.url,
+                ReceiptHandle=message["ReceiptHandle"],
+                VisibilityTimeout=chance.randint(0, REORDER_SECONDS),
+            )
+
+
+def full_disk(lab: OrderLab) -> None:
+    """A limit of the size of files, since a full disk takes a mount of its own, and so root. Writes
+    fail with EFBIG in place of ENOSPC."""
+    limit_files(lab.processes(WORKER), 0)
+    time.sleep(BAD_SECONDS)
+    # The host first: what it starts has its limit.
+    limit_files(lab.processes(WORKER), resource.RLIM_INFINITY)
+    limit_files(lab.processes(WORKER), resource.RLIM_INFINITY)
+
+
+def limit_files(processes: Sequence[psutil.Process], size_bytes: int) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            _, hard = process.rlimit(resource.RLIMIT_FSIZE)
+            # A process that decodes photos may write no file at any time.
+            if hard == resource.RLIM_INFINITY:
+                process.rlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
 
 
 def bad_minute(proxy: FaultProxy, faults: Sequence[Fault]) -> None:
@@ -247,8 +292,9 @@ def test_random_faults_lose_and_double_nothing(
     world: World, seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     chance = random.Random(seed)
-    # Every seed has poison and a duplicate; the rest of its faults is drawn.
-    kinds = [Kind.POISON, Kind.DUPLICATE, *chance.sample(list(Kind), FAULTS - 2)]
+    # Every seed has these; the rest of its faults is drawn.
+    kinds = [Kind.POISON, Kind.DUPLICATE, Kind.REORDER, Kind.DISK_FULL]
+    kinds += chance.sample(list(Kind), FAULTS - len(kinds))
     chance.shuffle(kinds)
     record_property("faults", ", ".join(kind.name for kind in kinds))
     lab = world.lab
