@@ -34,6 +34,7 @@ from tests.integration.process_image.support import (
     Environment,
 )
 from tests.support.at_once import at_once
+from tests.support.waiting import HTTP_SECONDS, scaled
 
 SINGLE_USE = {METADATA_SINGLE_USE: "true"}
 SMALL = Recipe(renditions=(RenditionSpec("thumb", 32),), formats=(OutputFormat.JPEG,))
@@ -63,7 +64,9 @@ class Uploader:
 
 
 def post(form: Any, content: bytes) -> int:
-    answer = httpx.post(form.url, data=form.fields, files={"file": content}, timeout=10)
+    answer = httpx.post(
+        form.url, data=form.fields, files={"file": content}, timeout=scaled(HTTP_SECONDS)
+    )
     return answer.status_code
 
 
