@@ -37,6 +37,7 @@ ON_ONE_LAB = (
         "api/test_console.py",
         "api/test_correlation.py",
         "api/test_customer.py",
+        "api/test_event_stream.py",
         "api/test_image_commands.py",
         "api/test_logs.py",
         "api/test_session_commands.py",
