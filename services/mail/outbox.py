@@ -26,7 +26,7 @@ from services.platform import deadline, log, metrics
 from services.platform.aws.clients import error_code
 from services.platform.errors import PermanentError, PostponedError, TransientError
 from services.platform.functions.sqs import DELAY_SECONDS_MAX
-from services.platform.idempotency import Claim, Completed, IdempotencyStore
+from services.platform.idempotency import AlreadyInProgressError, Claim, Completed, IdempotencyStore
 from services.platform.metrics import Metric
 
 # Errors that no retry changes:
@@ -92,7 +92,8 @@ class Outbox:
         `replayed`: an operator replayed the dead letter of this event, so an unknown outcome does
         not prevent sending. Raises DeliveryUnknownError, PermanentError for an invalid recipient
         and for an e-mail that SES refuses, TransientError while SES cannot be reached,
-        PostponedError while a quota of SES is used up.
+        PostponedError while a quota of SES is used up, or while another
+        delivery of the event may still send the e-mail.
         """
         logger = log.logger()
         check_address(recipient)
@@ -102,7 +103,11 @@ class Outbox:
             logger.info("email_not_wanted", reason=reason)
             return
         raw = write(letter, self.stationery, recipient, event_id)
-        claim = self.idempotency.claim(f"mail#{event_id}", {"recipient": recipient})
+        try:
+            claim = self.idempotency.claim(f"mail#{event_id}", {"recipient": recipient})
+        except AlreadyInProgressError as error:
+            # Waiting must not use up the receives: the replay of such a dead letter sends again.
+            raise PostponedError(str(error), error.seconds) from error
         if isinstance(claim, Completed):
             logger.info("email_already_sent", ses_message_id=claim.result)
             return

@@ -31,7 +31,11 @@ class State(StrEnum):
 
 
 class AlreadyInProgressError(TransientError):
-    """Another worker holds the claim, and its lease has not ended. Retry later."""
+    """Another worker holds the claim; its lease ends in `seconds` at the latest. Retry later."""
+
+    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        super().__init__(reason)
 
 
 class PayloadMismatchError(PermanentError):
@@ -132,8 +136,9 @@ class IdempotencyStore:
             metrics.record(Metric.DUPLICATES_REFUSED)
             return Completed(json.loads(found["result"]))
         if found["lease_until"] >= now:
+            seconds = found["lease_until"] - now
             raise AlreadyInProgressError(
-                f"idempotency key {key} is claimed for another {found['lease_until'] - now:.1f} s"
+                f"idempotency key {key} is claimed for another {seconds:.1f} s", seconds
             )
         successor = Claim(key, claim.owner, claim.lease_until, takes_over=True)
         if self._put(

@@ -14,7 +14,7 @@ from tests.infrastructure.scenarios.accounts import new_customer
 from tests.infrastructure.scenarios.run import LinkRefusedError, Scenario, ScenarioRun
 from tests.support.waiting import HTTP_SECONDS, scaled
 
-FORBIDDEN = 403
+FORBIDDEN, NOT_FOUND = 403, 404
 FUNCTION = "process-image"
 FUNCTIONS = (
     "get-lab-status", "list-dead-letters", "replay-dead-letters", "discard-dead-letters",
@@ -45,8 +45,12 @@ def resolve(action: str) -> Scenario:
 
     def scenario(run: ScenarioRun, _folder: Path) -> None:
         with new_customer(run, Role.ADMINISTRATOR) as api:
-            letter = dead_letter(run, api)
-            call(api, "POST", f"dead-letters/{action}", {"message_ids": [letter["message_id"]]})
+            body = {"message_ids": [dead_letter(run, api)["message_id"]]}
+            # The list that found the letter may still hold it.
+            run.until(
+                f"the letter is found for {action}",
+                lambda: call(api, "POST", f"dead-letters/{action}", body).status_code != NOT_FOUND,
+            )
 
     return scenario
 
