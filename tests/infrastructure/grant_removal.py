@@ -41,7 +41,7 @@ OPERATIONS = {
     "dynamodb:UpdateItem": ["UpdateItem", "TransactWriteItems"],
     "dynamodb:DeleteItem": ["DeleteItem", "TransactWriteItems"],
     "dynamodb:ConditionCheckItem": ["TransactWriteItems"],
-    "sqs:DeleteMessage": ["DeleteMessageBatch"],
+    "sqs:DeleteMessage": ["DeleteMessage", "DeleteMessageBatch"],
     "sqs:ChangeMessageVisibility": ["ChangeMessageVisibilityBatch"],
 }
 REFUSED = r"(AccessDenied\w*|AuthorizationError)"
