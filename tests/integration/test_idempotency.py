@@ -16,21 +16,14 @@ from services.platform.idempotency import (
     PayloadMismatchError,
 )
 from tests.integration.conftest import Provisioned
+from tests.support.clock import Clock
 
 LEASE_SECONDS, KEEP_SECONDS = 30.0, 3600.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000.0)
 
 
 @pytest.fixture

@@ -36,19 +36,10 @@ from services.webhooks.model import (
     new_secret,
 )
 from services.webhooks.send_webhook import Delivery, SendWebhook, WebhookFailedError, parse_delivery
+from tests.support.clock import Clock
 from tests.support.declarations import lab_topology, manifests
 from tests.support.loopback import Reply, Served, scripted, serving
 from tests.support.waiting import HTTP_SECONDS, scaled
-
-
-class Clock:
-    """A clock that moves only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Queue:
@@ -121,7 +112,7 @@ def scenario(cloud: Emulator) -> Scenario:
     own = [item for item in manifests(Feature.CUSTOMERS) if item.name == "send-webhook"]
     used = restricted(lab_topology(), own)
     lab = provision(session, used, own, prefix=f"t{uuid.uuid4().hex[:8]}")
-    clock, dynamodb = Clock(), session.client("dynamodb")
+    clock, dynamodb = Clock(1_800_000_000.0), session.client("dynamodb")
     manager, url = session.client("secretsmanager"), lab.queues["send-webhook"].url
     queue = Queue(session.client("sqs"), url)
     arn = next(

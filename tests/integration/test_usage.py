@@ -16,22 +16,14 @@ from services.platform.functions.http import HttpProblem, Request
 from services.platform.usage import WINDOW_SECONDS, DailyLimit
 from tests.integration.conftest import Provisioned
 from tests.support.at_once import at_once
+from tests.support.clock import Clock
 
 DAY = 20_000
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    now = float(DAY * WINDOW_SECONDS)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(float(DAY * WINDOW_SECONDS))
 
 
 @pytest.fixture

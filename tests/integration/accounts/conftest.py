@@ -21,22 +21,15 @@ from services.local.state import PROJECT
 from services.platform import manifest
 from services.platform.aws import clients
 from services.platform.manifest import Feature, Reference, Resource
+from tests.support.clock import Clock
 from tests.support.declarations import lab_topology, manifests
 from tests.support.emptying import empty
 from tests.support.postgres import FreshDatabase, migrated_database
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture

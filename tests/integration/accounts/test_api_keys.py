@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from services.accounts.api_keys import KEYS_PER_USER, LAST_USE_SECONDS, PREFIX, ApiKeyStore
-from tests.integration.accounts.conftest import Answered, Api, Clock
+from tests.integration.accounts.conftest import Answered, Api
 from tests.integration.accounts.support import change_password, create_account, sign_in, slug
+from tests.support.clock import Clock
 
 DAY = 24 * 3600
 # Of each scope, a route and what it returns when the scope admits the caller.

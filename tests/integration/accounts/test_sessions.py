@@ -17,8 +17,8 @@ from services.accounts.roles import change_role
 from services.accounts.sessions import Expired, Session, SessionStore
 from services.accounts.users import Users
 from services.platform.counters import LimitExceededError
-from tests.integration.accounts.conftest import Clock
 from tests.integration.conftest import Provisioned
+from tests.support.clock import Clock
 from tests.support.waiting import scaled
 
 ADA = User(

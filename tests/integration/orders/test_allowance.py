@@ -21,6 +21,7 @@ from tests.integration.orders.requests import CreateOrderSetup, refused, request
 from tests.integration.orders.support import TASK
 from tests.integration.orders.test_customer_functions import wanted
 from tests.support.at_once import at_once
+from tests.support.clock import Clock
 
 DAY, HOUR = 24 * 3600, 3600
 
@@ -78,18 +79,9 @@ def test_create_order_over_its_limit_returns_429_and_repeats_known_orders(
     assert 0 < int(problem.headers["Retry-After"]) <= DAY
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    now = float(1_000_000 * WINDOW_SECONDS)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(float(1_000_000 * WINDOW_SECONDS))
 
 
 @pytest.fixture

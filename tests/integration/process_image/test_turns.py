@@ -14,22 +14,15 @@ from services.events.cloudevents import message_group
 from services.platform.aws.items import from_item
 from services.platform.functions.sqs import Message
 from tests.integration.process_image.support import OWNER, RED, Environment
+from tests.support.clock import Clock
 
 # Photos of a second each that an owner with one environment may send before one is postponed.
 AT_ONCE = int(AHEAD_SECONDS) + 1
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = float(int(time.time()))
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(float(int(time.time())))
 
 
 @pytest.fixture

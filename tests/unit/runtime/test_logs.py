@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from services.runtime.logs import BURST_BYTES, BYTES_PER_SECOND, MAX_LINE_BYTES, LogPump
-from tests.unit.worker.fakes import Clock
+from tests.support.clock import Clock
 
 
 class Feed:

@@ -7,16 +7,7 @@ from typing import Any
 
 from services.worker.batch import Failure, Message, message
 from services.worker.sqs import BatchResult
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def received(identifier: str, receive_count: int = 1, receipt: str = "") -> Message:

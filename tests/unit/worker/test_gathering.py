@@ -10,7 +10,8 @@ from services.platform.manifest import QueueTrigger
 from services.worker.leases import Leases
 from services.worker.poller import gather
 from services.worker.sqs import Queue, QueueUnavailableError
-from tests.unit.worker.fakes import Clock, FakeQueue, received
+from tests.support.clock import Clock
+from tests.unit.worker.fakes import FakeQueue, received
 
 
 def some(count: int, prefix: str = "m") -> list[Any]:

@@ -6,7 +6,8 @@ from typing import cast
 
 from services.worker.leases import Leases
 from services.worker.sqs import BatchResult, Queue, QueueUnavailableError
-from tests.unit.worker.fakes import Clock, FakeQueue, received
+from tests.support.clock import Clock
+from tests.unit.worker.fakes import FakeQueue, received
 
 
 def leases(queue: FakeQueue, clock: Clock) -> Leases:

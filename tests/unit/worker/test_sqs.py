@@ -18,7 +18,8 @@ from services.worker.sqs import (
     QueueRefusedError,
     QueueUnavailableError,
 )
-from tests.unit.worker.fakes import Clock, received
+from tests.support.clock import Clock
+from tests.unit.worker.fakes import received
 
 
 class Client:
