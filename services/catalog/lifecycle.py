@@ -24,7 +24,7 @@ from services.catalog.store import (
     source_item,
 )
 from services.catalog.stored_bytes import counted
-from services.platform.aws.items import to_item
+from services.platform.aws.items import cancellation_codes, to_item
 from services.platform.errors import TransientError
 
 # A tombstone must outlive the latest event of its original: SQS keeps a message 14 days at most.
@@ -231,7 +231,7 @@ class ImageLifecycle:
             try:
                 dynamodb.transact_write_items(TransactItems=items)
             except dynamodb.exceptions.TransactionCanceledException as error:
-                reasons = _reasons(error)
+                reasons = cancellation_codes(error)
                 if not reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
                     raise
                 if "ConditionalCheckFailed" in reasons or attempt == _TRANSACTION_ATTEMPTS:
@@ -356,7 +356,7 @@ class ImageLifecycle:
                 ]
             )
         except dynamodb.exceptions.TransactionCanceledException as error:
-            if not _reasons(error) <= {"None", "ConditionalCheckFailed"}:
+            if not cancellation_codes(error) <= {"None", "ConditionalCheckFailed"}:
                 raise ChangedMeanwhileError(
                     "the original or its image changed while it was detached"
                 ) from None
@@ -414,8 +414,3 @@ class ImageLifecycle:
                 found=found.sequencer, attempts=found.attempts
             )
         return put
-
-
-def _reasons(error: Any) -> set[str]:
-    """The codes for which DynamoDB cancelled a transaction, one for each of its items."""
-    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}

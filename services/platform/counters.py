@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from services.platform.aws.items import Item, from_item, to_attribute, to_item
+from services.platform.aws.items import Item, cancellation_codes, from_item, to_attribute, to_item
 from services.platform.errors import PermanentError, TransientError
 
 # Providers assign networks of this size, and their users choose addresses within them freely.
@@ -131,7 +131,7 @@ class Counters:
                 ]
             )
         except self.dynamodb.exceptions.TransactionCanceledException as error:
-            codes = {r.get("Code", "None") for r in error.response.get("CancellationReasons", ())}
+            codes = cancellation_codes(error)
             if codes <= {"None", "ConditionalCheckFailed"}:
                 return
             raise TransientError(f"the attempt is not counted: {sorted(codes)}") from error

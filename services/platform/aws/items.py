@@ -1,4 +1,4 @@
-"""Between plain Python values and DynamoDB's typed attributes; and DynamoDB's pages."""
+"""Between plain Python values and DynamoDB's typed attributes; DynamoDB's pages and errors."""
 
 from __future__ import annotations
 
@@ -62,3 +62,8 @@ def _from_attribute(attribute: dict[str, Any]) -> Any:
             return None
         case _:
             return value
+
+
+def cancellation_codes(error: Any) -> set[str]:
+    """The codes for which DynamoDB cancelled a transaction: "None" for an item that was right."""
+    return {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
