@@ -23,6 +23,7 @@ from services.administration.run_operation import Operation
 from services.cli.options import ExitCode, Json, Outputs
 from services.cli.output import print_json, print_result
 from services.local import lab
+from services.local.state import LabState
 from services.local.terminal import page
 from services.operations import deployed
 from services.operations.audit import AuditTrail, default_audit_log
@@ -127,9 +128,7 @@ def _sessions() -> tuple[Any, str]:
         if not table:
             raise PermanentError("SESSIONS_TABLE is not set (its sessions end with the old role)")
         return client("dynamodb"), table
-    state = lab.running()
-    if state is None:
-        raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
+    state = _running_lab()
     return state.session.client("dynamodb"), state.tables[SESSIONS_TABLE]
 
 
@@ -139,7 +138,12 @@ def _notices() -> AccountNotices:
         if not topic_arn:
             raise PermanentError("ACCOUNT_EVENTS_TOPIC_ARN is not set (the owner gets an e-mail)")
         return AccountNotices(client("sns"), topic_arn)
+    state = _running_lab()
+    return AccountNotices(state.session.client("sns"), state.topics[ACCOUNT_EVENTS])
+
+
+def _running_lab() -> LabState:
     state = lab.running()
     if state is None:
         raise DarkroomError("expected a running lab, found none; start one with `darkroom up`")
-    return AccountNotices(state.session.client("sns"), state.topics[ACCOUNT_EVENTS])
+    return state
