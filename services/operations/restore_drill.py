@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +26,7 @@ from services.schema import migrate_database
 
 # RDS: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html
 AVAILABLE = "available"
+NOT_FOUND = frozenset({"DBInstanceNotFound", "DBInstanceNotFoundFault"})
 FAILED = frozenset({"failed", "restore-error", "incompatible-restore", "incompatible-network"})
 AVAILABLE_SECONDS = 2 * 3600.0
 CONNECT_SECONDS = 900.0
@@ -126,7 +126,7 @@ class RestoreDrill:
                 "DBInstances"
             ]
         except ClientError as error:
-            if error_code(error) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
+            if error_code(error) not in NOT_FOUND:
                 raise
             raise PermanentError(f"RDS instance {self.identifier!r} not found") from error
         if str(found["Engine"]).startswith("aurora"):
@@ -224,7 +224,7 @@ class RestoreDrill:
         of_restored = count_rows(restored)
         return DrillReport(
             snapshot=snapshot["DBSnapshotIdentifier"],
-            taken_at=timestamps.format_utc(_utc(snapshot["SnapshotCreateTime"])),
+            taken_at=timestamps.format_utc(snapshot["SnapshotCreateTime"]),
             instance=name,
             revision=status.revision,
             head=status.head,
@@ -244,7 +244,7 @@ class RestoreDrill:
                 DBInstanceIdentifier=name, SkipFinalSnapshot=True, DeleteAutomatedBackups=True
             )
         except ClientError as error:
-            if error_code(error) in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
+            if error_code(error) in NOT_FOUND:
                 return  # the restore did not begin
             raise DrillError(_left(name, error)) from error
         except BotoCoreError as error:
@@ -282,7 +282,3 @@ def _left(name: str, error: Exception) -> str:
         f"the temporary instance {name} could not be deleted and costs money: {error}. Delete it: "
         f"aws rds delete-db-instance --db-instance-identifier {name} --skip-final-snapshot"
     )
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
