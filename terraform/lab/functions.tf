@@ -88,7 +88,7 @@ locals {
         DEAD_LETTER_QUEUE_URL = module.queue[name].dead_letter_url
         MAX_RECEIVE_COUNT     = tostring(m.trigger.queue.max_receive_count)
       } : {},
-      try(m.trigger.queue.fair, false) || try(m.trigger.queue.postpones, false) ? {
+      contains(local.self_sending, name) ? {
         QUEUE_URL = module.queue[name].url
       } : {},
       try(m.trigger.queue.fair, false) ? {

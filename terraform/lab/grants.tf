@@ -65,8 +65,7 @@ locals {
         actions = ["sqs:SendMessage"]
         resources = concat(
           [module.queue[name].dead_letter_arn],
-          # A function sends messages that wait for their turn or for a quota to its own queue.
-          try(local.queue_functions[name].fair, false) || try(local.queue_functions[name].postpones, false) ? [module.queue[name].arn] : [],
+          contains(local.self_sending, name) ? [module.queue[name].arn] : [],
         )
       },
     ]

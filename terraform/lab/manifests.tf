@@ -25,6 +25,9 @@ locals {
   routes          = { for name, m in local.manifests : name => merge(m.trigger.http, { routes = sort(try(m.trigger.http.routes, [m.trigger.http.route])) }) if can(m.trigger.http) }
   authorizers     = { for name, m in local.manifests : name => m.trigger.authorizer if can(m.trigger.authorizer) }
 
+  # Functions that send messages that wait for their turn or for a quota to their own queue.
+  self_sending = toset([for name, queue in local.queue_functions : name if try(queue.fair, false) || try(queue.postpones, false)])
+
   # Compute of each function.
   workers = { for name, m in local.manifests : name => m if local.has.workers && lookup(var.compute, name, "lambda") == "worker" }
   lambdas = { for name, m in local.manifests : name => m if local.has.functions && lookup(var.compute, name, "lambda") == "lambda" }
