@@ -1,10 +1,11 @@
-"""Receives events from an SQS queue that subscribes to topics, while somebody wants them."""
+"""Receives events from an SQS queue that subscribes to topics, while a stream is open."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ RETRY_CAP_SECONDS = 15.0
 class EventQueue:
     """Polls the queue in a thread between `start` and `stop`, which the event loop calls.
 
-    Messages are deleted before their events are delivered: an event that nobody waits for is lost.
+    Messages are deleted before their events are delivered: an event without a stream is lost.
     """
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop, deliver: Callable[[Event], None]):
@@ -55,7 +56,7 @@ class EventQueue:
                 failures += 1
                 if failures == 1:
                     output.logger().warning("event_queue_unavailable", reason=str(error))
-                threading.Event().wait(pause(failures, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS))
+                time.sleep(pause(failures, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS))
                 continue
             if failures:
                 output.logger().info("event_queue_available", failures=failures)

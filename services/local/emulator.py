@@ -28,11 +28,11 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "darkroom-local"
 SECRET_ACCESS_KEY = "not-a-secret"  # noqa: S105
 START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 10
 # Linux gives ports from 32,768 on to connections, macOS and Windows from 49,152 on
 # (net.ipv4.ip_local_port_range; RFC 6335, section 6).
 PORTS = range(20_000, 32_768)
 PORTS_TRIED = 200
-STOP_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)

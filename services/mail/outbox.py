@@ -7,7 +7,7 @@ the message becomes a dead letter, and its replay by an operator sends the e-mai
 
 An e-mail that SES throttles was not sent. The call is repeated within the invocation; if SES still
 throttles it, or the quota of 24 hours is used up, the message is postponed, which uses up no
-receive.
+receive. So is a delivery while another one of the same event may still send the e-mail.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Outbox:
         `replayed`: an operator replayed the dead letter of this event, so an unknown outcome does
         not prevent sending. Raises DeliveryUnknownError, PermanentError for an invalid recipient
         and for an e-mail that SES refuses, TransientError while SES cannot be reached,
-        PostponedError while a quota of SES is used up, or while another
-        delivery of the event may still send the e-mail.
+        PostponedError while a quota of SES is used up, or another delivery of the event may still
+        send the e-mail.
         """
         logger = log.logger()
         check_address(recipient)

@@ -13,7 +13,8 @@ class TransientError(DarkroomError):
 
 class PostponedError(TransientError):
     """Not now: the work may succeed after `seconds` at the earliest, and this was no attempt (a
-    quota is used up). A function that `postpones` (function.yaml) uses up no receive for it."""
+    quota is used up, or another delivery is at work). A function that `postpones` (function.yaml)
+    uses up no receive for it."""
 
     def __init__(self, reason: str, seconds: float) -> None:
         self.seconds = seconds

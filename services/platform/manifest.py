@@ -142,7 +142,7 @@ class QueueTrigger:
     mapping. `batch_window_seconds` is the longest wait for a full batch. `schedule` is when
     EventBridge sends a message by itself, `rate(...)` or `cron(...)` in UTC. `fair`: the function
     bounds what one owner gets, and sends messages to its own queue again for that. `postpones`: it
-    sends messages again that wait for a quota (PostponedError)."""
+    sends messages again that must wait (PostponedError)."""
 
     batch_size: int
     batch_window_seconds: int

@@ -84,7 +84,7 @@ def make_events_queue(session: Any, lab: Lab, name: str = EVENTS_QUEUE) -> str:
     """
     sqs, sns = session.client("sqs"), session.client("sns")
     topics = [reference for reference in EVENT_TOPICS if reference in lab.values]
-    # Nobody reads it while there is no stream.
+    # It is read only while a stream is open.
     attributes = {"MessageRetentionPeriod": str(EVENTS_RETENTION_SECONDS)}
     url, arn = _queue(sqs, name, attributes)
     policy = _queue_policy(arn, topics, None, lab.values, PREFIX)
