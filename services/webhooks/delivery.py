@@ -153,6 +153,8 @@ def _connect(target: Target, ends_at: float) -> socket.socket:
         except OSError as error:
             failure = error
             continue
+        # Otherwise the body waits for the acknowledgement of the head.
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(max(0.1, ends_at - time.monotonic()))
         return connected
     raise failure

@@ -22,6 +22,7 @@ def start(
 
     class Handler(BaseHTTPRequestHandler):
         timeout = CLIENT_SECONDS
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests.support.waiting import scaled
 
@@ -67,6 +70,7 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Ser
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
@@ -109,6 +113,20 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[Ser
         finally:
             server.shutdown()
             thread.join(scaled(_PATIENCE_SECONDS))
+
+
+def record_delays(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A list that gets, for each `sendall` of this process, whether the system may delay the packet
+    until the one before is acknowledged (Nagle's algorithm): up to 40 ms."""
+    delayed: list[bool] = []
+
+    def sendall(self: socket.socket, data: bytes, flags: int = 0) -> None:
+        delayed.append(not self.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        original(self, data, flags)
+
+    original = socket.socket.sendall
+    monkeypatch.setattr(socket.socket, "sendall", sendall)
+    return delayed
 
 
 @contextmanager

@@ -29,6 +29,18 @@ def test_no_module_is_longer_than_a_reader_can_hold(folder: str) -> None:
     assert {name: count for name, count in lines.items() if count > LINES_MAX} == {}
 
 
+def test_http_servers_send_without_delay() -> None:
+    # Head and body are two packets: by default the second one waits up to 40 ms.
+    servers = {
+        str(path.relative_to(ROOT)): text.count("disable_nagle_algorithm = True")
+        == text.count("(BaseHTTPRequestHandler)")
+        for path in sorted((ROOT / "services").rglob("*.py"))
+        if "(BaseHTTPRequestHandler)" in (text := path.read_text(encoding="utf-8"))
+    }
+    assert servers
+    assert all(servers.values()), servers
+
+
 # Loads each handler as Lambda does, in a process of its own and with the network forbidden, and
 # prints what it loaded. The processes are forks of one that has imported what every handler needs.
 _LOAD = """

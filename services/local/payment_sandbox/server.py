@@ -41,6 +41,7 @@ BODY_BYTES_MAX = 16 * 1024
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     service: PaymentService
     api_key: str
 

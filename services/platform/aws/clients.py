@@ -11,6 +11,7 @@ is made. The caller sees an unavailable service and has time to say so.
 from __future__ import annotations
 
 import functools
+import socket
 from typing import Any
 
 import botocore.session
@@ -92,6 +93,9 @@ def _http_session(timeout_seconds: float) -> Any:
     return URLLib3Session(
         verify=session().get_config_variable("ca_bundle") or True,
         timeout=(connect_seconds, timeout_seconds),
+        # As botocore's own session has it: head and body are two packets, and without it the second
+        # waits up to 40 ms for the acknowledgement of the first.
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from services.platform import deadline
 from services.webhooks.addresses import AddressPolicy
 from services.webhooks.delivery import RETRY_AFTER_SECONDS_MAX, Caller, DeliveryError
-from tests.support.loopback import LOOPBACK, Reply, scripted, serving
+from tests.support.loopback import LOOPBACK, Reply, record_delays, scripted, serving
 from tests.support.waiting import scaled
 
 NOW = 1_800_000_000.0
@@ -56,6 +56,14 @@ def test_other_status_is_a_failure_and_a_redirect_is_not_followed(status: int) -
     assert failed.value.is_gone is (status == 410)
     assert str(failed.value) == f"status {status}"
     assert other.received == []
+
+
+def test_call_waits_for_no_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    delayed = record_delays(monkeypatch)
+    with scripted(Reply(200)) as receiver:
+        caller().post(receiver.url, {}, b"{}")
+    assert delayed
+    assert not any(delayed)
 
 
 @pytest.mark.parametrize(
