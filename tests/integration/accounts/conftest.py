@@ -33,9 +33,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fresh(postgres: Postgres, cloud: Emulator) -> FreshDatabase:
+def fresh(postgres: Postgres, cloud: Emulator) -> Iterator[FreshDatabase]:
     """A database with the lab's schema."""
-    return migrated_database(postgres, LocalSession(cloud.endpoint))
+    made = migrated_database(postgres, LocalSession(cloud.endpoint))
+    yield made
+    made.drop()
 
 
 @pytest.fixture

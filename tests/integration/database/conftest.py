@@ -22,7 +22,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[servers.Po
 
 
 @pytest.fixture
-def fresh(server: list[servers.Postgres], cloud: Emulator) -> FreshDatabase:
+def fresh(server: list[servers.Postgres], cloud: Emulator) -> Iterator[FreshDatabase]:
     if server[0].process.poll() is not None:
         start(server)
-    return fresh_database(server[0], LocalSession(cloud.endpoint))
+    made = fresh_database(server[0], LocalSession(cloud.endpoint))
+    yield made
+    made.close()
+    if server[0].process.poll() is None:
+        made.drop()

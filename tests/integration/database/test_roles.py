@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 import psycopg2
 import pytest
 from psycopg2 import errors
 
+from services.local.aws_session import LocalSession
+from services.local.emulator import Emulator
+from services.local.postgres import Postgres
 from services.platform.database import Database
 from services.platform.errors import PermanentError
 from services.schema.migrate_database import migrate
 from tests.support.declarations import manifests
-from tests.support.postgres import FreshDatabase
+from tests.support.postgres import FreshDatabase, fresh_database
 
 ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
 MAIL, EXPORT = "darkroom_account_mail", "darkroom_export"
@@ -63,10 +67,18 @@ READS = {
 ROLES = [*READS]
 
 
+@pytest.fixture(scope="module")
+def of_all_roles(server: list[Postgres], cloud: Emulator) -> FreshDatabase:
+    made = fresh_database(server[0], LocalSession(cloud.endpoint))
+    migrate(made.database())
+    return made
+
+
 @pytest.fixture
-def migrated(fresh: FreshDatabase) -> FreshDatabase:
-    migrate(fresh.database())
-    return fresh
+def migrated(of_all_roles: FreshDatabase) -> Iterator[FreshDatabase]:
+    """A database with the lab's schema. Tests leave it as it is."""
+    yield of_all_roles
+    of_all_roles.close()
 
 
 def denied(database: Database, sql: str) -> bool:
