@@ -47,7 +47,7 @@ class ChangePassword:
 
     def _change(self, email: str, change: api.PasswordChange) -> bool:
         """Replaces the password's hash. Returns False when the current password is wrong."""
-        user = self.users.find(email)
+        user = self.users.find_with_password(email)
         if user is None:
             return False
         if passwords.matches(change.current_password, user.password_hash):

@@ -29,6 +29,12 @@ class User:
     name: str
     role: Role
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class UserWithPassword(User):
+    """A user with the hash of the password, which only the role `darkroom_accounts` may read."""
+
     password_hash: str = field(repr=False)
 
 

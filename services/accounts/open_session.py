@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api, passwords
-from services.accounts.model import User
+from services.accounts.model import UserWithPassword
 from services.accounts.rate_limit import SignInLimit
 from services.accounts.second_factors import SecondFactors, Verdict
 from services.accounts.sessions import LONGEST_SECONDS, SessionStore
@@ -67,9 +67,9 @@ class OpenSession:
             cookies=(set_cookie(token, LONGEST_SECONDS),) if credentials.cookie else (),
         )
 
-    def _verify(self, credentials: api.Credentials) -> User | None:
+    def _verify(self, credentials: api.Credentials) -> UserWithPassword | None:
         """The user with these credentials; updates an outdated password hash."""
-        user = self.users.find(credentials.email)
+        user = self.users.find_with_password(credentials.email)
         password_hash = user.password_hash if user else passwords.DUMMY_HASH
         if not passwords.matches(credentials.password, password_hash) or user is None:
             return None

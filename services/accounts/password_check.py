@@ -17,7 +17,7 @@ def verified_caller(
     count as failed sign-ins."""
     caller = request.caller
     with limit.verification(caller.email, request.source_ip) as attempt:
-        user = users.find(caller.email)
+        user = users.find_with_password(caller.email)
         correct = user is not None and passwords.matches(password, user.password_hash)
     if user is None or not correct:
         raise HttpProblem(api.WRONG_PASSWORD, "Send the current password of your account.")

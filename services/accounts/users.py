@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.accounts.model import EmailTakenError, Role, User, normalize_email
+from services.accounts.model import (
+    EmailTakenError,
+    Role,
+    User,
+    UserWithPassword,
+    normalize_email,
+)
 from services.platform.database import Database
 
-_COLUMNS = "id, email, name, role, created_at, password_hash"
+_COLUMNS = "id, email, name, role, created_at"
+_WITH_PASSWORD = f"{_COLUMNS}, password_hash"
 _BY_EMAIL = 'lower(email COLLATE "C") = %s'
 
 
@@ -61,13 +68,13 @@ class Users:
 
     def find(self, email: str) -> User | None:
         """The user with this address, without regard to case; None if there is none."""
-        with self.database.transaction() as cursor:
-            cursor.execute(
-                f"SELECT {_COLUMNS} FROM users WHERE {_BY_EMAIL}",  # noqa: S608  constants
-                [normalize_email(email)],
-            )
-            row = cursor.fetchone()
+        row = self._find(_COLUMNS, email)
         return _user(row) if row else None
+
+    def find_with_password(self, email: str) -> UserWithPassword | None:
+        """As `find`, with the hash of the password."""
+        row = self._find(_WITH_PASSWORD, email)
+        return _with_password(row) if row else None
 
     def holder(self, email: str) -> AccountHolder | None:
         """Whose account has this address, without regard to case; None if there is none."""
@@ -118,7 +125,7 @@ class Users:
             row = cursor.fetchone()
         return _user(row) if row else None
 
-    def replace_hash(self, user: User, password_hash: str) -> bool:
+    def replace_hash(self, user: UserWithPassword, password_hash: str) -> bool:
         """Replaces the password hash of `user`. Returns False if it changed since `user` was read;
         it then stays as it is."""
         with self.database.transaction() as cursor:
@@ -150,7 +157,20 @@ class Users:
                 [password_hash, user.id],
             )
 
+    def _find(self, columns: str, email: str) -> Any:
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                f"SELECT {columns} FROM users WHERE {_BY_EMAIL}",  # noqa: S608  constants
+                [normalize_email(email)],
+            )
+            return cursor.fetchone()
+
 
 def _user(row: Any) -> User:
+    id_, email, name, role, created_at = row
+    return User(str(id_), email, name, Role(role), created_at)
+
+
+def _with_password(row: Any) -> UserWithPassword:
     id_, email, name, role, created_at, password_hash = row
-    return User(str(id_), email, name, Role(role), created_at, password_hash)
+    return UserWithPassword(str(id_), email, name, Role(role), created_at, password_hash)

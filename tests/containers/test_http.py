@@ -28,7 +28,7 @@ def test_route_uses_the_authorizer_of_another_container(lab: ContainerLab) -> No
     url = lab.served("get-session", WORKER_AUTHORIZER_URL="http://authorize-request:8080")
     store = SessionStore(lab.cloud.client("dynamodb"), lab.made.table("sessions"))
     token, _ = store.open(
-        User("7", "anna@darkroom.example", "Anna", Role.CUSTOMER, datetime.now(UTC), "hash")
+        User("7", "anna@darkroom.example", "Anna", Role.CUSTOMER, datetime.now(UTC))
     )
 
     status, session = get(f"{url}/sessions/current", token)

@@ -272,7 +272,7 @@ def test_deletion_repeated_keeps_the_time_of_the_first(api: Api) -> None:
     create_account(api, EMAIL)
     database = api.fresh.database()
     users = Users(database)
-    user = users.find(EMAIL)
+    user = users.find_with_password(EMAIL)
     assert user is not None
     when = "SELECT deletion_requested_at FROM users"
     users.request_deletion(user, user.password_hash)

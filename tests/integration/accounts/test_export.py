@@ -126,7 +126,7 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     database = api.fresh.database()
     Orders(database).advance(order_id, OrderStatus.REJECTED, "too small", {"warnings": ["dark"]})
     order = Orders(database).get(order_id)
-    user = Users(database).find(EMAIL)
+    user = Users(database).find_with_password(EMAIL)
     database.close()
     assert order is not None
     assert user is not None

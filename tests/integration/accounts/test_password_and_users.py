@@ -79,7 +79,7 @@ def test_concurrent_password_changes_leave_one_of_them(api: Api) -> None:
     """The hash is replaced only if it is still the one that was verified."""
     create_account(api)
     users = Users(api.fresh.database())
-    user = users.find("ada@example.com")
+    user = users.find_with_password("ada@example.com")
     assert user
     assert users.replace_hash(user, passwords.hash_password(NEW_PASSWORD))
     assert not users.replace_hash(user, passwords.hash_password("another password"))

@@ -161,17 +161,17 @@ def test_sign_in_after_parameter_change_rehashes_the_password(
 ) -> None:
     create_account(api)
     users = Users(api.fresh.database())
-    before = users.find("ada@example.com")
+    before = users.find_with_password("ada@example.com")
     stronger = PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1)
     monkeypatch.setattr(passwords, "_HASHER", stronger)
     assert sign_in(api).status == 201
-    after = users.find("ada@example.com")
+    after = users.find_with_password("ada@example.com")
     assert before
     assert after
     assert "m=16384,t=3,p=1" in after.password_hash
     assert after.password_hash != before.password_hash
     assert sign_in(api).status == 201
-    assert users.find("ada@example.com") == after
+    assert users.find_with_password("ada@example.com") == after
     users.database.close()
 
 

@@ -27,7 +27,6 @@ ADA = User(
     "Ada",
     Role.CUSTOMER,
     datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-    "hash",
 )
 BOB = User(
     "22222222-2222-4222-8222-222222222222",
@@ -35,7 +34,6 @@ BOB = User(
     "Bob",
     Role.ADMINISTRATOR,
     ADA.created_at,
-    "hash",
 )
 
 

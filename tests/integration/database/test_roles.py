@@ -61,7 +61,7 @@ READS = {
     READER: {*TABLES} - OF_ACCOUNTS - {"reservations"},
     MAIL: set(),
     EXPORT: {"orders", "order_lines", "order_transitions", "data_exports"},
-    OPERATORS: {"users", "products", "stock"},
+    OPERATORS: {"products", "stock"},
     ERASURE: set(),
 }
 ROLES = [*READS]
@@ -148,6 +148,8 @@ def test_role_reads_and_writes_only_what_its_functions_need(
         (READER, "SELECT email FROM users"),
         (READER, "UPDATE orders SET status = 'paid'"),
         (READER, "UPDATE stock SET on_hand = 1000"),
+        (OPERATORS, "SELECT password_hash FROM users"),
+        (OPERATORS, "SELECT deletion_requested_at FROM users"),
         (OPERATORS, "UPDATE users SET password_hash = ''"),
         (OPERATORS, "UPDATE users SET email = ''"),
         (ERASURE, "SELECT password_hash FROM users"),
