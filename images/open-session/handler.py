@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from services.accounts.account_notices import AccountNotices
 from services.accounts.api import OPEN_SESSION
 from services.accounts.open_session import OpenSession
 from services.accounts.rate_limit import SignInLimit
@@ -21,6 +22,7 @@ class Configuration:
 
     sessions_table: str = variable("SESSIONS_TABLE", help="table of the sessions")
     attempts_table: str = variable("ATTEMPTS_TABLE", help="table of the sign-in limits")
+    topic_arn: str = variable("ACCOUNT_EVENTS_TOPIC_ARN", help="topic of the account events")
 
 
 configuration, database_configuration = read_all(os.environ, Configuration, DatabaseConfiguration)
@@ -32,5 +34,6 @@ handler = http_function(
         sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
         factors=SecondFactors(database),
+        notices=AccountNotices(client("sns"), configuration.topic_arn),
     ).handle,
 )

@@ -5,25 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.accounts import api, passwords
-from services.accounts.model import UserWithPassword
-from services.accounts.rate_limit import SignInLimit
+from services.accounts.account_notices import AccountNotices
+from services.accounts.model import User, UserWithPassword
+from services.accounts.rate_limit import Attempt, SignInLimit
 from services.accounts.second_factors import SecondFactors, Verdict
 from services.accounts.sessions import LONGEST_SECONDS, SessionStore
 from services.accounts.users import Users
+from services.events.accounts import AccountEventType
 from services.platform import log
 from services.platform.functions.http import HttpProblem, Request, Response
 from services.platform.session_cookie import set_cookie
 from services.platform.timestamps import format_epoch
 
+NEW_ACCOUNT_SECONDS = 3600
+
 
 @dataclass(frozen=True)
 class OpenSession:
-    """Verifies e-mail address, password and second factor, and opens a session."""
+    """Verifies e-mail address, password and second factor, opens a session, and sends a notice of
+    a sign-in from a network that is not known to the account."""
 
     users: Users
     sessions: SessionStore
     limit: SignInLimit
     factors: SecondFactors
+    notices: AccountNotices
 
     def handle(self, request: Request) -> Response:
         """Opens a session. Raises HttpProblem 401 and 429.
@@ -57,6 +63,7 @@ class OpenSession:
         self.limit.succeeded(attempt)
         token, session = self.sessions.open(user, second_factor=verdict is Verdict.ACCEPTED)
         log.logger().info("session_opened", user_id=user.id)
+        self._announce(user, attempt)
         return Response(
             201,
             api.OpenedSession(
@@ -66,6 +73,13 @@ class OpenSession:
             ),
             cookies=(set_cookie(token, LONGEST_SECONDS),) if credentials.cookie else (),
         )
+
+    def _announce(self, user: User, attempt: Attempt) -> None:
+        """Sends the owner a notice of a sign-in from a new network. A new account gets none: its
+        owner has just confirmed the address and signs in for the first time."""
+        age_seconds = self.sessions.clock() - user.created_at.timestamp()
+        if age_seconds >= NEW_ACCOUNT_SECONDS and self.limit.announces(user.email, attempt):
+            self.notices.send(AccountEventType.SIGNED_IN_FROM_NEW_NETWORK, user.email)
 
     def _verify(self, credentials: api.Credentials) -> UserWithPassword | None:
         """The user with these credentials; updates an outdated password hash."""

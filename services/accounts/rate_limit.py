@@ -29,6 +29,9 @@ KNOWN_NETWORK_SECONDS = 90 * 24 * 3600
 ACCOUNT_ATTEMPTS = 10
 # Many users of an office or a school share one address.
 ADDRESS_ATTEMPTS = 100
+# The first notices say what there is to say; clients may sign in from many networks.
+NOTICES_PER_DAY = 5
+NOTICE_WINDOW_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,18 @@ class SignInLimit:
         else:
             self.withdraw(attempt)
         self.counters.mark(attempt.known_network, KNOWN_NETWORK_SECONDS)
+
+    def announces(self, email: str, attempt: Attempt) -> bool:
+        """Whether the account's owner gets a notice of this successful attempt: it came from a
+        network that was not known, and the notices of the day are not used up."""
+        if attempt.is_known:
+            return False
+        name = f"sign-in notices, {account_of(email)}"
+        try:
+            self.counters.take(Limit(name, NOTICES_PER_DAY, NOTICE_WINDOW_SECONDS))
+        except LimitExceededError:
+            return False
+        return True
 
     def withdraw(self, attempt: Attempt) -> None:
         """Uncounts an attempt that neither failed nor succeeded, such as during an outage."""

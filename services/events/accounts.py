@@ -22,6 +22,7 @@ class AccountEventType(StrEnum):
     EXPORT_REQUESTED = "account.export_requested"
     """The event's id is the export's."""
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  not a password
+    SIGNED_IN_FROM_NEW_NETWORK = "account.signed_in_from_new_network"
     SECOND_FACTOR_ENABLED = "account.second_factor_enabled"
     SECOND_FACTOR_DISABLED = "account.second_factor_disabled"
     SECOND_FACTOR_RESET = "account.second_factor_reset"

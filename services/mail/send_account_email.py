@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from services.accounts.address_codes import AddressCodes, IssuedCode, Purpose
 from services.accounts.users import AccountHolder, Users
@@ -24,17 +25,19 @@ class _Notice:
 
     subject: str
     lines: tuple[str, ...]
+    """`{time}` stands for the time of the change."""
 
-    def letter(self, holder: AccountHolder) -> Letter:
+    def letter(self, holder: AccountHolder, event: AccountEvent) -> Letter:
+        moment = datetime.fromisoformat(event.time).astimezone(UTC)
         return Letter(
             subject=self.subject,
             headline=f"{self.subject}.",
-            lines=self.lines,
+            lines=tuple(line.format(time=f"{moment:%Y-%m-%d %H:%M} UTC") for line in self.lines),
             name=holder.name,
         )
 
 
-_NOTICES: Mapping[AccountEventType, _Notice] = {
+NOTICES: Mapping[AccountEventType, _Notice] = {
     AccountEventType.EXPORT_REQUESTED: _Notice(
         "Your data are being exported",
         (
@@ -49,6 +52,15 @@ _NOTICES: Mapping[AccountEventType, _Notice] = {
             "The password of your account was changed, and its other sessions were closed.",
             "If it was not you, set a new password with the code of an e-mail (forgotten "
             "password), and revoke API keys that you do not know.",
+        ),
+    ),
+    AccountEventType.SIGNED_IN_FROM_NEW_NETWORK: _Notice(
+        "New sign-in to your account",
+        (
+            "Your password was used to sign in on {time}, from a network that your account has "
+            "not used in the last 90 days.",
+            "If it was you, there is nothing to do. If not, change your password: that closes all "
+            "other sessions.",
         ),
     ),
     AccountEventType.SECOND_FACTOR_ENABLED: _Notice(
@@ -104,8 +116,8 @@ class SendAccountEmail:
                 return None
             issued = self.codes.issue(Purpose.PASSWORD_RESET, event.email)
             return password_reset(issued, self._link("New password", RESET_PAGE, issued), holder)
-        if (notice := _NOTICES.get(event.type)) is not None:
-            return None if holder is None or holder.is_closed else notice.letter(holder)
+        if (notice := NOTICES.get(event.type)) is not None:
+            return None if holder is None or holder.is_closed else notice.letter(holder, event)
         if holder is not None:
             return account_exists(holder)
         issued = self.codes.issue(Purpose.SIGN_UP, event.email)

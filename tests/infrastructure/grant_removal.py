@@ -126,7 +126,7 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
             "notify-payment-declined", orders.order_declined
         ),
     },
-    "open-session": {ALL: accounts.sign_up_and_out},
+    "open-session": {ALL: accounts.sign_in_from_new_network},
     "process-image": {
         ALL: photos.develop_photo,
         **dict.fromkeys(

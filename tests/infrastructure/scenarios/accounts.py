@@ -62,6 +62,19 @@ def revoke_sessions(run: ScenarioRun, _folder: Path) -> None:
         api.close_other_sessions()
 
 
+def sign_in_from_new_network(run: ScenarioRun, _folder: Path) -> None:
+    """Signs in to an account of a day, whose networks are forgotten: its owner gets a notice."""
+    with new_customer(run) as api:
+        email = api.session()["user"]["email"]
+        with run.lab.database.transaction() as cursor:
+            day_ago = "UPDATE users SET created_at = now() - interval '1 day' WHERE email = %s"
+            cursor.execute(day_ago, [email])
+        dynamodb, table = run.lab.client("dynamodb"), run.lab.output["tables"]["sign-in-attempts"]
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            dynamodb.delete_item(TableName=table, Key={"subject": item["subject"]})
+        api.sign_in(email, customer.PASSWORD)
+
+
 def change_password(run: ScenarioRun, _folder: Path) -> None:
     with new_customer(run) as api:
         # A second session, which the change closes.

@@ -178,6 +178,23 @@ def test_second_factor_commands_set_up_use_remove_and_reset_it(
     eventually(lambda: expected <= notices(state, email), "the notices arrive")
 
 
+def test_notice_of_a_sign_in_from_a_new_network_arrives_in_the_mailbox(
+    state: LabState, new_customer: Callable[..., Customer]
+) -> None:
+    customer = new_customer()
+    with state.database().transaction() as cursor:
+        day_ago = "UPDATE users SET created_at = now() - interval '1 day' WHERE email = %s"
+        cursor.execute(day_ago, [customer.email])
+    subject = "New sign-in to your account"
+    customer.api.sign_in(customer.email, PASSWORD)  # from the network of the first sign-in
+    forget_attempts(state)
+    customer.api.sign_in(customer.email, PASSWORD)
+    eventually(lambda: subject in notices(state, customer.email), "the notice arrives")
+    mails = sent_mails(Path(state.mail_folder))
+    (mail,) = [m for m in mails if m.recipient == customer.email and m.subject == subject]
+    assert "change your password" in " ".join(mail.text.split())
+
+
 def test_notice_of_a_changed_password_arrives_in_the_mailbox(
     state: LabState, new_customer: Callable[..., Customer]
 ) -> None:
