@@ -9,7 +9,7 @@ from services.catalog.store import Catalog
 from services.platform.aws.clients import client
 from services.platform.configuration import read, variable
 from services.platform.functions.http import http_function
-from services.platform.usage import DailyLimit
+from services.platform.usage import DailyBytes, DailyLimit
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Configuration:
     usage_table: str = variable("USAGE_TABLE", help="table that counts uses by account and address")
     per_account: int = variable("UPLOADS_PER_DAY", default=5_000, minimum=1)
     per_address: int = variable("UPLOADS_PER_DAY_OF_ADDRESS", default=20_000, minimum=1)
+    mib_per_address: int = variable("UPLOAD_MIB_PER_DAY_OF_ADDRESS", default=512 * 1024, minimum=1)
     images_table: str = variable("IMAGES_TABLE", help="table of the catalogue")
     stored_mib: int = variable("STORED_MIB_PER_ACCOUNT", default=100 * 1024, minimum=1)
 
@@ -47,5 +48,6 @@ handler = http_function(
         StorageLimit(
             Catalog(dynamodb, configuration.images_table), configuration.stored_mib * 1024 * 1024
         ),
+        DailyBytes(dynamodb, configuration.usage_table, configuration.mib_per_address),
     ).handle,
 )

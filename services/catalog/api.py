@@ -13,6 +13,8 @@ from services.platform.usage import USAGE_EXCEEDED
 from services.platform.validation import END
 
 FILENAME_CHARACTERS_MAX = 200
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html: by one request.
+UPLOAD_BYTES_MAX = 5 * 1024**3
 PAGE_MAX = 100
 PAGE_DEFAULT = 50
 
@@ -72,6 +74,19 @@ class UploadRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
         ),
     ]
     content_type: Annotated[ContentType, Meta(description="the file's media type")]
+    bytes: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=UPLOAD_BYTES_MAX,
+                description="the file's size, which the form then accepts at most; without it, the "
+                "most that a form accepts counts as uploaded",
+                examples=[2_400_000],
+            ),
+        ]
+        | None
+    ) = None
     keep_location: Annotated[
         bool, Meta(description="store in the catalogue where the photo was taken")
     ] = False

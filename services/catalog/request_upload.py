@@ -24,7 +24,7 @@ from services.catalog.stored_bytes import stored_bytes
 from services.platform import log
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.timestamps import format_epoch
-from services.platform.usage import DailyLimit
+from services.platform.usage import DailyBytes, DailyLimit
 from services.platform.validation import FieldError, shown
 
 _META = "x-amz-meta-"
@@ -67,17 +67,22 @@ class RequestUpload:
     recipes: tuple[str, ...]
     limit: DailyLimit
     storage: StorageLimit
+    traffic: DailyBytes
 
     def handle(self, request: Request) -> Response:
         """Returns a form. Raises HttpProblem 400 for a filename that S3 or a path would change, and
         for an unknown recipe, 413 when the account may store no more bytes, 429 when the uploads
-        of a day are used up."""
+        of a day, or their bytes, are used up."""
         upload: UploadRequest = request.body
         _check_filename(upload.filename)
         self._check_recipe(upload.recipe)
         caller = request.caller
         bytes_max = min(self.bytes_max, self.storage.left(caller.user_id))
+        if upload.bytes is not None:
+            bytes_max = min(bytes_max, upload.bytes)
         self.limit.take(caller.user_id, request.source_ip)
+        # Last: what an account may no longer do uses up nothing of its network.
+        self.traffic.take(request.source_ip, bytes_max)
         upload_id = uuid.uuid4().hex
         log.correlate(upload_id, origin=True)
         # Owner, recipient and name are signed into the form, so that the client cannot change them.

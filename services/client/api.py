@@ -233,6 +233,7 @@ class Api:
             json={
                 "filename": path.name,
                 "content_type": content_type(path),
+                "bytes": path.stat().st_size,
                 "keep_location": keep_location,
                 **({} if recipe is None else {"recipe": recipe}),
             },

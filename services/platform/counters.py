@@ -58,20 +58,22 @@ class Counters:
             raise self._exceeded(ends_at)
         return subject
 
-    def take(self, limit: Limit) -> None:
-        """Counts a use. Raises LimitExceededError, and counts nothing, when the limit was reached
-        before."""
+    def take(self, limit: Limit, amount: int = 1) -> None:
+        """Counts a use, or an `amount` of what the limit counts. Raises LimitExceededError, and
+        counts nothing, when it is more than what is left."""
         subject, ends_at = self._subject(limit)
+        if amount > limit.allowed:
+            raise self._exceeded(ends_at)
         try:
             self.dynamodb.update_item(
                 TableName=self.table,
                 Key=_key(subject),
-                UpdateExpression="ADD attempts :one SET expires_at = :end",
-                ConditionExpression="attribute_not_exists(attempts) OR attempts < :allowed",
+                UpdateExpression="ADD attempts :amount SET expires_at = :end",
+                ConditionExpression="attribute_not_exists(attempts) OR attempts <= :most",
                 ExpressionAttributeValues={
-                    ":one": to_attribute(1),
+                    ":amount": to_attribute(amount),
                     ":end": to_attribute(ends_at),
-                    ":allowed": to_attribute(limit.allowed),
+                    ":most": to_attribute(limit.allowed - amount),
                 },
             )
         except self.dynamodb.exceptions.ConditionalCheckFailedException:

@@ -16,6 +16,7 @@ from services.platform.functions.http import HttpProblem, Problem
 
 USAGE_EXCEEDED = Problem(429, "limit-reached", "Limit reached")
 WINDOW_SECONDS = 24 * 3600
+_MIB = 1024 * 1024
 
 
 def usage_exceeded(what: str, retry_after_seconds: float) -> HttpProblem:
@@ -56,4 +57,27 @@ class DailyLimit:
             counters.take(Limit(f"{self.what} {subject}", allowed, WINDOW_SECONDS))
         except LimitExceededError as error:
             what = f"{allowed} {self.what} a day {whose}".rstrip()
+            raise usage_exceeded(what, error.retry_after_seconds) from None
+
+
+@dataclass(frozen=True)
+class DailyBytes:
+    """Limits the bytes that a network uploads in a day to `mib_per_address` MiB, whatever the
+    accounts. `table` as for DailyLimit."""
+
+    dynamodb: Any
+    table: str
+    mib_per_address: int
+    clock: Callable[[], float] = time.time
+
+    def take(self, address: str, size: int) -> None:
+        """Counts `size` bytes. Raises HttpProblem 429, and counts nothing, when it is more than
+        what is left of the day."""
+        limit = Limit(
+            f"upload bytes {network_of(address)}", self.mib_per_address * _MIB, WINDOW_SECONDS
+        )
+        try:
+            Counters(self.dynamodb, self.table, self.clock).take(limit, size)
+        except LimitExceededError as error:
+            what = f"{self.mib_per_address:,} MiB of uploads a day from this address"
             raise usage_exceeded(what, error.retry_after_seconds) from None

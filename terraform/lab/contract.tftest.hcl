@@ -155,11 +155,11 @@ run "settings_reach_the_functions_that_use_them" {
     mail            = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19, photos_per_day = 50 }
     traces_endpoint = "https://xray.eu-central-1.amazonaws.com"
     recipe          = "compact"
-    limits          = { stored_gib_per_account = 2, orders_per_day = 7 }
+    limits          = { stored_gib_per_account = 2, upload_gib_per_day_of_address = 3, orders_per_day = 7 }
   }
 
   assert {
-    condition     = local.environments["request-upload"].STORED_MIB_PER_ACCOUNT == "2048" && local.environments["create-order"].ORDERS_PER_DAY == "7" && !can(local.environments["create-order"].DECLINED_PAYMENTS_PER_HOUR)
+    condition     = local.environments["request-upload"].STORED_MIB_PER_ACCOUNT == "2048" && local.environments["request-upload"].UPLOAD_MIB_PER_DAY_OF_ADDRESS == "3072" && local.environments["create-order"].ORDERS_PER_DAY == "7" && !can(local.environments["create-order"].DECLINED_PAYMENTS_PER_HOUR)
     error_message = "expected the limits that are set in the environment of their function"
   }
 

@@ -56,9 +56,10 @@ locals {
   # Limits of one function each.
   limits = {
     request-upload = {
-      UPLOADS_PER_DAY            = var.limits.uploads_per_day
-      UPLOADS_PER_DAY_OF_ADDRESS = var.limits.uploads_per_day_of_address
-      STORED_MIB_PER_ACCOUNT     = var.limits.stored_gib_per_account == null ? null : var.limits.stored_gib_per_account * 1024
+      UPLOADS_PER_DAY               = var.limits.uploads_per_day
+      UPLOADS_PER_DAY_OF_ADDRESS    = var.limits.uploads_per_day_of_address
+      UPLOAD_MIB_PER_DAY_OF_ADDRESS = var.limits.upload_gib_per_day_of_address == null ? null : var.limits.upload_gib_per_day_of_address * 1024
+      STORED_MIB_PER_ACCOUNT        = var.limits.stored_gib_per_account == null ? null : var.limits.stored_gib_per_account * 1024
     }
     create-order = {
       ORDERS_PER_DAY                        = var.limits.orders_per_day

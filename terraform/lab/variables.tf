@@ -374,6 +374,7 @@ variable "limits" {
   type = object({
     uploads_per_day                       = optional(number)
     uploads_per_day_of_address            = optional(number)
+    upload_gib_per_day_of_address         = optional(number)
     stored_gib_per_account                = optional(number)
     orders_per_day                        = optional(number)
     orders_per_day_of_address             = optional(number)

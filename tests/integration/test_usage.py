@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,13 @@ from services.catalog.request_upload import RequestUpload, StorageLimit
 from services.catalog.store import Catalog
 from services.platform.functions.access import Caller
 from services.platform.functions.http import HttpProblem, Request
-from services.platform.usage import WINDOW_SECONDS, DailyLimit
+from services.platform.usage import WINDOW_SECONDS, DailyBytes, DailyLimit
 from tests.integration.conftest import Provisioned
 from tests.support.at_once import at_once
 from tests.support.clock import Clock
 
 DAY = 20_000
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -98,27 +100,92 @@ def test_counters_hold_no_address_and_no_account(limit: DailyLimit) -> None:
     assert str((DAY + 1) * WINDOW_SECONDS) in stored
 
 
-def test_request_upload_over_the_limit_gives_no_form(
-    provisioned: Provisioned, limit: DailyLimit
-) -> None:
-    function = RequestUpload(
+@pytest.fixture
+def traffic(limit: DailyLimit) -> DailyBytes:
+    return DailyBytes(limit.dynamodb, limit.table, mib_per_address=2, clock=limit.clock)
+
+
+def test_bytes_of_a_network_wait_until_the_day_ends(traffic: DailyBytes, clock: Clock) -> None:
+    traffic.take("192.0.2.1", MIB)
+    clock.now += 3600
+    with pytest.raises(HttpProblem) as refused:
+        traffic.take("192.0.2.1", MIB + 1)
+    assert refused.value.problem.status == 429
+    assert refused.value.headers["Retry-After"] == str(23 * 3600)
+    assert "2 MiB of uploads a day from this address" in str(refused.value.detail)
+    # A refused request counts nothing, and other networks count apart.
+    traffic.take("192.0.2.1", MIB)
+    traffic.take("192.0.2.2", 2 * MIB)
+    with pytest.raises(HttpProblem):
+        traffic.take("192.0.2.1", 1)
+    with pytest.raises(HttpProblem):
+        traffic.take("192.0.2.3", 2 * MIB + 1)
+    clock.now += 23 * 3600
+    traffic.take("192.0.2.1", 2 * MIB)
+
+
+def test_concurrent_uploads_do_not_exceed_the_bytes_of_a_network(traffic: DailyBytes) -> None:
+    taken: list[str] = []
+
+    def take() -> None:
+        traffic.take("192.0.2.1", MIB // 2)
+        taken.append("taken")
+
+    def attempt() -> None:
+        with suppress(HttpProblem):
+            take()
+
+    at_once([attempt for _ in range(8)])
+    assert len(taken) == 4
+
+
+def upload_function(
+    provisioned: Provisioned, limit: DailyLimit, traffic: DailyBytes
+) -> RequestUpload:
+    return RequestUpload(
         provisioned.session.client("s3"),
         provisioned.lab.bucket("originals"),
-        1024,
+        MIB,
         15,
         ("standard",),
         limit,
         StorageLimit(Catalog(limit.dynamodb, provisioned.lab.table("images")), 2**30),
+        traffic,
     )
-    caller = Caller(uuid.uuid4().hex, "anna@darkroom.example", "customer", "session", 2**40)
 
-    def ask() -> Any:
-        body = UploadRequest(filename="a.jpg", content_type="image/jpeg")
-        return function.handle(
-            Request(body, None, {}, "/uploads", "192.0.2.9", "r", b"", caller)
-        ).status
 
-    assert [ask(), ask()] == [201, 201]
+def ask(function: RequestUpload, user_id: str, size: int | None = None) -> Any:
+    """The body of the answer to a request for an upload."""
+    body = UploadRequest(filename="a.jpg", content_type="image/jpeg", bytes=size)
+    caller = Caller(user_id, "anna@darkroom.example", "customer", "session", 2**40)
+    request = Request(body, None, {}, "/uploads", "192.0.2.9", "r", b"", caller)
+    return function.handle(request).body
+
+
+def test_request_upload_over_the_limit_gives_no_form(
+    provisioned: Provisioned, limit: DailyLimit, traffic: DailyBytes
+) -> None:
+    function, user = upload_function(provisioned, limit, traffic), uuid.uuid4().hex
+    assert ask(function, user)
+    assert ask(function, user)
     with pytest.raises(HttpProblem) as refused:
-        ask()
+        ask(function, user)
     assert refused.value.problem.slug == "limit-reached"
+
+
+def test_request_upload_counts_the_size_that_the_form_allows(
+    provisioned: Provisioned, limit: DailyLimit, traffic: DailyBytes
+) -> None:
+    function = upload_function(provisioned, limit, traffic)
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+    assert ask(function, first).bytes_max == MIB
+    assert ask(function, first, MIB // 2).bytes_max == MIB // 2
+    with pytest.raises(HttpProblem, match="MiB of uploads a day from this address"):
+        ask(function, second, MIB // 2 + 1)
+
+
+def test_request_upload_with_a_size_beyond_the_largest_photo_allows_the_largest(
+    provisioned: Provisioned, limit: DailyLimit, traffic: DailyBytes
+) -> None:
+    function = upload_function(provisioned, limit, traffic)
+    assert ask(function, uuid.uuid4().hex, 3 * MIB).bytes_max == MIB

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -172,11 +173,12 @@ def await_record_gone(lab: LabState, owner: str, image_id: str) -> None:
         ({"filename": "x" * 201, "content_type": "image/jpeg"}, "filename"),
         ({"filename": "a.exe", "content_type": "application/x-dosexec"}, "content_type"),
         ({"filename": "a.jpg"}, "content_type"),
+        ({"filename": "a.jpg", "content_type": "image/jpeg", "bytes": 0}, "bytes"),
         ({"filename": "a.jpg", "content_type": "image/jpeg", "owner": "anna"}, "owner"),
     ],
 )
 def test_request_upload_invalid_is_refused(
-    lab: LabState, customer: Customer, body: dict[str, str], field: str
+    lab: LabState, customer: Customer, body: dict[str, Any], field: str
 ) -> None:
     headers = {"authorization": f"Bearer {customer.api.token}"}
     answer = httpx.post(f"{lab.api}/uploads", json=body, headers=headers)

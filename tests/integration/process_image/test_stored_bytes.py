@@ -23,7 +23,7 @@ from services.imaging.recipes import only
 from services.platform.functions.access import Caller
 from services.platform.functions.http import HttpProblem, Request
 from services.platform.functions.sqs import Message
-from services.platform.usage import DailyLimit
+from services.platform.usage import DailyBytes, DailyLimit
 from tests.integration.conftest import Provisioned
 from tests.integration.process_image.support import (
     BLUE,
@@ -53,11 +53,12 @@ class Uploader:
             ("standard",),
             DailyLimit(catalog.dynamodb, provisioned.lab.table("usage"), "uploads", 100, 100),
             StorageLimit(catalog, bytes_max),
+            DailyBytes(catalog.dynamodb, provisioned.lab.table("usage"), 1024),
         )
         self.user = uuid.uuid4().hex
 
-    def form(self) -> Any:
-        body = UploadRequest(filename="a.jpg", content_type="image/jpeg")
+    def form(self, size: int | None = None) -> Any:
+        body = UploadRequest(filename="a.jpg", content_type="image/jpeg", bytes=size)
         caller = Caller(self.user, "anna@darkroom.example", "customer", "session", 2**40)
         request = Request(body, None, {}, "/uploads", "192.0.2.9", "r", b"", caller)
         return self.function.handle(request).body
@@ -189,6 +190,14 @@ def test_form_near_the_limit_allows_only_what_is_left(
     assert post(uploader.form(), RED) == 204
     environment.handle(*environment.receive())
     assert post(uploader.form(), BLUE) == 400  # S3: EntityTooLarge
+
+
+def test_form_for_a_size_accepts_no_larger_file(
+    provisioned: Provisioned, environment: Environment
+) -> None:
+    uploader = Uploader(provisioned, environment.catalog, 2**20)
+    assert post(uploader.form(len(RED)), RED + b"0") == 400
+    assert post(uploader.form(len(RED)), RED) == 204
 
 
 def test_concurrent_uploads_exceed_the_limit_only_by_forms_that_were_issued(

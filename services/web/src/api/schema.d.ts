@@ -1898,6 +1898,8 @@ export interface components {
              * @enum {unknown}
              */
             content_type: "image/avif" | "image/gif" | "image/heic" | "image/heif" | "image/jpeg" | "image/jpg" | "image/pjpeg" | "image/png" | "image/tiff" | "image/webp" | "image/x-png";
+            /** @default null */
+            bytes?: number | null;
             /**
              * @description store in the catalogue where the photo was taken
              * @default false

@@ -159,6 +159,7 @@ export class UploadQueue {
         const form = await this.transport.form({
           filename: file.name,
           content_type: type,
+          bytes: file.size,
           keep_location: keepLocation,
         });
         upload.id = form.id;
