@@ -1,7 +1,8 @@
 # The whole lab for AWS with a mock provider, run with the variables of each environment.
 
 mock_provider "aws" {
-  source = "./mocks"
+  source          = "./mocks"
+  override_during = plan
 }
 
 variables {
@@ -15,6 +16,8 @@ variables {
 }
 
 run "whole_lab" {
+  command = plan
+
   assert {
     condition     = keys(module.function) == [for found in sort(fileset("../../images", "*/function.yaml")) : dirname(found)]
     error_message = "expected a Lambda function for each manifest"

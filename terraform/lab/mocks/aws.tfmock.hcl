@@ -27,6 +27,12 @@ mock_resource "aws_sns_topic" {
 mock_resource "aws_ses_email_identity" {
   defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:identity/photos@example.com" }
 }
+mock_resource "aws_ses_domain_identity" {
+  defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:identity/example.com" }
+}
+mock_resource "aws_ses_configuration_set" {
+  defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:configuration-set/darkroom" }
+}
 mock_resource "aws_secretsmanager_secret" {
   defaults = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-secret-abcdef" }
 }
