@@ -52,11 +52,15 @@ def jpeg(image: Image.Image | None = None, **options: Any) -> bytes:
 
 
 def heic(image: Image.Image | None = None, **options: Any) -> bytes:
-    """A HEIC picture."""
+    """A HEIC picture, by x265's fastest settings: by its usual ones it takes nine times as long."""
     from pillow_heif.as_plugin import register_heif_opener
 
     register_heif_opener()
-    return saved(image or scene(), "HEIF", **{"quality": 90, **options})
+    return saved(
+        image or scene(),
+        "HEIF",
+        **{"quality": 90, "enc_params": {"preset": "ultrafast"}, **options},
+    )
 
 
 def avif(image: Image.Image | None = None, **options: Any) -> bytes:

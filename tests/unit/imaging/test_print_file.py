@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,17 @@ def opened(printed: PrintFile) -> Image.Image:
 def test_every_product_has_its_size_to_the_pixel(
     size_mm: tuple[int, int], size: tuple[int, int], landscape: bool
 ) -> None:
-    photo = photos.scene(2000, 1500) if landscape else photos.scene(1500, 2000)
-    printed = make_print_file(photos.jpeg(photo), PrintSpec(*size_mm, focus=CENTRE))
+    printed = make_print_file(_large_photo(landscape), PrintSpec(*size_mm, focus=CENTRE))
     expected = size[::-1] if landscape else size
     assert (printed.width, printed.height) == expected
     assert opened(printed).size == expected
     mm = size_mm[::-1] if landscape else size_mm
     assert (printed.width_mm, printed.height_mm) == mm
+
+
+@cache
+def _large_photo(landscape: bool) -> bytes:
+    return photos.jpeg(photos.scene(2000, 1500) if landscape else photos.scene(1500, 2000))
 
 
 @pytest.mark.parametrize("print_format", PrintFormat)
