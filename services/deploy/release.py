@@ -23,10 +23,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.live_images import LiveImages
-from services.deploy.record import Record, read_record, write_record
 from services.deploy.scans import Scans, Severity
 from services.deploy.terraform import TerraformError
+from services.monitoring.release_record import Record, read_record, write_record
 from services.operations.signals import ignore_signals
+from services.platform import timestamps
 from services.platform.errors import DarkroomError, PermanentError
 
 LAMBDA = "lambda"
@@ -39,6 +40,9 @@ PENDING_ATTEMPTS = 8
 
 class Configured(Protocol):
     """The part of `terraform.Terraform` that a release uses."""
+
+    @property
+    def environment(self) -> str: ...
 
     def outputs(self) -> dict[str, Any]: ...
 
@@ -206,7 +210,7 @@ class Releaser:
                     f"watching {len(watch.names)} alarms for {settings.bake_seconds / 60:g} minutes"
                 )
                 watch.through(settings.bake_seconds, self.report.left)
-            self._write(lab, replace(record, before={**lab.live}, held=held))
+            self._write(lab, self._changed(record, before={**lab.live}, held=held))
             self.report.step("new versions get all of the calls")
             self._apply()
         except (DarkroomError, BotoCoreError, ClientError, KeyboardInterrupt) as error:
@@ -234,7 +238,7 @@ class Releaser:
             )
         self.report.step(f"going back: {', '.join(f'{n} to {v}' for n, v in sorted(back.items()))}")
         with ignore_signals():
-            self._write(lab, replace(record, before={}, held={**record.held, **back}))
+            self._write(lab, self._changed(record, before={}, held={**record.held, **back}))
             self._apply()
         return Outcome(
             Result.ROLLED_BACK,
@@ -357,6 +361,18 @@ class Releaser:
         # Without what `--again` lets go: that is not decided yet.
         self._write(lab, replace(self._record(lab), mail_rate=rate))
         return replace(record, mail_rate=rate)
+
+    def _changed(
+        self, record: Record, before: Mapping[str, str], held: Mapping[str, str]
+    ) -> Record:
+        """The record of a release or a rollback that moves the aliases now."""
+        return replace(
+            record,
+            before=before,
+            held=held,
+            environment=self.terraform.environment,
+            changed_at=timestamps.now(),
+        )
 
     def _record(self, lab: Lab) -> Record:
         if lab.parameter is None:

@@ -119,6 +119,36 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
 
 
+class ReleasedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A published version of a function. `image_digest`: `sha256:...`; null: the image has none."""
+
+    version: str
+    image_digest: str | None
+    published_at: Time | None
+
+
+class FunctionRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A function's versions on Lambda; `live` is null for a worker, and in an embedded lab.
+    `previous` is what a rollback restores; null: it does not move this function. `held`: the
+    function was taken back, and stays at this version until it has another image."""
+
+    name: str
+    live: ReleasedVersion | None
+    previous: ReleasedVersion | None
+    held: bool
+
+
+class Releases(msgspec.Struct, frozen=True, kw_only=True):
+    """What is live. `changed_at`: the last release or rollback; null if none is known.
+    `rollback_command`: what an operator runs in a checkout to go back; null if nothing can.
+    `code_version`: the version of the code that an embedded lab runs; null on AWS."""
+
+    functions: list[FunctionRelease]
+    changed_at: Time | None
+    rollback_command: str | None
+    code_version: str | None
+
+
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that failed for good. `photo` is a link to the original that it is about."""
 
@@ -233,6 +263,13 @@ GET_LAB_STATUS = Operation(
     access=Access.ADMINISTRATOR,
     parameters=StatusParameters,
     answers={200: Answer("The lab now", LabStatus)},
+)
+LIST_RELEASES = Operation(
+    name="list-releases",
+    summary="List the released version of each function",
+    description="It shows how to go back, and changes nothing.",
+    access=Access.ADMINISTRATOR,
+    answers={200: Answer("The versions now", Releases)},
 )
 LIST_DEAD_LETTERS = Operation(
     summary="List dead letters",

@@ -1,4 +1,4 @@
-"""get-lab-status: answers GET /operations/status."""
+"""get-lab-status: answers GET /operations/status and GET /operations/releases."""
 
 from __future__ import annotations
 
@@ -8,18 +8,48 @@ from typing import Any
 
 from services.monitoring import api
 from services.monitoring.lab import LabConfiguration, Queue, depths, queues
+from services.monitoring.releases import ReleaseSource, Version
 from services.monitoring.telemetry import WINDOW_SECONDS, Sample, Telemetry
 from services.platform import timestamps
 from services.platform.functions.http import Request, Response
 
+# The name of an environment in the command, where the record of releases does not have it.
+UNKNOWN_ENVIRONMENT = "NAME"
+
 
 @dataclass(frozen=True)
 class GetLabStatus:
-    """Reports the health of all functions and queues."""
+    """Reports the health of all functions and queues, and their releases."""
 
     configuration: LabConfiguration
     telemetry: Telemetry
     sqs: Any
+    release_source: ReleaseSource
+
+    def releases(self, _request: Request) -> Response:
+        """Returns 200 with the versions of every function, in the order of their names."""
+        found = self.release_source.read()
+        functions = [
+            api.FunctionRelease(
+                name=name,
+                live=_version(release.live if release else None),
+                previous=_version(release.previous if release else None),
+                held=release.held if release else False,
+            )
+            for name in sorted(self.configuration.functions)
+            for release in [found.functions.get(name)]
+        ]
+        environment = found.environment or UNKNOWN_ENVIRONMENT
+        command = f"make rollback ENVIRONMENT={environment}"
+        return Response(
+            200,
+            api.Releases(
+                functions=functions,
+                changed_at=found.changed_at,
+                rollback_command=command if any(one.previous for one in functions) else None,
+                code_version=found.code_version,
+            ),
+        )
 
     def handle(self, request: Request) -> Response:
         """Returns 200 with every function of the lab, in the order of their names."""
@@ -93,3 +123,11 @@ class GetLabStatus:
             return None
         samples: list[Sample] = list(history)
         return samples[-1].oldest_seconds if samples else self.telemetry.oldest_seconds(queue)
+
+
+def _version(found: Version | None) -> api.ReleasedVersion | None:
+    if found is None:
+        return None
+    return api.ReleasedVersion(
+        version=found.number, image_digest=found.image_digest, published_at=found.published_at
+    )

@@ -84,8 +84,8 @@ class Resource(StrEnum):
     LAB = "lab"
     """The whole lab. As an environment value: the `prefix` of its resources' names, its `functions`
     by commas, the source of its `telemetry`, or `administrator-second-factor`: whether
-    administrators need one. In a grant: all `queues`, `dead-letters` or
-    `log-groups` of functions, and what has no resource: `all-queues`, `logs`, `metrics`."""
+    administrators need one. In a grant: all `queues`, `dead-letters`, `log-groups` or `functions`,
+    the record of the `release`, and what has no resource: `all-queues`, `logs`, `metrics`."""
 
 
 class Feature(StrEnum):

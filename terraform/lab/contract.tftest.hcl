@@ -137,6 +137,16 @@ run "all_features_use_the_whole_topology" {
     error_message = "expected no access to messages"
   }
   assert {
+    condition = {
+      for s in local.policy_statements["get-lab-status"] : s.sid => join(" ", s.actions) if contains(["LabFunctions", "LabRelease"], s.sid)
+    } == { LabFunctions = "lambda:GetFunction", LabRelease = "ssm:GetParameter" }
+    error_message = "expected the permission to read the versions and the release's record"
+  }
+  assert {
+    condition     = alltrue([for s in local.policy_statements["get-lab-status"] : alltrue([for r in s.resources : endswith(r, ":parameter/${var.prefix}/release")]) if s.sid == "LabRelease"])
+    error_message = "expected access to the release's parameter only"
+  }
+  assert {
     condition     = alltrue([for s in local.policy_statements["discard-dead-letters"] : alltrue([for r in s.resources : endswith(r, "-dead-letters")]) if contains(s.actions, "sqs:DeleteMessage")])
     error_message = "expected the permission to delete dead letters only"
   }

@@ -42,6 +42,8 @@ locals {
     "lab/queues"       = ["arn:${local.partition}:sqs:${var.region}:${local.account}:${var.prefix}-*"]
     "lab/dead-letters" = ["arn:${local.partition}:sqs:${var.region}:${local.account}:${var.prefix}-*-dead-letters"]
     "lab/log-groups"   = [for kind in ["aws/lambda", "ecs"] : "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/${kind}/${var.prefix}-*"]
+    "lab/functions"    = ["arn:${local.partition}:lambda:${var.region}:${local.account}:function:${var.prefix}-*"]
+    "lab/release"      = ["arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${var.prefix}/release"]
     "lab/all-queues"   = ["*"]
     "lab/logs"         = ["*"]
     "lab/metrics"      = ["*"]

@@ -1,11 +1,12 @@
 # Versions of the last release: written by `darkroom deploy` and `darkroom rollback`, read here, so that a
 # plain apply respects them.
 #
-#   {"before": {function: version}, "held": {function: version}, "mail_rate": 14}
+#   {"before": {function: version}, "held": {function: version}, "mail_rate": 14,
+#    "environment": "production", "changed_at": "2026-11-28T12:00:00.000Z"}
 #
 # `before`: versions that a rollback restores. `held`: versions of functions that were rolled back; they
 # stay until the function has another image. `mail_rate`: e-mails a second that SES allows, read by the
-# release.
+# release. `environment` and `changed_at`: of the last release or rollback, for the operator console.
 
 resource "aws_ssm_parameter" "release" {
   #checkov:skip=CKV2_AWS_34:Function names and version numbers are not secret, and Terraform must read them.

@@ -16,6 +16,26 @@ from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
 
 FUNCTION = "process-image"
+# An answer as on AWS: an embedded lab has no releases.
+PUBLISHED = "2026-11-28T06:00:00.000Z"
+RELEASES = {
+    "functions": [
+        {
+            "name": FUNCTION,
+            "live": {
+                "version": "7", "image_digest": f"sha256:{'a' * 64}", "published_at": PUBLISHED,
+            },
+            "previous": {
+                "version": "6", "image_digest": f"sha256:{'b' * 64}", "published_at": PUBLISHED,
+            },
+            "held": True,
+        },
+        {"name": "add-avif", "live": None, "previous": None, "held": False},
+    ],
+    "changed_at": PUBLISHED,
+    "rollback_command": "make rollback ENVIRONMENT=production",
+    "code_version": None,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -101,6 +121,8 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
     expect(console.get_by_role("region", name="Service")).to_contain_text("Lambda")
     costs = console.get_by_role("region", name="Functions").get_by_role("row")
     expect(costs.filter(has_text=FUNCTION)).to_contain_text("$")
+    console.get_by_role("link", name="Releases").click()
+    expect(console.get_by_text("This lab runs the code of its checkout")).to_be_visible()
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:
@@ -122,4 +144,11 @@ def test_console_has_no_serious_accessibility_problem(console: Page, lab: LabSta
         console.get_by_role("navigation", name="Console").get_by_role("link", name=name).click()
         console.wait_for_load_state("networkidle")
         found += check(console, name)
+    console.route("**/operations/releases", lambda route: route.fulfill(json=RELEASES))
+    console.get_by_role("navigation", name="Console").get_by_role("link", name="Releases").click()
+    expect(console.get_by_text("make rollback ENVIRONMENT=production")).to_be_visible()
+    row = console.get_by_role("row").filter(has_text=FUNCTION)
+    expect(row).to_contain_text("held until its next image")
+    expect(row.locator("code")).to_have_text(["a" * 12, "b" * 12])
+    found += check(console, "releases")
     assert found == []

@@ -98,7 +98,10 @@ SCENARIOS: dict[str, dict[str, Scenario]] = {
         "states:SendTaskFailure": orders.cancel_paid_order,
     },
     "get-image": {ALL: photos.develop_photo},
-    "get-lab-status": {ALL: console.show("status")},
+    "get-lab-status": {
+        ALL: console.show("status"),
+        **dict.fromkeys(["lambda:GetFunction", "ssm:GetParameter"], console.show("releases")),
+    },
     "get-order": {ALL: orders.ship_order},
     "get-trace": {ALL: console.show("traces/0123456789")},
     "list-api-keys": {ALL: accounts.use_api_key},

@@ -12,7 +12,9 @@ from services.platform.manifest import Manifest, Reference, Resource
 CORS = "cors"
 # What a manifest may refer to of the whole lab: in its environment, and in its grants.
 LAB_VALUES = ("prefix", "functions", "telemetry", "administrator-second-factor")
-LAB_GRANTS = ("queues", "dead-letters", "all-queues", "log-groups", "logs", "metrics")
+LAB_GRANTS = (
+    "queues", "dead-letters", "all-queues", "log-groups", "logs", "metrics", "functions", "release",
+)  # fmt: skip
 
 
 def refuse_unknown(topology: Topology, manifests: Sequence[Manifest]) -> None:

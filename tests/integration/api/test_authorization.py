@@ -80,6 +80,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /orders/{id}": (401, 404, 404, 401, 401, 200),
     "POST /orders/{id}/cancellation": (401, 404, 404, 401, 401, 200),
     "GET /operations/status": (401, 403, 200, 401, 401, 403),
+    "GET /operations/releases": (401, 403, 200, 401, 401, 403),
     "GET /operations/dead-letters": (401, 403, 200, 401, 401, 403),
     "POST /operations/dead-letters/replays": (401, 403, 200, 401, 401, 403),
     "POST /operations/dead-letters/discards": (401, 403, 200, 401, 401, 403),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from services.accounts.model import Role
-from services.local.state import LabState
+from services.local.state import PROJECT, LabState
 from services.orders.model import OrderStatus
 from tests.integration.api.conftest import Customer
 from tests.support.photos import jpeg, scene
@@ -83,6 +84,20 @@ def test_status_reports_functions_and_queues(
     assert set(queues) <= set(functions)
     assert queues[FUNCTION].keys() == {
         "function", "waiting", "in_flight", "dead_letters", "oldest_seconds", "history",
+    }  # fmt: skip
+
+
+def test_releases_of_an_embedded_lab_are_the_version_of_its_code(
+    call: Callable[..., httpx.Response],
+) -> None:
+    found = call("GET", "/releases").json()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (found["code_version"], found["rollback_command"], found["changed_at"]) == (
+        project["version"], None, None,
+    )  # fmt: skip
+    functions = {item["name"]: item for item in found["functions"]}
+    assert functions[FUNCTION] == {
+        "name": FUNCTION, "live": None, "previous": None, "held": False,
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -213,9 +214,11 @@ def test_rollback_restores_previous_versions(environment: FakeEnvironment) -> No
     environment.image("get-image", "b2")
     environment.image("list-images", "a2")
     environment.deploy()
+    released_at = datetime.fromisoformat(environment.record["changed_at"])
     outcome = environment.rollback()
     assert outcome.result is Result.ROLLED_BACK
     assert outcome.moved == (Moved("get-image", "2", "1"), Moved("list-images", "2", "1"))
+    assert datetime.fromisoformat(environment.record["changed_at"]) > released_at
     assert environment.live == {"list-images": "1", "get-image": "1", "process-image": "1"}
     assert environment.deploy().result is Result.NOTHING
 
@@ -315,6 +318,8 @@ def test_deploy_records_the_sending_rate_of_ses_for_terraform(environment: FakeE
         "before": {"list-images": "1", "get-image": "1", "process-image": "1"},
         "held": {},
         "mail_rate": 14.0,
+        "environment": "test",
+        "changed_at": environment.record["changed_at"],
     }
     assert any("cannot be read" in step for step in environment.steps)
     environment.mail_rate = 50.0

@@ -10,6 +10,7 @@ export type DeadLetterPage = Schemas["Letters"];
 export type LabOrder = Schemas["LabOrder"];
 export type LabOrders = Schemas["LabOrders"];
 export type LabStatus = Schemas["LabStatus"];
+export type ReleasedVersion = Schemas["ReleasedVersion"];
 export type LetterSelection = Schemas["LetterSelection"];
 export type Usage = Schemas["Usage"];
 export type Trace = Schemas["Trace"];

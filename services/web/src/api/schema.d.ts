@@ -180,6 +180,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operations/releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the released version of each function
+         * @description It shows how to go back, and changes nothing. For administrators.
+         */
+        get: operations["list-releases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operations/status": {
         parameters: {
             query?: never;
@@ -1020,6 +1040,18 @@ export interface components {
             last_error: string | null;
         };
         /**
+         * FunctionRelease
+         * @description A function's versions on Lambda; `live` is null for a worker, and in an embedded lab.
+         *         `previous` is what a rollback restores; null: it does not move this function. `held`: the
+         *         function was taken back, and stays at this version until it has another image.
+         */
+        FunctionRelease: {
+            name: string;
+            live: components["schemas"]["ReleasedVersion"] | null;
+            previous: components["schemas"]["ReleasedVersion"] | null;
+            held: boolean;
+        };
+        /**
          * FunctionUsage
          * @description What a function did: its invocations, and the sum of their durations in milliseconds.
          */
@@ -1630,6 +1662,27 @@ export interface components {
         RecoveryCodes: {
             /** Format: password */
             recovery_codes: string[];
+        };
+        /**
+         * ReleasedVersion
+         * @description A published version of a function. `image_digest`: `sha256:...`; null: the image has none.
+         */
+        ReleasedVersion: {
+            version: string;
+            image_digest: string | null;
+            published_at: string | null;
+        };
+        /**
+         * Releases
+         * @description What is live. `changed_at`: the last release or rollback; null if none is known.
+         *         `rollback_command`: what an operator runs in a checkout to go back; null if nothing can.
+         *         `code_version`: the version of the code that an embedded lab runs; null on AWS.
+         */
+        Releases: {
+            functions: components["schemas"]["FunctionRelease"][];
+            changed_at: string | null;
+            rollback_command: string | null;
+            code_version: string | null;
         };
         /**
          * Removal
@@ -3119,6 +3172,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LabOrders"];
+                };
+            };
+            /** @description `urn:darkroom:problem:invalid-request`: Invalid request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-signed-in`: Not signed in. `urn:darkroom:problem:session-expired`: Session expired. No token came with the request (the gateway) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:not-allowed`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has more than 10 MB (the gateway) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description Too many requests at a time; slow down (the gateway) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description The request's headers are too large (the gateway) */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:internal-error`: Internal error. The function or the authorizer failed (the gateway) */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+            /** @description `urn:darkroom:problem:unavailable`: Service temporarily unavailable. The function is at its limit, or took longer than 30 seconds (the gateway) */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["GatewayMessage"];
+                };
+            };
+        };
+    };
+    "list-releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Releases"];
                 };
             };
             /** @description `urn:darkroom:problem:invalid-request`: Invalid request */

@@ -4,11 +4,12 @@ import { CostToday } from "./cost";
 import { Health } from "./health";
 import { DeadLetters } from "./dead-letters";
 import { LabOrders } from "./lab-orders";
+import { Releases } from "./releases";
 import { Stock } from "./stock";
 import { label } from "./text";
 import { TracePage } from "./trace";
 
-const PARTS = ["health", "letters", "trace", "orders", "stock", "cost"] as const;
+const PARTS = ["health", "letters", "trace", "orders", "stock", "cost", "releases"] as const;
 type Part = (typeof PARTS)[number];
 
 /** The part and the id that the address names: `#/console/trace/<id>`. */
@@ -41,6 +42,7 @@ export function Console() {
       {part === "orders" && <LabOrders />}
       {part === "stock" && <Stock />}
       {part === "cost" && <CostToday />}
+      {part === "releases" && <Releases />}
     </>
   );
 }

@@ -14,17 +14,30 @@ from services.platform.errors import PermanentError
 @dataclass(frozen=True)
 class Record:
     """Versions by function: those before the last release, and those that a function is held at.
-    `mail_rate`: e-mails a second that SES allows; None if no release has read it."""
+    `mail_rate`: e-mails a second that SES allows; None if no release has read it. `environment`
+    and `changed_at`: the environment of the last release or rollback, and its time; None in records
+    of older releases."""
 
     before: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     mail_rate: float | None = None
+    environment: str | None = None
+    changed_at: str | None = None
 
     def text(self) -> str:
         document: dict[str, Any] = {"before": dict(self.before), "held": dict(self.held)}
-        if self.mail_rate is not None:
-            document["mail_rate"] = self.mail_rate
+        more = {
+            "mail_rate": self.mail_rate,
+            "environment": self.environment,
+            "changed_at": self.changed_at,
+        }
+        document |= {name: value for name, value in more.items() if value is not None}
         return json.dumps(document, sort_keys=True)
+
+
+def parameter_name(prefix: str) -> str:
+    """The name of the parameter of the lab whose resources' names begin with `prefix`."""
+    return f"/{prefix}/release"
 
 
 def read_record(ssm: Any, parameter: str) -> Record:
@@ -44,7 +57,13 @@ def read_record(ssm: Any, parameter: str) -> Record:
         raise PermanentError(
             f"expected the parameter {parameter}, which Terraform makes, and found none"
         ) from error
-    return Record(before, held, document.get("mail_rate"))
+    return Record(
+        before,
+        held,
+        document.get("mail_rate"),
+        document.get("environment"),
+        document.get("changed_at"),
+    )
 
 
 def write_record(ssm: Any, parameter: str, record: Record) -> None:
