@@ -1,4 +1,4 @@
-"""`darkroom deploy` and `darkroom rollback`: their options and output."""
+"""`darkroom deploy`, `darkroom rollback` and `darkroom plan`: their options and output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from rich.markup import escape
 
 from services.cli.options import ExitCode, Json, number
 from services.cli.output import print_json
+from services.deploy.difference import compare
 from services.deploy.release import Outcome, Releaser, Reporter, Result, Settings
 from services.deploy.scans import Severity
 from services.deploy.terraform import DEFAULT_BINARY, Terraform
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
+from services.platform.manifest import load_all
 
 LAB = PROJECT / "terraform" / "lab"
 WORK = PROJECT / ".darkroom" / "deploy"
@@ -62,6 +64,7 @@ def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command()(deploy)
     app.command()(rollback)
+    app.command()(plan)
 
 
 def deploy(
@@ -133,6 +136,39 @@ def rollback(
     """
     chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
     return _run(chosen, Releaser.rollback, as_json=json)
+
+
+def plan(
+    environment: Environment,
+    fail_on_changes: Annotated[
+        bool, typer.Option("--fail-on-changes", help="Exit with 1 if anything would change.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a comment for a pull request.")
+    ] = False,
+    state_bucket: StateBucket = None,
+    terraform: Binary = DEFAULT_BINARY,
+    json: Json = False,
+) -> ExitCode:
+    """Show what Terraform would change, with the images that are applied.
+
+    For pull requests, whose images are not built yet, and for finding drift. Changes nothing. A
+    release with new images is shown by `darkroom deploy --plan`. Exit code 0: shown; 1: failed, or
+    changes with --fail-on-changes.
+    """
+    chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
+    with people.status("planning"), terminated_like_interrupted():
+        chosen.init()
+        found = compare(chosen, [manifest.name for manifest in load_all(PROJECT / "images")])
+    if json:
+        print_json({"environment": environment, "changes": found.changes}, indent=None)
+    elif markdown:
+        typer.echo(found.markdown(environment))
+    else:
+        page.print(f"{environment}: {found.summary}")
+        for address, kind in found.changes.items():
+            page.print(f"  {kind} {escape(address)}", soft_wrap=True)
+    return ExitCode.FAILED if fail_on_changes and found.changes else ExitCode.DONE
 
 
 def _run(terraform: Terraform, work: Callable[[Releaser], Outcome], *, as_json: bool) -> ExitCode:

@@ -90,7 +90,7 @@ output "mail_senders" {
 }
 
 output "functions" {
-  description = "Compute, environment, role and versions of each function."
+  description = "Compute, environment, role, image and versions of each function."
   value = {
     for name in keys(local.manifests) : name => {
       compute      = contains(keys(local.lambdas), name) ? "lambda" : contains(keys(local.workers), name) ? "worker" : "none"
@@ -99,6 +99,7 @@ output "functions" {
       log_group    = try(module.function[name].log_group_name, module.worker[name].log_group_name, null)
       name         = try(module.function[name].name, module.worker[name].service_name, null)
       alias_arn    = try(module.function[name].alias_arn, null)
+      image_uri    = lookup(var.image_digests, name, null)
       version      = try(module.function[name].version, null)
       live_version = try(module.function[name].live_version, null)
     }

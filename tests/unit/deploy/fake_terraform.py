@@ -72,7 +72,9 @@ def plan(
     weight = variables.get("canary_weight", 0)
     changes: list[dict[str, Any]] = list(orders.get("other_changes", []))
     after: dict[str, Any] = {}
-    for name, image in orders["images"].items():
+    digests = variables.get("image_digests", {})
+    for name, ordered in orders["images"].items():
+        image = digests.get(name, ordered)
         was = state.get(name)
         newer = was is None or was["image"] != image
         newest = 1 if was is None else was["newest"] + newer
@@ -116,7 +118,12 @@ def outputs(state: dict[str, Any], orders: dict[str, Any]) -> dict[str, Any]:
     if not state:
         return {}
     functions = {
-        name: {"compute": "lambda", "version": str(f["newest"]), "live_version": f["live"]}
+        name: {
+            "compute": "lambda",
+            "version": str(f["newest"]),
+            "live_version": f["live"],
+            "image_uri": f["image"],
+        }
         for name, f in state.items()
     }
     values = {
