@@ -32,6 +32,8 @@ FUNCTIONS = ("add-avif", "process-image", "send-image-email")
 SECONDS = 60
 PAGE = PROJECT / "docs" / "how-to" / "photos-only.md"
 EARLIER = "2025/before.jpg"
+# Not a key that the bucket's notification is for.
+OTHER_SUFFIX = "2026/scan.JPEG"
 EXAMPLE = Path("examples", "photos-only")
 
 
@@ -54,6 +56,14 @@ class PhotosLab:
         )
         got.pop("ResponseMetadata")
         return got
+
+    def waiting(self) -> int:
+        """The messages that wait for process-image."""
+        name = "ApproximateNumberOfMessages"
+        found = self.cloud.client("sqs").get_queue_attributes(
+            QueueUrl=self.output["lab"]["queues"]["process-image"]["url"], AttributeNames=[name]
+        )
+        return int(found["Attributes"][name])
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +217,16 @@ def test_photo_that_was_there_before_is_developed_by_a_backfill(photos: PhotosLa
     photos.page.run(outputs)
     assert photos.page.run(dry_run).startswith("1 photos")
     assert "1 photos sent" in photos.page.run(backfill)
+    # The bucket notifies of keys that end with .jpg only: no event comes of this photo.
+    put_photo(photos.cloud, OTHER_SUFFIX, seed=10)
+    others = backfill.replace("/2025/", "/2026/").replace("--suffix .jpg", "--suffix .jpeg")
+    assert others != backfill
+    assert "1 photos sent" in photos.page.run(others)
+    assert photos.waiting() == 2
     with ExitStack() as stack:
         start_workers(stack, photos)
         assert "2025" in await_owner(photos, "2025")
+        assert "2026" in await_owner(photos, "2026")
 
 
 def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) -> None:
@@ -226,7 +243,7 @@ def test_bucket_may_send_its_events_to_eventbridge_instead(photos: PhotosLab) ->
     photos.lab.apply()
     assert photos.current_notifications() == photos.notifications
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=enabled)
-    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["2025", "anna/1", "bert"]
+    assert sorted(develop(photos, "bert/pier.jpg", seed=8)) == ["2025", "2026", "anna/1", "bert"]
     assert changed(photos.lab.plan()) == {}
     s3.put_bucket_notification_configuration(
         Bucket=BUCKET, NotificationConfiguration=photos.notifications
@@ -239,5 +256,5 @@ def test_destroy_leaves_the_existing_bucket_as_it_was(photos: PhotosLab) -> None
     assert inventory(photos.cloud) == photos.before
     objects = photos.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
     assert [item["Key"] for item in objects["Contents"]] == [
-        EARLIER, "anna/1/harbour.jpg", "bert/pier.jpg"
+        EARLIER, OTHER_SUFFIX, "anna/1/harbour.jpg", "bert/pier.jpg"
     ]  # fmt: skip
