@@ -33,6 +33,10 @@ ADDRESS = {
 }
 WIDTHS = (320, 1200)
 SCHEMES: tuple[Literal["dark"], Literal["light"]] = ("dark", "light")
+# Whether the content of an open dialog is wider than the dialog.
+_WIDE_DIALOG = """
+    [...document.querySelectorAll('dialog[open]')].some((one) => one.scrollWidth > one.clientWidth)
+"""
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -92,8 +96,9 @@ def fill_address(page: Page) -> None:
 
 
 def check(page: Page, name: str) -> list[str]:
-    """What axe finds serious or critical, and whether the page is wider than the screen: on a phone
-    and on a desktop, light and dark. The page has the desktop's size and is light afterwards."""
+    """What axe finds serious or critical, and whether the page is wider than the screen or the
+    content of a dialog wider than the dialog: on a phone and on a desktop, light and dark. The page
+    has the desktop's size and is light afterwards."""
     if not AXE.exists():
         message = "axe-core is not installed: run `make web`"
         if os.environ.get("CI"):
@@ -114,4 +119,6 @@ def check(page: Page, name: str) -> list[str]:
             ]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             problems.append(f"{name}: wider than a screen of {width} pixels")
+        if page.evaluate(_WIDE_DIALOG):
+            problems.append(f"{name}: content wider than its dialog, {width} pixels")
     return problems
