@@ -26,8 +26,8 @@ STOP_SECONDS = 300
 # `plan -detailed-exitcode`: https://developer.hashicorp.com/terraform/cli/commands/plan
 NO_CHANGE, CHANGES = 0, 2
 ERROR_CHARACTERS = 3_000
-# Its variables are in the same folder, but belong to another root module.
-REGISTRY = "registry"
+# Their variables are in the same folder, but belong to other root modules.
+OTHER_ROOTS = {"registry", "pipeline"}
 _BUCKET = re.compile(r"^\s*bucket\s*=", re.MULTILINE)
 
 
@@ -65,7 +65,7 @@ class Terraform:
     def init(self) -> None:
         """Connects with the environment's state. Raises TerraformError; PermanentError where there
         is no Terraform, or no such environment."""
-        known = sorted({p.stem for p in self._variables.parent.glob("*.tfvars")} - {REGISTRY})
+        known = sorted({p.stem for p in self._variables.parent.glob("*.tfvars")} - OTHER_ROOTS)
         if not known:
             require_checkout("a deployment")
         if self.environment not in known:

@@ -5,6 +5,9 @@ region      = "eu-central-1"
 prefix      = "darkroom-dev"
 protected   = false
 
+# Who answers for the lab; all resources have the tags.
+tags = { owner = "change-me" }
+
 # Bucket names must be globally unique: use a suffix of your own.
 bucket_suffix = "change-me"
 

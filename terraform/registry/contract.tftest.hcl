@@ -34,9 +34,29 @@ run "repository_allows_its_own_function_only" {
   assert {
     condition = (
       jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement[0].Condition.ArnLike["aws:SourceArn"]
-      == "arn:aws:lambda:eu-central-1:123456789012:function:darkroom*-process-image"
+      == ["arn:aws:lambda:eu-central-1:123456789012:function:darkroom*-process-image"]
     )
     error_message = "expected pulls for the function's name only"
+  }
+  assert {
+    condition     = length(jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement) == 1
+    error_message = "expected no access of other accounts"
+  }
+}
+
+run "registry_is_shared_with_named_accounts" {
+  command = plan
+  variables {
+    reader_accounts = ["210987654321"]
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement[0].Condition.ArnLike["aws:SourceArn"], "arn:aws:lambda:eu-central-1:210987654321:function:darkroom*-process-image")
+    error_message = "expected pulls of the other account's function"
+  }
+  assert {
+    condition     = jsondecode(aws_ecr_repository_policy.this["process-image"].policy).Statement[1].Principal.AWS == ["arn:aws:iam::210987654321:root"]
+    error_message = "expected the other account's releases to read and tag images"
   }
 }
 

@@ -57,23 +57,40 @@ resource "aws_ecr_lifecycle_policy" "this" {
 }
 
 # The Lambda service pulls the image when it creates or activates a function: only for functions of this
-# account and region, and each only its own image.
+# account, or one that shares the registry, in this region, and each only its own image.
+# https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#configuration-images-xaccount-permissions
 resource "aws_ecr_repository_policy" "this" {
   for_each = aws_ecr_repository.this
 
   repository = each.value.name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "LambdaPulls"
-      Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
-      Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Condition = {
-        ArnLike = {
-          "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:lambda:${var.region}:${data.aws_caller_identity.current.account_id}:function:${var.function_prefix}*-${each.key}"
+    Statement = concat(
+      [{
+        Sid       = "LambdaPulls"
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Condition = {
+          ArnLike = {
+            "aws:SourceArn" = [
+              for account in concat([data.aws_caller_identity.current.account_id], var.reader_accounts) :
+              "arn:${data.aws_partition.current.partition}:lambda:${var.region}:${account}:function:${var.function_prefix}*-${each.key}"
+            ]
+          }
         }
-      }
-    }]
+      }],
+      length(var.reader_accounts) == 0 ? [] : [{
+        Sid       = "AccountsPull"
+        Effect    = "Allow"
+        Principal = { AWS = [for account in var.reader_accounts : "arn:${data.aws_partition.current.partition}:iam::${account}:root"] }
+        # A release reads scan results, and tags the images that are live. ECR has no permission to remove
+        # a tag other than that to delete images.
+        Action = [
+          "ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeImageScanFindings",
+          "ecr:GetDownloadUrlForLayer", "ecr:PutImage",
+        ]
+      }],
+    )
   })
 }

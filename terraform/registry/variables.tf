@@ -26,6 +26,17 @@ variable "function_prefix" {
   default     = "darkroom"
 }
 
+variable "reader_accounts" {
+  description = "Other accounts whose functions run these images, by account id. Their releases tag live images here."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for account in var.reader_accounts : can(regex("^[0-9]{12}$", account))])
+    error_message = "reader_accounts must be ids of 12 digits."
+  }
+}
+
 variable "images_kept" {
   description = "Images kept of each function, the newest. A rollback needs those before; a function's older versions end with their image."
   type        = number
