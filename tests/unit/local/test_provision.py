@@ -10,6 +10,12 @@ from services.platform.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def test_origins_of_the_lab_are_configured_besides_vites_default() -> None:
+    page = "http://localhost:9999"
+    loaded = topology.load(ROOT / "terraform" / "lab" / "topology.yaml").with_sites([page])
+    assert {page, "http://localhost:5173"} <= {*loaded.sites["web"]}
+
+
 class NoSession:
     """Fails the test if anything is made before the manifests are checked."""
 
