@@ -15,6 +15,8 @@ from services.platform.manifest import Feature
 from tests.support.declarations import manifests
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 FUNCTION = "process-image"
 
 

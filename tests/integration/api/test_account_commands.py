@@ -21,6 +21,8 @@ from tests.integration.accounts.test_second_factor import code_of
 from tests.integration.api.conftest import PASSWORD, Customer, forget_attempts, sessions
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 DONE = 0
 SECRET = re.compile(r"Secret: (\w+)")
 

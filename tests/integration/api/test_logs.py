@@ -23,6 +23,8 @@ from tests.integration.api.test_orders import PRODUCT
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import HTTP_SECONDS, eventually, scaled
 
+pytestmark = pytest.mark.slow
+
 
 def unique(word: str) -> str:
     return f"{word}{uuid.uuid4().hex[:10]}"

@@ -35,6 +35,7 @@ from tests.integration.process_image.support import (
 SMALL = Recipe(renditions=(RenditionSpec("thumb", 32),), formats=(OutputFormat.JPEG,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_crash_at_any_call_is_repaired_by_redelivery(environment: Environment, after: bool) -> None:
     """Red is overwritten by blue, blue is deleted, red is uploaded under another key. The process

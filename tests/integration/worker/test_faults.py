@@ -8,11 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.local import emulator as emulators
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import Queues
 from tests.support.loopback import Received, Reply, forward, serving
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 SUCCEED = "def handler(event, context): return {'batchItemFailures': []}\n"
 DENIED = Reply(403, {"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "denied"})

@@ -7,10 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from services.runtime.exit_codes import ExitCode
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.support import Queues
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 SLOW = """
     import time
