@@ -236,7 +236,8 @@ def scenario_of(grant: Grant) -> Scenario | None:
     if (grant.function, about(grant)) in NOT_TESTABLE_ON_MINISTACK:
         return None
     if grant.function in console.FUNCTIONS:
-        return SCENARIOS[grant.function][ALL]
+        of_function = SCENARIOS[grant.function]
+        return of_function.get(grant.action) or of_function[ALL]
     if grant.action == "sqs:ChangeMessageVisibility":
         return queues.malformed_message_without_dead_letters(grant.function)
     if grant.action.startswith("sqs:"):
