@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from services.local.mailbox import latest_code
 from services.local.state import LabState
@@ -18,7 +18,7 @@ from tests.browser.visitors import (
     to_cart,
     upload,
 )
-from tests.support.photos import jpeg, scene
+from tests.support.photos import ASCII, RATIONAL, Entry, exif, jpeg, scene
 from tests.support.waiting import eventually, scaled
 
 PHOTOS, DAMAGED = 47, 3
@@ -229,6 +229,67 @@ def test_file_name_that_reorders_text_is_shown_without_it(
     expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
 
 
+def with_location(seed: int) -> bytes:
+    """A photo that states 53° 30' N, 10° E."""
+    gps: list[Entry] = [
+        (1, ASCII, b"N\0"),
+        (2, RATIONAL, [(53, 1), (30, 1), (0, 1)]),
+        (3, ASCII, b"E\0"),
+        (4, RATIONAL, [(10, 1), (0, 1), (0, 1)]),
+    ]
+    return jpeg(scene(420, 300, seed=seed), exif=exif(gps=gps))
+
+
+# Pastes or drops a file as the browser does.
+_TRANSFER = """
+    ([kind, name, bytes]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}));
+      const [target, event] = kind === 'paste'
+        ? [window, new ClipboardEvent('paste', {clipboardData: data})]
+        : [document.querySelector('.drop'),
+           new DragEvent('drop', {dataTransfer: data, bubbles: true})];
+      target.dispatchEvent(event);
+    }
+"""
+
+
+def test_photos_are_pasted_and_dropped_and_show_a_location_that_was_kept(
+    page: Page, lab: LabState
+) -> None:
+    sign_in(page, lab)
+    page.evaluate(_TRANSFER, ["paste", "pasted.jpg", list(with_location(620))])
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    page.get_by_label("Keep the place").check()
+    page.evaluate(_TRANSFER, ["drop", "dropped.jpg", list(with_location(621))])
+    expect(page.locator(".tile img.shown")).to_have_count(2)
+    page.get_by_role("link", name="dropped.jpg").click()
+    expect(page.get_by_role("img", name="Map of the world")).to_be_visible()
+    expect(page.get_by_text("53.5000° N, 10.0000° E")).to_be_visible()
+    page.get_by_label("Product").wait_for()
+    assert check(page, "place") == []
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="pasted.jpg").click()
+    expect(page.get_by_role("heading", name="About this photo")).to_be_visible()
+    expect(page.get_by_text("Taken here")).to_have_count(0)
+
+
+def test_page_is_german_and_quiet_for_those_who_ask_for_it(browser: Browser, lab: LabState) -> None:
+    context = browser.new_context(locale="de-DE", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{lab.api}/")
+    expect(page.get_by_role("heading", name="Anmelden")).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "de"
+    moving = "[...document.querySelectorAll('*')].map((one) => getComputedStyle(one))"
+    moving += ".filter((one) => one.transitionDuration !== '0s' || one.animationName !== 'none')"
+    assert page.evaluate(f"{moving}.length") == 0
+    # Right to left, nothing leaves the screen of a phone.
+    page.set_viewport_size({"width": 320, "height": 850})
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    context.close()
+
+
 def test_pages_have_no_serious_accessibility_problem(
     page: Page, lab: LabState, tmp_path: Path
 ) -> None:
@@ -241,6 +302,7 @@ def test_pages_have_no_serious_accessibility_problem(
     found += check(page, "photos")
     page.locator(".tile a").click()
     expect(page.locator("dialog picture img")).to_be_visible()
+    page.get_by_label("Product").wait_for()
     found += check(page, "photo")
     page.get_by_role("button", name="Add to the cart").click()
     page.get_by_role("button", name="Close").click()

@@ -90,6 +90,13 @@ const en = {
   download: "Download",
   sizes: "Sizes",
   facts: "About this photo",
+  place: "Taken here",
+  worldMap: "Map of the world",
+  openMap: "Open in OpenStreetMap",
+  north: "N",
+  south: "S",
+  east: "E",
+  west: "W",
   order: "Order prints",
   product: "Product",
   quantity: "Number",
@@ -224,6 +231,13 @@ const de: Record<Key, string> = {
   download: "Herunterladen",
   sizes: "Größen",
   facts: "Über dieses Foto",
+  place: "Hier aufgenommen",
+  worldMap: "Weltkarte",
+  openMap: "In OpenStreetMap öffnen",
+  north: "N",
+  south: "S",
+  east: "O",
+  west: "W",
   order: "Abzüge bestellen",
   product: "Produkt",
   quantity: "Anzahl",
@@ -266,6 +280,8 @@ const de: Record<Key, string> = {
 };
 
 export const language: "en" | "de" = (globalThis.navigator?.language ?? "en").startsWith("de") ? "de" : "en";
+// For screen readers and hyphenation; the unit tests have no document.
+if (globalThis.document) document.documentElement.lang = language;
 const texts: Record<Key, string> = language === "de" ? de : en;
 
 /** The text for `key`; `{name}` is replaced by a value. */

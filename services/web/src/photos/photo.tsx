@@ -4,6 +4,7 @@ import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
 import { moment, money, plain, text } from "../text";
 import { CropPreview, type Focus } from "./crop-preview";
+import { Place, locationOf } from "./place";
 import { recipes, wholeRenditions } from "./recipes";
 
 const CENTRE: Focus = { x: 0.5, y: 0.5 };
@@ -34,6 +35,7 @@ export function Photo({ id, cart, remove }: PhotoProps) {
   }
 
   const name = plain(image?.filenames[0] ?? "");
+  const place = locationOf(image?.facts);
   return (
     <dialog ref={dialog} class="photo" aria-label={name || text("photos")} onClose={close}>
       <header>
@@ -53,6 +55,7 @@ export function Photo({ id, cart, remove }: PhotoProps) {
         <div class="details">
           {image.status === "developed" && <Prints image={image} cart={cart} />}
           <Facts image={image} />
+          {place && <Place location={place} />}
           {image.renditions && image.renditions.length > 0 && (
             <section>
               <h3>{text("sizes")}</h3>

@@ -7,7 +7,11 @@ const ACCEPT = [...Object.keys(CONTENT_TYPES).map((end) => `.${end}`), "image/*"
 
 /** All files of dropped items, those of folders too. */
 async function filesOf(items: DataTransferItemList): Promise<File[]> {
-  const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((e) => e !== null);
+  // At once: after the event's handler the items are gone.
+  const dropped = [...items].map((item) => ({
+    entry: item.webkitGetAsEntry(),
+    file: item.getAsFile(),
+  }));
   const files: File[] = [];
   async function walk(entry: FileSystemEntry): Promise<void> {
     if (entry.isFile) {
@@ -28,7 +32,10 @@ async function filesOf(items: DataTransferItemList): Promise<File[]> {
       for (const inner of batch) await walk(inner);
     }
   }
-  for (const entry of entries) await walk(entry);
+  for (const { entry, file } of dropped) {
+    if (entry) await walk(entry);
+    else if (file) files.push(file);
+  }
   return files;
 }
 
