@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import select
 import socket
 import struct
 import sys
@@ -188,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._upstream = http.client.HTTPConnection(
                 self.target, timeout=scaled(_PATIENCE_SECONDS)
             )
+        elif self._upstream.sock is not None and select.select([self._upstream.sock], [], [], 0)[0]:
+            # The emulator has closed the idle connection. The next request opens another.
+            self._upstream.close()
         # The host that the client signed.
         headers["Host"] = self.headers.get("host", self.target)
         self._upstream.request(self.command, self.path, body, headers)
