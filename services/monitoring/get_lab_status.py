@@ -54,6 +54,7 @@ class GetLabStatus:
     def handle(self, request: Request) -> Response:
         """Returns 200 with every function of the lab, in the order of their names."""
         wanted: api.StatusParameters = request.parameters
+        queue_health = self._queues()
         health = self.telemetry.health(self.configuration.functions)
         return Response(
             200,
@@ -75,7 +76,7 @@ class GetLabStatus:
                     for name in sorted(health)
                     if (found := health[name])
                 ],
-                queues=self._queues(),
+                queues=queue_health,
                 usage=self._usage() if wanted.usage else None,
             ),
         )
