@@ -3,6 +3,7 @@ import { moment, text } from "../text";
 import { bill } from "./bill";
 import costs from "./costs.json";
 import { usePolled } from "./poll";
+import { Table } from "./table";
 import { dollars, label } from "./text";
 
 const REFRESH_SECONDS = 60;
@@ -22,28 +23,18 @@ export function CostToday() {
       {value && found && (
         <>
           <h2>{label("costToday", { total: dollars(found.total) })}</h2>
-          <div class="table" role="region" aria-label={label("service")} tabIndex={0}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{label("service")}</th>
-                  <th scope="col">{label("dollars")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {found.services.map(([service, amount]) => (
-                  <tr key={service}>
-                    <td>{service}</td>
-                    <td>{dollars(amount)}</td>
-                  </tr>
-                ))}
-                <tr>
-                  <th scope="row">{label("together")}</th>
-                  <td>{dollars(found.total)}</td>
-                </tr>
-              </tbody>
-            </table>
-          </div>
+          <Table name="service" columns={["service", "dollars"]}>
+            {found.services.map(([service, amount]) => (
+              <tr key={service}>
+                <td>{service}</td>
+                <td>{dollars(amount)}</td>
+              </tr>
+            ))}
+            <tr>
+              <th scope="row">{label("together")}</th>
+              <td>{dollars(found.total)}</td>
+            </tr>
+          </Table>
           <p class="hint">
             {label("costHint", {
               time: moment(value.since),
@@ -54,28 +45,16 @@ export function CostToday() {
             })}
           </p>
           <h2>{label("functions")}</h2>
-          <div class="table" role="region" aria-label={label("functions")} tabIndex={0}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{label("name")}</th>
-                  <th scope="col">{label("invocations")}</th>
-                  <th scope="col">{label("gibSeconds")}</th>
-                  <th scope="col">{label("dollars")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {found.functions.map((one) => (
-                  <tr key={one.name}>
-                    <td>{one.name}</td>
-                    <td>{one.invocations}</td>
-                    <td>{one.gibSeconds.toFixed(2)}</td>
-                    <td>{dollars(one.dollars)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table name="functions" columns={["name", "invocations", "gibSeconds", "dollars"]}>
+            {found.functions.map((one) => (
+              <tr key={one.name}>
+                <td>{one.name}</td>
+                <td>{one.invocations}</td>
+                <td>{one.gibSeconds.toFixed(2)}</td>
+                <td>{dollars(one.dollars)}</td>
+              </tr>
+            ))}
+          </Table>
         </>
       )}
     </>

@@ -3,6 +3,7 @@ import { type LabStatus, api, unwrap } from "../api/client";
 import { moment, plain, text } from "../text";
 import { type Sample, polyline, withStatus } from "./history";
 import { usePolled } from "./poll";
+import { Table } from "./table";
 import { duration, label, seconds } from "./text";
 
 const WIDTH = 120;
@@ -40,49 +41,35 @@ export function Health() {
 
 function Queues({ status, history }: { status: LabStatus; history: ReadonlyMap<string, readonly Sample[]> }) {
   return (
-    <div class="table" role="region" aria-label={label("queues")} tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{label("name")}</th>
-            <th scope="col">{label("waiting")}</th>
-            <th scope="col">{label("inFlight")}</th>
-            <th scope="col">{label("oldest")}</th>
-            <th scope="col">{label("overTime")}</th>
-            <th scope="col">{label("dead")}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {status.queues.map((queue) => (
-            <tr key={queue.function}>
-              <td>{queue.function}</td>
-              <td>{queue.waiting}</td>
-              <td>{queue.in_flight}</td>
-              <td>{seconds(queue.oldest_seconds)}</td>
-              <td>
-                <svg class="spark" width={WIDTH} height={HEIGHT} aria-hidden="true">
-                  <polyline
-                    fill="none"
-                    stroke="currentColor"
-                    stroke-width="1.5"
-                    points={polyline(history.get(queue.function) ?? [], WIDTH, HEIGHT)}
-                  />
-                </svg>
-              </td>
-              <td>
-                {queue.dead_letters > 0 ? (
-                  <a class="bad" href="#/console/letters">
-                    {queue.dead_letters}
-                  </a>
-                ) : (
-                  0
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table name="queues" columns={["name", "waiting", "inFlight", "oldest", "overTime", "dead"]}>
+      {status.queues.map((queue) => (
+        <tr key={queue.function}>
+          <td>{queue.function}</td>
+          <td>{queue.waiting}</td>
+          <td>{queue.in_flight}</td>
+          <td>{seconds(queue.oldest_seconds)}</td>
+          <td>
+            <svg class="spark" width={WIDTH} height={HEIGHT} aria-hidden="true">
+              <polyline
+                fill="none"
+                stroke="currentColor"
+                stroke-width="1.5"
+                points={polyline(history.get(queue.function) ?? [], WIDTH, HEIGHT)}
+              />
+            </svg>
+          </td>
+          <td>
+            {queue.dead_letters > 0 ? (
+              <a class="bad" href="#/console/letters">
+                {queue.dead_letters}
+              </a>
+            ) : (
+              0
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -90,39 +77,26 @@ function Functions({ status }: { status: LabStatus }) {
   const active = status.functions.filter((one) => one.invocations > 0 || one.last_error);
   return (
     <>
-      <div class="table" role="region" aria-label={label("functions")} tabIndex={0}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{label("name")}</th>
-              <th scope="col">{label("invocations")}</th>
-              <th scope="col">{label("rate")}</th>
-              <th scope="col">{label("errors")}</th>
-              <th scope="col">{label("p50")}</th>
-              <th scope="col">{label("p99")}</th>
-              <th scope="col">{label("coldStarts")}</th>
-              <th scope="col">{label("inFlight")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {active.map((one) => (
-              <tr key={one.name}>
-                <td>
-                  {one.name}
-                  {one.last_error && <small>{plain(one.last_error)}</small>}
-                </td>
-                <td>{one.invocations}</td>
-                <td>{((one.invocations * 60) / status.window_seconds).toFixed(1)}</td>
-                <td class={one.errors > 0 ? "bad" : ""}>{one.errors}</td>
-                <td>{duration(one.p50_ms)}</td>
-                <td>{duration(one.p99_ms)}</td>
-                <td>{one.cold_starts ?? "–"}</td>
-                <td>{one.in_flight ?? "–"}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="functions"
+        columns={["name", "invocations", "rate", "errors", "p50", "p99", "coldStarts", "inFlight"]}
+      >
+        {active.map((one) => (
+          <tr key={one.name}>
+            <td>
+              {one.name}
+              {one.last_error && <small>{plain(one.last_error)}</small>}
+            </td>
+            <td>{one.invocations}</td>
+            <td>{((one.invocations * 60) / status.window_seconds).toFixed(1)}</td>
+            <td class={one.errors > 0 ? "bad" : ""}>{one.errors}</td>
+            <td>{duration(one.p50_ms)}</td>
+            <td>{duration(one.p99_ms)}</td>
+            <td>{one.cold_starts ?? "–"}</td>
+            <td>{one.in_flight ?? "–"}</td>
+          </tr>
+        ))}
+      </Table>
       <p class="hint">{label("idle", { count: status.functions.length - active.length })}</p>
     </>
   );

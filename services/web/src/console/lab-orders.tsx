@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type LabOrder, type LabOrders as Page, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { moment, money, statusText, text } from "../text";
+import { Table } from "./table";
 import { label } from "./text";
 
 type Status = Page["counts"][number]["status"];
@@ -58,36 +59,24 @@ export function LabOrders() {
         </ul>
       )}
       {orders.length > 0 && (
-        <div class="table" role="region" aria-label={label("orders")} tabIndex={0}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{label("trace")}</th>
-                <th scope="col">{label("status")}</th>
-                <th scope="col">{label("prints")}</th>
-                <th scope="col">{label("country")}</th>
-                <th scope="col">{label("total")}</th>
-                <th scope="col">{label("created")}</th>
-                <th scope="col">{label("changed")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {orders.map((order) => (
-                <tr key={order.id}>
-                  <td>
-                    <a href={`#/console/trace/${order.id}`}>{order.id.slice(0, 8)}</a>
-                  </td>
-                  <td>{statusText(order.status)}</td>
-                  <td>{order.prints}</td>
-                  <td>{order.country}</td>
-                  <td>{money(order.total_minor, order.currency)}</td>
-                  <td>{moment(order.created_at)}</td>
-                  <td>{moment(order.updated_at)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          name="orders"
+          columns={["trace", "status", "prints", "country", "total", "created", "changed"]}
+        >
+          {orders.map((order) => (
+            <tr key={order.id}>
+              <td>
+                <a href={`#/console/trace/${order.id}`}>{order.id.slice(0, 8)}</a>
+              </td>
+              <td>{statusText(order.status)}</td>
+              <td>{order.prints}</td>
+              <td>{order.country}</td>
+              <td>{money(order.total_minor, order.currency)}</td>
+              <td>{moment(order.created_at)}</td>
+              <td>{moment(order.updated_at)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
       {page?.next_cursor && (
         <button type="button" class="quiet" onClick={() => void load(status, page.next_cursor ?? undefined)}>

@@ -1,6 +1,7 @@
 import { type ReleasedVersion, api, unwrap } from "../api/client";
 import { moment, text } from "../text";
 import { usePolled } from "./poll";
+import { Table } from "./table";
 import { label } from "./text";
 
 const REFRESH_SECONDS = 60;
@@ -36,41 +37,28 @@ export function Releases() {
           {value.changed_at && (
             <p class="hint">{label("lastRelease", { time: moment(value.changed_at) })}</p>
           )}
-          <div class="table" role="region" aria-label={label("releases")} tabIndex={0}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{label("name")}</th>
-                  <th scope="col">{label("live")}</th>
-                  <th scope="col">{label("image")}</th>
-                  <th scope="col">{label("published")}</th>
-                  <th scope="col">{label("goesBackTo")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {value.functions.map((one) => (
-                  <tr key={one.name}>
-                    <td>{one.name}</td>
-                    <td>
-                      {one.live?.version ?? label("notOnLambda")}
-                      {one.held && <small>{label("held")}</small>}
-                    </td>
-                    <td><Digest version={one.live} /></td>
-                    <td>{one.live?.published_at ? moment(one.live.published_at) : "–"}</td>
-                    <td>
-                      {one.previous ? (
-                        <>
-                          {one.previous.version} <Digest version={one.previous} />
-                        </>
-                      ) : (
-                        "–"
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table name="releases" columns={["name", "live", "image", "published", "goesBackTo"]}>
+            {value.functions.map((one) => (
+              <tr key={one.name}>
+                <td>{one.name}</td>
+                <td>
+                  {one.live?.version ?? label("notOnLambda")}
+                  {one.held && <small>{label("held")}</small>}
+                </td>
+                <td><Digest version={one.live} /></td>
+                <td>{one.live?.published_at ? moment(one.live.published_at) : "–"}</td>
+                <td>
+                  {one.previous ? (
+                    <>
+                      {one.previous.version} <Digest version={one.previous} />
+                    </>
+                  ) : (
+                    "–"
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Table>
         </>
       )}
     </>

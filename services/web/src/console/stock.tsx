@@ -1,7 +1,7 @@
 import { api, unwrap } from "../api/client";
 import { money, text } from "../text";
 import { usePolled } from "./poll";
-import { label } from "./text";
+import { Table } from "./table";
 
 const REFRESH_SECONDS = 30;
 
@@ -16,36 +16,24 @@ export function Stock() {
       {problem && <p role="alert" class="problem">{problem}</p>}
       {value === undefined && !problem && <p class="status">{text("loading")}</p>}
       {value && (
-        <div class="table" role="region" aria-label={label("stock")} tabIndex={0}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{label("product")}</th>
-                <th scope="col">{label("paper")}</th>
-                <th scope="col">{label("price")}</th>
-                <th scope="col">{label("onHand")}</th>
-                <th scope="col">{label("reserved")}</th>
-                <th scope="col">{label("available")}</th>
-                <th scope="col">{label("sold")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.products.map((product) => (
-                <tr key={product.id}>
-                  <td>{product.name}</td>
-                  <td>{product.paper}</td>
-                  <td>{money(product.price_minor, product.currency)}</td>
-                  <td>{product.on_hand}</td>
-                  <td>{product.reserved}</td>
-                  <td class={product.on_hand - product.reserved < 1 ? "bad" : ""}>
-                    {product.on_hand - product.reserved}
-                  </td>
-                  <td>{product.sold}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          name="stock"
+          columns={["product", "paper", "price", "onHand", "reserved", "available", "sold"]}
+        >
+          {value.products.map((product) => (
+            <tr key={product.id}>
+              <td>{product.name}</td>
+              <td>{product.paper}</td>
+              <td>{money(product.price_minor, product.currency)}</td>
+              <td>{product.on_hand}</td>
+              <td>{product.reserved}</td>
+              <td class={product.on_hand - product.reserved < 1 ? "bad" : ""}>
+                {product.on_hand - product.reserved}
+              </td>
+              <td>{product.sold}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </>
   );

@@ -89,7 +89,7 @@ const en = {
   country: "Country",
 } as const;
 
-type Key = keyof typeof en;
+export type Key = keyof typeof en;
 
 const de: Record<Key, string> = {
   console: "Leitstand",
