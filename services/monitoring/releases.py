@@ -7,9 +7,10 @@ no releases: it runs the code of the checkout.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from services.monitoring.lab import CLOUDWATCH, LabConfiguration
@@ -73,22 +74,23 @@ class EmbeddedLab:
 
 @dataclass(frozen=True)
 class LambdaReleases:
-    """Reads with clients of Lambda and Systems Manager."""
+    """Reads with clients of Lambda and Systems Manager, which `client` makes at the first read: a
+    cold start needs none of them."""
 
     configuration: LabConfiguration
-    lambda_: Any
-    ssm: Any
+    client: Callable[[str], Any]
 
     def read(self) -> Releases:
         """Functions without a live version on Lambda, such as workers, are missing."""
-        record = read_record(self.ssm, parameter_name(self.configuration.prefix))
-        live = self._versions(dict.fromkeys(self.configuration.functions, LIVE))
+        record = read_record(self.client("ssm"), parameter_name(self.configuration.prefix))
+        lambda_ = self.client("lambda")
+        live = self._versions(lambda_, dict.fromkeys(self.configuration.functions, LIVE))
         other = {
             name: number
             for name, number in record.before.items()
             if name in live and number != live[name].number
         }
-        previous = self._versions(other)
+        previous = self._versions(lambda_, other)
         return Releases(
             {
                 name: FunctionRelease(
@@ -100,20 +102,20 @@ class LambdaReleases:
             record.changed_at,
         )
 
-    def _versions(self, wanted: Mapping[str, str]) -> dict[str, Version]:
+    def _versions(self, lambda_: Any, wanted: Mapping[str, str]) -> dict[str, Version]:
         """Function to its version of a qualifier, without those that do not exist."""
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-            found = pool.map(self._version, wanted.keys(), wanted.values())
+            found = pool.map(partial(self._version, lambda_), wanted.keys(), wanted.values())
             return {
                 name: version
                 for name, version in zip(wanted, found, strict=True)
                 if version is not None
             }
 
-    def _version(self, function: str, qualifier: str) -> Version | None:
+    def _version(self, lambda_: Any, function: str, qualifier: str) -> Version | None:
         name = f"{self.configuration.prefix}-{function}"
         try:
-            answer = self.lambda_.get_function(FunctionName=name, Qualifier=qualifier)
+            answer = lambda_.get_function(FunctionName=name, Qualifier=qualifier)
         except Exception as error:
             if error_code(error) == "ResourceNotFoundException":
                 return None
@@ -129,5 +131,5 @@ def releases(configuration: LabConfiguration) -> ReleaseSource:
     if configuration.telemetry == CLOUDWATCH:
         from services.platform.aws.clients import client
 
-        return LambdaReleases(configuration, client("lambda"), client("ssm"))
+        return LambdaReleases(configuration, client)
     return EmbeddedLab()

@@ -53,7 +53,7 @@ def test_releases_have_live_and_previous_versions_and_the_command_that_goes_back
         configuration,
         LabFiles(tmp_path),
         session.client("sqs"),
-        LambdaReleases(configuration, lambda_, ssm),
+        LambdaReleases(configuration, session.client),
     )
 
     def shown(record: Record) -> Any:
