@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from cykooz_resizer import Resizer
+    from cykooz_resizer import ResizeOptions, Resizer
 
 # The modes of developed pictures that the resizer works on, in Pillow's own memory.
 _RESIZER_MODES = frozenset({"L", "RGB", "RGBA", "CMYK"})
-# Between its two passes the resizer keeps all lines of the picture at their new width. In strips of
-# so many lines of the result it keeps 5 MiB instead of 24 (12 megapixels to 2048 pixels), in the
-# same time. Not with transparency: each strip would multiply the whole picture by it.
-_STRIP_MODES = frozenset({"RGB", "CMYK"})
-_STRIP_LINES = 256
 # For the other modes: average whole pixels first where the picture is at least twice too large.
 _REDUCING_GAP = 1.0
 
@@ -41,41 +36,19 @@ def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         return image
     if image.mode not in _RESIZER_MODES:
         return image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP)
+    resizer, options = _resizer()
     resized = Image.new(image.mode, size)
-    strip_lines = _STRIP_LINES if image.mode in _STRIP_MODES else size[1]
-    for top in range(0, size[1], strip_lines):
-        _resize_strip(image, resized, top, min(strip_lines, size[1] - top))
+    resizer.resize_pil(image, resized, options)
     return resized
 
 
-def _resize_strip(image: Image.Image, resized: Image.Image, top: int, lines: int) -> None:
-    """Resizes what makes `lines` lines of `resized` from line `top` on. They are those of the
-    whole, to the rounding: the filter reads the lines beyond the strip too."""
+@cache
+def _resizer() -> tuple[Resizer, ResizeOptions]:
     from cykooz_resizer import (  # here: a cold start needs none of it
-        CropBox,
         FilterType,
         ResizeAlg,
         ResizeOptions,
+        Resizer,
     )
 
-    step = image.height / resized.height
-    box_top = top * step
-    # Rounding must not take the box beyond the picture.
-    box_height = min(lines * step, image.height - box_top)
-    options = ResizeOptions(
-        ResizeAlg.convolution(FilterType.lanczos3),
-        crop_box=CropBox(0, box_top, image.width, box_height),
-    )
-    if lines == resized.height:
-        _resizer().resize_pil(image, resized, options)
-        return
-    strip = Image.new(image.mode, (resized.width, lines))
-    _resizer().resize_pil(image, strip, options)
-    resized.paste(strip, (0, top))
-
-
-@cache
-def _resizer() -> Resizer:
-    from cykooz_resizer import Resizer
-
-    return Resizer()
+    return Resizer(), ResizeOptions(ResizeAlg.convolution(FilterType.lanczos3))

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image
 
-from services.imaging import scale
 from services.imaging.scale import shrink
 from tests.support.lanczos import Pixels, lanczos
-from tests.support.waiting import scaled
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def _photo(width: int, height: int) -> Image.Image:
@@ -81,45 +73,6 @@ def test_shrink_any_developed_mode_keeps_mode_and_flat_colour(mode: str) -> None
     assert (small.mode, small.size) == (mode, (60, 40))
     expected = np.asarray(picture, dtype=int)[:40, :60]
     assert np.abs(np.asarray(small, dtype=int) - expected).max() <= 1
-
-
-@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-@pytest.mark.parametrize("size", [(301, 200), (77, 311), (640, 500)])
-def test_shrink_in_strips_gives_the_pixels_of_the_whole(
-    mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photo = _photo(701, 613).convert(mode)
-    whole = shrink(photo, size)
-    for lines in (1, 64, 100):
-        monkeypatch.setattr(scale, "_STRIP_LINES", lines)
-        strips = shrink(photo, size)
-        # The place of each line is rounded once more.
-        assert np.asarray(ImageChops.difference(strips, whole)).max() <= 1
-
-
-# Prints how much a first large photo adds to the peak of a process's resident memory, in MiB.
-_GROWTH = """
-from pathlib import Path
-from PIL import Image
-from services.imaging.scale import shrink
-def peak_mib():
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
-photo = Image.new("RGB", (4000, 3000), "teal")
-shrink(photo.crop((0, 0, 40, 40)), (20, 20))  # loads the library
-before = peak_mib()
-shrink(photo, (2048, 1536))
-print(peak_mib() - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak")
-def test_shrink_a_large_photo_needs_little_beside_its_result() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _GROWTH], cwd=ROOT, check=True, capture_output=True, text=True,
-        timeout=scaled(60),
-    )  # fmt: skip
-    # 12 MiB of result. In one piece the resizer keeps 24 MiB more.
-    assert 12 <= float(done.stdout) < 12 + 12
 
 
 def test_shrink_to_the_same_size_returns_the_picture() -> None:
