@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from services.monitoring.lab import CLOUDWATCH, LabConfiguration
 from services.monitoring.release_record import parameter_name, read_record
-from services.platform.aws.clients import error_code
+from services.platform.aws.clients import client, error_code
 
 LIVE = "live"
 DISTRIBUTION = "darkroom"
@@ -129,7 +129,5 @@ class LambdaReleases:
 def releases(configuration: LabConfiguration) -> ReleaseSource:
     """The source that the configuration names."""
     if configuration.telemetry == CLOUDWATCH:
-        from services.platform.aws.clients import client
-
         return LambdaReleases(configuration, client)
     return EmbeddedLab()
