@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import select
 import socket
 import struct
 import sys
@@ -23,6 +22,8 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from urllib3.util import wait_for_read
 
 from tests.support.loopback import LOOPBACK
 from tests.support.waiting import scaled
@@ -189,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._upstream = http.client.HTTPConnection(
                 self.target, timeout=scaled(_PATIENCE_SECONDS)
             )
-        elif self._upstream.sock is not None and select.select([self._upstream.sock], [], [], 0)[0]:
+        elif self._upstream.sock is not None and wait_for_read(self._upstream.sock, 0):
             # The emulator has closed the idle connection. The next request opens another.
             self._upstream.close()
         # The host that the client signed.
