@@ -41,10 +41,8 @@ def fresh(postgres: Postgres, cloud: Emulator) -> Iterator[FreshDatabase]:
 
 
 @pytest.fixture
-def users(fresh: FreshDatabase) -> Iterator[Users]:
-    made = fresh.database()
-    yield Users(made)
-    made.close()
+def users(fresh: FreshDatabase) -> Users:
+    return Users(fresh.database())
 
 
 @dataclass(frozen=True)

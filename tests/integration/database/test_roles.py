@@ -14,9 +14,8 @@ from services.local.emulator import Emulator
 from services.local.postgres import Postgres
 from services.platform.database import Database
 from services.platform.errors import PermanentError
-from services.schema.migrate_database import migrate
 from tests.support.declarations import manifests
-from tests.support.postgres import FreshDatabase, fresh_database
+from tests.support.postgres import FreshDatabase, migrated_database
 
 ACCOUNTS, ORDERS, READER = "darkroom_accounts", "darkroom_orders", "darkroom_orders_reader"
 MAIL, EXPORT = "darkroom_account_mail", "darkroom_export"
@@ -69,9 +68,7 @@ ROLES = [*READS]
 
 @pytest.fixture(scope="module")
 def of_all_roles(server: list[Postgres], cloud: Emulator) -> FreshDatabase:
-    made = fresh_database(server[0], LocalSession(cloud.endpoint))
-    migrate(made.database())
-    return made
+    return migrated_database(server[0], LocalSession(cloud.endpoint))
 
 
 @pytest.fixture
