@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 
 from services.cli import load_test, main
+from services.load_test import runner
 from services.local.emulator import ACCESS_KEY_ID
 
 pytestmark = pytest.mark.slow
 
 PHOTOS = 30
+# Photos settled decide when a worker is killed, not the seconds that they took.
+PHOTOS_PER_KILL = 8
 
 
 @pytest.fixture
@@ -34,6 +37,8 @@ def test_embedded_run_with_faults_reconciles(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(load_test, "FOLDER", tmp_path / "load")
+    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "SETTLED_BETWEEN_KILLS", PHOTOS_PER_KILL)
     code = main.main(
         ["load-test", "--embedded", "--faults", "--photos", str(photos), "--count", str(PHOTOS),
          "--rate", "3", "--workers", "2"]
@@ -45,7 +50,7 @@ def test_embedded_run_with_faults_reconciles(
     assert f"{PHOTOS} photos, nothing lost, nothing doubled." in told
     assert (report["books"]["developed"], report["books"]["rejected"]) == (24, 6)
     assert report["books"]["notified"] == PHOTOS
-    assert len(report["kills"]) >= 2, "too quick for the test to mean something"
+    assert 2 <= len(report["kills"]) <= PHOTOS // PHOTOS_PER_KILL
     assert report["figures"]["latency"]["count"] == PHOTOS
     # Other functions may run too, such as start-orders once a minute.
     assert {w["function"] for w in report["figures"]["workers"]} >= {
