@@ -72,8 +72,8 @@ types: $(READY) ## mypy (strict) over services/, tests/ and every handler
 	  cp "$${folder}handler.py" "$(HANDLERS)/$${name//-/_}.py"; done
 	$(BIN)/mypy $(HANDLERS)/*.py
 
-unit: $(READY) ## Unit tests (no network)
-	$(PYTEST) tests/unit -n 2 --junitxml=$(RESULTS)/unit.xml
+unit: $(READY) ## Unit tests (no network), the slow left out
+	$(PYTEST) tests/unit -n 2 -m 'not slow' --junitxml=$(RESULTS)/unit.xml
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
 # other processes more than half of the time: two cores serve four of them.
@@ -81,14 +81,15 @@ longest := tests/integration/workflow tests/integration/test_faults.py tests/int
   tests/integration/test_queue_faults.py \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))
+slow_units = $(shell grep -rl --include='*.py' 'pytest.mark.slow$$' tests/unit)
 INTEGRATION = $(PYTEST) $(longest) tests/security $(others) \
   -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10
 
 integration: $(READY) ## Integration tests on embedded labs, the slow left out
 	$(INTEGRATION) -m 'not containers and not slow' --junitxml=$(RESULTS)/integration.xml
 
-slow-test: $(READY) ## Slow integration tests: faults, signals, load
-	$(INTEGRATION) -m 'not containers and slow' --junitxml=$(RESULTS)/slow.xml
+slow-test: $(READY) ## Slow tests: faults, signals, load, hostile photos
+	$(INTEGRATION) $(slow_units) -m 'not containers and slow' --junitxml=$(RESULTS)/slow.xml
 
 audit: $(READY) ## Known vulnerabilities of dependencies (OSV_URL=)
 	$(BIN)/python -m services.build.audit requirements

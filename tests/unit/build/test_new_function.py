@@ -86,6 +86,7 @@ def test_create_queue_function_handles_a_message(project: Path) -> None:
     assert invoke(project, MESSAGE) == {"batchItemFailures": []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", Kind)
 def test_create_function_passes_lint_and_types(project: Path, kind: Kind) -> None:
     create(project, "count-photos", "catalog", Feature.PHOTOS, kind)

@@ -31,6 +31,7 @@ print(outcome, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_develop_hostile_file_stays_within_time_and_memory(name: str, tmp_path: Path) -> None:
     path = tmp_path / name

@@ -140,6 +140,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the peak")
 def test_a_print_of_fifty_megapixels_takes_less_than_a_gibibyte(tmp_path: Path) -> None:
     """Of the format that takes most (benchmarks/print_file measures the others)."""

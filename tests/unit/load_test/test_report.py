@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from services.load_test import plots, report, summary
@@ -19,23 +20,26 @@ from .examples import event, observations
 from .test_figures import run
 
 
-def test_page_is_self_contained_and_begins_with_verdict(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The text of the page of `run()`."""
     done = run()
-    text = report.write(done, figures(done), tmp_path).read_text()
-    assert "3 photos, nothing lost, nothing doubled." in text.split("</title>")[0]
-    assert "nothing\u00a0doubled." in text.split("</h1>")[0]
-    assert text.count("<svg") == 8 * len(plots.Size)
-    without_namespaces = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[0-9a-z/]+"', "", text)
+    return report.write(done, figures(done), tmp_path_factory.mktemp("report")).read_text()
+
+
+def test_page_is_self_contained_and_begins_with_verdict(written: str) -> None:
+    assert "3 photos, nothing lost, nothing doubled." in written.split("</title>")[0]
+    assert "nothing\u00a0doubled." in written.split("</h1>")[0]
+    assert written.count("<svg") == 8 * len(plots.Size)
+    without_namespaces = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[0-9a-z/]+"', "", written)
     for outside in ("http://", "https://", "<script", "@import", "url("):
         assert outside not in without_namespaces, outside
-    assert "What is wrong" not in text
+    assert "What is wrong" not in written
 
 
-def test_page_of_short_run_says_that_price_leaves_out_cold_starts() -> None:
-    done = run()
-    text = report.page(done, figures(done))
-    assert text.count("a million photos, x86_64, without cold starts") == 1
-    assert "fewer than 100 invocations" in text.split("A million photos on Lambda</h2>")[1]
+def test_page_of_short_run_says_that_price_leaves_out_cold_starts(written: str) -> None:
+    assert written.count("a million photos, x86_64, without cold starts") == 1
+    assert "fewer than 100 invocations" in written.split("A million photos on Lambda</h2>")[1]
 
 
 def test_page_with_discrepancies_escapes_them() -> None:
