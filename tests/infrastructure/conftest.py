@@ -18,9 +18,10 @@ from tests.infrastructure.environment import LabEnvironment, lab_environment
 from tests.infrastructure.inventory import inventory
 from tests.infrastructure.terraform import Terraform
 
-# Files that create their own lab: xdist may run them in parallel to all others, which share one lab
-# and run in the order of their names.
-OWN_LAB = ("test_deploy.py", "test_localstack.py", "test_photos_only.py")
+# What creates its own lab, or none: xdist may run it in parallel to all other tests, which share
+# one lab and run in the order of their names.
+OWN_LAB = ("test_idle_costs.py", "test_localstack.py", "test_photos_only.py")
+LAB_EACH = ("test_deploy.py",)
 
 
 class ByLab(LoadScopeScheduling):  # type: ignore[misc]
@@ -28,6 +29,8 @@ class ByLab(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0].rpartition("/")[2]
+        if file in LAB_EACH:
+            return nodeid
         return file if file in OWN_LAB else "applied"
 
 

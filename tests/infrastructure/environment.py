@@ -19,6 +19,7 @@ from services.local import payment_sandbox, topology
 from services.local import postgres as servers
 from services.local.aws_session import LocalSession
 from services.local.emulator import LOOPBACK, aws_environment, free_port
+from services.local.parts import INIT_SECONDS
 from services.local.state import PROJECT
 from services.operations import products
 from services.platform.configuration import read
@@ -201,6 +202,7 @@ def worker(
         "WORKER_QUEUE_URL": queue["url"],
         "WORKER_DEAD_LETTER_QUEUE_URL": queue["dead_letter_url"],
         "WORKER_POLL_WAIT_SECONDS": str(POLL_WAIT_SECONDS),
+        "WORKER_INIT_SECONDS": str(INIT_SECONDS),
     }
     with process(command, variables, folder / f"{item.name}.log"):
         yield
@@ -237,7 +239,8 @@ def running_functions(
                     {"folder": str(item.folder), "environment": environment, "concurrency": 2}
                 )
         written = lab.folder / "gateway.json"
-        written.write_text(json.dumps({"host": LOOPBACK, "port": lab.api_port, "functions": plan}))
+        gateway = {"host": LOOPBACK, "port": lab.api_port, "functions": plan}
+        written.write_text(json.dumps(gateway | {"init_seconds": INIT_SECONDS}))
         stack.enter_context(
             process(
                 [sys.executable, "-m", "services.gateway", str(written)],

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.client.api import Api
 from services.events.orders import OrderEventType, order_event, publish
+from services.local.parts import INIT_SECONDS
 from services.orders.model import Product
 from services.platform.database import Database
 from services.runtime.execution import Environment, Outcome
@@ -148,7 +149,7 @@ def invoke(run: ScenarioRun, name: str, event: Mapping[str, object]) -> None:
     function = Function(
         name=item.name, folder=item.folder, memory_mib=item.memory_mib,
         timeout_seconds=item.timeout_seconds, arn=run.lab.output["functions"][item.name]["name"],
-        init_seconds=30,
+        init_seconds=INIT_SECONDS,
         variables={
             **run.lab.environment.cloud.variables,
             **run.lab.output["functions"][item.name]["environment"],
