@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.accounts.account_notices import AccountNotices
 from services.accounts.api import OPEN_SESSION
+from services.accounts.devices import KnownDevices
 from services.accounts.open_session import OpenSession
 from services.accounts.rate_limit import SignInLimit
 from services.accounts.second_factors import SecondFactors
@@ -27,11 +28,13 @@ class Configuration:
 
 configuration, database_configuration = read_all(os.environ, Configuration, DatabaseConfiguration)
 database = Database(database_configuration)
+sessions = SessionStore(client("dynamodb"), configuration.sessions_table)
 handler = http_function(
     OPEN_SESSION,
     OpenSession(
         users=Users(database),
-        sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
+        sessions=sessions,
+        devices=KnownDevices(sessions),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
         factors=SecondFactors(database),
         notices=AccountNotices(client("sns"), configuration.topic_arn),

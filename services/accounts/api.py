@@ -140,11 +140,13 @@ class AccountPageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The credentials of an account; `code` for one with a second factor. With `cookie` the
-    token is set as a cookie that no script can read; the web page's origin accepts it."""
+    tokens are set as cookies that no script can read; the web page's origin accepts them."""
 
     email: Email
     password: Password
-    cookie: Annotated[bool, Meta(description="set the token as a cookie, do not return it")] = False
+    cookie: Annotated[bool, Meta(description="set the tokens as cookies, do not return them")] = (
+        False
+    )
     code: SecondFactorCode | None = None
 
 
@@ -156,13 +158,21 @@ class PasswordChange(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
 
 class OpenedSession(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A new session. `token` is returned only here; use of the session extends `expires_at`."""
+    """A new session. The tokens are returned only here; use of the session extends `expires_at`."""
 
     token: Annotated[
         str | None,
         Meta(
             description="send it as `Authorization: Bearer TOKEN`; null if it is in a cookie",
             examples=["Zm9ybWVybHktc2VjcmV0LXRva2VuLW9mLWEtc2Vzc2k"],
+        ),
+    ]
+    device_token: Annotated[
+        str | None,
+        Meta(
+            description="send it as the header `Device-Token` when you sign in again on this "
+            "device; null if it is in a cookie, or if the account has many new devices today",
+            examples=["QW5vdGhlci10b2tlbi1vZi1hLWtub3duLWRldmljZSE"],
         ),
     ]
     expires_at: Time
@@ -247,10 +257,13 @@ OPEN_SESSION = Operation(
     body=Credentials,
     answers={
         201: Answer(
-            "The new session and its token",
+            "The new session, its token and that of the device",
             OpenedSession,
-            {"Set-Cookie": "with `cookie`: the session, HttpOnly and SameSite=Strict"},
+            {"Set-Cookie": "with `cookie`: session and device, HttpOnly and SameSite=Strict"},
         )
+    },
+    request_headers={
+        "Device-Token": "`device_token` of an earlier sign-in to this account on the same device"
     },
     problems=(
         WRONG_CREDENTIALS,
@@ -262,9 +275,11 @@ OPEN_SESSION = Operation(
     "credentials are answered `second-factor-required`. A wrong code counts as a failed attempt, "
     "and each code is accepted once. A session expires 14 days after its last use, and 90 days "
     "after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network "
-    "are allowed. Networks "
-    "from which the account signed in during the last 90 days have a limit of 10 failures of their "
-    "own. `Retry-After` is the number of seconds until the next attempt is allowed.",
+    "are allowed. "
+    "A device that sends its token, and a network from which the account signed in during the last "
+    "90 days, have a limit of 10 failures of their own. A device token expires 180 days after its "
+    "last use; a new password, and the end of all or of all other sessions, end it too. "
+    "`Retry-After` is the number of seconds until the next attempt is allowed.",
 )
 CHANGE_PASSWORD = Operation(
     summary="Change your password",

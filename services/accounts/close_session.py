@@ -8,7 +8,7 @@ from services.accounts import api
 from services.accounts.sessions import SessionStore
 from services.platform import log
 from services.platform.functions.http import Request, Response
-from services.platform.session_cookie import removed_cookie
+from services.platform.token_cookies import SESSION
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class CloseSession:
         others = self.sessions.close_all(caller.user_id) if parameters.all else 0
         log.logger().info("session_closed", others=others)
         # The web page has the token in a cookie.
-        return Response(204, cookies=(removed_cookie(),))
+        return Response(204, cookies=(SESSION.removed(),))

@@ -3,6 +3,9 @@
 A session belongs to a random token that only its owner has; the table stores the token's hash. It
 expires IDLE_SECONDS after its last use and at most LONGEST_SECONDS after it was opened. DynamoDB
 deletes expired items late, so every read checks the expiry.
+
+The table also has the known devices of users (`services.accounts.devices`), whose keys begin with
+DEVICE_PREFIX.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ BY_USER = "by-user"
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH_WRITE_ITEMS = 25
 _BATCH_TRIES = 5
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
+DEVICE_PREFIX = "device "
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class SessionStore:
 
     def find(self, token: str) -> Session | Expired | None:
         """The open session with this token, renewed when due; None for an unknown token."""
-        if not _TOKEN.fullmatch(token):
+        if not TOKEN_FORM.fullmatch(token):
             return None
         session = self._read(_id(token))
         now = self.clock()
@@ -115,17 +119,18 @@ class SessionStore:
         self.dynamodb.delete_item(TableName=self.table, Key=_key(session_id))
 
     def close_all(self, user_id: str, keep: str | None = None) -> int:
-        """Closes every session of a user, except the one with the id `keep`; returns their number.
+        """Closes every session of a user, except the one with the id `keep`, and deletes every
+        known device; returns the number of sessions.
 
         The index is updated later than the table, so a session opened just now may be missed.
         """
         closed = 0
-        for page in self._pages(user_id):
-            hashes = [item["token_hash"] for item in page if item["token_hash"]["S"] != keep]
-            keys = [{"token_hash": token_hash} for token_hash in hashes]
+        for page in self.items(user_id):
+            deleted = [item for item in page if item["token_hash"]["S"] != keep]
+            keys = [{"token_hash": item["token_hash"]} for item in deleted]
             for start in range(0, len(keys), _BATCH_WRITE_ITEMS):
                 self._delete(keys[start : start + _BATCH_WRITE_ITEMS])
-            closed += len(keys)
+            closed += sum(not is_device(item) for item in deleted)
         return closed
 
     def newest(self, user_id: str, limit: int, before: str | None = None) -> list[Session]:
@@ -135,7 +140,7 @@ class SessionStore:
         The index is updated later than the table, so a session opened just now may be missed.
         """
         found: list[Session] = []
-        for page in self._pages(user_id, before):
+        for page in self.items(user_id, before):
             found += self._open_ones(page)
             if len(found) >= limit:
                 break
@@ -143,7 +148,7 @@ class SessionStore:
 
     def find_public(self, user_id: str, public_id: str) -> Session | None:
         """The user's open session with this `public_id`; None if there is none."""
-        for page in self._pages(user_id):
+        for page in self.items(user_id):
             for session in self._open_ones(page):
                 if session.public_id == public_id:
                     return session
@@ -151,7 +156,8 @@ class SessionStore:
 
     def _open_ones(self, items: list[Item]) -> list[Session]:
         now = self.clock()
-        return [session for session in map(_session, items) if session.expires_at > now]
+        sessions = [_session(item) for item in items if not is_device(item)]
+        return [session for session in sessions if session.expires_at > now]
 
     def _read(self, session_id: str) -> Session | None:
         answer = self.dynamodb.get_item(
@@ -186,9 +192,9 @@ class SessionStore:
             return session
         return renewed
 
-    def _pages(self, user_id: str, before: str | None = None) -> Iterator[list[Item]]:
-        """The items of a user's sessions, newest first; of those opened before the time `before`
-        if it is given."""
+    def items(self, user_id: str, before: str | None = None) -> Iterator[list[Item]]:
+        """Pages of the items of a user's sessions and devices, newest first; of those created
+        before the time `before` if it is given."""
         condition, values = "user_id = :user", {":user": to_attribute(user_id)}
         if before is not None:
             condition, values = (
@@ -214,6 +220,11 @@ class SessionStore:
             if not wanted:
                 return
         raise TransientError(f"{len(wanted)} sessions are not closed yet; try again")
+
+
+def is_device(item: Item) -> bool:
+    """Whether an item of the table is a known device and not a session."""
+    return str(item["token_hash"]["S"]).startswith(DEVICE_PREFIX)
 
 
 def _id(token: str) -> str:

@@ -265,14 +265,18 @@ def login(
     """Sign in; later commands use the session."""
     with connected(api) as reached:
         secret = password(from_stdin=password_stdin)
+        file, of_device = tokens.default_file(), tokens.of_device(reached.url, email)
+        device_token = tokens.token(of_device, file)
         try:
-            opened = reached.sign_in(email, secret, code)
+            opened = reached.sign_in(email, secret, code, device_token)
         except ApiProblem as problem:
             if problem.slug != SECOND_FACTOR_REQUIRED:
                 raise
-            opened = reached.sign_in(email, secret, second_factor_code(from_stdin=password_stdin))
-        tokens.keep(reached.url, reached.token, tokens.default_file())
-    document = {name: value for name, value in opened.items() if name != "token"}
+            code = second_factor_code(from_stdin=password_stdin)
+            opened = reached.sign_in(email, secret, code, device_token)
+        tokens.keep(reached.url, reached.token, file)
+        tokens.keep(of_device, opened["device_token"] or device_token, file)
+    document = {name: opened[name] for name in opened if name not in {"token", "device_token"}}
     text = (
         f"Signed in as [bold]{escape(opened['user']['email'])}[/] until {opened['expires_at']} "
         "(longer with every use)."

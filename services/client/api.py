@@ -80,11 +80,14 @@ class Api:
             json={"email": email, "code": code, "name": name, "password": password},
         )
 
-    def sign_in(self, email: str, password: str, code: str | None = None) -> dict[str, Any]:
+    def sign_in(
+        self, email: str, password: str, code: str | None = None, device_token: str | None = None
+    ) -> dict[str, Any]:
         """Opens a session and keeps its token for the calls that follow. `code` is that of a second
-        factor."""
+        factor, `device_token` that of an earlier session."""
         body = {"email": email, "password": password, "code": code}
-        session = self._call("POST", "/sessions", json=body)
+        headers = {} if device_token is None else {"Device-Token": device_token}
+        session = self._call("POST", "/sessions", json=body, headers=headers)
         self.token = str(session["token"])
         return session
 

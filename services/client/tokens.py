@@ -1,4 +1,5 @@
-"""Keeps the tokens of `darkroom login`, one an API, in a file that only its owner can read."""
+"""Keeps the tokens of `darkroom login` in a file that only its owner can read: that of the session,
+one an API, and those of the device, one an API and account."""
 
 from __future__ import annotations
 
@@ -13,6 +14,11 @@ def default_file() -> Path:
     """Where the XDG base directories put it: https://specifications.freedesktop.org/basedir-spec/"""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "darkroom" / "sessions.json"
+
+
+def of_device(api: str, email: str) -> str:
+    """The name, in place of the API's, under which an account's device token is kept."""
+    return f"{api} {email.lower()}"
 
 
 def token(api: str, file: Path) -> str | None:

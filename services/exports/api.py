@@ -43,11 +43,11 @@ REQUEST_EXPORT = Operation(
     access=Access.CUSTOMER,
     answers={202: Answer("The export, which is prepared in the background", Export)},
     problems=(USAGE_EXCEEDED,),
-    description="The export is one JSON document: account, settings, sessions, API keys, webhooks, "
-    "orders with their history, and photos with everything that is known about them and links to "
-    "every original and rendition. It is ready within minutes: see `GET /users/me/export`. It "
-    "expires an hour after it was made; until then, this returns the same one. An e-mail "
-    "says that an export was asked for. For sessions only, not for API keys.",
+    description="The export is one JSON document: account, settings, sessions, known devices, API "
+    "keys, webhooks, orders with their history, and photos with everything that is known about "
+    "them and links to every original and rendition. It is ready within minutes: see "
+    "`GET /users/me/export`. It expires an hour after it was made; until then, this returns the "
+    "same one. An e-mail says that an export was asked for. For sessions only, not for API keys.",
 )
 GET_EXPORT = Operation(
     name="get-export",

@@ -16,6 +16,7 @@ import msgspec
 
 from services.accounts import key_api
 from services.accounts.api_keys import ApiKeyStore
+from services.accounts.devices import KnownDevices
 from services.accounts.second_factors import SecondFactors
 from services.accounts.sessions import SessionStore
 from services.catalog.model import ImageRecord, parse_original_key
@@ -73,6 +74,7 @@ class Contents:
         yield "second_factor", self._second_factor(owner.id)
         yield "email_settings", self._email_settings(owner.email)
         yield "sessions", self._sessions(owner.id)
+        yield "devices", self._devices(owner.id)
         yield "api_keys", (key_api.fields(key) for key in self.keys.of_user(owner.id))
         yield "webhooks", map(webhook_api.fields, self.webhooks.of_owner(owner.id))
         yield "orders", self._orders(owner.id)
@@ -110,6 +112,13 @@ class Contents:
                 "created_at": session.created_at,
                 "used_at": format_epoch(session.renewed_at),
                 "expires_at": format_epoch(session.expires_at),
+            }
+
+    def _devices(self, user_id: str) -> Iterator[dict[str, Any]]:
+        for device in KnownDevices(self.sessions).of_user(user_id):
+            yield {
+                "created_at": device.created_at,
+                "expires_at": format_epoch(device.expires_at),
             }
 
     def _orders(self, user_id: str) -> Iterator[dict[str, Any]]:

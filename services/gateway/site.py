@@ -1,8 +1,8 @@
 """The web page beside the API, on the same origin, as CloudFront serves both on AWS.
 
-A page cannot keep a session's token safe from a script, so the token is in a cookie that no script
-reads. The cookie counts only in requests that the page's own origin made: the browser says so in
-`Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/), which no page can set.
+A page cannot keep a token safe from a script, so the tokens of session and device are in cookies
+that no script reads. They count only in requests that the page's own origin made: the browser says
+so in `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/), which no page can set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.application import Application, Receive, Send
-from services.platform import session_cookie
+from services.platform import token_cookies
 
 INDEX = "index.html"
 # The page with Stripe's form, and what the pages know of the deployment.
@@ -49,7 +49,7 @@ class Site:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         file = self._files.get(scope["path"])
         if file is None or scope["method"] not in ("GET", "HEAD"):
-            await self._api(with_session(scope), receive, send)
+            await self._api(with_tokens(scope), receive, send)
             return
         known = any(k == b"if-none-match" and v == file.etag for k, v in scope["headers"])
         headers = [*file.headers, (b"etag", file.etag)]
@@ -163,22 +163,26 @@ def _policy(directives: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {value.strip()}" for name, value in directives.items())
 
 
-def with_session(scope: Any) -> Any:
-    """`scope` with the session of its cookie as the Authorization header, if the page sent it."""
+def with_tokens(scope: Any) -> Any:
+    """`scope` with the tokens of its cookies as headers, if the page sent it. Headers that it has
+    stay."""
     headers = scope["headers"]
-    values = {name: value for name, value in headers if name != b"cookie"}
-    if b"authorization" in values or values.get(b"sec-fetch-site") != b"same-origin":
+    names = {name: value for name, value in headers if name != b"cookie"}
+    if names.get(b"sec-fetch-site") != b"same-origin":
         return scope
-    token = _cookie(b"; ".join(value for name, value in headers if name == b"cookie"))
-    if not token:
-        return scope
-    return {**scope, "headers": [*headers, (b"authorization", f"Bearer {token}".encode())]}
+    cookies = _cookies(b"; ".join(value for name, value in headers if name == b"cookie"))
+    added = [
+        (cookie.header.encode(), f"{cookie.scheme}{cookies[cookie.name]}".encode())
+        for cookie in (token_cookies.SESSION, token_cookies.DEVICE)
+        if cookie.header.encode() not in names and cookies.get(cookie.name)
+    ]
+    return {**scope, "headers": [*headers, *added]}
 
 
-def _cookie(header: bytes) -> str:
-    """The session's token; empty without one."""
+def _cookies(header: bytes) -> dict[str, str]:
+    """The cookies' values by their names; none for a malformed header."""
     try:
-        found = SimpleCookie(header.decode("ascii")).get(session_cookie.NAME)
+        found = SimpleCookie(header.decode("ascii"))
     except (CookieError, UnicodeDecodeError):
-        return ""
-    return found.value if found is not None and found.value.isascii() else ""
+        return {}
+    return {name: morsel.value for name, morsel in found.items() if morsel.value.isascii()}

@@ -63,7 +63,8 @@ def revoke_sessions(run: ScenarioRun, _folder: Path) -> None:
 
 
 def sign_in_from_new_network(run: ScenarioRun, _folder: Path) -> None:
-    """Signs in to an account of a day, whose networks are forgotten: its owner gets a notice."""
+    """Signs in to an account of a day, whose networks are forgotten: its owner gets a notice. Then
+    signs in with the token of the device."""
     with new_customer(run) as api:
         email = api.session()["user"]["email"]
         with run.lab.database.transaction() as cursor:
@@ -72,7 +73,8 @@ def sign_in_from_new_network(run: ScenarioRun, _folder: Path) -> None:
         dynamodb, table = run.lab.client("dynamodb"), run.lab.output["tables"]["sign-in-attempts"]
         for item in dynamodb.scan(TableName=table)["Items"]:
             dynamodb.delete_item(TableName=table, Key={"subject": item["subject"]})
-        api.sign_in(email, customer.PASSWORD)
+        opened = api.sign_in(email, customer.PASSWORD)
+        api.sign_in(email, customer.PASSWORD, device_token=opened["device_token"])
 
 
 def change_password(run: ScenarioRun, _folder: Path) -> None:

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from services.accounts.api import account
+from services.accounts.devices import KnownDevices
 from services.accounts.second_factors import RECOVERY_CODES
 from services.accounts.users import Users
 from services.catalog.model import StoredRendition
@@ -133,6 +134,7 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     api.call("change-email-settings", {"photo_emails": False}, token=person.token)
 
     enable(api, person.token)
+    KnownDevices(api.sessions).add(user)
 
     asked = call(api, POST, person.token)
     assert asked.status == 202
@@ -146,8 +148,8 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     document = downloaded.json()
 
     assert set(document) == {
-        "format", "made_at", "account", "second_factor", "email_settings", "sessions", "api_keys",
-        "webhooks", "orders", "photos",
+        "format", "made_at", "account", "second_factor", "email_settings", "sessions", "devices",
+        "api_keys", "webhooks", "orders", "photos",
     }  # fmt: skip
     assert document["format"] == FORMAT
     assert document["account"] == msgspec.to_builtins(account(user))
@@ -158,6 +160,8 @@ def test_export_has_every_field_of_the_user_and_nothing_of_others(api: Api) -> N
     assert {s["id"] for s in document["sessions"]} <= {s["id"] for s in listed}
     assert len(document["sessions"]) == 1
     assert set(document["sessions"][0]) == {"id", "created_at", "used_at", "expires_at"}
+    (device,) = document["devices"]
+    assert set(device) == {"created_at", "expires_at"}
     assert (
         document["api_keys"] == api.call("list-api-keys", token=person.token).document["api_keys"]
     )

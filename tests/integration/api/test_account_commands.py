@@ -80,6 +80,14 @@ def test_users_create_and_reset_password_with_the_codes_of_emails(
     login = ("login", email, "--password-stdin")
     assert run(capsys, monkeypatch, *login, lines=f"{PASSWORD}\n")[0] != DONE
     assert run(capsys, monkeypatch, *login, lines=f"{changed}\n")[0] == DONE
+    device = tokens.of_device(state.api, email)
+    device_token = tokens.token(device, tokens.default_file())
+    assert device_token is not None
+    # The second sign-in sends it, so it gets no new one.
+    code, out, _ = run(capsys, monkeypatch, *login, "--json", lines=f"{changed}\n")
+    assert code == DONE
+    assert "token" not in out
+    assert tokens.token(device, tokens.default_file()) == device_token
 
 
 def test_users_export_writes_the_document_for_its_owner_only(

@@ -80,7 +80,8 @@ def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
     user = api.confirm(email, code, name, password)
     attempt(lambda: api.confirm(email.upper(), code, name, password))
     attempt(lambda: api.sign_in(email, another))
-    api.sign_in(email, password)
+    device_token = api.sign_in(email, password)["device_token"]
+    api.sign_in(email, password, device_token=device_token)
     first_token = str(api.token)
     api.change_password(password, another)
     # Its calls fail: nothing listens there.
@@ -113,6 +114,7 @@ def test_logs_of_a_full_run_contain_no_secret_and_no_personal_datum(
         "street": delivery["line1"].partition(" ")[0],
         "city": delivery["city"],
         "session token": first_token,
+        "device token": device_token,
         "file name": filename.rpartition(" ")[2].removesuffix(".jpg"),
         "password hash": "$argon2",
         "webhook's path": hook.rpartition("/")[2],

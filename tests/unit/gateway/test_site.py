@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.gateway import site
-from services.gateway.site import Site, with_session
-from services.platform.session_cookie import NAME as SESSION_COOKIE
+from services.gateway.site import Site, with_tokens
+from services.platform.token_cookies import DEVICE, SESSION
 
 STORAGE = "http://127.0.0.1:4566"
 
@@ -87,30 +87,37 @@ def test_site_other_requests_reach_the_api(page: Site, path: str, method: str) -
     assert answer(page, scope(path, method))[0] == 404
 
 
-def authorization(**headers: str) -> str | None:
-    found = dict(with_session(scope("/images", **headers))["headers"]).get(b"authorization")
-    return found.decode() if found is not None else None
+def tokens(**headers: str) -> tuple[str | None, str | None]:
+    """The session's and the device's header of a request to the API."""
+    found = dict(with_tokens(scope("/images", **headers))["headers"])
+    session, device = (found.get(cookie.header.encode()) for cookie in (SESSION, DEVICE))
+    return session.decode() if session else None, device.decode() if device else None
 
 
-def test_session_cookie_of_the_own_page_is_the_authorization() -> None:
-    cookie = f"theme=dark; {SESSION_COOKIE}=token-1"
-    assert authorization(cookie=cookie, sec_fetch_site="same-origin") == "Bearer token-1"
+COOKIES = f"theme=dark; {SESSION.name}=token-1; {DEVICE.name}=token-2"
+
+
+def test_cookies_of_the_own_page_are_headers() -> None:
+    assert tokens(cookie=COOKIES, sec_fetch_site="same-origin") == ("Bearer token-1", "token-2")
+    alone = f"{DEVICE.name}=token-2"
+    assert tokens(cookie=alone, sec_fetch_site="same-origin") == (None, "token-2")
 
 
 @pytest.mark.parametrize("sent_by", ["cross-site", "same-site", "none", None])
-def test_session_cookie_of_another_page_is_ignored(sent_by: str | None) -> None:
+def test_cookies_of_another_page_are_ignored(sent_by: str | None) -> None:
     headers = {"sec_fetch_site": sent_by} if sent_by is not None else {}
-    assert authorization(cookie=f"{SESSION_COOKIE}=token-1", **headers) is None
+    assert tokens(cookie=COOKIES, **headers) == (None, None)
 
 
-def test_session_cookie_does_not_replace_an_authorization() -> None:
-    headers = {"authorization": "Bearer other", "sec_fetch_site": "same-origin"}
-    assert authorization(cookie=f"{SESSION_COOKIE}=token-1", **headers) == "Bearer other"
+def test_cookies_do_not_replace_headers() -> None:
+    headers = {"authorization": "Bearer other", "device_token": "own"}
+    sent = tokens(cookie=COOKIES, sec_fetch_site="same-origin", **headers)
+    assert sent == ("Bearer other", "own")
 
 
-@pytest.mark.parametrize("cookie", ["", "=", f"{SESSION_COOKIE}=", "a", f"x{SESSION_COOKIE}=t"])
+@pytest.mark.parametrize("cookie", ["", "=", f"{SESSION.name}=", "a", f"x{SESSION.name}=t"])
 def test_session_cookie_that_is_missing_or_malformed_is_none(cookie: str) -> None:
-    assert authorization(cookie=cookie, sec_fetch_site="same-origin") is None
+    assert tokens(cookie=cookie, sec_fetch_site="same-origin") == (None, None)
 
 
 def test_payment_page_is_served_only_with_a_key_and_alone_allows_stripe(tmp_path: Path) -> None:

@@ -430,7 +430,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description An account with a second factor also needs `code`; without it, correct credentials are answered `second-factor-required`. A wrong code counts as a failed attempt, and each code is accepted once. A session expires 14 days after its last use, and 90 days after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. Networks from which the account signed in during the last 90 days have a limit of 10 failures of their own. `Retry-After` is the number of seconds until the next attempt is allowed.
+         * @description An account with a second factor also needs `code`; without it, correct credentials are answered `second-factor-required`. A wrong code counts as a failed attempt, and each code is accepted once. A session expires 14 days after its last use, and 90 days after it was opened. In 15 minutes, 10 failed attempts an account and 100 a client network are allowed. A device that sends its token, and a network from which the account signed in during the last 90 days, have a limit of 10 failures of their own. A device token expires 180 days after its last use; a new password, and the end of all or of all other sessions, end it too. `Retry-After` is the number of seconds until the next attempt is allowed.
          */
         post: operations["open-session"];
         /**
@@ -624,7 +624,7 @@ export interface paths {
         put?: never;
         /**
          * Ask for an export of your data
-         * @description The export is one JSON document: account, settings, sessions, API keys, webhooks, orders with their history, and photos with everything that is known about them and links to every original and rendition. It is ready within minutes: see `GET /users/me/export`. It expires an hour after it was made; until then, this returns the same one. An e-mail says that an export was asked for. For sessions only, not for API keys.
+         * @description The export is one JSON document: account, settings, sessions, known devices, API keys, webhooks, orders with their history, and photos with everything that is known about them and links to every original and rendition. It is ready within minutes: see `GET /users/me/export`. It expires an hour after it was made; until then, this returns the same one. An e-mail says that an export was asked for. For sessions only, not for API keys.
          */
         post: operations["request-export"];
         delete?: never;
@@ -879,7 +879,7 @@ export interface components {
         /**
          * Credentials
          * @description The credentials of an account; `code` for one with a second factor. With `cookie` the
-         *         token is set as a cookie that no script can read; the web page's origin accepts it.
+         *         tokens are set as cookies that no script can read; the web page's origin accepts them.
          */
         Credentials: {
             /**
@@ -894,7 +894,7 @@ export interface components {
              */
             password: string;
             /**
-             * @description set the token as a cookie, do not return it
+             * @description set the tokens as cookies, do not return them
              * @default false
              */
             cookie?: boolean;
@@ -1384,7 +1384,7 @@ export interface components {
         };
         /**
          * OpenedSession
-         * @description A new session. `token` is returned only here; use of the session extends `expires_at`.
+         * @description A new session. The tokens are returned only here; use of the session extends `expires_at`.
          */
         OpenedSession: {
             /**
@@ -1392,6 +1392,11 @@ export interface components {
              * @example Zm9ybWVybHktc2VjcmV0LXRva2VuLW9mLWEtc2Vzc2k
              */
             token: string | null;
+            /**
+             * @description send it as the header `Device-Token` when you sign in again on this device; null if it is in a cookie, or if the account has many new devices today
+             * @example QW5vdGhlci10b2tlbi1vZi1hLWtub3duLWRldmljZSE
+             */
+            device_token: string | null;
             /**
              * Format: date-time
              * @description a time in UTC
@@ -4651,7 +4656,10 @@ export interface operations {
     "open-session": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `device_token` of an earlier sign-in to this account on the same device */
+                "Device-Token"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4661,10 +4669,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The new session and its token */
+            /** @description The new session, its token and that of the device */
             201: {
                 headers: {
-                    /** @description with `cookie`: the session, HttpOnly and SameSite=Strict */
+                    /** @description with `cookie`: session and device, HttpOnly and SameSite=Strict */
                     "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
