@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 
 from services.mail.configuration import MailConfiguration, make_outbox
-from services.mail.digests import Digests
-from services.mail.outbox import Outbox
+from services.mail.digests import make_digests
 from services.mail.send_image_email import SendImageEmail
 from services.platform.aws.clients import client
 from services.platform.configuration import read_all, variable
@@ -20,14 +19,6 @@ class Configuration:
     # Set by the host of the function.
     queue_url: str | None = variable("QUEUE_URL", default=None)
 
-    def digests(self, outbox: Outbox, per_day: int | None) -> Digests | None:
-        """The digests of photos; None where e-mails about photos have no limit."""
-        if per_day is None or self.queue_url is None or outbox.recipients is None:
-            return None
-        return Digests(
-            outbox.recipients, outbox.idempotency, lambda: client("sqs"), self.queue_url, per_day
-        )
-
 
 configuration, mail_configuration = read_all(os.environ, Configuration, MailConfiguration)
 outbox = make_outbox(mail_configuration)
@@ -36,6 +27,6 @@ handler = queue_function(
         client("s3"),
         outbox,
         configuration.renditions_bucket,
-        configuration.digests(outbox, mail_configuration.photo_emails_per_day),
+        make_digests(outbox, configuration.queue_url, mail_configuration.photo_emails_per_day),
     ).handle
 )

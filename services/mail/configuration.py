@@ -32,11 +32,12 @@ class MailConfiguration(IdempotencyConfiguration):
         "MAIL_API_URL", default=None, help="address of the API, for unsubscribe links"
     )
     recipients_table: str = variable("RECIPIENTS_TABLE", help="table of the recipients")
-    photo_emails_per_day: int | None = variable(
+    photo_emails_per_day: int = variable(
         "MAIL_PHOTOS_PER_DAY",
-        default=None,
-        minimum=1,
-        help="e-mails about single photos to one recipient; more photos share an e-mail",
+        default=20,
+        minimum=0,
+        help="e-mails about single photos to one recipient; more photos share an e-mail; 0: no "
+        "limit",
     )
     configuration_set: str | None = variable(
         "MAIL_CONFIGURATION_SET", default=None, help="configuration set of SES"

@@ -15,7 +15,9 @@ from typing import Any
 
 from services.events.images import ImageEvent, ImageEventType
 from services.mail.letter import Letter
+from services.mail.outbox import Outbox
 from services.mail.recipients import PhotoCounts, Recipients
+from services.platform.aws.clients import client
 from services.platform.idempotency import IdempotencyStore
 
 # The longest delay of SQS.
@@ -80,6 +82,14 @@ class Digests:
             lambda: asdict(self.recipients.take_digest(request.recipient)),
         )
         return PhotoCounts(**counts)
+
+
+def make_digests(outbox: Outbox, queue_url: str | None, per_day: int) -> Digests | None:
+    """The digests of a function with this outbox and queue; None where e-mails about photos have no
+    limit (`per_day` 0), or there is no queue or no table of recipients."""
+    if per_day == 0 or queue_url is None or outbox.recipients is None:
+        return None
+    return Digests(outbox.recipients, outbox.idempotency, lambda: client("sqs"), queue_url, per_day)
 
 
 def parse_digest(body: str) -> DigestRequest | None:

@@ -318,7 +318,7 @@ variable "mail_senders" {
 }
 
 variable "mail" {
-  description = "What every e-mail shows: the address for answers, the imprint in one line, and the website that it links to (<site_url>/photos/ID and <site_url>/orders/ID). Unsubscribe links need the API's address: `domain`, or `api_url`. A receipt also states the seller (default: the imprint) and the tax that prices include. Beyond `photos_per_day` e-mails about photos in a day, a recipient gets one for all photos of 15 minutes."
+  description = "What every e-mail shows: the address for answers, the imprint in one line, and the website that it links to (<site_url>/photos/ID and <site_url>/orders/ID). Unsubscribe links need the API's address: `domain`, or `api_url`. A receipt also states the seller (default: the imprint) and the tax that prices include. Beyond `photos_per_day` e-mails about photos in a day (default: 20; 0: no limit), a recipient gets one for all photos of 15 minutes."
   type = object({
     reply_to       = optional(string)
     imprint        = optional(string)

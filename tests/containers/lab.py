@@ -59,6 +59,7 @@ class ContainerLab:
             **self.cloud.environment,
             **self.made.environment(MANIFESTS[function]),
             **({"DEAD_LETTER_QUEUE_URL": queue.dead_letter_url} if queue else {}),
+            "MAIL_PHOTOS_PER_DAY": "0",  # one recipient gets an e-mail about each photo
         }
 
     def worker(self, function: str, **variables: str) -> Worker:

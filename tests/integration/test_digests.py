@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from services.events.images import ImageEvent, ImageEventType
-from services.mail.digests import DIGEST_SECONDS, Digests, parse_digest
+from services.mail.configuration import MailConfiguration
+from services.mail.digests import DIGEST_SECONDS, Digests, make_digests, parse_digest
 from services.mail.send_image_email import SendImageEmail
+from services.platform.configuration import read
 from services.platform.functions.sqs import Message
 from services.platform.idempotency import IdempotencyStore
 from tests.integration.conftest import Provisioned
@@ -145,3 +147,13 @@ def test_digest_request_is_read_back() -> None:
     found = parse_digest(json.dumps({"photo_digest": request}))
     assert found is not None
     assert dataclasses.asdict(found) == request
+
+
+def test_function_makes_digests_unless_its_limit_is_zero(function: SendImageEmail) -> None:
+    required = {"RECIPIENTS_TABLE": "r", "IDEMPOTENCY_TABLE": "i", "MAIL_SENDER": "a@example.org"}
+    default = read(MailConfiguration, required).photo_emails_per_day
+    unlimited = read(MailConfiguration, {**required, "MAIL_PHOTOS_PER_DAY": "0"})
+    digests = make_digests(function.outbox, "http://queue", default)
+    assert digests is not None
+    assert digests.per_day == default
+    assert make_digests(function.outbox, "http://queue", unlimited.photo_emails_per_day) is None

@@ -75,6 +75,7 @@ class Killer(threading.Thread):
 
 @pytest.fixture
 def faulty_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabState]:
+    monkeypatch.setenv("MAIL_PHOTOS_PER_DAY", "0")  # an e-mail about each photo
     # Short timeouts return the messages of a killed worker early.
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "5")
     state = labs.up(tmp_path / "lab", LabOptions(workers=2, features=(Feature.PHOTOS,)))

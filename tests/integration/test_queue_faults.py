@@ -86,6 +86,7 @@ GOOD = {f"event-{n:04d}" for n in range(MESSAGES) if n % 20 != 7}
 def test_email_calls_that_fail_send_each_email_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MAIL_PHOTOS_PER_DAY", "0")  # an e-mail about each photo
     monkeypatch.setenv("WORKER_VISIBILITY_SECONDS", "6")
     monkeypatch.setenv("WORKER_BACKOFF_BASE_SECONDS", "1")
     monkeypatch.setenv("WORKER_POLL_WAIT_SECONDS", "2")

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -86,12 +86,21 @@ def seeds() -> list[int]:
     return list(range(int(first), int(last) + 1)) if dash else [int(n) for n in text.split(",")]
 
 
+@contextmanager
+def every_photo_has_an_email() -> Iterator[None]:
+    """Sets no limit of e-mails about photos: all photos of a seed have one owner."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MAIL_PHOTOS_PER_DAY", "0")
+        yield
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A lab on an emulator of its own, which all functions reach through the proxy. E-mails go to
     the lab's mail folder."""
     folder: Path = tmp_path_factory.mktemp("faults")
     with (
+        every_photo_has_an_email(),
         emulator_with_mailbox(folder, LabFiles(folder / "lab").mail) as cloud,
         fault_proxy(cloud.endpoint, slow_seconds=0.7) as proxy,
         order_lab.order_lab(folder / "lab", LabOptions(cloud=proxy.url)) as lab,
