@@ -32,6 +32,6 @@ handler = http_function(
         users=Users(database),
         sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
-        notices=AccountNotices(client("sns"), configuration.topic_arn),
+        notices=AccountNotices(lambda: client("sns"), configuration.topic_arn),
     ).handle,
 )

@@ -42,7 +42,7 @@ function = ManageSecondFactor(
     factors=SecondFactors(database),
     sessions=SessionStore(client("dynamodb"), configuration.sessions_table),
     limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
-    notices=AccountNotices(client("sns"), configuration.topic_arn),
+    notices=AccountNotices(lambda: client("sns"), configuration.topic_arn),
     required_for_administrators=configuration.required,
 )
 handler = http_functions(

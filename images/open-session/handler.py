@@ -37,6 +37,6 @@ handler = http_function(
         devices=KnownDevices(sessions),
         limit=SignInLimit(client("dynamodb"), configuration.attempts_table),
         factors=SecondFactors(database),
-        notices=AccountNotices(client("sns"), configuration.topic_arn),
+        notices=AccountNotices(lambda: client("sns"), configuration.topic_arn),
     ).handle,
 )

@@ -29,7 +29,7 @@ configuration, database_configuration = read_all(os.environ, Configuration, Data
 database = Database(database_configuration)
 limit = EmailLimit(Counters(client("dynamodb"), configuration.attempts_table))
 sessions = SessionStore(client("dynamodb"), configuration.sessions_table)
-notices = AccountNotices(client("sns"), configuration.topic_arn)
+notices = AccountNotices(lambda: client("sns"), configuration.topic_arn)
 handler = http_function(
     RESET_PASSWORD, ResetPassword(Users(database), sessions, limit, notices).handle
 )

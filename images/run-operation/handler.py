@@ -42,7 +42,7 @@ configuration, of_operations, of_database = read_all(
 database = Database(of_database)
 dynamodb = client("dynamodb")
 users, sessions = Users(database), SessionStore(dynamodb, configuration.sessions_table)
-notices = AccountNotices(client("sns"), configuration.topic_arn)
+notices = AccountNotices(lambda: client("sns"), configuration.topic_arn)
 factors = SecondFactorReset(users, SecondFactors(database), sessions, notices)
 handler = plain_function(
     RunOperation(

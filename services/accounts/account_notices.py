@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,10 @@ from services.platform.errors import TransientError
 
 @dataclass(frozen=True)
 class AccountNotices:
-    """Publishes notices to the topic of account events."""
+    """Publishes notices to the topic of account events. `sns` makes the client, which few
+    invocations need."""
 
-    sns: Any
+    sns: Callable[[], Any]
     topic_arn: str
 
     def send(self, type_: AccountEventType, email: str) -> None:
@@ -23,7 +25,7 @@ class AccountNotices:
         not raised."""
         event = account_event(type_, email)
         try:
-            publish(self.sns, self.topic_arn, event)
+            publish(self.sns(), self.topic_arn, event)
         except Exception as error:
             if not (isinstance(error, TransientError) or is_transient(error)):
                 raise

@@ -137,9 +137,9 @@ def _notices() -> AccountNotices:
         topic_arn = os.environ.get("ACCOUNT_EVENTS_TOPIC_ARN")
         if not topic_arn:
             raise PermanentError("ACCOUNT_EVENTS_TOPIC_ARN is not set (the owner gets an e-mail)")
-        return AccountNotices(client("sns"), topic_arn)
+        return AccountNotices(lambda: client("sns"), topic_arn)
     state = _running_lab()
-    return AccountNotices(state.session.client("sns"), state.topics[ACCOUNT_EVENTS])
+    return AccountNotices(lambda: state.session.client("sns"), state.topics[ACCOUNT_EVENTS])
 
 
 def _running_lab() -> LabState:
