@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from services.catalog.model import FAILED_REPEATEDLY
+from services.imaging.model import RejectionReason, TimeSource
 from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, HttpProblem, Operation, Problem
 from services.platform.usage import USAGE_EXCEEDED
@@ -53,6 +55,35 @@ Url = Annotated[
     ),
 ]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Reason = Annotated[
+    str,
+    Meta(
+        description="why it was rejected, for programs",
+        extra_json_schema={"enum": [*map(str, RejectionReason), FAILED_REPEATEDLY]},
+    ),
+]
+# What services.imaging.model.Facts has, without the fields that an image has itself.
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+FACTS: dict[str, Any] = {
+    "format": _TEXT,
+    "frames": {"type": "integer"},
+    "bytes": {"type": "integer"},
+    "sha256": _TEXT,
+    "camera": _TEXT,
+    "lens": _TEXT,
+    "exposure_seconds": _NUMBER,
+    "aperture": _NUMBER,
+    "iso": {"type": "integer"},
+    "focal_length_mm": _NUMBER,
+    "taken_at": {"type": "string", "description": "ISO 8601, often without zone"},
+    "taken_at_source": {"type": "string", "enum": [*map(str, TimeSource)]},
+    "colour_profile": _TEXT,
+    "location": {
+        "type": "object",
+        "description": "only if the upload had `keep_location`; in degrees and metres",
+        "properties": {"latitude": _NUMBER, "longitude": _NUMBER, "altitude_metres": _NUMBER},
+    },
+}
 
 
 def image_not_found(image_id: str) -> HttpProblem:
@@ -136,7 +167,7 @@ class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     status: Literal["developing", "developed", "rejected"]
     uploaded_at: Time
     filenames: list[str]
-    reason: Annotated[str | None, Meta(description="why it was rejected, for programs")] = None
+    reason: Reason | None = None
     message: Annotated[str | None, Meta(description="why it was rejected, for people")] = None
     width: int | None = None
     height: int | None = None
@@ -155,7 +186,10 @@ class Image(ImageSummary, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: Annotated[str | None, Meta(description="perceptual hash, 16 hex digits")] = None
     facts: Annotated[
         dict[str, Any],
-        Meta(description="metadata of the file: camera, lens, taken_at, ..."),
+        Meta(
+            description="what the file states about itself, as far as it does",
+            extra_json_schema={"properties": FACTS},
+        ),
     ] = {}
     renditions: list[Rendition] = []
     original: Annotated[Url | None, Meta(description="the uploaded file, to download")] = None

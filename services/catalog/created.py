@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from services.catalog.lifecycle import Claim, ImageLifecycle
 from services.catalog.model import (
+    FAILED_REPEATEDLY,
     METADATA_CORRELATION_ID,
     METADATA_KEEP_LOCATION,
     METADATA_NOTIFY,
@@ -46,7 +47,6 @@ from services.platform.timestamps import milliseconds_since, now
 # After this many attempts that ended the process (out of memory, out of time, a crashed decoder),
 # the photo is rejected. One less than the queue's maximum receive count.
 ATTEMPTS_BEFORE_REJECTION = 4
-FAILED_REPEATEDLY = "failed-repeatedly"
 _FAILED_REPEATEDLY_MESSAGE = (
     f"We tried {ATTEMPTS_BEFORE_REJECTION} times to develop this photo, and failed each time. "
     "Please save it again in a photo application, smaller if it is very large, and upload that."

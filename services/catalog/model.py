@@ -19,6 +19,10 @@ METADATA_KEEP_LOCATION = "keep-location"  # "true": store the location in the ca
 METADATA_SINGLE_USE = "single-use"  # "true": of a form whose first upload alone counts
 METADATA_RECIPE = "recipe"  # the name of a recipe; the deployment's default one without it
 
+# The reason of a photo whose development ended the process again and again. The others are
+# services.imaging.model.RejectionReason.
+FAILED_REPEATEDLY = "failed-repeatedly"
+
 _IMAGE_ID_DIGITS = 32
 _UPLOAD_ID = re.compile("[0-9a-f]{32}")
 

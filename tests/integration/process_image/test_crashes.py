@@ -14,7 +14,7 @@ import pytest
 
 from services.catalog import created, originals
 from services.catalog.lifecycle import ChangedMeanwhileError, ImageLifecycle
-from services.catalog.model import ImageStatus, image_id
+from services.catalog.model import FAILED_REPEATEDLY, ImageStatus, image_id
 from services.catalog.store import Catalog
 from services.events.images import ImageEventType
 from services.imaging.isolation import IsolatedDeveloper
@@ -100,7 +100,7 @@ def test_photo_that_crashes_the_process_repeatedly_is_rejected(
         environment.handle(body)
     record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
-    assert (record.status, record.reason) == (ImageStatus.REJECTED, created.FAILED_REPEATEDLY)
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, FAILED_REPEATEDLY)
 
 
 def test_photo_that_ends_the_decoder_is_rejected_at_once(
@@ -151,7 +151,7 @@ def test_exception_on_last_receive_rejects_photo_and_announces_it(
     environment.processor.handle(Message("m", body, 5, True, time.monotonic() + 60))
     record = environment.catalog.image(OWNER, image_id(RED))
     assert record is not None
-    assert (record.status, record.reason) == (ImageStatus.REJECTED, created.FAILED_REPEATEDLY)
+    assert (record.status, record.reason) == (ImageStatus.REJECTED, FAILED_REPEATEDLY)
     (event,) = environment.events()
     assert event.type is ImageEventType.REJECTED
 

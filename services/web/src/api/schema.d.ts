@@ -1100,11 +1100,8 @@ export interface components {
             /** Format: date-time */
             uploaded_at: string;
             filenames: string[];
-            /**
-             * @description why it was rejected, for programs
-             * @default null
-             */
-            reason?: string | null;
+            /** @default null */
+            reason?: ("empty" | "not-an-image" | "unsupported-format" | "too-many-bytes" | "too-many-pixels" | "too-many-frames" | "too-many-pixels-in-all" | "truncated" | "damaged" | "polyglot" | "timed-out" | "too-much-memory" | "too-expensive" | "failed-repeatedly") | null;
             /**
              * @description why it was rejected, for people
              * @default null
@@ -1137,10 +1134,32 @@ export interface components {
              */
             fingerprint?: string | null;
             /**
-             * @description metadata of the file: camera, lens, taken_at, ...
+             * @description what the file states about itself, as far as it does
              * @default {}
              */
-            facts?: Record<string, never>;
+            facts?: {
+                format?: string;
+                frames?: number;
+                bytes?: number;
+                sha256?: string;
+                camera?: string;
+                lens?: string;
+                exposure_seconds?: number;
+                aperture?: number;
+                iso?: number;
+                focal_length_mm?: number;
+                /** @description ISO 8601, often without zone */
+                taken_at?: string;
+                /** @enum {string} */
+                taken_at_source?: "original" | "digitized" | "xmp" | "iptc" | "modified";
+                colour_profile?: string;
+                /** @description only if the upload had `keep_location`; in degrees and metres */
+                location?: {
+                    latitude?: number;
+                    longitude?: number;
+                    altitude_metres?: number;
+                };
+            };
             /** @default [] */
             renditions?: components["schemas"]["Rendition"][];
             /**
@@ -1179,11 +1198,8 @@ export interface components {
             /** Format: date-time */
             uploaded_at: string;
             filenames: string[];
-            /**
-             * @description why it was rejected, for programs
-             * @default null
-             */
-            reason?: string | null;
+            /** @default null */
+            reason?: ("empty" | "not-an-image" | "unsupported-format" | "too-many-bytes" | "too-many-pixels" | "too-many-frames" | "too-many-pixels-in-all" | "truncated" | "damaged" | "polyglot" | "timed-out" | "too-much-memory" | "too-expensive" | "failed-repeatedly") | null;
             /**
              * @description why it was rejected, for people
              * @default null
