@@ -83,13 +83,25 @@ const en = {
   retry: "Try again",
   clear: "Clear the list",
   noPhotos: "No photos yet.",
-  more: "Show more",
   rejected: "Could not be developed",
   remove: "Delete",
   close: "Close",
-  download: "Download",
   sizes: "Sizes",
   facts: "About this photo",
+  factUploaded: "Uploaded",
+  factTaken: "Taken",
+  factModified: "File changed",
+  factPixels: "Pixels",
+  factCamera: "Camera",
+  factLens: "Lens",
+  factExposure: "Exposure",
+  factAperture: "Aperture",
+  factIso: "ISO",
+  factFocalLength: "Focal length",
+  factFormat: "Format",
+  factFrames: "Frames",
+  factBytes: "File size",
+  factColourProfile: "Colour profile",
   place: "Taken here",
   worldMap: "Map of the world",
   openMap: "Open in OpenStreetMap",
@@ -122,8 +134,10 @@ const en = {
   resolutionLow: "{dpi} dpi on paper: looks blurred",
   soldOut: "sold out",
   error: "That did not work.",
+  busy: "The lab cannot take this now. Try again in a moment.",
+  passwordRule: "Password: at least 12 characters, not the e-mail address, and none that is in lists of common passwords",
+  fileName: "File name",
   offline: "The lab cannot be reached. Try again in a moment.",
-  sessionOver: "Your session has ended. Sign in again.",
   loading: "Loading …",
   created: "Received",
   validated: "Checked",
@@ -136,6 +150,11 @@ const en = {
   cancelled: "Cancelled",
   orderRejected: "Refused",
   orderFailed: "Failed",
+  whyRejected: "A photo cannot be printed in this size: it has too few pixels, or was deleted. Choose a smaller size or another photo, and order again.",
+  whyOutOfStock: "There is not enough paper. Nothing was charged. Choose another product, or order again later.",
+  whyDeclined: "The payment was declined. Order again with another payment method.",
+  whyCancelled: "You cancelled the order.",
+  whyFailed: "A mistake of the lab stopped this order. You are not charged for it. Order again.",
 } as const;
 
 type Key = keyof typeof en;
@@ -224,13 +243,25 @@ const de: Record<Key, string> = {
   retry: "Noch einmal versuchen",
   clear: "Liste leeren",
   noPhotos: "Noch keine Fotos.",
-  more: "Mehr anzeigen",
   rejected: "Konnte nicht entwickelt werden",
   remove: "Löschen",
   close: "Schließen",
-  download: "Herunterladen",
   sizes: "Größen",
   facts: "Über dieses Foto",
+  factUploaded: "Hochgeladen",
+  factTaken: "Aufgenommen",
+  factModified: "Datei geändert",
+  factPixels: "Pixel",
+  factCamera: "Kamera",
+  factLens: "Objektiv",
+  factExposure: "Belichtung",
+  factAperture: "Blende",
+  factIso: "ISO",
+  factFocalLength: "Brennweite",
+  factFormat: "Format",
+  factFrames: "Einzelbilder",
+  factBytes: "Dateigröße",
+  factColourProfile: "Farbprofil",
   place: "Hier aufgenommen",
   worldMap: "Weltkarte",
   openMap: "In OpenStreetMap öffnen",
@@ -263,8 +294,10 @@ const de: Record<Key, string> = {
   resolutionLow: "{dpi} dpi auf Papier: wirkt unscharf",
   soldOut: "ausverkauft",
   error: "Das hat nicht geklappt.",
+  busy: "Das Labor kann das gerade nicht annehmen. Versuchen Sie es gleich noch einmal.",
+  passwordRule: "Passwort: mindestens 12 Zeichen, nicht die E-Mail-Adresse und keines, das in Listen häufiger Passwörter steht",
+  fileName: "Dateiname",
   offline: "Das Labor ist nicht erreichbar. Versuchen Sie es gleich noch einmal.",
-  sessionOver: "Ihre Sitzung ist beendet. Melden Sie sich wieder an.",
   loading: "Lädt …",
   created: "Eingegangen",
   validated: "Geprüft",
@@ -277,12 +310,18 @@ const de: Record<Key, string> = {
   cancelled: "Storniert",
   orderRejected: "Abgelehnt",
   orderFailed: "Fehlgeschlagen",
+  whyRejected: "Ein Foto kann in dieser Größe nicht gedruckt werden: Es hat zu wenige Pixel oder wurde gelöscht. Wählen Sie eine kleinere Größe oder ein anderes Foto und bestellen Sie noch einmal.",
+  whyOutOfStock: "Es ist nicht genug Papier da. Es wurde nichts abgebucht. Wählen Sie ein anderes Produkt oder bestellen Sie später noch einmal.",
+  whyDeclined: "Die Zahlung wurde abgelehnt. Bestellen Sie mit einer anderen Zahlungsart noch einmal.",
+  whyCancelled: "Sie haben die Bestellung storniert.",
+  whyFailed: "Ein Fehler im Labor hat diese Bestellung beendet. Sie wird nicht berechnet. Bestellen Sie noch einmal.",
 };
 
 export const language: "en" | "de" = (globalThis.navigator?.language ?? "en").startsWith("de") ? "de" : "en";
 // For screen readers and hyphenation; the unit tests have no document.
 if (globalThis.document) document.documentElement.lang = language;
-const texts: Record<Key, string> = language === "de" ? de : en;
+export const TEXTS = { en, de } as const;
+const texts: Record<Key, string> = TEXTS[language];
 
 /** The text for `key`; `{name}` is replaced by a value. */
 export function text(key: Key, values: Record<string, string | number> = {}): string {
@@ -296,13 +335,51 @@ export function statusText(status: string): string {
   return texts[status as Key] ?? status;
 }
 
+const REASONS = {
+  rejected: "whyRejected",
+  out_of_stock: "whyOutOfStock",
+  payment_declined: "whyDeclined",
+  cancelled: "whyCancelled",
+  failed: "whyFailed",
+} as const;
+
+/** Why an order ended, in words, by its status; empty for a status that needs no reason. */
+export function reasonText(status: string): string {
+  const known: Partial<Record<string, Key>> = REASONS;
+  const key = known[status];
+  return key === undefined ? "" : text(key);
+}
+
+// The region decides on formats, such as 28 Nov 2026 or Nov 28, 2026, if its language is the page's.
+const preferred = globalThis.navigator?.language ?? language;
+export const locale = preferred.startsWith(language) ? preferred : language;
+
 export function money(minor: number, currency: string): string {
-  return new Intl.NumberFormat(language, { style: "currency", currency }).format(minor / 100);
+  return new Intl.NumberFormat(locale, { style: "currency", currency }).format(minor / 100);
+}
+
+export function number(value: number, options: Intl.NumberFormatOptions = {}): string {
+  return new Intl.NumberFormat(locale, options).format(value);
+}
+
+/** A number of bytes in kB or MB. */
+export function bytes(count: number): string {
+  const unit = count < 1_000_000 ? "kilobyte" : "megabyte";
+  const value = count / (unit === "kilobyte" ? 1_000 : 1_000_000);
+  return number(value, { style: "unit", unit, maximumSignificantDigits: 3 });
+}
+
+/** When something can be tried again: "in 20 minutes". */
+export function later(seconds: number): string {
+  const format = new Intl.RelativeTimeFormat(locale);
+  if (seconds < 120) return format.format(Math.ceil(seconds), "second");
+  if (seconds < 7_200) return format.format(Math.ceil(seconds / 60), "minute");
+  return format.format(Math.ceil(seconds / 3_600), "hour");
 }
 
 // Made once: a formatter takes half a millisecond, and a grid has thousands of dates.
-const days = new Intl.DateTimeFormat(language, { dateStyle: "full" });
-const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const days = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
+const moments = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 export function day(time: string): string {
   return days.format(new Date(time));

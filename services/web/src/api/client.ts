@@ -39,6 +39,8 @@ export class ApiError extends Error {
     readonly retryAfterSeconds: number,
     /** What is expected of each invalid field. */
     readonly fields: ReadonlyMap<string, string> = new Map(),
+    /** Values for the text that a person reads. */
+    readonly values: Readonly<Record<string, string>> = {},
   ) {
     super(message);
   }

@@ -4,7 +4,7 @@ import { bill } from "./bill";
 import costs from "./costs.json";
 import { usePolled } from "./poll";
 import { Table } from "./table";
-import { dollars, label } from "./text";
+import { decimal, dollars, label } from "./text";
 
 const REFRESH_SECONDS = 60;
 
@@ -50,7 +50,7 @@ export function CostToday() {
               <tr key={one.name}>
                 <td>{one.name}</td>
                 <td>{one.invocations}</td>
-                <td>{one.gibSeconds.toFixed(2)}</td>
+                <td>{decimal(one.gibSeconds, 2)}</td>
                 <td>{dollars(one.dollars)}</td>
               </tr>
             ))}

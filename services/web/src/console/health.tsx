@@ -4,7 +4,7 @@ import { moment, plain, text } from "../text";
 import { type Sample, polyline, withStatus } from "./history";
 import { usePolled } from "./poll";
 import { Table } from "./table";
-import { duration, label, seconds } from "./text";
+import { decimal, duration, label, seconds } from "./text";
 
 const WIDTH = 120;
 const HEIGHT = 24;
@@ -88,7 +88,7 @@ function Functions({ status }: { status: LabStatus }) {
               {one.last_error && <small>{plain(one.last_error)}</small>}
             </td>
             <td>{one.invocations}</td>
-            <td>{((one.invocations * 60) / status.window_seconds).toFixed(1)}</td>
+            <td>{decimal((one.invocations * 60) / status.window_seconds, 1)}</td>
             <td class={one.errors > 0 ? "bad" : ""}>{one.errors}</td>
             <td>{duration(one.p50_ms)}</td>
             <td>{duration(one.p99_ms)}</td>

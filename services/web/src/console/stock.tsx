@@ -1,4 +1,5 @@
 import { api, unwrap } from "../api/client";
+import { named } from "../products";
 import { money, text } from "../text";
 import { usePolled } from "./poll";
 import { Table } from "./table";
@@ -22,8 +23,8 @@ export function Stock() {
         >
           {value.products.map((product) => (
             <tr key={product.id}>
-              <td>{product.name}</td>
-              <td>{product.paper}</td>
+              <td>{named(product.name)}</td>
+              <td>{named(product.paper)}</td>
               <td>{money(product.price_minor, product.currency)}</td>
               <td>{product.on_hand}</td>
               <td>{product.reserved}</td>

@@ -1,5 +1,5 @@
 /** The console's texts, in English and German. */
-import { language } from "../text";
+import { language, locale, number } from "../text";
 
 const en = {
   console: "Console",
@@ -43,7 +43,7 @@ const en = {
   oldest: "Oldest",
   dead: "Dead letters",
   overTime: "Waiting over time",
-  idle: "{count} functions had nothing to do.",
+  idle: "Functions without work: {count}",
   updated: "As of {time}; again every {seconds} s",
   allFunctions: "All functions",
   errorType: "Error type",
@@ -57,19 +57,19 @@ const en = {
   replay: "Replay",
   discard: "Discard",
   dryRun: "Dry run",
-  wouldReplay: "A replay would send back {count} messages.",
-  wouldDiscard: "{count} messages would be deleted.",
+  wouldReplay: "Messages that a replay would send back: {count}",
+  wouldDiscard: "Messages that would be deleted: {count}",
   replayed: "Replayed: {count}",
   discarded: "Discarded: {count}",
-  discardConfirm: "Delete {count} messages for good?",
-  attempts: "{count} attempts",
-  replays: "replayed {count} times",
+  discardConfirm: "Delete the selected messages for good? Number: {count}",
+  attempts: "attempts: {count}",
+  replays: "replays: {count}",
   message: "Message",
   showTrace: "Trace",
   photo: "The photo",
   traceId: "Id of a photo, an order or a request",
   show: "Show",
-  took: "{duration} in {count} invocations and requests",
+  took: "{duration}. Invocations and requests: {count}",
   cold: "cold start",
   events: "Events",
   status: "Status",
@@ -133,7 +133,7 @@ const de: Record<Key, string> = {
   oldest: "Älteste",
   dead: "Tote",
   overTime: "Wartend im Zeitverlauf",
-  idle: "{count} Funktionen hatten nichts zu tun.",
+  idle: "Funktionen ohne Arbeit: {count}",
   updated: "Stand {time}; erneut alle {seconds} s",
   allFunctions: "Alle Funktionen",
   errorType: "Fehlerart",
@@ -147,19 +147,19 @@ const de: Record<Key, string> = {
   replay: "Erneut senden",
   discard: "Verwerfen",
   dryRun: "Probelauf",
-  wouldReplay: "{count} Nachrichten würden erneut gesendet.",
-  wouldDiscard: "{count} Nachrichten würden gelöscht.",
+  wouldReplay: "Nachrichten, die erneut gesendet würden: {count}",
+  wouldDiscard: "Nachrichten, die gelöscht würden: {count}",
   replayed: "Erneut gesendet: {count}",
   discarded: "Verworfen: {count}",
-  discardConfirm: "{count} Nachrichten endgültig löschen?",
-  attempts: "{count} Versuche",
-  replays: "{count}-mal erneut gesendet",
+  discardConfirm: "Die ausgewählten Nachrichten endgültig löschen? Anzahl: {count}",
+  attempts: "Versuche: {count}",
+  replays: "erneut gesendet: {count}",
   message: "Nachricht",
   showTrace: "Verlauf",
   photo: "Das Foto",
   traceId: "Kennung eines Fotos, einer Bestellung oder einer Anfrage",
   show: "Anzeigen",
-  took: "{duration} in {count} Aufrufen und Anfragen",
+  took: "{duration}. Aufrufe und Anfragen: {count}",
   cold: "Kaltstart",
   events: "Ereignisse",
   status: "Status",
@@ -179,7 +179,8 @@ const de: Record<Key, string> = {
   country: "Land",
 };
 
-const texts: Record<Key, string> = language === "de" ? de : en;
+export const TEXTS = { en, de } as const;
+const texts: Record<Key, string> = TEXTS[language];
 
 export function label(key: Key, values: Record<string, string | number> = {}): string {
   return texts[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
@@ -190,6 +191,12 @@ export function duration(milliseconds: number | null): string {
   return milliseconds < 10_000 ? `${Math.round(milliseconds)} ms` : seconds(milliseconds / 1000);
 }
 
+/** A number with this many decimals. */
+export function decimal(value: number, digits: number): string {
+  const range = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return number(value, range);
+}
+
 /** An age or a duration in seconds, in its largest unit. */
 export function seconds(value: number | null): string {
   if (value === null) return "–";
@@ -197,7 +204,7 @@ export function seconds(value: number | null): string {
   return value < 7200 ? `${Math.round(value / 60)} min` : `${Math.round(value / 3600)} h`;
 }
 
-const amounts = new Intl.NumberFormat(language, {
+const amounts = new Intl.NumberFormat(locale, {
   style: "currency",
   currency: "USD",
   maximumSignificantDigits: 3,

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Trace, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { plain, text } from "../text";
-import { duration, label } from "./text";
+import { decimal, duration, label } from "./text";
 
 /** The story of a photo, an order or a request: a waterfall of invocations, then the log events. */
 export function TracePage({ id }: { id: string }) {
@@ -68,7 +68,7 @@ function Story({ trace }: { trace: Trace }) {
       <ol class="events">
         {trace.events.map((event, number) => (
           <li key={number}>
-            <time dateTime={event.at}>+{((Date.parse(event.at) - began) / 1000).toFixed(2)}</time>
+            <time dateTime={event.at}>+{decimal((Date.parse(event.at) - began) / 1000, 2)}</time>
             <span>{event.function}</span>
             <span>
               {event.event}{" "}

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { type Image, type Product, api, unwrap } from "../api/client";
 import { Field, Form } from "../form";
+import { named } from "../products";
 import { money, plain, text } from "../text";
 import { readDraft, removeDraft, writeDraft } from "./draft";
 import { PaymentMethods, useConfiguration } from "./payment";
@@ -97,7 +98,7 @@ export function Cart({ cart }: { cart: CartState }) {
             <span>
               {plain(line.image.filenames[0] ?? "")}
               <br />
-              {line.quantity} × {line.product.name}
+              {line.quantity} × {named(line.product.name)}
             </span>
             <b>{money(line.product.price_minor * line.quantity, currency)}</b>
             <button type="button" class="link" onClick={() => cart.remove(line)}>

@@ -2,7 +2,8 @@ import { useEffect, useState } from "preact/hooks";
 import { changes } from "../api/changes";
 import { type OrderDetails, type OrderSummary, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
-import { moment, money, statusText, text } from "../text";
+import { named } from "../products";
+import { language, moment, money, reasonText, statusText, text } from "../text";
 import { Backoff, Pause } from "../uploads/backoff";
 
 /** Statuses from which an order still moves. */
@@ -54,6 +55,12 @@ export function Orders() {
       </ul>
     </>
   );
+}
+
+/** Why the order is in its status; the API says in English which line was rejected. */
+function reasonOf({ status, message }: OrderDetails["history"][number]): string {
+  const exact = language === "en" && status === "rejected" ? message : undefined;
+  return exact ?? reasonText(status);
 }
 
 interface OrderProps {
@@ -122,14 +129,14 @@ function Order({ id, changed }: OrderProps) {
             {order.history.map((step) => (
               <li key={step.at + step.status}>
                 <b>{statusText(step.status)}</b> <time dateTime={step.at}>{moment(step.at)}</time>
-                {step.message && <p>{step.message}</p>}
+                {reasonOf(step) && <p>{reasonOf(step)}</p>}
               </li>
             ))}
           </ol>
           <ul>
             {order.lines.map((line) => (
               <li key={line.number}>
-                {line.quantity} × {line.product_name}
+                {line.quantity} × {named(line.product_name)}
               </li>
             ))}
           </ul>

@@ -1,5 +1,6 @@
 import { useEffect, useId, useState } from "preact/hooks";
 import { type Configuration, configuration } from "../api/configuration";
+import { named } from "../products";
 import { text } from "../text";
 
 /** What the deployment offers; undefined until it is there. */
@@ -20,7 +21,7 @@ export function PaymentMethods({ configuration }: { configuration?: Configuratio
       <select id={id} name="payment" required>
         {configuration?.payment_methods.map((method) => (
           <option key={method.id} value={method.id}>
-            {method.name}
+            {named(method.name)}
           </option>
         ))}
       </select>

@@ -4,6 +4,7 @@ import { ApiError, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { type Draft, readDraft, removeDraft, writeDraft } from "../orders/draft";
 import { configuration } from "../api/configuration";
+import { named } from "../products";
 import { language, money, plain, text } from "../text";
 import type { Elements, Stripe } from "./stripe";
 
@@ -95,7 +96,7 @@ function Payment({ draft }: { draft: Draft }) {
           {draft.lines.map((line) => (
             <li key={`${line.image.id} ${line.product.id}`}>
               <span>
-                {line.quantity} × {line.product.name}
+                {line.quantity} × {named(line.product.name)}
               </span>
               <span>{plain(line.image.filenames[0] ?? "")}</span>
               <b>{money(line.product.price_minor * line.quantity, draft.currency)}</b>
@@ -118,6 +119,7 @@ function Payment({ draft }: { draft: Draft }) {
   );
 }
 
+document.title = `Darkroom: ${text("payment")}`;
 const root = document.getElementById("app");
 const draft = readDraft();
 if (draft === undefined) location.replace("/#/cart");

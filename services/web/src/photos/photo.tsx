@@ -1,10 +1,14 @@
+import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Image, type Product, type Rendition, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import type { CartState } from "../orders/cart";
-import { moment, money, plain, text } from "../text";
+import { named } from "../products";
+import { money, number, plain, text } from "../text";
 import { CropPreview, type Focus } from "./crop-preview";
+import { factsOf } from "./facts";
 import { Place, locationOf } from "./place";
+import { rejectionText } from "./rejection";
 import { recipes, wholeRenditions } from "./recipes";
 
 const CENTRE: Focus = { x: 0.5, y: 0.5 };
@@ -47,7 +51,7 @@ export function Photo({ id, cart, remove }: PhotoProps) {
       {problem && <p role="alert" class="problem">{problem}</p>}
       {image?.status === "rejected" && (
         <p class="problem">
-          {text("rejected")}: {image.message}
+          <b>{text("rejected")}.</b> {rejectionText(image)}
         </p>
       )}
       {image?.status === "developed" && <Picture image={image} name={name} />}
@@ -63,7 +67,7 @@ export function Photo({ id, cart, remove }: PhotoProps) {
                 {image.renditions.map((rendition) => (
                   <li key={rendition.url}>
                     <a href={rendition.url} target="_blank" rel="noreferrer">
-                      {rendition.name} · {rendition.format} · {rendition.width} × {rendition.height}
+                      {named(rendition.name)} · {rendition.format.toUpperCase()} · {number(rendition.width)} × {number(rendition.height)}
                     </a>
                   </li>
                 ))}
@@ -121,22 +125,15 @@ function Picture({ image, name }: { image: Image; name: string }) {
 }
 
 function Facts({ image }: { image: Image }) {
-  const facts = Object.entries(image.facts ?? {}).filter(
-    ([key, value]) => key !== "sha256" && (typeof value === "string" || typeof value === "number"),
-  );
   return (
     <section>
       <h3>{text("facts")}</h3>
       <dl>
-        <dt>{moment(image.uploaded_at)}</dt>
-        <dd>
-          {image.width && image.height ? `${image.width} × ${image.height}` : ""}
-        </dd>
-        {facts.map(([key, value]) => (
-          <>
-            <dt>{key.replaceAll("_", " ")}</dt>
-            <dd>{plain(String(value))}</dd>
-          </>
+        {factsOf(image).map(([name, value]) => (
+          <Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </Fragment>
         ))}
       </dl>
     </section>
@@ -169,7 +166,7 @@ function Prints({ image, cart }: { image: Image; cart: CartState }) {
         >
           {products.map((item) => (
             <option key={item.id} value={item.id} disabled={!item.available}>
-              {item.name}, {money(item.price_minor, item.currency)}
+              {named(item.name)}, {money(item.price_minor, item.currency)}
               {item.available ? "" : ` (${text("soldOut")})`}
             </option>
           ))}

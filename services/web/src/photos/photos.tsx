@@ -11,6 +11,7 @@ import { transport } from "../uploads/transport";
 import { Grid } from "./grid";
 import { ORDERS, type Order, arrange } from "./order";
 import { Photo } from "./photo";
+import { rejectionText } from "./rejection";
 import { Removal } from "./removal";
 import { UploadPanel } from "./upload-panel";
 
@@ -42,7 +43,7 @@ export function Photos({ cart, userId }: { cart: CartState; userId: string }) {
         (await unwrap(api.GET("/images", { params: { query: { upload } } }))).images,
       (upload, image) => {
         upload.state = image.status === "developed" ? "done" : "failed";
-        upload.message = image.message ?? "";
+        upload.message = image.status === "rejected" ? rejectionText(image) : "";
         setImages((known) => [image, ...known.filter(({ id }) => id !== image.id)]);
         redraw((n) => n + 1);
       },

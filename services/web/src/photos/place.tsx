@@ -1,4 +1,4 @@
-import { language, text } from "../text";
+import { number, text } from "../text";
 
 /** Outlines of the continents, as longitude and latitude in degrees, coarse enough for a thumbnail. A
  * finer map would come from another host, which the page never asks. */
@@ -29,12 +29,10 @@ export function locationOf(facts: Record<string, unknown> | null | undefined): L
 
 /** Degrees with four decimals, some ten metres, and the points of the compass. */
 export function coordinates({ latitude, longitude }: Location): string {
-  const degrees = new Intl.NumberFormat(language, {
-    minimumFractionDigits: 4,
-    maximumFractionDigits: 4,
-  });
-  const north = `${degrees.format(Math.abs(latitude))}° ${text(latitude < 0 ? "south" : "north")}`;
-  const east = `${degrees.format(Math.abs(longitude))}° ${text(longitude < 0 ? "west" : "east")}`;
+  const degrees = (value: number) =>
+    number(Math.abs(value), { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+  const north = `${degrees(latitude)}° ${text(latitude < 0 ? "south" : "north")}`;
+  const east = `${degrees(longitude)}° ${text(longitude < 0 ? "west" : "east")}`;
   return `${north}, ${east}`;
 }
 

@@ -2,6 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { ImageSummary } from "../api/client";
 import { plain, text } from "../text";
 import { placeholderUrl } from "./placeholder";
+import { rejectionText } from "./rejection";
 
 interface TileProps {
   image: ImageSummary;
@@ -28,7 +29,7 @@ export function Tile({ image, chosen, toggle }: TileProps) {
         {choice}
         <a href={`#/photos/${image.id}`}>
           <b>{name}</b>
-          <span>{image.message ?? text("rejected")}</span>
+          <span>{rejectionText(image)}</span>
         </a>
       </li>
     );

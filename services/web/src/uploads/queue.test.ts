@@ -1,4 +1,5 @@
 import { describe, expect, it, test, vi } from "vitest";
+import { text } from "../text";
 import { ApiError, type UploadForm } from "../api/client";
 import { ATTEMPTS, MAX_IN_FLIGHT, type Transport, type Upload, UploadQueue, contentType } from "./queue";
 
@@ -59,7 +60,7 @@ describe("UploadQueue", () => {
     queue.add(files(1), false, "");
     await drained(queue);
     const upload = queue.uploads[0] as Upload;
-    expect([calls, upload.state, upload.message]).toEqual([ATTEMPTS, "failed", "offline"]);
+    expect([calls, upload.state, upload.message]).toEqual([ATTEMPTS, "failed", text("offline")]);
     works = true;
     queue.retry(upload, false);
     await drained(queue);

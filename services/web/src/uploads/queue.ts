@@ -1,5 +1,6 @@
 /** Uploads files to storage by signed forms: a bounded number at a time, each one tried again. */
 import { ApiError, type UploadForm, type UploadRequest } from "../api/client";
+import { messageOf } from "../errors";
 import { Backoff, wait } from "./backoff";
 
 /** More at once would not be faster: browsers open six connections to a host. */
@@ -136,7 +137,7 @@ export class UploadQueue {
       this.#forget(upload);
     } catch (error) {
       upload.state = "failed";
-      upload.message = error instanceof Error ? error.message : String(error);
+      upload.message = messageOf(error);
     } finally {
       this.#inFlight -= 1;
       this.#waiting.shift()?.();

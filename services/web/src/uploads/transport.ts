@@ -12,7 +12,7 @@ export const transport: Transport = {
     new Promise((resolve, reject) => {
       if (file.size > form.bytes_max) {
         const mebibytes = Math.floor(form.bytes_max / 1024 ** 2);
-        reject(new ApiError(413, "too-large", `> ${mebibytes} MiB`, 0));
+        reject(new ApiError(413, "too-large", `over ${mebibytes} MiB`, 0, new Map(), { mebibytes: String(mebibytes) }));
         return;
       }
       const data = new FormData();
