@@ -14,6 +14,7 @@ from pathlib import Path
 from services.catalog import recipes
 from services.catalog.recipes import RecipeFile
 from services.platform.manifest import WORKER_MIB, Feature, Reference, Resource, load_all
+from services.platform.yaml_reader import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -73,9 +74,7 @@ def _workers(root: Path) -> list[FunctionWorker]:
 
 
 def _senders(root: Path) -> Mapping[str, str]:
-    import yaml
-
-    topology = yaml.safe_load((root / "terraform" / "lab" / "topology.yaml").read_text())
+    topology = parse_yaml((root / "terraform" / "lab" / "topology.yaml").read_text())
     senders: Mapping[str, str] = topology["mail"]
     return senders
 

@@ -36,8 +36,10 @@ def load(path: Path) -> RecipeFile:
     """The recipes in a YAML file. Raises ConfigurationError with every mistake in it."""
     import yaml  # only here: PyYAML has no place in a handler's cold start
 
+    from services.platform.yaml_reader import parse_yaml
+
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(str(path), ["the file does not exist"]) from None
     except yaml.YAMLError as error:

@@ -27,6 +27,7 @@ from services.operations.cost.usage import (
 )
 from services.platform.errors import PermanentError
 from services.platform.manifest import Feature, load_all
+from services.platform.yaml_reader import parse_yaml
 
 COUNT_MAX = 1e12
 DEVELOPER = "process-image"
@@ -143,9 +144,7 @@ def _features(text: str) -> frozenset[Feature]:
 
 def _renditions(recipe: str | None) -> int:
     """Files of one photo by the recipe."""
-    import yaml
-
-    found = yaml.safe_load((PROJECT / "terraform" / "lab" / "recipes.yaml").read_text())
+    found = parse_yaml((PROJECT / "terraform" / "lab" / "recipes.yaml").read_text())
     name = recipe or "standard"
     if name not in found:
         raise PermanentError(f"--recipe must be one of {', '.join(sorted(found))}, got {name!r}")

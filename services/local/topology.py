@@ -17,6 +17,7 @@ from services.catalog.recipes import RecipeFile
 from services.imaging.recipes import STANDARD
 from services.platform.errors import ConfigurationError
 from services.platform.manifest import Manifest, Reference, Resource
+from services.platform.yaml_reader import parse_yaml
 
 Item = TypeVar("Item")
 _QUEUE = re.compile(r"\$\{queue_([a-z0-9_]+)\}")
@@ -147,7 +148,7 @@ def _only(items: Mapping[str, Item], names: Collection[str]) -> dict[str, Item]:
 def load(path: Path) -> Topology:
     """The topology in `path`. Raises ConfigurationError naming the field that is wrong."""
     try:
-        document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = parse_yaml(path.read_text(encoding="utf-8"))
         loaded = Topology(
             buckets={name: Bucket(**(item or {})) for name, item in document["buckets"].items()},
             tables={name: _table(item) for name, item in document["tables"].items()},

@@ -12,12 +12,13 @@ from services.orders.model import Product
 from services.orders.products import Products
 from services.platform.database import Database
 from services.platform.errors import ConfigurationError
+from services.platform.yaml_reader import parse_yaml
 
 
 def read_items(path: Path) -> Any:
     """What the YAML file holds. Raises ConfigurationError for a file that cannot be read."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(str(path), [f"expected a YAML list: {error}"]) from None
 

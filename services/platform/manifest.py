@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.platform.errors import ConfigurationError
-from services.platform.yaml_reader import YamlReader
+from services.platform.yaml_reader import YamlReader, parse_yaml
 
 # Lambda's own limits: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY_MIB_RANGE = (128, 10_240)
@@ -271,7 +271,7 @@ def load(folder: Path) -> Manifest:
 
     path = folder / "function.yaml"
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(str(path), ["expected a function manifest, found none"]) from None
     except yaml.YAMLError as error:
