@@ -1,6 +1,7 @@
 """Migrates the database. A release invokes it before it deploys new functions.
 
-{} or {"to": "head"}  ->  {"applied": ["0001", ...], "revision": "0003"}
+{} or {"to": "head"}     ->  {"applied": ["0001", ...], "revision": "0003", "pending": []}
+{"to": "before-contract"}  ->  leaves what functions of the release before need
 """
 
 import os

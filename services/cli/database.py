@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,30 +44,49 @@ def add(app: typer.Typer) -> None:
 
 def migrate(
     status: Annotated[bool, typer.Option("--status", help="Only show the revision.")] = False,
+    contract: Annotated[
+        bool,
+        typer.Option(
+            "--contract",
+            help="Also apply what takes something away from the functions of the release before: "
+            "when this release is live.",
+        ),
+    ] = False,
     outputs: Outputs = None,
     json: Json = False,
 ) -> ExitCode:
     """Bring the database's schema up to date: of this machine's, or on AWS by migrate-database."""
+    from services.schema import migrate_database
+
+    to = migrate_database.HEAD if contract else migrate_database.BEFORE_CONTRACT
     if outputs is not None:
         if status:
             raise typer.BadParameter("--status cannot ask a lab on AWS; leave out --outputs")
-        answer = RemoteFunctions(deployed.read(outputs)).invoke(MIGRATE_DATABASE, {})
+        answer = RemoteFunctions(deployed.read(outputs)).invoke(MIGRATE_DATABASE, {"to": to})
         done = f"applied {', '.join(answer['applied']) or 'nothing'}"
-        print_result(answer, f"{done}; at revision {answer['revision']}", as_json=json)
+        text = f"{done}; at revision {answer['revision']}{_waiting(answer['pending'])}"
+        print_result(answer, text, as_json=json)
         return ExitCode.DONE
-    from services.schema import migrate_database
-
     reached = database()
-    applied = [] if status else migrate_database.migrate(reached)
+    applied = [] if status else migrate_database.migrate(reached, to)
     found = migrate_database.status(reached)
     if json:
         print_json({"applied": applied} | dataclasses.asdict(found), indent=None)
+    elif found.pending and not status:
+        done = f"applied {', '.join(applied) or 'nothing'}"
+        page.print(f"{done}; at revision {found.revision}{_waiting(found.pending)}")
     elif found.pending:
         page.print(f"at revision {found.revision}, to be applied: {', '.join(found.pending)}")
     else:
         done = f"applied {', '.join(applied)}; " if applied else ""
         page.print(f"{done}the schema is up to date (revision {found.revision})")
     return ExitCode.DONE
+
+
+def _waiting(pending: Sequence[str]) -> str:
+    if not pending:
+        return ""
+    return f"; run with --contract when this release is live, to apply {', '.join(pending)}"
 
 
 def database() -> Database:

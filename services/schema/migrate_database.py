@@ -5,8 +5,10 @@ plain SQL through `op.execute`. Each runs in a transaction of its own. There are
 later revision corrects a mistake. `versions/` and `environment/` are not Python packages: Alembic
 loads their files by path, and every image that imports this module contains them.
 
-Old and new functions run side by side during a deployment, so the schema of a revision must work
-with the functions before it: add columns first, drop them one release later.
+Old and new functions run side by side during a deployment, so a revision must suit the functions
+before it: it only adds. One that takes something away (a column, a right) states
+`contracts = True`; it is applied once the functions that need it no more are live. Such a revision
+is the last of its release, because those after it wait with it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ FOLDER = Path(__file__).parent
 # The folder of Alembic's env.py.
 ENVIRONMENT = FOLDER / "environment"
 HEAD = "head"
+# In place of a revision: the newest one before the first that contracts and is not applied yet.
+BEFORE_CONTRACT = "before-contract"
 # The key of the migrations' advisory lock in Postgres: "darkroom" as a number.
 LOCK = int.from_bytes(b"darkroom")
 LOCK_WAIT_SECONDS = 60.0
@@ -58,16 +62,18 @@ class MigrateDatabase:
     def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Applies the missing revisions up to `event["to"]`, by default all of them.
 
-        Returns `{"applied": ["0001", ...], "revision": "0003"}`. Raises as `migrate` does.
+        Returns `{"applied": ["0001", ...], "revision": "0003", "pending": ["0004"]}`. Raises as
+        `migrate` does.
         """
         applied = migrate(self.database, str(event.get("to") or HEAD))
-        revision = status(self.database).revision
-        log.logger().info("database_migrated", applied=applied, revision=revision)
-        return {"applied": applied, "revision": revision}
+        found = status(self.database)
+        log.logger().info("database_migrated", applied=applied, revision=found.revision)
+        return {"applied": applied, "revision": found.revision, "pending": [*found.pending]}
 
 
 def migrate(database: Database, to: str = HEAD) -> list[str]:
-    """Applies the missing revisions up to `to`; returns the applied ones, in order.
+    """Applies the missing revisions up to `to`, a revision, HEAD or BEFORE_CONTRACT; returns the
+    applied ones, in order.
 
     Safe to repeat and to run concurrently: a second migration waits for the first. Raises
     TransientError when Postgres is unavailable or locked for too long (applied revisions stay
@@ -84,7 +90,11 @@ def migrate(database: Database, to: str = HEAD) -> list[str]:
         applied.append(str(step.up_revision_id))
 
     with _connected(database) as connection, _lock(connection):
-        _check_known(scripts, (to, *MigrationContext.configure(connection).get_current_heads()))
+        current = MigrationContext.configure(connection).get_current_heads()
+        _check_known(scripts, current)
+        if to == BEFORE_CONTRACT:
+            to = _before_contract(scripts, current)
+        _check_known(scripts, (to,))
         connection.rollback()
         config.attributes |= {"connection": connection, "on_version_apply": note}
         command.upgrade(config, to)
@@ -118,6 +128,16 @@ def _scripts(config: Config) -> ScriptDirectory:
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(config)
+
+
+def _before_contract(scripts: ScriptDirectory, current: tuple[str, ...]) -> str:
+    """What BEFORE_CONTRACT stands for at the revision `current`. HEAD for an empty database: no
+    function uses it yet."""
+    missing = [*scripts.iterate_revisions(HEAD, current)] if current else []
+    for script in reversed(missing):
+        if getattr(script.module, "contracts", False):
+            return str(script.down_revision)
+    return HEAD
 
 
 def _check_known(scripts: ScriptDirectory, revisions: tuple[str, ...]) -> None:

@@ -4,6 +4,8 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
+# The run-operation before this release reads all columns.
+contracts = True
 
 
 def upgrade() -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg2.errors import InsufficientPrivilege
 
+from services.accounts.users import Users
 from services.build import context
 from services.local import postgres as servers
 from services.local.state import PROJECT
 from services.platform import manifest
 from services.platform.errors import ConfigurationError, TransientError
 from services.schema import migrate_database
+from services.schema.migrate_database import MigrateDatabase
 from tests.integration.database.support import start
 from tests.support.postgres import FreshDatabase
 from tests.support.waiting import scaled
@@ -76,6 +82,91 @@ def test_migrate_with_revision_stops_at_it(fresh: FreshDatabase) -> None:
     assert migrate_database.migrate(database) == list(before.pending[1:])
     assert migrate_database.migrate(database) == []
     assert migrate_database.migrate(database, "0001") == []  # there are no downgrades
+
+
+@contextmanager
+def owner(fresh: FreshDatabase) -> Iterator[Any]:
+    """A cursor of the database's owner, who sees all columns and rights."""
+    with fresh.database().transaction() as cursor:
+        yield cursor
+
+
+def usable(fresh: FreshDatabase) -> set[tuple[str, ...]]:
+    """What functions use: the type of each column, and the rights of each role."""
+    with owner(fresh) as cursor:
+        cursor.execute(
+            "SELECT 'column', table_name, column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = 'public'"
+        )
+        found = {(*row,) for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT grantee, table_name, column_name, privilege_type "
+            "FROM information_schema.column_privileges WHERE grantee LIKE 'darkroom_%'"
+        )
+        found |= {(*row,) for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT grantee, table_name, '', privilege_type "
+            "FROM information_schema.table_privileges WHERE grantee LIKE 'darkroom_%' "
+            "AND privilege_type = 'DELETE'"
+        )
+        return found | {(*row,) for row in cursor.fetchall()}
+
+
+def required(fresh: FreshDatabase) -> set[tuple[str, str]]:
+    """The columns that an INSERT has to set."""
+    with owner(fresh) as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND is_nullable = 'NO' AND column_default IS NULL "
+            "AND is_identity = 'NO'"
+        )
+        return {(table, column) for table, column in cursor.fetchall()}
+
+
+def test_revision_takes_nothing_away_unless_it_contracts(fresh: FreshDatabase) -> None:
+    """A release applies its revisions while the functions of the release before are live."""
+    database = fresh.database()
+    contracting: set[str] = set()
+    before: set[tuple[str, ...]] = set()
+    required_before: set[tuple[str, str]] = set()
+    tables: set[str] = set()
+    for revision in migrate_database.status(database).pending:
+        migrate_database.migrate(database, revision)
+        now, required_now = usable(fresh), required(fresh)
+        lost = before - now
+        demanded = {one for one in required_now - required_before if one[0] in tables}
+        if lost or demanded:
+            contracting.add(revision)
+        before, required_before = now, required_now
+        tables = {name for kind, name, *_ in now if kind == "column"}
+    stated = {
+        path.name[:4]
+        for path in (migrate_database.FOLDER / "versions").glob("*.py")
+        if "contracts = True" in path.read_text(encoding="utf-8")
+    }
+    assert contracting == stated, "state `contracts = True`, or add only"
+
+
+def test_migrate_before_contract_leaves_what_contracts_until_later(fresh: FreshDatabase) -> None:
+    database = fresh.database()
+    migrate_database.migrate(database, "0008")
+    assert migrate_database.migrate(database, migrate_database.BEFORE_CONTRACT) == ["0009"]
+    assert migrate_database.migrate(database, migrate_database.BEFORE_CONTRACT) == []
+    # The operation of the release before, which reads all columns of a user.
+    operators = fresh.database(role="darkroom_operators")
+    with operators.transaction() as cursor:
+        cursor.execute("SELECT id, email, name, role, created_at, password_hash FROM users")
+    assert Users(operators).find("ada@example.com") is None
+    assert migrate_database.migrate(database)[0] == "0010"
+    with pytest.raises(InsufficientPrivilege), operators.transaction() as cursor:
+        cursor.execute("SELECT password_hash FROM users")
+    assert Users(operators).find("ada@example.com") is None
+
+
+def test_migrate_of_an_empty_database_waits_for_nothing(fresh: FreshDatabase) -> None:
+    answer = MigrateDatabase(fresh.database()).handle({"to": migrate_database.BEFORE_CONTRACT})
+    assert answer["pending"] == []
+    assert answer["applied"][-1] == answer["revision"]
 
 
 def test_migrate_with_unknown_revision_raises_configuration_error(fresh: FreshDatabase) -> None:
