@@ -41,8 +41,8 @@ dynamodb = client("dynamodb")
 data = StoredData(
     s3=client("s3"),
     dynamodb=dynamodb,
-    buckets=(
-        configuration.originals_bucket,
+    originals_bucket=configuration.originals_bucket,
+    other_buckets=(
         configuration.renditions_bucket,
         configuration.prints_bucket,
         configuration.exports_bucket,

@@ -15,6 +15,9 @@ from services.platform.functions.sqs import Message
 # Accounts that one invocation erases.
 ERASED_PER_RUN_MAX = 20
 RESERVE_SECONDS = 30
+# Share of the settling time in which originals leave delete markers, for S3 to replicate them:
+# longer than an upload form is valid. Events of the markers' deletion are handled in the rest.
+MARKERS_STAY_SHARE = 0.75
 
 
 class OutOfTimeError(TransientError):
@@ -62,8 +65,10 @@ class EraseAccounts:
             if message.seconds_left() < RESERVE_SECONDS:
                 raise OutOfTimeError(f"{found.user_id} is not erased yet")
 
-        self.data.delete(found.user_id, check)
-        if datetime.now(UTC) - found.requested_at < self.settling:
+        elapsed = datetime.now(UTC) - found.requested_at
+        markers_stay = elapsed < self.settling * MARKERS_STAY_SHARE
+        self.data.delete(found.user_id, check, markers_stay=markers_stay)
+        if elapsed < self.settling:
             return False
         self.users.anonymize(found.user_id)
         return True

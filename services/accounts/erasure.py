@@ -83,20 +83,24 @@ class StoredData:
 
     s3: Any
     dynamodb: Any
-    buckets: tuple[str, ...]
+    originals_bucket: str
+    other_buckets: tuple[str, ...]
     images_table: str
     sessions: SessionStore
     keys: ApiKeyStore
     webhooks: EndpointStore
 
-    def delete(self, user_id: str, check: Callable[[], None]) -> None:
+    def delete(self, user_id: str, check: Callable[[], None], *, markers_stay: bool) -> None:
         """Deletes the user's access, objects and catalogue. Calls `check` before each page; what it
-        raises interrupts the deletion."""
+        raises interrupts the deletion. With `markers_stay`, originals leave delete markers, which
+        S3 may replicate to another region, to delete the copies there."""
         self.sessions.close_all(user_id)
         self.keys.revoke_all(user_id)
         self.webhooks.delete_all(user_id)
-        for bucket in self.buckets:
-            delete_everything(self.s3, bucket, f"{user_id}/", check)
+        prefix = f"{user_id}/"
+        delete_everything(self.s3, self.originals_bucket, prefix, check, markers_stay=markers_stay)
+        for bucket in self.other_buckets:
+            delete_everything(self.s3, bucket, prefix, check)
         for item in self._catalog_items(user_id):
             check()
             self.dynamodb.delete_item(

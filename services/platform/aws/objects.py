@@ -22,13 +22,23 @@ def delete_objects(s3: Any, bucket: str, keys: Sequence[str]) -> None:
         _delete(s3, bucket, [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]])
 
 
-def delete_everything(s3: Any, bucket: str, prefix: str, check: Callable[[], None]) -> None:
-    """Deletes all versions and deletion markers of the objects below `prefix`, in a bucket with or
-    without versions. Calls `check` before each page. Raises TransientError as `delete_objects`."""
+def delete_everything(
+    s3: Any, bucket: str, prefix: str, check: Callable[[], None], *, markers_stay: bool = False
+) -> None:
+    """Deletes all versions and delete markers of the objects below `prefix`, in a bucket with or
+    without versions. Calls `check` before each page. Raises TransientError as `delete_objects`.
+
+    With `markers_stay`, each object gets a delete marker first, and the markers stay: S3 replicates
+    markers to another region, but not deletions of versions.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html
+    """
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         check()
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        versions = page.get("Versions", ())
+        if markers_stay:
+            delete_objects(s3, bucket, [v["Key"] for v in versions if v["IsLatest"]])
+        found = [*versions, *(() if markers_stay else page.get("DeleteMarkers", ()))]
         if found:
             _delete(s3, bucket, [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in found])
 

@@ -37,7 +37,8 @@ from tests.integration.process_image.support import Crash, CrashingClient
 EMAIL, OTHER = "grace@example.com", "bob@example.com"
 PRODUCT = Product("print-10x15-glossy", "Print 10 x 15 cm", "glossy", 102, 152, 29, "EUR")
 DELIVERY = Delivery("Grace Hopper", "Hafenstr. 1", "20457", "Hamburg", "DE")
-BUCKETS = ("originals", "renditions", "prints", "exports")
+OTHER_BUCKETS = ("renditions", "prints", "exports")
+BUCKETS = ("originals", *OTHER_BUCKETS)
 SCHEDULED = json.dumps({"source": "aws.events", "detail-type": "Scheduled Event"})
 
 
@@ -93,7 +94,8 @@ def eraser(
         StoredData(
             s3,
             dynamodb,
-            tuple(api.lab.bucket(name) for name in BUCKETS),
+            api.lab.bucket("originals"),
+            tuple(api.lab.bucket(name) for name in OTHER_BUCKETS),
             api.lab.table("images"),
             SessionStore(dynamodb, api.lab.table("sessions")),
             ApiKeyStore(dynamodb, api.lab.table("api-keys")),
@@ -109,13 +111,17 @@ def run(erase: EraseAccounts, seconds: float = 1000) -> None:
     erase.users.database.close()
 
 
-def stored(api: Api, person: Person) -> list[str]:
-    """What is stored about a person outside of Postgres, to the last object version and item."""
+def stored(api: Api, person: Person, *, markers: bool = True) -> list[str]:
+    """What is stored about a person outside of Postgres, to the last object version and item;
+    delete markers too if `markers`."""
     s3, dynamodb = api.session.client("s3"), api.session.client("dynamodb")
     found = []
     for bucket in BUCKETS:
         listed = s3.list_object_versions(Bucket=api.lab.bucket(bucket))
-        versions = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
+        versions = [
+            *listed.get("Versions", ()),
+            *(listed.get("DeleteMarkers", ()) if markers else ()),
+        ]
         found += [f"{bucket}: {v['Key']}" for v in versions if person.id in v["Key"]]
     for table in ("images", "sessions", "api-keys", "webhooks"):
         items = dynamodb.scan(TableName=api.lab.table(table))["Items"]
@@ -225,7 +231,7 @@ def test_account_stays_until_late_uploads_are_deleted_too(api: Api) -> None:
     person = fill(api, EMAIL)
     request_deletion(api, person)
     run(eraser(api, settling=timedelta(hours=1)))
-    assert stored(api, person) == []
+    assert stored(api, person, markers=False) == []
     assert rows(api, EMAIL) != []
     # A form that was signed before is posted now.
     api.session.client("s3").put_object(
@@ -234,6 +240,36 @@ def test_account_stays_until_late_uploads_are_deleted_too(api: Api) -> None:
     run(eraser(api))
     assert stored(api, person) == []
     assert rows(api, EMAIL) == []
+
+
+def test_erasure_hides_the_copies_of_originals_in_another_bucket(api: Api) -> None:
+    s3, copies = api.session.client("s3"), "copies-of-originals"
+    versioned = {"Status": "Enabled"}
+    s3.create_bucket(Bucket=copies)
+    s3.put_bucket_versioning(Bucket=copies, VersioningConfiguration=versioned)
+    # As the module `storage` of Terraform, with `replicas`.
+    rule = {
+        "ID": "copies", "Status": "Enabled", "Priority": 0, "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": f"arn:aws:s3:::{copies}"},
+    }  # fmt: skip
+    role = "arn:aws:iam::000000000000:role/replication"
+    s3.put_bucket_replication(
+        Bucket=api.lab.bucket("originals"), ReplicationConfiguration={"Role": role, "Rules": [rule]}
+    )
+    person = fill(api, EMAIL)
+
+    def copied() -> list[str]:
+        found = s3.list_objects_v2(Bucket=copies, Prefix=person.id)
+        return [item["Key"] for item in found.get("Contents", ())]
+
+    try:
+        assert len(copied()) == 2
+        request_deletion(api, person)
+        run(eraser(api, settling=timedelta(hours=1)))
+        assert copied() == []
+    finally:
+        s3.delete_bucket_replication(Bucket=api.lab.bucket("originals"))
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
