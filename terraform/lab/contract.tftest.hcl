@@ -4,6 +4,10 @@
 mock_provider "aws" {
   source = "./mocks"
 }
+mock_provider "aws" {
+  alias  = "backup"
+  source = "./mocks"
+}
 
 variables {
   # Terraform's tests require values of ephemeral variables.
@@ -65,6 +69,10 @@ run "photos_alone_need_no_database_network_or_api" {
   assert {
     condition     = keys(module.function) == ["add-avif", "process-image", "send-image-email"] && length(module.api) == 0 && length(module.workflow) == 0
     error_message = "expected the functions of photos only"
+  }
+  assert {
+    condition     = length(module.backup_region) == 0 && length(module.backup_plan) == 0 && length(module.copies) == 0
+    error_message = "expected no copies in another region by default"
   }
   assert {
     condition     = length(module.database) == 0 && length(aws_secretsmanager_secret.database) == 0 && length(aws_secretsmanager_secret.payments) == 0 && length(aws_secretsmanager_secret.webhooks) == 0 && alltrue([for network in values(local.networks) : network == null])
@@ -161,11 +169,17 @@ run "settings_reach_the_functions_that_use_them" {
 
   variables {
     schedules       = { start-orders = "rate(1 day)" }
-    database        = { proxy_enabled = false }
+    database        = { engine_mode = "serverless", proxy_enabled = false }
+    backup_region   = "eu-west-1"
     mail            = { reply_to = "help@example.com", site_url = "https://shop.example", tax_percent = 19, photos_per_day = 50 }
     traces_endpoint = "https://xray.eu-central-1.amazonaws.com"
     recipe          = "compact"
     limits          = { stored_gib_per_account = 2, upload_gib_per_day_of_address = 3, orders_per_day = 7 }
+  }
+
+  assert {
+    condition     = local.replicated_instance == null && length(local.clusters) == 1
+    error_message = "expected AWS Backup to copy the backups of Aurora"
   }
 
   assert {
@@ -223,6 +237,21 @@ run "page_is_served_and_a_function_is_a_worker" {
   variables {
     site    = { domain = { name = "photos.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
     compute = { process-image = "worker" }
+
+    backup_region = "eu-west-1"
+  }
+
+  assert {
+    condition     = join(" ", keys(local.copied_buckets)) == "originals" && length(module.copies) == 1
+    error_message = "expected copies of the originals, and of no bucket whose objects are made from them"
+  }
+  assert {
+    condition     = length(module.backup_region) == 1 && length(module.backup_plan) == 1 && length(local.copied_tables) == 4
+    error_message = "expected copies of the four tables with backed_up in topology.yaml"
+  }
+  assert {
+    condition     = local.replicated_instance.retention_days == var.database.backup_retention_days && length(local.clusters) == 0
+    error_message = "expected RDS to replicate the backups of the instance"
   }
 
   assert {
@@ -302,6 +331,17 @@ run "sandbox_recipients_are_identities_that_functions_may_send_to" {
     condition     = length(aws_ses_email_identity.recipient) == 1 && length(local.resources["mail/sender"]) == 2
     error_message = "expected an identity of the recipient, and permission to send to it"
   }
+}
+
+run "backups_in_the_same_region_are_refused" {
+  command = plan
+
+  variables {
+    features      = ["photos"]
+    backup_region = "eu-central-1"
+  }
+
+  expect_failures = [var.backup_region]
 }
 
 run "unknown_recipe_is_refused" {

@@ -4,6 +4,11 @@ mock_provider "aws" {
   source          = "./mocks"
   override_during = plan
 }
+mock_provider "aws" {
+  alias           = "backup"
+  source          = "./mocks"
+  override_during = plan
+}
 
 variables {
   # Terraform's tests require values of ephemeral variables.

@@ -27,6 +27,16 @@ output "target" {
   value       = var.target
 }
 
+output "backups" {
+  description = "Copies of backups in `backup_region`: the buckets by logical name, the vault, and RDS's replicated automated backups; null without that region."
+  value = var.backup_region == null ? null : {
+    region                = var.backup_region
+    buckets               = try(module.copies[0].bucket_names, {})
+    vault                 = module.backup_region[0].vault_name
+    replicated_backup_arn = module.backup_region[0].replicated_backup_arn
+  }
+}
+
 output "api" {
   description = "URL of the API; null without an API."
   value       = one(module.api[*].url)

@@ -18,6 +18,7 @@ module "storage" {
   deletion_protection    = var.protected
   point_in_time_recovery = var.point_in_time_recovery
   tls_only               = local.has.tls
+  replicas               = { for name in keys(local.copied_buckets) : name => module.copies[0].bucket_arns[name] }
 
   existing_buckets     = { for name, bucket in var.existing_buckets : name => bucket if contains(keys(local.topology.buckets), name) }
   notification_command = var.python

@@ -3,6 +3,17 @@ variable "region" {
   type        = string
 }
 
+variable "backup_region" {
+  description = "Another AWS region that receives copies of backups: of the originals, the tables with `backed_up` in topology.yaml, and Postgres; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.backup_region != var.region
+    error_message = "backup_region must be another region than region, got ${var.region} for both."
+  }
+}
+
 variable "environment" {
   description = "Name of the environment (development, production, ...), a tag of all resources."
   type        = string

@@ -26,3 +26,17 @@ provider "aws" {
     tags = merge({ project = "darkroom", environment = var.environment }, var.tags)
   }
 }
+
+# Of copies of backups only (backups.tf).
+provider "aws" {
+  alias                       = "backup"
+  region                      = coalesce(var.backup_region, var.region)
+  s3_use_path_style           = local.emulated
+  skip_credentials_validation = local.emulated
+  skip_metadata_api_check     = local.emulated
+  skip_region_validation      = local.emulated
+
+  default_tags {
+    tags = merge({ project = "darkroom", environment = var.environment }, var.tags)
+  }
+}

@@ -28,11 +28,13 @@ PROVISIONED = "provisioned_concurrent_executions"
 # Resources that cost nothing without requests.
 FREE = (
     "aws_apigatewayv2_", "aws_appautoscaling_", "aws_cloudwatch_event_", "aws_cloudwatch_log_",
-    "aws_db_parameter_group", "aws_db_proxy_", "aws_db_subnet_group", "aws_default_",
+    "aws_backup_", "aws_db_instance_automated_backups_replication", "aws_db_parameter_group",
+    "aws_db_proxy_", "aws_db_subnet_group", "aws_default_",
     "aws_dynamodb_table", "aws_ecs_cluster", "aws_ecs_task_definition", "aws_iam_",
-    "aws_internet_gateway", "aws_lambda_alias", "aws_lambda_function", "aws_lambda_invocation",
-    "aws_lambda_permission", "aws_rds_cluster_parameter_group", "aws_route", "aws_s3_",
-    "aws_secretsmanager_secret_rotation", "aws_secretsmanager_secret_version",
+    "aws_internet_gateway", "aws_kms_alias", "aws_lambda_alias", "aws_lambda_function",
+    "aws_lambda_invocation", "aws_lambda_permission", "aws_rds_cluster_parameter_group",
+    "aws_route", "aws_s3_", "aws_secretsmanager_secret_rotation",
+    "aws_secretsmanager_secret_version",
     "aws_security_group", "aws_ses_", "aws_sfn_",
     "aws_sns_", "aws_sqs_", "aws_ssm_parameter", "aws_subnet", "aws_vpc_security_group_",
     "terraform_data", "time_",
@@ -88,9 +90,10 @@ def idle_bill(plan: Mapping[str, Any], prices: Prices) -> IdleBill:
     ]
     known = {
         "aws_cloudwatch_dashboard", "aws_cloudwatch_metric_alarm", "aws_db_instance",
-        "aws_db_proxy", "aws_eip", "aws_lambda_event_source_mapping", "aws_ecs_service",
-        "aws_lambda_provisioned_concurrency_config", "aws_nat_gateway", "aws_rds_cluster",
-        "aws_rds_cluster_instance", "aws_secretsmanager_secret", "aws_vpc", "aws_vpc_endpoint",
+        "aws_db_proxy", "aws_ecs_service", "aws_eip", "aws_kms_key",
+        "aws_lambda_event_source_mapping", "aws_lambda_provisioned_concurrency_config",
+        "aws_nat_gateway", "aws_rds_cluster", "aws_rds_cluster_instance",
+        "aws_secretsmanager_secret", "aws_vpc", "aws_vpc_endpoint",
     }  # fmt: skip
     unpriced = {kind for kind in by_type if kind not in known and not kind.startswith(FREE)}
     return IdleBill(
@@ -122,6 +125,8 @@ def _databases(by_type: Mapping[str, list[Resource]], prices: Prices) -> Iterato
         for resource in by_type.get(kind, ())
     )
     yield Item("Secrets Manager", f"{secrets} secrets", secrets * prices.of("secret"))
+    keys = len(by_type.get("aws_kms_key", ()))
+    yield Item("KMS", f"{keys} key", keys * prices.of("kms_key"))
 
 
 def _network(

@@ -33,6 +33,12 @@ mock_resource "aws_ses_domain_identity" {
 mock_resource "aws_ses_configuration_set" {
   defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:configuration-set/darkroom" }
 }
+mock_resource "aws_kms_key" {
+  defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+}
+mock_resource "aws_backup_vault" {
+  defaults = { arn = "arn:aws:backup:eu-west-1:123456789012:backup-vault:darkroom-copies" }
+}
 mock_resource "aws_secretsmanager_secret" {
   defaults = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-secret-abcdef" }
 }
@@ -60,6 +66,12 @@ mock_resource "aws_apigatewayv2_api" {
 mock_resource "aws_db_instance" {
   defaults = {
     arn                = "arn:aws:rds:eu-central-1:123456789012:db:darkroom-database", address = "db.example", port = 5432
+    master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-abcdef", kms_key_id = "", secret_status = "active" }]
+  }
+}
+mock_resource "aws_rds_cluster" {
+  defaults = {
+    arn                = "arn:aws:rds:eu-central-1:123456789012:cluster:darkroom-database", endpoint = "db.example"
     master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-abcdef", kms_key_id = "", secret_status = "active" }]
   }
 }

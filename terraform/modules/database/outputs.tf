@@ -3,6 +3,11 @@ output "url" {
   value       = "postgresql://${var.settings.username}@${local.endpoint}:${local.port}/${var.settings.database_name}?sslmode=verify-full"
 }
 
+output "arn" {
+  description = "ARN of the RDS instance, or of the Aurora cluster."
+  value       = local.serverless ? one(aws_rds_cluster.this[*].arn) : one(aws_db_instance.this[*].arn)
+}
+
 output "secret_arn" {
   description = "Secret with the server's login, which RDS creates and rotates. Functions read it only without a proxy."
   value       = local.master_secret_arn

@@ -120,3 +120,66 @@ run "existing_bucket_sends_events_by_a_rule" {
     error_message = "expected events of objects with that prefix and that suffix"
   }
 }
+
+run "objects_are_replicated_with_their_delete_markers" {
+  command = plan
+
+  variables {
+    replicas = { originals = "arn:aws:s3:::copies-of-originals" }
+  }
+
+  assert {
+    condition     = keys(aws_s3_bucket_replication_configuration.this) == ["originals"]
+    error_message = "expected the replication of that bucket only"
+  }
+  assert {
+    condition = [for rule in aws_s3_bucket_replication_configuration.this["originals"].rule : [
+      rule.status, one(rule.destination).bucket, one(rule.delete_marker_replication).status, length(rule.filter),
+    ]] == [["Enabled", "arn:aws:s3:::copies-of-originals", "Enabled", 1]]
+    error_message = "expected all objects and delete markers in the bucket of the other region"
+  }
+}
+
+run "role_of_the_replication_reads_one_bucket_and_writes_the_other" {
+  command = plan
+
+  variables {
+    replicas = { originals = "arn:aws:s3:::copies-of-originals" }
+  }
+
+  override_resource {
+    target          = aws_s3_bucket.this
+    override_during = plan
+    values          = { arn = "arn:aws:s3:::darkroom-originals-x1" }
+  }
+
+  assert {
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.replication[0].policy).Statement : s.Sid => join(" ", s.Resource)
+      } == {
+      ReadConfiguration = "arn:aws:s3:::darkroom-originals-x1"
+      ReadObjects       = "arn:aws:s3:::darkroom-originals-x1/*"
+      WriteReplicas     = "arn:aws:s3:::copies-of-originals/*"
+    }
+    error_message = "expected reading of the one and writing of the other bucket"
+  }
+}
+
+run "bucket_without_versions_is_not_replicated" {
+  command = plan
+
+  variables {
+    replicas = { renditions = "arn:aws:s3:::copies-of-renditions" }
+  }
+
+  expect_failures = [var.replicas]
+}
+
+run "nothing_is_replicated_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(aws_s3_bucket_replication_configuration.this) == 0 && length(aws_iam_role.replication) == 0
+    error_message = "expected no replication and no role"
+  }
+}

@@ -53,6 +53,17 @@ variable "notifications" {
   default     = {}
 }
 
+variable "replicas" {
+  description = "ARNs of versioned buckets, in another region, that S3 replicates new objects and delete markers to, by logical name of the source, which must be versioned. Deletions of single versions are not replicated."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.replicas) : try(var.buckets[name].versioned, false) && !contains(keys(var.existing_buckets), name)])
+    error_message = "replicas must name versioned buckets of the module, got ${join(", ", sort(keys(var.replicas)))}."
+  }
+}
+
 variable "tables" {
   description = "Tables by logical name. All key attributes are strings; `ttl` is the attribute with the expiry."
   type = map(object({

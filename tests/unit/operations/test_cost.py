@@ -110,6 +110,9 @@ def test_idle_bill_counts_what_costs_without_requests(prices: Prices) -> None:
         resource("aws_eip.a"),
         *(resource("aws_lambda_event_source_mapping.a") for _ in range(3)),
         resource("aws_s3_bucket.a"),
+        resource("aws_kms_key.a"),
+        resource("aws_backup_vault.a"),
+        resource("aws_db_instance_automated_backups_replication.a"),
         resource("aws_kinesis_stream.a"),
         database={"endpoint_zones": 2},
     )
@@ -120,6 +123,7 @@ def test_idle_bill_counts_what_costs_without_requests(prices: Prices) -> None:
         ("RDS", 13.98),  # 730 x 0.016 + 20 x 0.115
         ("VPC", 14.60),  # 2 x 7.30
         ("VPC", 36.50),  # NAT gateway and address
+        ("KMS", 1.00),
         ("CloudWatch", 1.00),  # 20 metrics, less 10
         ("SQS", 0.39),  # 3 x 657,000 requests, less a million
     }
