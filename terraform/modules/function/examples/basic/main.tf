@@ -18,7 +18,7 @@ provider "aws" {
 module "queue" {
   source = "../../../queue"
 
-  prefix            = "example"
+  prefix            = "example-function"
   name              = "resize"
   timeout_seconds   = 30
   max_receive_count = 5
@@ -27,7 +27,7 @@ module "queue" {
 module "function" {
   source = "../.."
 
-  prefix = "example"
+  prefix = "example-function"
   queue  = { arn = module.queue.arn }
   definition = {
     name      = "resize"

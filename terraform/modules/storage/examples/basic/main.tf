@@ -18,7 +18,7 @@ provider "aws" {
 module "storage" {
   source = "../.."
 
-  prefix        = "example"
+  prefix        = "example-storage"
   bucket_suffix = "0815"
   buckets = {
     originals  = { versioned = true }

@@ -18,20 +18,20 @@ provider "aws" {
 module "queue" {
   source = "../../../queue"
 
-  prefix            = "example"
+  prefix            = "example-worker"
   name              = "resize"
   timeout_seconds   = 30
   max_receive_count = 5
 }
 
 resource "aws_ecs_cluster" "this" {
-  name = "example"
+  name = "example-worker"
 }
 
 module "worker" {
   source = "../.."
 
-  prefix             = "example"
+  prefix             = "example-worker"
   cluster_arn        = aws_ecs_cluster.this.arn
   subnet_ids         = ["subnet-0123456789abcdef0"]
   security_group_ids = ["sg-0123456789abcdef0"]
@@ -43,6 +43,18 @@ module "worker" {
   definition = {
     name      = "resize"
     image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/resize@sha256:${sha256("resize")}"
+    policy_statements = [
+      {
+        sid       = "ReceiveMessages"
+        actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+        resources = [module.queue.arn]
+      },
+      {
+        sid       = "SendDeadLetters"
+        actions   = ["sqs:SendMessage"]
+        resources = [module.queue.dead_letter_arn]
+      },
+    ]
     manifest = {
       description     = "Resizes photos."
       memory_mib      = 512

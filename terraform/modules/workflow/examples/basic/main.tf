@@ -18,7 +18,7 @@ provider "aws" {
 module "queue" {
   source = "../../../queue"
 
-  prefix            = "example"
+  prefix            = "example-workflow"
   name              = "resize"
   timeout_seconds   = 30
   max_receive_count = 5
@@ -27,7 +27,7 @@ module "queue" {
 module "workflow" {
   source = "../.."
 
-  prefix          = "example"
+  prefix          = "example-workflow"
   name            = "album"
   definition_file = "${path.module}/album.asl.json"
   queues          = { resize = { url = module.queue.url, arn = module.queue.arn } }
