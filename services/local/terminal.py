@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.markup import escape
@@ -25,9 +25,13 @@ SHOWN_ID_CHARACTERS = 8
 
 
 def develop_with_progress(
-    state: LabState, photos: Sequence[Path], options: UploadOptions
+    state: LabState,
+    photos: Sequence[Path],
+    options: UploadOptions,
+    settled: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> list[Outcome]:
-    """Develops `photos` with a progress bar. Returns the outcomes in the order of the photos."""
+    """Develops `photos` with a progress bar; calls `settled` with each outcome when it is known.
+    Returns the outcomes in the order of the photos."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -38,7 +42,7 @@ def develop_with_progress(
     outcomes = []
     with Progress(*columns, console=people) as progress:
         uploads = progress.add_task("uploaded ", total=len(photos), rejected="")
-        settled = progress.add_task("developed", total=len(photos), rejected="")
+        developed = progress.add_task("developed", total=len(photos), rejected="")
         for outcome in develop.develop_all(
             state,
             photos,
@@ -48,8 +52,9 @@ def develop_with_progress(
             outcomes.append(outcome)
             rejected = sum(not o.developed for o in outcomes)
             progress.update(
-                settled, advance=1, rejected=f"[yellow]{rejected} rejected[/]" if rejected else ""
+                developed, advance=1, rejected=f"[yellow]{rejected} rejected[/]" if rejected else ""
             )
+            settled(outcome)
     order = {path: number for number, path in enumerate(photos)}
     return sorted(outcomes, key=lambda outcome: order[outcome.path])
 

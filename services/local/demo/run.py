@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,33 +81,27 @@ def run(photos_folder: Path | None) -> int:
 def _make(photos: Sequence[Path], draft: Path, clock: _Clock) -> None:
     """Develops `photos` and writes the results to `draft`, then replaces FOLDER by it."""
     with ExitStack() as stack:
+        # The lab ends first when the demo fails; then the customer's next call fails at once.
+        visitors = stack.enter_context(ThreadPoolExecutor(1))
         with people.status("starting the lab: emulator, Postgres, mailbox, workers, API"):
             state = stack.enter_context(lab.temporary_lab())
         people.print(f"the lab is ready at {state.endpoint}")
         clock.lap("starting the lab")
         mails_before = len(sent_mails(Path(state.mail_folder)))
-        outcomes = develop_with_progress(state, photos, UploadOptions())
+        visitor = _Visitor(state, visitors)
+        outcomes = develop_with_progress(state, photos, UploadOptions(), visitor.order_first)
         clock.lap(f"developing {len(photos)} photos")
-        _wait_for_mails(state, mails_before, len(outcomes))
-        clock.lap("waiting for the last e-mail")
         for outcome in outcomes:
             if outcome.record is not None:
                 develop.download(state, outcome.record, draft / "renditions")
-        visit = None
-        with people.status("a new customer at the API") as status:
-            if (photo := _photo_to_order(outcomes)) is not None:
-                visit = walkthrough.walk(
-                    state.api,
-                    Path(state.mail_folder),
-                    photo,
-                    lambda step: status.update(step.call),
-                )
+        with people.status("a new customer's calls to the API"):
+            visit = visitor.visit()
         orders = visit.orders if visit else ()
         prints = [develop.download_prints(state, o["id"], draft / "prints") for o in orders]
         expected = len(outcomes) + sum(map(walkthrough.mails_about, orders))
         expected += walkthrough.CUSTOMER_MAILS if visit else 0
         mails = _wait_for_mails(state, mails_before, expected)
-        clock.lap("a new customer's calls to the API")
+        clock.lap("the rest of a new customer's calls to the API")
         sheet = Sheet(
             tuple(outcomes),
             mails,
@@ -128,12 +123,25 @@ def _make(photos: Sequence[Path], draft: Path, clock: _Clock) -> None:
     _show_timings(outcomes, clock)
 
 
-def _photo_to_order(outcomes: Sequence[Outcome]) -> Path | None:
-    """A developed photo whose file name has a known extension; None if there is none."""
-    for outcome in outcomes:
-        if outcome.developed and outcome.path.suffix.lower() in (".jpg", ".jpeg", ".png", ".heic"):
-            return outcome.path
-    return None
+class _Visitor:
+    """A new customer, who orders prints of the first developed photo while others are developed."""
+
+    def __init__(self, state: LabState, pool: ThreadPoolExecutor) -> None:
+        self._state, self._pool = state, pool
+        self._visit: Future[walkthrough.Visit] | None = None
+
+    def order_first(self, outcome: Outcome) -> None:
+        """Starts the visit if this is the first developed photo with a known extension."""
+        known = outcome.path.suffix.lower() in (".jpg", ".jpeg", ".png", ".heic")
+        if self._visit is None and outcome.developed and known:
+            self._visit = self._pool.submit(
+                walkthrough.walk, self._state.api, Path(self._state.mail_folder), outcome.path
+            )
+
+    def visit(self) -> walkthrough.Visit | None:
+        """The visit when it is over; None if there was no photo to order. Raises TransientError or
+        PermanentError when a call failed."""
+        return self._visit.result() if self._visit is not None else None
 
 
 def _wait_for_mails(state: LabState, before: int, expected: int) -> tuple[SentMail, ...]:

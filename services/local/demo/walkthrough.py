@@ -149,17 +149,13 @@ class Walkthrough:
         return Step(call, outcome(self._last), milliseconds)
 
 
-def walk(api_url: str, mail_folder: Path, photo: Path, on_step: Callable[[Step], None]) -> Visit:
-    """Makes all calls with `photo`, and reads the code from the e-mail in `mail_folder`; calls
-    `on_step` after each."""
-    steps = []
+def walk(api_url: str, mail_folder: Path, photo: Path) -> Visit:
+    """Makes all calls with `photo`, and reads the code from the e-mail in `mail_folder`."""
     with closing(Api(api_url)) as api:
         email = f"visitor-{secrets.token_hex(4)}@darkroom.example"
         customer = Walkthrough(api, email, mail_folder)
-        for step in customer.go(photo):
-            on_step(step)
-            steps.append(step)
-    return Visit(tuple(steps), tuple(customer.orders))
+        steps = tuple(customer.go(photo))
+    return Visit(steps, tuple(customer.orders))
 
 
 def mails_about(order: dict[str, Any]) -> int:
