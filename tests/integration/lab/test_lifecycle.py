@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from services.cli.main import main
 from services.local import develop, emulator
 from services.local import lab as labs
 from services.local.aws_session import LocalSession
@@ -59,6 +60,26 @@ def _runs_an_emulator(state: LabState) -> bool:
 PHOTOS = LabOptions(features=(Feature.PHOTOS,))
 
 
+def up_by_command(root: Path, *options: str) -> LabState:
+    """The lab that `darkroom up` starts, in `root` in place of its usual folder."""
+    start = labs.up
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labs, "up", lambda options: start(root, options))
+        assert main(["up", *options]) == 0
+    state = labs.running(root)
+    assert state is not None
+    return state
+
+
+def answer(url: str) -> int:
+    """The status code that a request without credentials gets."""
+    try:
+        with urllib.request.urlopen(url, timeout=HTTP_SECONDS) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 class TestLabLifecycle:
     def test_up_twice_is_one_lab_and_down_leaves_nothing(self, tmp_path: Path) -> None:
         first = labs.up(tmp_path)
@@ -73,8 +94,8 @@ class TestLabLifecycle:
         assert state is not None
         assert state.status is LabStatus.STOPPED
 
-    def test_up_photos_only_starts_neither_database_nor_api(self, tmp_path: Path) -> None:
-        state = labs.up(tmp_path, PHOTOS)
+    def test_up_only_photos_starts_neither_database_nor_api(self, tmp_path: Path) -> None:
+        state = up_by_command(tmp_path, "--only", "photos")
         try:
             assert state.features == ("photos",)
             assert (state.api, state.database_url) == ("", "")
@@ -82,6 +103,24 @@ class TestLabLifecycle:
             assert not names & {"gateway", "postgres", "payment-provider"}
             with pytest.raises(PermanentError, match="runs without customers, orders"):
                 labs.up(tmp_path)
+        finally:
+            labs.down(tmp_path)
+
+    def test_up_only_customers_starts_photos_and_the_api_without_orders(
+        self, tmp_path: Path
+    ) -> None:
+        state = up_by_command(tmp_path, "--only", "customers")
+        try:
+            assert state.features == ("customers",)
+            names = {child.name for child in state.children}
+            assert "gateway" in names
+            assert "payment-provider" not in names
+            assert (answer(f"{state.api}/images"), answer(f"{state.api}/orders")) == (401, 404)
+            assert (
+                not LocalSession(state.endpoint)
+                .client("stepfunctions")
+                .list_state_machines()["stateMachines"]
+            )
         finally:
             labs.down(tmp_path)
 

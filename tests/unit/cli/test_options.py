@@ -64,8 +64,11 @@ def test_develop_checks_out_before_any_work(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nope",), ("orders",), ("up", "--port", "x"), ("images", "upload"), ("status", "--nope")],
-)
+    [
+        ("nope",), ("orders",), ("up", "--port", "x"), ("images", "upload"), ("status", "--nope"),
+        ("up", "--only", "prints"), ("up", "--only", "photos", "--samples"),
+    ],
+)  # fmt: skip
 def test_wrong_usage_is_one_line_that_names_the_help(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
