@@ -116,11 +116,6 @@ class TestLabLifecycle:
             assert "gateway" in names
             assert "payment-provider" not in names
             assert (answer(f"{state.api}/images"), answer(f"{state.api}/orders")) == (401, 404)
-            assert (
-                not LocalSession(state.endpoint)
-                .client("stepfunctions")
-                .list_state_machines()["stateMachines"]
-            )
         finally:
             labs.down(tmp_path)
 
