@@ -1,3 +1,4 @@
+import type { Ref } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { plain, text } from "../text";
 import { CONTENT_TYPES, type Upload, type UploadQueue } from "../uploads/queue";
@@ -39,6 +40,34 @@ async function filesOf(items: DataTransferItemList): Promise<File[]> {
   return files;
 }
 
+interface ChooserProps {
+  input: Ref<HTMLInputElement>;
+  add: (files: Iterable<File>) => void;
+  multiple?: boolean;
+  accept?: string;
+  webkitdirectory?: boolean;
+  /** The camera at the back: a phone opens it at once. */
+  capture?: "environment";
+}
+
+/** What a button opens: the browser's own choice of files. */
+function Chooser({ input, add, ...attributes }: ChooserProps) {
+  return (
+    <input
+      ref={input}
+      class="hidden"
+      tabIndex={-1}
+      aria-hidden="true"
+      type="file"
+      {...attributes}
+      onChange={(event) => {
+        add(event.currentTarget.files ?? []);
+        event.currentTarget.value = "";
+      }}
+    />
+  );
+}
+
 interface UploadPanelProps {
   queue: UploadQueue;
   uploads: readonly Upload[];
@@ -49,6 +78,7 @@ export function UploadPanel({ queue, uploads }: UploadPanelProps) {
   const [keepLocation, setKeepLocation] = useState(false);
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
 
   function add(chosen: Iterable<File>) {
     queue.add(chosen, keepLocation, text("unsupported"));
@@ -92,33 +122,14 @@ export function UploadPanel({ queue, uploads }: UploadPanelProps) {
         </button>{" "}
         <button type="button" class="quiet" onClick={() => folder.current?.click()}>
           {text("folder")}
+        </button>{" "}
+        <button type="button" class="quiet touch" onClick={() => camera.current?.click()}>
+          {text("camera")}
         </button>
       </p>
-      <input
-        ref={files}
-        class="hidden"
-        tabIndex={-1}
-        aria-hidden="true"
-        type="file"
-        multiple
-        accept={ACCEPT}
-        onChange={(event) => {
-          add(event.currentTarget.files ?? []);
-          event.currentTarget.value = "";
-        }}
-      />
-      <input
-        ref={folder}
-        class="hidden"
-        tabIndex={-1}
-        aria-hidden="true"
-        type="file"
-        {...{ webkitdirectory: true }}
-        onChange={(event) => {
-          add(event.currentTarget.files ?? []);
-          event.currentTarget.value = "";
-        }}
-      />
+      <Chooser input={files} add={add} multiple accept={ACCEPT} />
+      <Chooser input={folder} add={add} webkitdirectory />
+      <Chooser input={camera} add={add} accept="image/*" capture="environment" />
       <label class="check">
         <input
           type="checkbox"
