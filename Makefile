@@ -77,7 +77,7 @@ unit: $(READY) ## Unit tests (no network), the slow left out
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
 # other processes more than half of the time: two cores serve four of them.
-longest := tests/integration/workflow tests/integration/test_faults.py tests/integration/lab \
+longest := tests/integration/api/test_openapi.py tests/integration/workflow tests/integration/test_faults.py tests/integration/lab \
   tests/integration/test_queue_faults.py \
   tests/load tests/integration/api tests/integration/test_dead_letters.py
 others := $(filter-out tests/integration/__pycache__ $(longest),$(patsubst %/,%,$(wildcard tests/integration/*/ tests/integration/test_*.py)))

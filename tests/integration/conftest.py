@@ -25,7 +25,6 @@ from tests.support.declarations import lab_topology, manifests
 ON_ONE_LAB = (
     (
         "api/test_authorization.py",
-        "api/test_openapi.py",
         "api/test_order_commands.py",
         "api/test_orders.py",
         "api/test_payment_webhooks.py",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from typing import Any
 
 import msgspec
@@ -58,3 +60,26 @@ def change_password(
 
 def revoke(api: Api, token: str, session_id: str) -> Answered:
     return api.call("revoke-session", token=token, path={"id": session_id})
+
+
+def notice_queue(api: Api) -> str:
+    """The URL of a new queue of the account events from now on."""
+    sqs = api.session.client("sqs")
+    url: str = sqs.create_queue(QueueName=f"notices-{uuid.uuid4().hex}")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    api.session.client("sns").subscribe(
+        TopicArn=api.lab.topic("account-events"),
+        Protocol="sqs",
+        Endpoint=attributes["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    return url
+
+
+def receive_notices(api: Api, queue_url: str) -> list[dict[str, Any]]:
+    """The events in the queue, which it leaves empty."""
+    sqs = api.session.client("sqs")
+    found = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", ())
+    for message in found:
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in found]

@@ -26,6 +26,8 @@ from tests.integration.accounts.support import (
     administrator_token,
     change_password,
     create_account,
+    notice_queue,
+    receive_notices,
     sign_in,
     slug,
 )
@@ -140,42 +142,30 @@ def test_open_session_on_known_network_works_while_account_is_attacked(
     assert sign_in(api).status == 201
 
 
-def notices(api: Api) -> list[str]:
-    """A queue of the account events, as the types of those that came since the last call."""
-    sqs = api.session.client("sqs")
-    url = sqs.create_queue(QueueName="sign-in-notices")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    api.session.client("sns").subscribe(
-        TopicArn=api.lab.topic("account-events"),
-        Protocol="sqs",
-        Endpoint=arn["QueueArn"],
-        Attributes={"RawMessageDelivery": "true"},
-    )
-    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ())
-    for message in found:
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return [json.loads(message["Body"])["type"] for message in found]
-
-
 def test_sign_in_from_new_network_is_announced_once(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_account(api)
-    assert notices(api) == []
+    queue = notice_queue(api)
+
+    def notices() -> list[str]:
+        return [notice["type"] for notice in receive_notices(api, queue)]
+
+    assert notices() == []
     assert sign_in(api, address="192.0.2.1").status == 201
-    assert notices(api) == []  # the first sign-in to a new account
+    assert notices() == []  # the first sign-in to a new account
     with api.fresh.database().transaction() as cursor:
         cursor.execute("UPDATE users SET created_at = now() - interval '1 day'")
     assert sign_in(api, address="192.0.2.1").status == 201
     assert sign_in(api, password="wrong password", address="198.51.100.1").status == 401
-    assert notices(api) == []
+    assert notices() == []
     for _ in range(2):
         assert sign_in(api, address="198.51.100.1").status == 201
-    assert notices(api) == ["account.signed_in_from_new_network"]
+    assert notices() == ["account.signed_in_from_new_network"]
     monkeypatch.setattr(limits, "NOTICES_PER_DAY", 2)
     for number in range(2, 5):
         assert sign_in(api, address=f"198.51.100.{number}").status == 201
-    assert notices(api) == ["account.signed_in_from_new_network"]
+    assert notices() == ["account.signed_in_from_new_network"]
 
 
 def test_open_session_during_outage_uses_up_no_attempts(

@@ -17,7 +17,12 @@ from services.cli.main import main
 from services.cli.options import ExitCode
 from services.orders.products import Products
 from tests.integration.accounts.conftest import Api
-from tests.integration.accounts.support import create_account, sign_in
+from tests.integration.accounts.support import (
+    create_account,
+    notice_queue,
+    receive_notices,
+    sign_in,
+)
 from tests.integration.accounts.test_second_factor import enable
 
 OPERATOR = "arn:aws:iam::000000000000:user/ada"
@@ -40,29 +45,6 @@ def request(operation: str, arguments: dict[str, Any], id_: str | None = None) -
         "operation": operation,
         "arguments": arguments,
     }
-
-
-def notice_queue(api: Api) -> str:
-    """A queue of the account events from now on."""
-    url: str = api.session.client("sqs").create_queue(QueueName=f"n{uuid.uuid4().hex}")["QueueUrl"]
-    attributes = api.session.client("sqs").get_queue_attributes(
-        QueueUrl=url, AttributeNames=["QueueArn"]
-    )["Attributes"]
-    api.session.client("sns").subscribe(
-        TopicArn=api.lab.topic("account-events"),
-        Protocol="sqs",
-        Endpoint=attributes["QueueArn"],
-        Attributes={"RawMessageDelivery": "true"},
-    )
-    return url
-
-
-def received(api: Api, queue_url: str) -> list[Any]:
-    """The events in the queue."""
-    answer = api.session.client("sqs").receive_message(
-        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
-    )
-    return [json.loads(message["Body"]) for message in answer.get("Messages", ())]
 
 
 def on_hand(api: Api) -> int:
@@ -131,7 +113,7 @@ def test_reset_of_second_factor_ends_sessions_and_notifies_the_owner_once(
         (OPERATOR, user_id, True),
         (OPERATOR, user_id, False),
     ]
-    (event,) = received(api, notices)
+    (event,) = receive_notices(api, notices)
     assert (event["type"], event["data"]) == (
         "account.second_factor_reset",
         {"email": "ada@example.com"},
