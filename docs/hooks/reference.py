@@ -357,7 +357,9 @@ def render_metrics() -> str:
         "`darkroom_failed_starts`.\n\n"
         "- A worker: `/metrics` and, for people and load balancers, `/health` (200 or 503) on "
         "`WORKER_METRICS_PORT` of `WORKER_METRICS_HOST`.\n"
-        "- The gateway: `/_darkroom/metrics` and `/_darkroom/health` beside the routes.\n"
+        "- The gateway: `/_darkroom/metrics` and `/_darkroom/health` beside the routes. Its health "
+        "is `failing` while a function cannot start, and `degraded` after a function's own 503, "
+        "which says that a service does not answer, until its next success or for a minute.\n"
         "- The embedded lab: `darkroom status` prints the addresses.\n"
     )
 

@@ -21,6 +21,7 @@ from services.gateway.authorizer import (
 from services.gateway.event_stream import ROUTE as EVENTS_ROUTE
 from services.gateway.event_stream import EventStreams
 from services.gateway.events import Api, Request
+from services.gateway.health import Health
 from services.gateway.pool import Pool, ThrottledError
 from services.gateway.responses import GatewayError, MalformedResponseError, Response
 from services.gateway.routes import BadPathError, Match, Router, decode
@@ -121,6 +122,7 @@ class Application:
 
     def __init__(self, context: GatewayContext) -> None:
         self._context = context
+        self._health = Health(context.pools.values())
         self._held_bytes = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -154,7 +156,8 @@ class Application:
             return await self._refuse(GatewayError.HEADERS_TOO_LARGE, scope, receive)
         if raw_path == HEALTH_PATH.encode() and request.method in ("GET", "HEAD"):
             await self._body(scope, receive)
-            return responses.json_answer(200, self.health())
+            draining = self._context.draining.is_set()
+            return responses.json_answer(200, self._health.document(draining=draining))
         if raw_path == METRICS_PATH.encode() and request.method in ("GET", "HEAD"):
             await self._body(scope, receive)
             headers = [(b"content-type", metrics.CONTENT_TYPE.encode())]
@@ -256,10 +259,12 @@ class Application:
             entry.reason = f"{invocation.outcome.value}: {invocation.error_type}"
             raise _RefusedError(GatewayError.INTERNAL_ERROR)
         try:
-            return responses.of_function(invocation.payload)
+            answer = responses.of_function(invocation.payload)
         except MalformedResponseError as error:
             entry.reason = f"malformed answer: {error}"
             raise _RefusedError(GatewayError.INTERNAL_ERROR) from error
+        self._health.note(pool.function.name, answer.status)
+        return answer
 
     async def _invoke(
         self, pool: Pool, request: Request, scope: Any, receive: Receive, entry: _RequestLog
@@ -337,23 +342,6 @@ class Application:
         pools = self._context.pools.values()
         healthy = not any(pool.failing for pool in pools)
         return metrics.exposition([pool.status for pool in pools], healthy=healthy)
-
-    def health(self) -> dict[str, Any]:
-        """The state of every function."""
-        pools = self._context.pools.values()
-        failing = any(pool.failing for pool in pools)
-        draining = self._context.draining.is_set()
-        return {
-            "status": "draining" if draining else "failing" if failing else "healthy",
-            "functions": [
-                {
-                    "name": pool.function.name,
-                    "environments": {"alive": pool.alive, "busy": pool.busy},
-                    "failing": pool.failing,
-                }
-                for pool in pools
-            ],
-        }
 
 
 def _request(scope: Any) -> Request:

@@ -16,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from services.build.openapi import placeholder_environment
+from services.local.state import PROJECT
+from services.mail.recipients import TOKEN_DIGITS
+from services.platform import manifest
 from tests.integration.gateway.support import (
     Running,
     answers_in,
@@ -290,3 +294,22 @@ def _running(pid: str | None) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_health_names_function_whose_service_does_not_answer(tmp_path: Path) -> None:
+    function = manifest.load(PROJECT / "images" / "unsubscribe-recipient")
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        environment = placeholder_environment(function) | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{hung.getsockname()[1]}"
+        }
+        entry = {"folder": str(function.folder), "environment": environment}
+        with gateway(tmp_path / "gateway", entry, init_seconds=60) as running:
+            assert running.health()["status"] == "healthy"
+            answer = running.ask("POST", f"/unsubscribe/{'0' * TOKEN_DIGITS}")
+            assert answer.status == 503
+            assert int(answer.header("retry-after") or 0) > 0
+            health = running.health()
+            assert health["status"] == "degraded"
+            assert [f["unavailable"] for f in health["functions"]] == [True]
+            assert running.ask("POST", "/unsubscribe/short").status == 400
+            assert running.health()["status"] == "degraded"
