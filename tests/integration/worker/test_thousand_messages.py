@@ -25,9 +25,10 @@ pytestmark = pytest.mark.slow
 FUNCTION = "tested-function"
 MESSAGES, POISON, CRASHES = 1000, 10, 3
 LEASE_SECONDS = 6
+POLLERS = 2
 STALE = "stale-receipt-"
-# The worker's AWS clients keep up to this many connections: two pollers, see supervisor.Worker.
-CONNECTIONS_MAX = 2 * (2 * 2 + 2)
+# The worker's AWS clients keep up to this many connections, see supervisor.Worker.
+CONNECTIONS_MAX = 2 * (2 * POLLERS + 2)
 
 HANDLER = """
 import json, os
@@ -149,7 +150,7 @@ def test_thousand_messages_with_faults_are_all_accounted_for(
             endpoint=proxy.url,
             batch_size=10,
             max_receive_count=5,
-            WORKER_CONCURRENCY=2,
+            WORKER_CONCURRENCY=POLLERS,
             WORKER_VISIBILITY_SECONDS=LEASE_SECONDS,
             WORKER_BACKOFF_BASE_SECONDS=1,
             WORKER_STATUS_FILE=tmp_path / "worker-1-status.json",
@@ -210,7 +211,9 @@ def test_thousand_messages_with_faults_are_all_accounted_for(
         assert not any(STALE.encode() in sent for _, sent in proxy.bodies)
         after = held(worker.process.pid)
         assert after["children"] == before["children"]
-        assert after["threads"] == before["threads"]
+        # The worker starts a thread for the deletes of each poller when two delete at a time, which
+        # the first messages may not have made necessary. A thread leaked by each crash is more.
+        assert 0 <= after["threads"] - before["threads"] < POLLERS < CRASHES
         assert after["descriptors"] <= before["descriptors"] + CONNECTIONS_MAX
         assert {fault for _, fault in faults} >= {
             Fault.SLOW, Fault.LOST, Fault.RESET, Fault.DENIED, Fault.FAILED, Fault.UNAVAILABLE
