@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from services.local.mailbox import latest_code
 from services.local.state import LabState
+from services.platform.token_cookies import DEVICE, SESSION
 from tests.browser.visitors import (
     PASSWORD,
     check,
@@ -67,14 +68,17 @@ def test_customer_uploads_fifty_photos_and_orders_prints(
 
 def test_session_survives_a_reload_and_ends_by_sign_out(page: Page, lab: LabState) -> None:
     sign_up(page, lab.mail_folder)
-    (cookie,) = page.context.cookies()
-    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies.keys() == {SESSION.name, DEVICE.name}
+    for cookie in cookies.values():
+        assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
     assert page.evaluate("document.cookie") == ""
     page.reload()
     expect(page.get_by_role("link", name="Photos")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert page.context.cookies() == []
+    # The device stays known when its session ends.
+    assert [cookie["name"] for cookie in page.context.cookies()] == [DEVICE.name]
     page.reload()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
