@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import FileChooser, FilePayload, Locator, Page, expect
 
 from services.local.state import LabState
-from tests.browser.visitors import ADDRESS, PASSWORD, sign_in
+from tests.browser.visitors import ADDRESS, MAIL_SECONDS, PASSWORD, sign_in
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
 
@@ -79,26 +79,29 @@ def test_picture_offers_the_smallest_format_first_and_has_its_size(
     sign_in(page, lab)
     # The page leaves the choice of a recipe to the lab, whose own one has no AVIF.
     wanted = {"filename": "wide.jpg", "content_type": "image/jpeg", "recipe": "compact"}
-    form = page.context.request.post(
-        f"{lab.api}/uploads", data=wanted, headers={"sec-fetch-site": "same-origin"}
-    ).json()
+    requests = page.context.request
+    own = {"sec-fetch-site": "same-origin"}
+    form = requests.post(f"{lab.api}/uploads", data=wanted, headers=own).json()
     file: FilePayload = {
         "name": "wide.jpg",
         "mimeType": "image/jpeg",
         "buffer": photo(tmp_path / "wide.jpg", 643, width=1300).read_bytes(),
     }
-    page.context.request.post(form["url"], multipart={**form["fields"], "file": file})
+    assert requests.post(form["url"], multipart={**form["fields"], "file": file}).ok
+
+    def with_avif() -> str | None:
+        """The photo's id, once it has AVIF, which follows after the other formats."""
+        listed = requests.get(f"{lab.api}/images?upload={form['id']}", headers=own).json()
+        for image in listed["images"]:
+            found = requests.get(f"{lab.api}/images/{image['id']}", headers=own).json()
+            if "avif" in {one["format"] for one in found.get("renditions", [])}:
+                return str(found["id"])
+        return None
+
+    address = eventually(with_avif, "the photo has AVIF", MAIL_SECONDS, pause_seconds=0.5)
+    page.goto(f"{lab.api}/#/photos/{address}")
     picture = page.locator("dialog picture")
-
-    def formats() -> int:
-        """The number of formats of the photo. AVIF follows after the others."""
-        page.goto(f"{lab.api}/#/photos")
-        page.reload()
-        page.locator(".tile a").click()
-        expect(picture.locator("source").first).to_be_attached()
-        return picture.locator("source").count()
-
-    eventually(lambda: formats() == 3, "the photo has three formats", pause_seconds=0.5)
+    expect(picture.locator("source")).to_have_count(3)
     sources = picture.locator("source").evaluate_all(
         "(all) => all.map(({type, srcset, sizes}) => [type, srcset, sizes])"
     )
