@@ -57,6 +57,7 @@ it("labels and formats the facts of a photo", async () => {
     ["Kamera", "Acme One"], ["Belichtung", "1/250 s"], ["Blende", "f/2,8"], ["ISO", "1600"],
     ["Brennweite", "35,5 mm"], ["Format", "JPEG"], ["Dateigröße", "2,41 MB"],
   ]);
+  expect(factsOf({ ...image, facts: { bytes: 13 } }).at(-1)).toEqual(["Dateigröße", "13 Byte"]);
   const slow = factsOf({ ...image, facts: { exposure_seconds: 2.5, frames: 12 } });
   expect(slow.slice(2)).toEqual([["Belichtung", "2,5 Sek."], ["Einzelbilder", "12"]]);
   expect(facts.get("Pixel")).toMatch(/^6.?000 × 4.?000$/);

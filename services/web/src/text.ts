@@ -364,11 +364,12 @@ export function number(value: number, options: Intl.NumberFormatOptions = {}): s
   return new Intl.NumberFormat(locale, options).format(value);
 }
 
-/** A number of bytes in kB or MB. */
+/** A number of bytes, in kB or MB from a thousand on. */
 export function bytes(count: number): string {
-  const unit = count < 1_000_000 ? "kilobyte" : "megabyte";
-  const value = count / (unit === "kilobyte" ? 1_000 : 1_000_000);
-  return number(value, { style: "unit", unit, maximumSignificantDigits: 3 });
+  const [unit, size] = (
+    [["megabyte", 1_000_000], ["kilobyte", 1_000], ["byte", 1]] as const
+  ).find(([, least]) => count >= least) ?? ["byte", 1];
+  return number(count / size, { style: "unit", unit, maximumSignificantDigits: 3 });
 }
 
 /** When something can be tried again: "in 20 minutes". */

@@ -150,7 +150,7 @@ export function UploadPanel({ queue, uploads }: UploadPanelProps) {
                   aria-label={plain(upload.name)}
                 />
                 <span class="state">{upload.message || text(upload.state)}</span>
-                {upload.state === "failed" && !upload.id && (
+                {queue.retryable(upload) && (
                   <button type="button" class="link" onClick={() => queue.retry(upload, keepLocation)}>
                     {text("retry")}
                   </button>

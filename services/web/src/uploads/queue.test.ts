@@ -62,9 +62,13 @@ describe("UploadQueue", () => {
     const upload = queue.uploads[0] as Upload;
     expect([calls, upload.state, upload.message]).toEqual([ATTEMPTS, "failed", text("offline")]);
     works = true;
+    expect(queue.retryable(upload)).toBe(true);
     queue.retry(upload, false);
     await drained(queue);
     expect(upload.state).toBe("developing");
+    // As if the photo was rejected: the file is sent.
+    upload.state = "failed";
+    expect(queue.retryable(upload)).toBe(false);
   });
 
   it("does not repeat what was refused for good", async () => {
@@ -82,6 +86,7 @@ describe("UploadQueue", () => {
     const queue = queueWith(() => Promise.reject(new Error("no request expected")));
     queue.add([new File(["x"], "notes.txt", { type: "text/plain" })], false, "not taken");
     expect(queue.uploads[0]).toMatchObject({ state: "failed", message: "not taken" });
+    expect(queue.retryable(queue.uploads[0] as Upload)).toBe(false);
   });
 });
 

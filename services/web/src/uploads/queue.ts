@@ -100,6 +100,11 @@ export class UploadQueue {
     this.#kept.delete(upload.key);
   }
 
+  /** Whether a failed upload can be tried again: not a file of a type that is not taken. */
+  retryable(upload: Upload): boolean {
+    return upload.state === "failed" && this.#files.has(upload.key);
+  }
+
   /** Tries a failed upload again. */
   retry(upload: Upload, keepLocation: boolean): void {
     const file = this.#files.get(upload.key);
