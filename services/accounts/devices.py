@@ -10,7 +10,6 @@ after the last sign-in with it.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from services.accounts.sessions import (
     TOKEN_BYTES,
     TOKEN_FORM,
     SessionStore,
+    hash_of,
     is_device,
 )
 from services.platform.aws.items import from_item, to_attribute, to_item
@@ -106,4 +106,4 @@ class KnownDevices:
 
 def _id(token: str) -> str:
     """The key of the token's item, which no session's token has."""
-    return DEVICE_PREFIX + hashlib.sha256(token.encode()).hexdigest()
+    return DEVICE_PREFIX + hash_of(token)

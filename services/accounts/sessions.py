@@ -82,7 +82,7 @@ class SessionStore:
         now = self.clock()
         token = secrets.token_urlsafe(TOKEN_BYTES)
         session = Session(
-            id=_id(token),
+            id=hash_of(token),
             user_id=user.id,
             email=user.email,
             role=user.role.value,
@@ -104,7 +104,7 @@ class SessionStore:
         """The open session with this token, renewed when due; None for an unknown token."""
         if not TOKEN_FORM.fullmatch(token):
             return None
-        session = self._read(_id(token))
+        session = self._read(hash_of(token))
         now = self.clock()
         if session is None:
             return None
@@ -227,8 +227,8 @@ def is_device(item: Item) -> bool:
     return str(item["token_hash"]["S"]).startswith(DEVICE_PREFIX)
 
 
-def _id(token: str) -> str:
-    # The token is 256 random bits, so its hash needs no salt.
+def hash_of(token: str) -> str:
+    """What the table stores of a token, which is 256 random bits and so needs no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
