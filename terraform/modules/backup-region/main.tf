@@ -11,7 +11,7 @@ resource "aws_kms_key" "this" {
   deletion_window_in_days = 30
   tags                    = var.tags
 
-  # IAM decides who uses the key: AWS Backup's role, and whoever creates or restores backups.
+  # IAM policies allow the use of the key: those of AWS Backup's role and of who restores backups.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -58,7 +58,7 @@ resource "aws_s3_bucket_replication_configuration" "this" {
     id     = "copies"
     status = "Enabled"
 
-    # With a filter, S3 replicates delete markers if it is told so.
+    # A rule with a filter replicates delete markers only with this block.
     filter {}
 
     # What is deleted here is deleted there, where lifecycle rules then remove its versions.
