@@ -1,6 +1,6 @@
 """Builds and pushes the function images: `python -m services.build build|push`.
 
-Both commands take function names, and work on all functions without any.
+Both commands take function names and features, and work on all functions without any.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.build.engine import BASE, host_platform, warn
 from services.build.images import REPOSITORY, ROOT, Built, build
 from services.build.push import DIGESTS_FILE, Pushed, push
 from services.platform.errors import DarkroomError
+from services.platform.manifest import parse_features
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("functions", nargs="*", metavar="FUNCTION", help="all when none is named")
+    common.add_argument(
+        "--features",
+        metavar="LIST",
+        help="functions of these features and of what they need: photos, customers, orders",
+    )
     common.add_argument("--json", action="store_true", help="JSON on stdout instead of a table")
     builds = commands.add_parser("build", parents=[common])
     builds.add_argument("--base", default=BASE, help=f"base image, by tag or digest ({BASE})")
@@ -43,9 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     results: Sequence[Built | Pushed]
     try:
+        features = parse_features(options.features) if options.features is not None else ()
         if options.command == "build":
             results, failed = build(
                 options.functions,
+                features=features,
                 base=options.base,
                 wanted=options.platform,
                 force=options.force,
@@ -58,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 parser.error("expected --username and --password-stdin together")
             results, failed = push(
                 options.functions,
+                features=features,
                 registry=options.registry.rstrip("/"),
                 allow_dirty=options.allow_dirty,
                 username=options.username,

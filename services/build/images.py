@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from services.build.engine import (
 )
 from services.build.sbom import write_sbom
 from services.platform.errors import ConfigurationError, DarkroomError
-from services.platform.manifest import Manifest, load_all
+from services.platform.manifest import Feature, Manifest, closed, load_all
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".darkroom"
@@ -96,14 +96,17 @@ def revision() -> Revision:
         return Revision("unknown", now, dirty=True)
 
 
-def chosen(names: Sequence[str]) -> tuple[Manifest, ...]:
-    """The functions of those names, all when none is named. Raises ConfigurationError."""
+def chosen(names: Sequence[str], features: Iterable[Feature] = ()) -> tuple[Manifest, ...]:
+    """The functions of those names, and of those features with what these need; all functions
+    without names and features. Raises ConfigurationError."""
     manifests = {manifest.name: manifest for manifest in load_all(ROOT / "images")}
     if unknown := sorted(set(names) - manifests.keys()):
         raise ConfigurationError(
             "functions", [f"expected {', '.join(manifests)}, got {', '.join(unknown)}"]
         )
-    return tuple(manifests[name] for name in names or manifests)
+    wanted = closed(features)
+    selected = [*names, *(name for name, m in manifests.items() if m.feature in wanted)]
+    return tuple(manifests[name] for name in dict.fromkeys(selected or manifests))
 
 
 @dataclass(frozen=True)
@@ -225,11 +228,17 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def build(
-    names: Sequence[str], *, base: str, wanted: str, force: bool, refresh: bool = False
+    names: Sequence[str],
+    *,
+    base: str,
+    wanted: str,
+    force: bool,
+    refresh: bool = False,
+    features: Iterable[Feature] = (),
 ) -> tuple[list[Built], list[str]]:
-    """Builds the images of the functions named, all when none is. Gives them, and what failed or
+    """Builds the images of the functions that `chosen` selects. Returns them, and what failed or
     is over its budget. `refresh` takes the newest base image of its tag, and pins it."""
-    manifests = chosen(names)
+    manifests = chosen(names, features)
     require_engine()
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     with one_at_a_time(STATE / "images.lock"):

@@ -19,7 +19,7 @@ from services.build.engine import (
     warn,
 )
 from services.build.images import REPOSITORY, ROOT, chosen, each, revision
-from services.platform.manifest import Manifest
+from services.platform.manifest import Feature, Manifest
 
 DIGESTS_FILE = ROOT / "terraform" / "lab" / "images.auto.tfvars.json"
 ECR_HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
@@ -67,10 +67,12 @@ def push(
     allow_dirty: bool,
     username: str | None = None,
     password: str | None = None,
+    features: Iterable[Feature] = (),
 ) -> tuple[list[Pushed], list[str]]:
-    """Pushes the images of this revision, and notes the digests in DIGESTS_FILE when all went
-    well. Gives them, and what failed. Raises ImageError when the tree is dirty."""
-    manifests = chosen(names)
+    """Pushes the images that `chosen` selects, of this revision, and notes the digests in
+    DIGESTS_FILE when all went well. Returns them, and what failed. Raises ImageError when the tree
+    is dirty."""
+    manifests = chosen(names, features)
     require_engine()
     now = revision()
     if now.dirty and not allow_dirty:

@@ -25,8 +25,8 @@ from services.operations.cost.usage import (
     compare,
     read_workload,
 )
-from services.platform.errors import PermanentError
-from services.platform.manifest import Feature, load_all
+from services.platform.errors import ConfigurationError, PermanentError
+from services.platform.manifest import Feature, load_all, parse_features
 from services.platform.yaml_reader import parse_yaml
 
 COUNT_MAX = 1e12
@@ -135,11 +135,9 @@ def _usage(
 
 def _features(text: str) -> frozenset[Feature]:
     try:
-        return frozenset(Feature(name) for name in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"expected {', '.join(feature.value for feature in Feature)}, got {text!r}"
-        ) from None
+        return parse_features(text)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _renditions(recipe: str | None) -> int:

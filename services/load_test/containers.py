@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +37,7 @@ from services.operations.signals import ignore_signals
 from services.platform import manifest
 from services.platform.checkout import require_checkout
 from services.platform.errors import PermanentError, TransientError
-from services.platform.manifest import MIB_PER_CPU, WORKER_MIB, Manifest
+from services.platform.manifest import MIB_PER_CPU, WORKER_MIB, Feature, Manifest
 
 TOPOLOGY = PROJECT / "terraform" / "lab" / "topology.yaml"
 RUN_LABEL = "darkroom.load-test"
@@ -50,10 +50,9 @@ START_SECONDS = 120.0
 # The mailer is ten times quicker than the developer: one of it keeps up with many of those.
 MAIL_WORKERS = 1
 DEVELOPER = "process-image"
-# The way of a photo; orders have functions of their own.
-PHOTO_FUNCTIONS = (DEVELOPER, "send-image-email")
 LATE_FUNCTION = "add-avif"  # with a recipe that has AVIF
 POLL_WAIT_SECONDS = 5
+BUILD = "make images FEATURES=photos"
 _TAIL_LINES = "20"
 _REMOVAL_ROUNDS = 5
 
@@ -101,8 +100,7 @@ class ContainerTarget:
         require_checkout("a load test in containers")
         docker_engine.require_engine()
         loaded = topology.load(TOPOLOGY).with_recipe(plan.recipe)
-        names = photo_functions(loaded)
-        manifests = [m for m in manifest.load_all(PROJECT / "images") if m.name in names]
+        manifests = photo_functions(loaded, manifest.load_all(PROJECT / "images"))
         own_dynamodb = _require_images(manifests)
         remove_abandoned()
         made = cls(plan, port)
@@ -319,11 +317,16 @@ class ContainerTarget:
         return True
 
 
-def photo_functions(loaded: topology.Topology) -> tuple[str, ...]:
-    """The functions that a photo of the default recipe passes."""
-    recipe = loaded.recipes.recipes[loaded.recipe]
-    late = (LATE_FUNCTION,) if LATE_FORMAT in recipe.formats else ()
-    return (*PHOTO_FUNCTIONS, *late)
+def photo_functions(
+    loaded: topology.Topology, manifests: Iterable[Manifest]
+) -> tuple[Manifest, ...]:
+    """The functions of the feature photos; LATE_FUNCTION only if the default recipe has AVIF."""
+    late = LATE_FORMAT in loaded.recipes.recipes[loaded.recipe].formats
+    return tuple(
+        item
+        for item in manifests
+        if item.feature is Feature.PHOTOS and (late or item.name != LATE_FUNCTION)
+    )
 
 
 def _image(item: Manifest) -> str:
@@ -337,8 +340,8 @@ def _require_images(manifests: Sequence[Manifest]) -> bool:
     for item in manifests:
         found = docker_engine.inspect(_image(item))
         if found is None:
-            raise PermanentError(f"expected the image {_image(item)}, found none: make images")
-        _require_platform(_image(item), found, host, f"make images PLATFORM={host}")
+            raise PermanentError(f"expected the image {_image(item)}, found none: {BUILD}")
+        _require_platform(_image(item), found, host, f"{BUILD} PLATFORM={host}")
     localstack = _require_service(LOCALSTACK, host)
     _require_service(POSTGRES, host)
     standin = docker_engine.STANDIN_LABEL in (localstack["Config"].get("Labels") or {})

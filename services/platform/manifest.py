@@ -325,6 +325,14 @@ def closed(features: Iterable[Feature]) -> frozenset[Feature]:
     return wanted.union(*(feature.needs for feature in wanted))
 
 
+def parse_features(text: str) -> frozenset[Feature]:
+    """The features of a list such as `photos,customers`. Raises ConfigurationError."""
+    names = set(text.replace(",", " ").split())
+    if not names or names - set(Feature):
+        raise ConfigurationError("features", [f"expected {', '.join(Feature)}, got {text!r}"])
+    return frozenset(map(Feature, names))
+
+
 def _queue(reader: YamlReader) -> QueueTrigger | None:
     if "queue" not in reader.mapping("trigger"):
         return None

@@ -39,10 +39,13 @@ match sys.argv[1:]:
 MAKE = """
 import json, sys
 from pathlib import Path
+from services.build.images import chosen
+from services.platform.manifest import parse_features
 from tests.infrastructure.terraform import images
-assert sys.argv[1] == "push" and sys.argv[2].startswith("REGISTRY="), sys.argv
-functions = sys.argv[3].removeprefix("FUNCTIONS=").split()
-text = json.dumps({"image_digests": images(functions)})
+*targets, features, registry = sys.argv[1:]
+assert targets == ["images", "push"] and registry.startswith("REGISTRY="), sys.argv
+functions = chosen((), parse_features(features.removeprefix("FEATURES=")))
+text = json.dumps({"image_digests": images([function.name for function in functions])})
 Path("terraform/lab/images.auto.tfvars.json").write_text(text)
 """
 DARKROOM = """

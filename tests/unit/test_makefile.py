@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,3 +30,16 @@ def test_make_lets_its_commands_write_bytecode() -> None:
         text=True,
     ).stdout
     assert shown == "unset\n"
+
+
+@pytest.mark.parametrize("target", ["images", "push"])
+def test_make_passes_functions_and_features_of_images(target: str) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", target, "FUNCTIONS=send-webhook", "FEATURES=photos,customers"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (command,) = [line for line in shown.splitlines() if "services.build" in line]
+    assert 'send-webhook --features "photos,customers"' in command

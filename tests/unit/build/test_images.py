@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.build import compose, context, engine, images
 from services.build.engine import ImageError
 from services.build.images import Built, Revision
 from services.platform.errors import ConfigurationError
-from services.platform.manifest import Manifest, load_all
+from services.platform.manifest import Feature, Manifest, load_all
 from tests.unit.build.support import ROOT, answers_of
 
 
@@ -276,6 +277,43 @@ def test_budgets_count_whole_mebibytes() -> None:
 def test_a_function_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="got no-such-function"):
         images.chosen(["no-such-function"])
+
+
+def test_chosen_functions_are_those_of_the_features_and_of_what_they_need() -> None:
+    by_feature = {
+        feature: {m.name for m in load_all(ROOT / "images") if m.feature is feature}
+        for feature in Feature
+    }
+
+    def names(*features: Feature) -> set[str]:
+        return {m.name for m in images.chosen((), features)}
+
+    assert names(Feature.PHOTOS) == {"add-avif", "process-image", "send-image-email"}
+    assert names(Feature.CUSTOMERS) == by_feature[Feature.PHOTOS] | by_feature[Feature.CUSTOMERS]
+    assert names() == names(Feature.ORDERS) == set.union(*by_feature.values())
+
+
+def test_chosen_functions_join_names_and_features_once() -> None:
+    chosen = images.chosen(["send-webhook", "add-avif"], [Feature.PHOTOS])
+    expected = ["send-webhook", "add-avif", "process-image", "send-image-email"]
+    assert [manifest.name for manifest in chosen] == expected
+
+
+@pytest.mark.parametrize("action", [["build"], ["push", "--registry=registry.example"]])
+def test_command_takes_features(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: list[str]
+) -> None:
+    def selects(names: list[str], features: Iterable[Feature], **_: object) -> object:
+        return [], [m.name for m in images.chosen(names, features)]
+
+    monkeypatch.setattr(command, "build", selects)
+    monkeypatch.setattr(command, "push", selects)
+    monkeypatch.setattr(command, "warn", print)
+    command.main([*action, "--features", "photos"])
+    selected = capsys.readouterr().out.split()
+    assert selected == ["add-avif", "process-image", "send-image-email"]
+    command.main([*action, "--features", "prints"])
+    assert "expected photos, customers, orders, got 'prints'" in capsys.readouterr().out
 
 
 def test_the_command_fails_when_no_engine_answers(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -93,6 +95,21 @@ def test_digests_of_other_functions_stay(tmp_path: Path) -> None:
     push.note_digests(path, [Pushed("b", "r/b@sha256:2", 0.1)])
     noted = json.loads(path.read_text())["image_digests"]
     assert noted == {"a": "r/a@sha256:1", "b": "r/b@sha256:2"}
+
+
+def test_digests_leave_the_tree_clean_for_the_next_push(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    path = tmp_path / push.DIGESTS_FILE.relative_to(ROOT)
+    path.parent.mkdir(parents=True)
+    push.note_digests(path, [Pushed("a", "r/a@sha256:1", 0.1)])
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    git("init", "--quiet")
+    git("add", ".gitignore")
+    assert git("status", "--porcelain", "--untracked-files=all") == "A  .gitignore\n"
 
 
 # -- bill of materials

@@ -267,6 +267,18 @@ def test_features_are_closed_under_what_they_need() -> None:
     assert manifest.closed([Feature.PHOTOS]) == {Feature.PHOTOS}
 
 
+def test_features_are_parsed_from_a_list() -> None:
+    expected = {Feature.PHOTOS, Feature.CUSTOMERS}
+    assert manifest.parse_features("photos,customers") == expected
+    assert manifest.parse_features(" customers  photos ") == expected
+
+
+@pytest.mark.parametrize("text", ["", " ", "photo", "photos,prints"])
+def test_list_without_or_with_unknown_features_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected photos, customers, orders, got "):
+        manifest.parse_features(text)
+
+
 def test_photos_need_no_database() -> None:
     photos = [m for m in manifest.load_all(ROOT / "images") if m.feature is Feature.PHOTOS]
     assert photos
