@@ -23,8 +23,9 @@ NEW_ACCOUNT_SECONDS = 3600
 
 @dataclass(frozen=True)
 class OpenSession:
-    """Verifies e-mail address, password and second factor, opens a session, and sends a notice of
-    a sign-in from a device and a network that are not known to the account."""
+    """Verifies e-mail address, password and second factor, and opens a session. Sends a notice of
+    a sign-in from a device and a network that are not known to the account, and of a code of the
+    second factor that was sent again."""
 
     users: Users
     sessions: SessionStore
@@ -58,7 +59,9 @@ class OpenSession:
                 "Send `code` too: that of the authenticator app, or a recovery code.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if verdict is Verdict.WRONG:
+        if verdict is Verdict.REUSED and self.limit.announces_reuse(user.email):
+            self.notices.send(AccountEventType.SECOND_FACTOR_CODE_REUSED, user.email)
+        if verdict in (Verdict.WRONG, Verdict.REUSED):
             raise HttpProblem(
                 api.WRONG_SECOND_FACTOR_CODE,
                 "Send the code that the app shows now; each is accepted once.",

@@ -112,6 +112,12 @@ class SignInLimit:
         name = f"sign-in notices, {account_of(email)}"
         return not attempt.is_known and self._take(Limit(name, NOTICES_PER_DAY, DAY_SECONDS))
 
+    def announces_reuse(self, email: str) -> bool:
+        """Whether the account's owner gets a notice of a second factor's code that was sent again:
+        the notices of the day are not used up."""
+        name = f"notices of reused codes, {account_of(email)}"
+        return self._take(Limit(name, NOTICES_PER_DAY, DAY_SECONDS))
+
     def remembers(self, email: str) -> bool:
         """Whether the account gets one more known device today."""
         return self._take(Limit(f"devices, {account_of(email)}", DEVICES_PER_DAY, DAY_SECONDS))

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.accounts import totp
+from services.platform import log
 from services.platform.database import Database
 
 RECOVERY_CODES = 10
@@ -32,6 +33,8 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     MISSING = "missing"
     WRONG = "wrong"
+    REUSED = "reused"
+    """A code of the app that is valid at this time; it, or a later one, was accepted before."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class SecondFactors:
 
     def check(self, user_id: str, code: str | None) -> Verdict:
         """What `code`, of the app or a recovery code, proves. An accepted code is used up, and with
-        it every earlier one of the app."""
+        it every earlier one of the app; their reuse is logged."""
         with self.database.transaction() as cursor:
             cursor.execute(
                 "SELECT secret FROM second_factors WHERE user_id = %s AND confirmed_at IS NOT NULL",
@@ -126,7 +129,13 @@ class SecondFactors:
                     "DELETE FROM recovery_codes WHERE user_id = %s AND code_hash = %s",
                     [user_id, _hash(code)],
                 )
-            return Verdict.ACCEPTED if cursor.rowcount == 1 else Verdict.WRONG
+            accepted = cursor.rowcount == 1
+        if accepted:
+            return Verdict.ACCEPTED
+        if step is None:
+            return Verdict.WRONG
+        log.logger().warning("second_factor_code_reused", user_id=user_id)
+        return Verdict.REUSED
 
     def remove(self, user_id: str) -> bool:
         """Deletes the second factor and its recovery codes. Returns whether it was in use."""

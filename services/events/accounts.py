@@ -25,6 +25,8 @@ class AccountEventType(StrEnum):
     SIGNED_IN_FROM_NEW_NETWORK = "account.signed_in_from_new_network"
     SECOND_FACTOR_ENABLED = "account.second_factor_enabled"
     SECOND_FACTOR_DISABLED = "account.second_factor_disabled"
+    SECOND_FACTOR_CODE_REUSED = "account.second_factor_code_reused"
+    """With the right password; the code, or a later one, had been accepted before."""
     SECOND_FACTOR_RESET = "account.second_factor_reset"
     """By an operator, for an owner who has lost the app and the recovery codes."""
 

@@ -250,6 +250,9 @@ def test_logs_contain_no_secret(api: Api, capsys: pytest.CaptureFixture[str]) ->
     logged = capsys.readouterr().out
     assert "session_opened" in logged
     assert "session_looked_up" in logged
+    # Who watches the log sees refused sign-ins too.
+    assert '"problem": "wrong-credentials"' in logged
+    assert '"problem": "wrong-password"' in logged
     for secret in (
         token,
         PASSWORD,

@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 
-from services.accounts import totp
+from services.accounts import rate_limit, totp
 from services.accounts.model import Role
 from services.accounts.rate_limit import ACCOUNT_ATTEMPTS
 from services.accounts.roles import change_role
 from services.accounts.second_factors import RECOVERY_CODES
 from services.accounts.users import Users
 from tests.integration.accounts.conftest import Answered, Api
-from tests.integration.accounts.support import PASSWORD, create_account, sign_in
+from tests.integration.accounts.support import (
+    PASSWORD,
+    create_account,
+    notice_queue,
+    receive_notices,
+    sign_in,
+)
 
 EMAIL = "grace@example.com"
 ROUTE = "/users/me/second-factor"
@@ -130,6 +136,25 @@ def test_wrong_codes_count_as_failed_sign_ins(api: Api) -> None:
     answers = [open_session(api, "aaaaaa").status for _ in range(ACCOUNT_ATTEMPTS)]
     assert answers == [401] * ACCOUNT_ATTEMPTS
     assert open_session(api, code_of(secret, 1)).status == 429
+
+
+def test_reused_code_is_logged_and_its_owner_gets_a_few_notices(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "NOTICES_PER_DAY", 2)
+    create_account(api, EMAIL)
+    secret = enable(api, sign_in(api, EMAIL).document["token"]).secret
+    code = code_of(secret, 1)
+    assert open_session(api, code).status == 201
+    queue = notice_queue(api)
+    assert open_session(api, "aaaaaa").status == 401
+    assert receive_notices(api, queue) == []
+    capsys.readouterr()
+    for _ in range(3):
+        assert problem(open_session(api, code)) == (401, "wrong-second-factor-code")
+    assert capsys.readouterr().out.count("second_factor_code_reused") == 3
+    notices = [notice["type"] for notice in receive_notices(api, queue)]
+    assert notices == ["account.second_factor_code_reused"] * 2
 
 
 @pytest.mark.parametrize("required", [True, False])
