@@ -44,4 +44,8 @@ class GetApiDocument:
         headers = {"etag": self.etag, "cache-control": "public, max-age=300"}
         if matches_etag(request, self.etag):
             return Response(304, headers=headers)
-        return Response(200, self.content, headers | {"content-type": "application/json"})
+        headers |= {
+            "content-type": "application/json",
+            "content-disposition": 'attachment; filename="openapi.json"',
+        }
+        return Response(200, self.content, headers)

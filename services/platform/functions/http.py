@@ -50,6 +50,13 @@ SECURITY_HEADERS = {
     "strict-transport-security": "max-age=31536000",
     "x-content-type-options": "nosniff",
 }
+# For a browser that opens a response as a page, unless the function sends its own.
+PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+}
+# A browser saves JSON as this file; a problem of a route that answers with a page is shown.
+SAVED_AS = 'attachment; filename="api.json"'
 JSON = "application/json"
 
 
@@ -220,6 +227,11 @@ class HttpFunction:
             answer = problem_response(problem, event.get("rawPath", ""))
         headers = answer["headers"]
         headers.setdefault("cache-control", "no-store")
+        for name, value in PAGE_HEADERS.items():
+            headers.setdefault(name, value)
+        is_page = any(declared.is_page for declared in self.operation.answers.values())
+        if headers.get("content-type") in (JSON, PROBLEM_JSON) and not is_page:
+            headers.setdefault("content-disposition", SAVED_AS)
         headers.update(SECURITY_HEADERS)
         headers["x-request-id"] = str(about.get("requestId", context.aws_request_id))
         self._allow_page(headers, event.get("headers", {}).get("origin"))

@@ -106,6 +106,25 @@ def test_body_and_parameters_reach_the_work() -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_answer_opened_as_a_page_runs_nothing_and_json_is_saved() -> None:
+    for sent in (event('{"name": "anna"}'), event("{")):
+        _, _, headers = call(operation(body=Greeting), sent, lambda r: Response(200, r.body))
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-disposition"] == 'attachment; filename="api.json"'
+
+
+def test_page_keeps_its_own_headers_and_is_shown_with_its_problems() -> None:
+    own = {"content-type": "text/html; charset=utf-8", "content-security-policy": "own"}
+    asked = Operation("Shows", Access.ANYONE, {200: Answer("A page", is_page=True)})
+    shown = http_function(asked, lambda _: Response(200, b"<p>", own))(event(), Context())
+    assert shown["headers"]["content-security-policy"] == "own"
+    _, _, refused = call(asked, event(query={"unknown": "1"}))
+    assert refused["content-type"] == "application/problem+json"
+    for headers in (shown["headers"], refused):
+        assert "content-disposition" not in headers
+
+
 def test_a_body_may_come_in_base64() -> None:
     sent = event(base64.b64encode(b'{"name": "anna"}').decode(), isBase64Encoded=True)
     work: list[Request] = []
