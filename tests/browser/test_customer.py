@@ -204,6 +204,41 @@ def test_sign_in_with_wrong_password_says_so(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("password")
 
 
+def test_password_is_pasted_and_shown_until_its_field_is_left(page: Page) -> None:
+    field = page.get_by_label("Password")
+    assert field.get_attribute("autocomplete") == "current-password"
+    page.get_by_label("E-mail address").fill(PASSWORD)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("ControlOrMeta+c")
+    field.focus()
+    page.keyboard.press("ControlOrMeta+v")
+    expect(field).to_have_value(PASSWORD)
+    expect(field).to_have_attribute("type", "password")
+    page.get_by_role("button", name="Show").click()
+    expect(field).to_have_attribute("type", "text")
+    page.get_by_role("button", name="Sign in").focus()
+    expect(field).to_have_attribute("type", "password")
+    expect(field).to_have_value(PASSWORD)
+
+
+def test_files_that_wait_are_forgotten_by_sign_out(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = tmp_path / "later.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=612)))
+    sign_in(page, lab)
+    page.route("**/uploads", lambda route: route.abort())
+    upload(page, [path])
+    expect(page.locator(".uploads .name")).to_have_text("later.jpg")
+    kept = """new Promise(resolve => indexedDB.open("darkroom-uploads").onsuccess = opened =>
+      opened.target.result.transaction("files").objectStore("files").count().onsuccess =
+        counted => resolve(counted.target.result))"""
+    eventually(lambda: page.evaluate(kept) == 1, "the file is kept")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.evaluate(kept) == 0
+
+
 def test_forgotten_password_is_replaced_with_the_code_of_an_email(
     page: Page, lab: LabState
 ) -> None:

@@ -8,6 +8,7 @@ import { Cart, useCart } from "./orders/cart";
 import { Orders } from "./orders/orders";
 import { Photos } from "./photos/photos";
 import { text } from "./text";
+import { PendingFiles } from "./uploads/pending";
 
 type Page = "photos" | "cart" | "orders" | "account" | "console";
 const PAGES: readonly Page[] = ["photos", "cart", "orders", "account", "console"];
@@ -53,6 +54,7 @@ export function App() {
   async function signOut() {
     await unwrap(api.DELETE("/sessions/current")).catch(() => undefined);
     cart.clear();
+    if (user) await new PendingFiles(user.id).clear();
     setUser(null);
   }
 

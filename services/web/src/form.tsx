@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import { messageOf } from "./errors";
+import { text } from "./text";
 
 interface FieldProps {
   label: string;
@@ -25,9 +26,28 @@ export function Field({ label, type = "text", required = true, focused, ...rest 
     <p class="field">
       <label for={id}>{label}</label>
       {type === "email" && <input type="email" {...attributes} />}
-      {type === "password" && <input type="password" {...attributes} />}
+      {type === "password" && <Password attributes={attributes} />}
       {type === "text" && <input type="text" {...attributes} />}
     </p>
+  );
+}
+
+/** A password, which can be made visible until the field is left for another part of the page. */
+function Password({ attributes }: { attributes: object }) {
+  const [visible, setVisible] = useState(false);
+  return (
+    <span
+      class="password"
+      onFocusOut={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setVisible(false);
+      }}
+    >
+      {/* One element for both types keeps its value; JSX's types allow one type only. */}
+      <input type={(visible ? "text" : "password") as "text"} {...attributes} />
+      <button type="button" class="link" onClick={() => setVisible(!visible)}>
+        {text(visible ? "hide" : "show")}
+      </button>
+    </span>
   );
 }
 

@@ -27,6 +27,11 @@ export class PendingFiles {
     if (id) await this.#run("readwrite", (store) => store.delete(id));
   }
 
+  /** Forgets the user's files. */
+  async clear(): Promise<void> {
+    for (const { id } of await this.all()) await this.remove(id);
+  }
+
   /** The user's files that were not uploaded before the page ended. */
   async all(): Promise<PendingFile[]> {
     const found = await this.#run<PendingFile[]>("readonly", (store) => store.getAll());
