@@ -74,4 +74,9 @@ run "whole_lab" {
     condition     = alltrue([for name in local.with_database : local.networks[name] != null])
     error_message = "expected functions with the database in a network"
   }
+
+  assert {
+    condition     = !var.protected || local.environments["authorize-request"]["ADMINISTRATOR_SECOND_FACTOR"] == "true"
+    error_message = "expected a second factor of administrators where customers' data are"
+  }
 }
