@@ -81,8 +81,8 @@ NOTICES: Mapping[AccountEventType, _Notice] = {
     AccountEventType.SECOND_FACTOR_CODE_REUSED: _Notice(
         "A used code was sent again",
         (
-            "On {time} your password was used to sign in with a code of your authenticator app that "
-            "was used before, or is older than one that was. It was refused.",
+            "On {time} your password was used to sign in with a code of your authenticator app "
+            "that was used before, or is older than one that was. It was refused.",
             "If you sent the same code twice, there is nothing to do. If not, somebody knows your "
             "password and saw the code: change your password, which closes all other sessions.",
         ),
