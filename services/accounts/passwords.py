@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from argon2 import PasswordHasher
@@ -32,11 +33,16 @@ DUMMY_HASH = (
 
 def unmet_requirement(password: str, email: str) -> str | None:
     """The requirement that a new password does not meet; None when it meets all of them."""
-    if not PASSWORD_CHARACTERS_MIN <= len(_normalize(password)) <= PASSWORD_CHARACTERS_MAX:
+    normalized = _normalize(password)
+    # Spaces in a row count as one (OWASP ASVS 2.1.1), and all of them are hashed.
+    if (
+        len(re.sub(" +", " ", normalized)) < PASSWORD_CHARACTERS_MIN
+        or len(normalized) > PASSWORD_CHARACTERS_MAX
+    ):
         return f"{PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters"
     if normalize_email(password) == normalize_email(email):
         return "not the e-mail address"
-    if is_common(_normalize(password)):
+    if is_common(normalized):
         return (
             "a password that is hard to guess; this one or a similar one is in lists of common "
             "passwords"

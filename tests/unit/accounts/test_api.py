@@ -125,6 +125,11 @@ def test_account_with_several_invalid_fields_reports_all() -> None:
         ("e\u0301" * 6, False),
         # One code point normalizes to eighteen characters.
         ("\ufdfa" * 8, False),
+        ("seven" + " " * 20, False),
+        ("Größe 🦔 ねこ", False),
+        ("Größe 🦔 ねこ 写真", True),
+        ("correct horse " * 9 + "ab", True),
+        ("correct horse " * 9 + "abc", False),
     ],
 )
 def test_password_requirements(password: str, accepted: bool) -> None:
@@ -142,6 +147,15 @@ def test_password_in_another_unicode_form_matches() -> None:
 def test_verify_with_invalid_hash_raises_permanent_error() -> None:
     with pytest.raises(PermanentError, match="not an argon2 hash"):
         passwords.matches("anything", "plain text")
+
+
+def test_password_is_hashed_to_its_last_character() -> None:
+    password = "correct horse " * 9 + "ab"
+    assert len(password) == PASSWORD_CHARACTERS_MAX
+    password_hash = passwords.hash_password(password)
+    assert passwords.matches(password, password_hash)
+    assert not passwords.matches(password[:-1] + "c", password_hash)
+    assert not passwords.matches(password.replace(" ", "  ", 1)[:-1], password_hash)
 
 
 def test_dummy_hash_has_current_parameters() -> None:

@@ -62,6 +62,9 @@ def test_site_page_has_strict_policy_and_is_revalidated(page: Site) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "require-trusted-types-for 'script'" in policy
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["permissions-policy"] == "camera=(), geolocation=(), microphone=()"
+    assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["cache-control"] == "no-cache"
 
 

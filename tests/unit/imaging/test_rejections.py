@@ -38,6 +38,7 @@ def test_develop_empty_file_is_rejected() -> None:
         b"%!PS-Adobe-3.0 EPSF-3.0",
         b"\xff\xd8",
         b"\0" * 1000,
+        b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     ],
 )
 def test_develop_other_file_is_not_an_image(source: bytes) -> None:

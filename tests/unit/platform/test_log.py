@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -23,3 +24,4 @@ def test_log_line_on_lambda_names_the_version(
     assert (line["event"], line["level"], line.get("version")) == (
         "message_failed", "warning", version,
     )  # fmt: skip
+    assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
