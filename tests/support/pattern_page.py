@@ -42,12 +42,14 @@ class NamedTest:
         return not self.name or bool(re.search(rf"^ *def {self.name}\(", text, re.M))
 
 
+def find_tests(text: str) -> tuple[NamedTest, ...]:
+    """The tests that a text names."""
+    return tuple(NamedTest(path, name) for path, name in _TEST.findall(text))
+
+
 def named_tests(page: str) -> dict[int, tuple[NamedTest, ...]]:
     """The tests of each row, by its number."""
-    return {
-        int(number): tuple(NamedTest(path, name) for path, name in _TEST.findall(cell))
-        for number, _, cell in _ROW.findall(page)
-    }
+    return {int(number): find_tests(cell) for number, _, cell in _ROW.findall(page)}
 
 
 @dataclass(frozen=True)
