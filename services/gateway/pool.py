@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from services.runtime import output
 from services.runtime.execution import Environment, InitError, Invocation, Stopping
+from services.runtime.forked import TemplateClient
 from services.runtime.function import Function
 from services.runtime.report import report
 from services.runtime.status import FunctionStatus
@@ -58,8 +59,10 @@ class Pool:
         idle_seconds: float,
         executor: Executor,
         starting: threading.Semaphore,
+        template: TemplateClient | None = None,
     ) -> None:
         self.function = function
+        self._template = template
         self.status = FunctionStatus(function.name)
         self._concurrency = concurrency
         self._idle_seconds = idle_seconds
@@ -238,7 +241,9 @@ class Pool:
         if self._forced.is_set():
             raise Stopping
         # Known to `force` before it starts.
-        slot.environment = environment = Environment(self.function, self._forced.is_set)
+        slot.environment = environment = Environment(
+            self.function, self._forced.is_set, self._template
+        )
         started = time.monotonic()
         try:
             environment.start()

@@ -38,6 +38,7 @@ from services.runtime import health, output, processes
 from services.runtime.backoff import pause
 from services.runtime.execution import InitError, Stopping
 from services.runtime.exit_codes import ExitCode
+from services.runtime.forked import TemplateClient
 from services.runtime.function import Function
 from services.runtime.status import StatusFile
 
@@ -244,9 +245,16 @@ class _Source:
         executor = ThreadPoolExecutor(total + SPARE_THREADS, thread_name_prefix="environment")
         # More starts at a time than processors would only make each of them late.
         starting = threading.Semaphore(os.cpu_count() or 1)
+        fd = plan.process.template_fd
+        template = TemplateClient(fd) if fd is not None else None
         self._pools = {
             served.function.name: Pool(
-                served.function, served.concurrency, plan.idle_seconds, executor, starting
+                served.function,
+                served.concurrency,
+                plan.idle_seconds,
+                executor,
+                starting,
+                template,
             )
             for served in plan.functions
         }

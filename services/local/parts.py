@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from services.local.provision import FunctionQueue, Lab, make_events_queue
 from services.local.state import PROJECT, LabFiles, LabState
 from services.platform import tracing
 from services.platform.manifest import Manifest
+from services.runtime.forked import forkable
 
 GATEWAY = "gateway"
 WORKER = "worker"
+TEMPLATE = "template"
 # Execution environments of each function of the API at most; they start on demand.
 API_CONCURRENCY = 4
 # Enough for the functions of an order side by side: a start costs more than an idle environment.
@@ -31,6 +34,9 @@ INIT_SECONDS = 60
 # Waiting costs nothing, and a lab in memory stops without waiting for its long polls.
 POLL_WAIT_SECONDS = 20
 KEPT_POLL_WAIT_SECONDS = 4
+PROVIDER_URL = "PAYMENTS_URL"
+MAIL_SENDER, MAIL_API_URL = "MAIL_SENDER", "MAIL_API_URL"
+WEBHOOKS_TABLE, WEBHOOK_LOOPBACK = "WEBHOOKS_TABLE", "WEBHOOK_LOOPBACK"
 # The web page, built by `make web`.
 SITE = PROJECT / "services" / "web" / "dist"
 
@@ -44,12 +50,26 @@ class FunctionPlan:
     environment: Mapping[str, str]
 
 
+def function_plan(item: Manifest, lab: Lab, provider_url: str, api: str) -> FunctionPlan:
+    """The plan of a function in a lab whose payment provider and API have these addresses."""
+    environment = lab.environment(item)
+    if PROVIDER_URL in environment:
+        environment[PROVIDER_URL] = provider_url
+    if MAIL_SENDER in environment and api:
+        environment[MAIL_API_URL] = api
+    if WEBHOOKS_TABLE in environment:
+        # Receivers of a lab run on the same machine.
+        environment[WEBHOOK_LOOPBACK] = "true"
+    return FunctionPlan(item, lab.queues.get(item.name), environment)
+
+
 def worker_children(
     plans: Sequence[FunctionPlan],
     files: LabFiles,
     options: LabOptions,
     aws: Mapping[str, str],
     metrics_ports: Mapping[str, int],
+    templates: Mapping[str, socket.socket],
 ) -> list[Child]:
     """A host for each of `metrics_ports`, by name, that polls the queues of all functions."""
     functions = [
@@ -77,6 +97,7 @@ def worker_children(
             },
             files,
             aws,
+            templates.get(name),
         )
         for name, port in metrics_ports.items()
     ]
@@ -103,6 +124,7 @@ def gateway_child(
     aws: Mapping[str, str],
     state: LabState,
     lab: Lab,
+    template: socket.socket | None,
 ) -> Child:
     """All routes and the web page on one port, each function in execution environments of its own.
 
@@ -125,7 +147,23 @@ def gateway_child(
         "site_origins": [state.endpoint],
         "events": {"queue_url": make_events_queue(state.session, lab)},
     }
-    return _child(GATEWAY, ["services.gateway"], plan, files, aws)
+    return _child(GATEWAY, ["services.gateway"], plan, files, aws, template)
+
+
+def template_child(
+    plans: Sequence[FunctionPlan], files: LabFiles, aws: Mapping[str, str], hosts: Sequence[str]
+) -> tuple[Child, dict[str, socket.socket]]:
+    """The process from which execution environments are forked, and a socket to it for each of
+    `hosts`, by name."""
+    pairs = {name: socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for name in hosts}
+    own = [its for _, its in pairs.values()]
+    command = [sys.executable, "-m", "services.runtime.template"]
+    command += [argument for one in own for argument in ("--socket", str(one.fileno()))]
+    command += [str(one.manifest.folder) for one in plans if forkable(one.environment)]
+    environment = {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
+    log = files.log(TEMPLATE)
+    child = start_child(TEMPLATE, log, spawner(command, environment, log, own))
+    return child, {name: of_host for name, (of_host, _) in pairs.items()}
 
 
 def _child(
@@ -134,6 +172,7 @@ def _child(
     plan: Mapping[str, Any],
     files: LabFiles,
     aws: Mapping[str, str],
+    template: socket.socket | None,
 ) -> Child:
     path = files.plan(name)
     common = {
@@ -144,9 +183,12 @@ def _child(
     _write_private(path, json.dumps({**common, **plan}, indent=1))
     files.host_status(name).unlink(missing_ok=True)
     environment = {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
+    if template is not None:
+        environment["WORKER_TEMPLATE_FD"] = str(template.fileno())
+    sockets = [template] if template is not None else []
     log = files.log(name)
     command = [sys.executable, "-m", *module, str(path)]
-    return start_child(name, log, spawner(command, environment, log))
+    return start_child(name, log, spawner(command, environment, log, sockets))
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -73,8 +74,14 @@ def start_child(name: str, log: Path, spawn: Spawn) -> Child:
     return Child(name, log, spawn, spawn(), time.monotonic())
 
 
-def spawner(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Spawn:
-    """Starts `command` in a session of its own; its output is appended to `log`."""
+def spawner(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    sockets: Sequence[socket.socket] = (),
+) -> Spawn:
+    """Starts `command` in a session of its own; its output is appended to `log`. It inherits
+    `sockets`, which stay open for the next start."""
 
     def spawn() -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
@@ -87,6 +94,7 @@ def spawner(command: Sequence[str], environment: Mapping[str, str], log: Path) -
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
+                pass_fds=[one.fileno() for one in sockets],
             )
 
     return spawn

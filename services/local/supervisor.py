@@ -15,6 +15,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,7 +36,9 @@ from services.local.options import LabOptions
 from services.local.parts import (
     GATEWAY,
     FunctionPlan,
+    function_plan,
     gateway_child,
+    template_child,
     trace_receiver_child,
     worker_children,
     worker_names,
@@ -67,9 +70,6 @@ SUPERVISOR = "supervisor"
 GATEWAY_START_SECONDS = 60.0
 DATABASE_SECRET = "database"  # noqa: S105  its name in the topology
 WEBHOOK_FUNCTION = "receive-payment"
-PROVIDER_URL = "PAYMENTS_URL"
-MAIL_SENDER, MAIL_API_URL = "MAIL_SENDER", "MAIL_API_URL"
-WEBHOOKS_TABLE, WEBHOOK_LOOPBACK = "WEBHOOKS_TABLE", "WEBHOOK_LOOPBACK"
 UMASK = 0o077
 
 
@@ -85,6 +85,7 @@ class Supervisor:
     options: LabOptions
     stopping: bool = False
     children: list[Child] = field(default_factory=list)
+    template: Child | None = None
     cloud: Emulator | None = None
     server: postgres.Postgres | None = None
     emulator_options: EmulatorOptions = emulator.DEFAULT_OPTIONS
@@ -165,12 +166,7 @@ class Supervisor:
         )
         self._check_stop()
         state = self._described(state, lab, api if Feature.CUSTOMERS in _features(state) else "")
-        plans = [
-            FunctionPlan(
-                item, lab.queues.get(item.name), _environment(item, lab, provider, state.api)
-            )
-            for item in manifests
-        ]
+        plans = [function_plan(item, lab, provider, state.api) for item in manifests]
         ports = {name: emulator.free_port() for name in worker_names(self.options)}
         state = dataclasses.replace(state, metrics=_metrics_addresses(ports, state.api))
         self._start_functions(plans, state, lab, api_port, ports)
@@ -228,9 +224,18 @@ class Supervisor:
             child, variables = trace_receiver_child(self.files, emulator.free_port())
             self.children.append(child)
             aws = {**aws, **variables}
+        templates: dict[str, socket.socket] = {}
+        if sys.platform == "linux":
+            hosts = [*metrics_ports, *([GATEWAY] if state.api else [])]
+            self.template, templates = template_child(plans, self.files, aws, hosts)
         if state.api:
-            self.children.append(gateway_child(plans, self.files, api_port, aws, state, lab))
-        self.children += worker_children(plans, self.files, self.options, aws, metrics_ports)
+            gateway = gateway_child(
+                plans, self.files, api_port, aws, state, lab, templates.get(GATEWAY)
+            )
+            self.children.append(gateway)
+        self.children += worker_children(
+            plans, self.files, self.options, aws, metrics_ports, templates
+        )
 
     def _launch_emulator(self, own: LabSecrets, smtp_port: int, wanted: topology.Topology) -> str:
         """Starts the emulator, unless one was given. Returns its endpoint."""
@@ -308,6 +313,8 @@ class Supervisor:
     def _watch(self, state: LabState) -> str:
         """Restarts parts that end until the lab is asked to stop. Returns what ended it else."""
         supervised = [*self.children]
+        if self.template is not None:
+            supervised.append(self.template)
         if self.server is not None:
             supervised.append(self._postgres_child(self.server))
         if self.cloud is not None and self.options.keep:
@@ -376,6 +383,8 @@ class Supervisor:
         self._write(dataclasses.replace(state, status=LabStatus.STOPPING))
         drain = KEPT_DRAIN_SECONDS if self.options.keep else DRAIN_SECONDS
         stop_all(self.children, drain, FORCE_SECONDS)
+        if self.template is not None:  # it tells the workers how their environments end
+            stop_all([self.template], 0.0, FORCE_SECONDS)
         if self.server is not None:
             postgres.stop(self.server)
         if self.cloud is not None and self.options.keep:
@@ -399,18 +408,6 @@ def _metrics_addresses(worker_ports: Mapping[str, int], api: str) -> dict[str, s
 
 def _features(state: LabState) -> frozenset[Feature]:
     return manifest.closed(Feature(name) for name in state.features)
-
-
-def _environment(item: Manifest, lab: Lab, provider_url: str, api: str) -> dict[str, str]:
-    environment = lab.environment(item)
-    if PROVIDER_URL in environment:
-        environment[PROVIDER_URL] = provider_url
-    if MAIL_SENDER in environment and api:
-        environment[MAIL_API_URL] = api
-    if WEBHOOKS_TABLE in environment:
-        # Receivers of a lab run on the same machine.
-        environment[WEBHOOK_LOOPBACK] = "true"
-    return environment
 
 
 def _answers(url: str) -> bool:

@@ -10,6 +10,7 @@ it the W3C context (https://www.w3.org/TR/trace-context/) in message attributes 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -43,29 +44,30 @@ class _NoSpan(AbstractContextManager[None]):
 _NO_SPAN = _NoSpan()
 
 
-def _recorder_of(environ: Mapping[str, str]) -> Recorder | None:
-    endpoint = environ.get(ENDPOINT, "").strip()
+@functools.cache
+def _recorder() -> Recorder | None:
+    """What records the spans of this process; None when tracing is off. Made at the first use, not
+    at the import: a process forked from a template has other environment variables."""
+    endpoint = os.environ.get(ENDPOINT, "").strip()
     if not endpoint:
         return None
     from services.platform.otlp import Recorder, headers_of
 
-    name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "darkroom")
-    return Recorder(endpoint, headers_of(environ.get(HEADERS, "")), name)
-
-
-_recorder = _recorder_of(os.environ)
+    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "darkroom")
+    return Recorder(endpoint, headers_of(os.environ.get(HEADERS, "")), name)
 
 
 def enabled() -> bool:
     """Whether spans are recorded."""
-    return _recorder is not None
+    return _recorder() is not None
 
 
 def span(
     name: str, kind: Kind = Kind.INTERNAL, attributes: Mapping[str, Any] | None = None
 ) -> AbstractContextManager[None]:
     """A span for the block, below the span that is open."""
-    return _NO_SPAN if _recorder is None else _recorder.span(name, kind, attributes or {})
+    recorder = _recorder()
+    return _NO_SPAN if recorder is None else recorder.span(name, kind, attributes or {})
 
 
 def invocation(
@@ -79,37 +81,40 @@ def invocation(
     `contexts` are the W3C contexts of what it handles: of a single one it is a child, to several it
     has links.
     """
-    if _recorder is None:
+    recorder = _recorder()
+    if recorder is None:
         return _NO_SPAN
-    return _recorder.invocation(name, kind, tuple(contexts), attributes or {})
+    return recorder.invocation(name, kind, tuple(contexts), attributes or {})
 
 
 def message(name: str, context: str) -> AbstractContextManager[None]:
     """The span of one message in a batch: a child of its sender's span, linked to the
     invocation's."""
-    return _NO_SPAN if _recorder is None else _recorder.message(name, context)
+    recorder = _recorder()
+    return _NO_SPAN if recorder is None else recorder.message(name, context)
 
 
 def follow(correlation_id: str, *, origin: bool = False) -> None:
     """Makes the invocation, or the message in its batch, a part of the trace of a photo or order.
     `origin`: its life begins here, so that this span is the root."""
-    if _recorder is not None:
-        _recorder.follow(correlation_id, origin=origin)
+    if (recorder := _recorder()) is not None:
+        recorder.follow(correlation_id, origin=origin)
 
 
 def add(name: str, began: float, ended: float) -> None:
     """Adds a finished span below the open one. Times of `time.monotonic`."""
-    if _recorder is not None:
-        _recorder.add(name, began, ended)
+    if (recorder := _recorder()) is not None:
+        recorder.add(name, began, ended)
 
 
 def trace_client(client: Any) -> None:
     """Has every call of a botocore client recorded, and messages that it sends carry the
     context."""
-    if _recorder is not None:
-        _recorder.trace_client(client)
+    if (recorder := _recorder()) is not None:
+        recorder.trace_client(client)
 
 
 def cursor_factory() -> Any:
     """psycopg2's `cursor_factory` for a connection whose statements are recorded; else None."""
-    return None if _recorder is None else _recorder.cursor_factory()
+    recorder = _recorder()
+    return None if recorder is None else recorder.cursor_factory()

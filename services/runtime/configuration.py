@@ -54,6 +54,12 @@ class ProcessConfiguration:
         default=None,
         help="JSON about each function: environments, invocations, failures, last error",
     )
+    template_fd: int | None = variable(
+        "WORKER_TEMPLATE_FD",
+        default=None,
+        minimum=3,
+        help="descriptor of a socket to a template, which forks environments (in a lab)",
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.runtime import environment as bootstrap
+from services.runtime.forked import TemplateClient, forkable
 from services.runtime.function import HANDLER, Function, environment_variables
 from services.runtime.logs import LogPump
 from services.runtime.memory import MemoryProbe
@@ -89,9 +90,15 @@ class Stopping(Exception):  # noqa: N818  not an error
 class Environment:
     """A process that runs one function. For one thread at a time, except `kill`."""
 
-    def __init__(self, function: Function, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        function: Function,
+        stopping: Callable[[], bool] = lambda: False,
+        template: TemplateClient | None = None,
+    ) -> None:
         self._function = function
         self._stopping = stopping
+        self._template = template if forkable(function.variables) else None
         self._api = RuntimeApi()
         self._process: Process | None = None
         self._lifeline: int | None = None
@@ -233,17 +240,24 @@ class Environment:
         lifeline_read, self._lifeline = os.pipe()
         output_read, output_write = os.pipe()
         inherited = (lifeline_read, self._write_deadline(0.0), output_read)
+        variables = environment_variables(self._function, self._api.address)
+        folder = self._function.folder
         try:
-            self._process = ChildProcess(
-                [sys.executable, "-m", bootstrap.__name__, HANDLER],
-                folder=self._function.folder,
-                variables={
-                    **environment_variables(self._function, self._api.address),
-                    bootstrap.FDS_VARIABLE: ",".join(map(str, inherited)),
-                },
-                output=output_write,
-                inherited=inherited,
-            )
+            if self._template is not None:
+                self._process = self._template.fork(
+                    folder=folder, variables=variables, output=output_write, inherited=inherited
+                )
+            if self._process is None:
+                self._process = ChildProcess(
+                    [sys.executable, "-m", bootstrap.__name__, HANDLER],
+                    folder=folder,
+                    variables={
+                        **variables,
+                        bootstrap.FDS_VARIABLE: ",".join(map(str, inherited)),
+                    },
+                    output=output_write,
+                    inherited=inherited,
+                )
         except OSError as error:
             os.close(output_read)
             self.close()

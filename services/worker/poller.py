@@ -18,6 +18,7 @@ from services.platform.manifest import QueueTrigger
 from services.runtime import output
 from services.runtime.backoff import pause
 from services.runtime.execution import Environment, InitError, Outcome, Stopping
+from services.runtime.forked import TemplateClient
 from services.runtime.function import Function
 from services.runtime.report import report
 from services.runtime.status import FunctionStatus
@@ -70,6 +71,7 @@ class WorkerContext:
     status: FunctionStatus
     pool: EnvironmentPool | None = None
     retrying: threading.Lock = field(default_factory=threading.Lock)
+    template: TemplateClient | None = None
 
 
 def gather(
@@ -297,7 +299,7 @@ class Poller:
                 return None
             # `kill` must reach it while it starts.
             environment = self._environment = Environment(
-                context.function, context.stop.draining.is_set
+                context.function, context.stop.draining.is_set, context.template
             )
             started = time.monotonic()
             environment.start()

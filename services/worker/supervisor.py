@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from services.runtime import health, output, processes
 from services.runtime.exit_codes import ExitCode
+from services.runtime.forked import TemplateClient
 from services.runtime.status import FunctionStatus, StatusFile
 from services.worker.acknowledgement import Acknowledger, RetryPolicy
 from services.worker.configuration import FunctionPlan, Plan
@@ -46,6 +47,7 @@ class FunctionWorker:
         starting: threading.Semaphore,
         retrying: threading.Lock,
         pool: EnvironmentPool | None,
+        template: TemplateClient | None,
     ) -> None:
         settings = plan.queues
         self.function = planned.function
@@ -73,6 +75,7 @@ class FunctionWorker:
             status=self.status,
             pool=pool,
             retrying=retrying,
+            template=template,
         )
         self.pollers: list[Poller] = []
         for number in range(planned.concurrency):
@@ -112,10 +115,12 @@ class Worker:
         starting = threading.Semaphore(os.cpu_count() or 1)
         # Of all functions that fail to start, one at a time takes up a place.
         retrying = threading.Lock()
+        fd = plan.queues.template_fd
+        template = TemplateClient(fd) if fd is not None else None
         self.functions = [
             FunctionWorker(
                 planned, plan, self.stop, clients, acknowledging, starting,
-                threading.Lock() if self.pool is None else retrying, self.pool,
+                threading.Lock() if self.pool is None else retrying, self.pool, template,
             )
             for planned in plan.functions
         ]  # fmt: skip

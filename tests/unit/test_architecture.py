@@ -104,6 +104,32 @@ def test_importing_a_handler_calls_nothing_and_loads_no_tools(
     assert modules.isdisjoint(tools), f"a handler loads {sorted(modules & tools)}"
 
 
+# Imports what the handlers import, and prints which of our modules read the environment meanwhile.
+_READ = """
+import os, sys
+from pathlib import Path
+from services.runtime.template import load
+readers = set()
+def spy(mapping, name, original=type(os.environ).__getitem__):
+    frame = sys._getframe(1)
+    while frame.f_globals["__name__"] in ("os", "_collections_abc"):
+        frame = frame.f_back
+    readers.add(frame.f_globals["__name__"])
+    return original(mapping, name)
+type(os.environ).__getitem__ = spy
+load([path.parent for path in Path("images").glob("*/handler.py")])
+print(*(name for name in readers if name.startswith("services.")))
+"""
+
+
+def test_no_module_reads_the_environment_while_it_is_imported() -> None:
+    # A lab forks environments from a process with these modules: theirs are other variables.
+    done = subprocess.run(
+        [sys.executable, "-c", _READ], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
 def test_no_registry_and_no_machine_path_is_committed() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "*.txt", "*.in", "*.toml", "*.yaml"],

@@ -16,9 +16,8 @@ from services.platform import log, metrics, tracing
 
 WARMER_KEY = "warmer"
 
-# Whether no event has reached this process yet. Environments of provisioned concurrency are
-# initialized before their first request, so no request of theirs waits for a start.
-_first = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "provisioned-concurrency"
+# Whether no event has reached this process yet.
+_first = True
 
 
 class Context(Protocol):
@@ -45,6 +44,10 @@ def is_warmer(event: Any) -> bool:
 
 def handler_ready() -> None:
     """Sets up what every handler needs, at the end of the initialization."""
+    global _first
+    # Environments of provisioned concurrency are initialized before their first request, so no
+    # request of theirs waits for a start.
+    _first = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "provisioned-concurrency"
     log.configure()
     metrics.handler_ready()
 

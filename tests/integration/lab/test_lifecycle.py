@@ -190,6 +190,18 @@ class TestLabLifecycle:
         eventually(lambda: child(root, "gateway").pid != victim.pid, "the gateway restarts")
         assert child(root, "gateway").restarts == victim.restarts + 1
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks environments")
+    def test_killed_template_is_restarted_and_forks_again(self, lab: LabState) -> None:
+        root = Path(lab.mail_folder).parent
+        route = f"{lab.api}/sessions/current"
+        eventually(lambda: _api_answers(route), "the API answers, if another test restarted it")
+        victim = child(root, "template")
+        assert _children(victim.pid)
+        os.kill(victim.pid, signal.SIGKILL)
+        eventually(lambda: child(root, "template").pid != victim.pid, "the template restarts")
+        assert answer(route) == 401
+        eventually(lambda: _children(child(root, "template").pid), "an environment is forked")
+
     def test_killed_busy_postgres_is_restarted(self, lab: LabState) -> None:
         """A backend that survives the server keeps its shared memory: the first restarts fail."""
         root = Path(lab.mail_folder).parent
@@ -218,6 +230,17 @@ class TestLabLifecycle:
         assert alive(lab.pid)
         blocker.rmdir()
         eventually(lambda: child(root, "gateway").pid != victim.pid, "the gateway restarts")
+
+
+def _api_answers(url: str) -> bool:
+    try:
+        return answer(url) == 401
+    except urllib.error.URLError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class TestKeptLab:

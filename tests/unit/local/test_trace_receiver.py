@@ -34,7 +34,8 @@ def test_spans_of_two_functions_are_one_tree(
     receiver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for function in ("request-upload", "process-image"):
-        monkeypatch.setattr(tracing, "_recorder", Recorder(receiver, {}, function))
+        recorder = Recorder(receiver, {}, function)
+        monkeypatch.setattr(tracing, "_recorder", lambda recorder=recorder: recorder)
         with tracing.invocation(function, Kind.SERVER):
             tracing.follow("upload-1", origin=function == "request-upload")
             with tracing.span(f"step of {function}"):

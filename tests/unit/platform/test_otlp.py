@@ -44,7 +44,7 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exports]:
     held = Exports()
     recorder = Recorder("http://collector.example", {}, "example")
     monkeypatch.setattr(recorder, "_post", held.bodies.append)
-    monkeypatch.setattr(tracing, "_recorder", recorder)
+    monkeypatch.setattr(tracing, "_recorder", lambda: recorder)
     yield held
     log.clear()
 
@@ -190,7 +190,7 @@ def test_collector_that_is_away_costs_one_attempt_and_no_invocation(
         attempts.append(body)
         raise ConnectionRefusedError("no collector")
 
-    monkeypatch.setattr(tracing._recorder, "_post", refuse)
+    monkeypatch.setattr(tracing._recorder(), "_post", refuse)
     log.configure()
     for _ in range(3):
         with tracing.invocation("f", Kind.INTERNAL):
