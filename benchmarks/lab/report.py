@@ -48,6 +48,10 @@ def least(results: dict[str, Any], variant: str, measure: Measure) -> float:
     return min(float(found[measure.key]) for found in results["rounds"][variant])
 
 
+def _least(results: dict[str, Any], key: str) -> float:
+    return min(float(found[key]) for found in results["environments"])
+
+
 def shown(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
@@ -65,6 +69,13 @@ def table(results: dict[str, Any]) -> str:
             text = shown(value, measure.digits)
             cells += [f"**{text}**" if missed else text, shown(goal, measure.digits)]
         lines.append(f"| {measure.name} | {' | '.join(cells)} |")
+    lines += [
+        "\n| start of an environment | milliseconds | MiB of its own |",
+        "|---|---:|---:|",
+    ]
+    for name, kind in (("forked from a template", "forked"), ("a process", "started")):
+        milliseconds, mib = _least(results, f"{kind}_ms"), _least(results, f"{kind}_mib")
+        lines.append(f"| {name} | {milliseconds:.0f} | {mib:.0f} |")
     machine = results["machine"]
     rounds = len(results["rounds"]["everything"])
     lines.append(

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.lab import environments
 from services.local import lab as labs
 from services.local.state import PROJECT, LabFiles
 
@@ -110,7 +111,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE")
     options = parser.parse_args()
     rounds: dict[str, list[dict[str, float]]] = {}
+    starts: list[dict[str, float]] = []
     for number in range(options.repeats):
+        starts.append(environments.measure())
         for name, feature in VARIANTS.items():
             if options.only in (None, name):
                 found = measure(feature, options.idle_seconds)
@@ -126,6 +129,7 @@ def main() -> None:
         },
         "idle_seconds": options.idle_seconds,
         "rounds": rounds,
+        "environments": starts,
     }
     options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
