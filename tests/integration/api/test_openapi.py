@@ -24,7 +24,8 @@ from services.local.state import LabState
 from tests.integration.api.conftest import Customer, forget_attempts
 from tests.support.waiting import HTTP_SECONDS, scaled
 
-EXAMPLES = 40  # an operation
+# Requests of an operation at most: in the quick tests, and in the slow ones.
+FEW, MANY = 10, 40
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -55,19 +56,38 @@ def _node_id(request: pytest.FixtureRequest) -> None:
     request.node._nodeid = request.node.nodeid
 
 
+def generated(max_examples: int) -> settings:
+    return settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @pytest.mark.usefixtures("_node_id")
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@generated(FEW)
 def test_openapi_every_response_matches_the_document(
     case: schemathesis.Case[Any], lab: LabState, administrator: Customer
 ) -> None:
-    forget_attempts(lab)
+    check(case, lab, administrator)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_node_id")
+@schema.parametrize()
+@generated(MANY)
+def test_openapi_every_response_of_many_matches_the_document(
+    case: schemathesis.Case[Any], lab: LabState, administrator: Customer
+) -> None:
+    check(case, lab, administrator)
+
+
+def check(case: schemathesis.Case[Any], lab: LabState, administrator: Customer) -> None:
+    if case.method != "GET":  # only attempts to change something are counted
+        forget_attempts(lab)
     case.call_and_validate(
         base_url=lab.api,
         headers={"authorization": f"Bearer {administrator.api.token}"},
