@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,17 @@ def test_upload_goes_on_after_a_reload(page: Page, lab: LabState, tmp_path: Path
     expect(page.locator(".uploads .name")).to_have_count(0)
 
 
+def delete_account(page: Page) -> None:
+    page.get_by_role("link", name="Account").click()
+    deletion = page.locator("section", has=page.get_by_role("heading", name="Delete the account"))
+    deletion.get_by_label("Password").fill(PASSWORD)
+    deletion.get_by_role("button", name="Delete the account").click()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+
+
 def test_account_lists_and_ends_sessions_and_is_deleted(page: Page, lab: LabState) -> None:
     email = sign_in(page, lab)
     other = page.context.browser.new_context(locale="en-GB")  # type: ignore[union-attr]
@@ -191,9 +203,7 @@ def test_account_lists_and_ends_sessions_and_is_deleted(page: Page, lab: LabStat
     expect(photos).to_be_checked()
     with page.expect_response(lambda answer: answer.request.method == "PATCH"):
         photos.uncheck()
-    deletion = page.locator("section", has=page.get_by_role("heading", name="Delete the account"))
-    deletion.get_by_label("Password").fill(PASSWORD)
-    deletion.get_by_role("button", name="Delete the account").click()
+    delete_account(page)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
@@ -221,8 +231,9 @@ def test_password_is_pasted_and_shown_until_its_field_is_left(page: Page) -> Non
     expect(field).to_have_value(PASSWORD)
 
 
-def test_files_that_wait_are_forgotten_by_sign_out(
-    page: Page, lab: LabState, tmp_path: Path
+@pytest.mark.parametrize("leave", [sign_out, delete_account])
+def test_files_that_wait_are_forgotten_when_the_user_leaves(
+    page: Page, lab: LabState, tmp_path: Path, leave: Callable[[Page], None]
 ) -> None:
     path = tmp_path / "later.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=612)))
@@ -234,7 +245,7 @@ def test_files_that_wait_are_forgotten_by_sign_out(
       opened.target.result.transaction("files").objectStore("files").count().onsuccess =
         counted => resolve(counted.target.result))"""
     eventually(lambda: page.evaluate(kept) == 1, "the file is kept")
-    page.get_by_role("button", name="Sign out").click()
+    leave(page)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert page.evaluate(kept) == 0
 

@@ -53,6 +53,11 @@ export function App() {
 
   async function signOut() {
     await unwrap(api.DELETE("/sessions/current")).catch(() => undefined);
+    await leave();
+  }
+
+  /** Shows sign-in. Nothing of the user stays in the browser's storage. */
+  async function leave() {
     cart.clear();
     if (user) await new PendingFiles(user.id).clear();
     setUser(null);
@@ -99,7 +104,7 @@ export function App() {
         {page === "photos" && <Photos cart={cart} userId={user.id} />}
         {page === "cart" && <Cart cart={cart} />}
         {page === "orders" && <Orders />}
-        {page === "account" && <AccountPage user={user} ended={() => setUser(null)} />}
+        {page === "account" && <AccountPage user={user} ended={() => void leave()} />}
         {page === "console" && <Console />}
       </main>
     </>
