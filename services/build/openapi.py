@@ -37,6 +37,7 @@ from services.platform.functions.http import (
     Operation,
 )
 from services.platform.manifest import Authorization, HttpRoute, HttpTrigger, Manifest, Resource
+from services.platform.validation import FieldCode
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENT = PROJECT / "images" / "get-api-document" / "openapi.json"
@@ -86,9 +87,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
-    """One mistake: the field ("" for the whole body), what was expected, what came."""
+    """One mistake: the field ("" for the whole body), what is wrong with it (for programs), what
+    was expected, what came."""
 
-    field: str
+    field: Annotated[str, Meta(description="such as `lines[0].quantity`, from 0")]
+    code: Annotated[str, Meta(extra_json_schema={"enum": [code.value for code in FieldCode]})]
     expected: str
     got: str
 

@@ -25,7 +25,7 @@ from services.platform import log
 from services.platform.counters import LimitExceededError
 from services.platform.functions.http import INVALID_REQUEST, HttpProblem, Request, Response
 from services.platform.usage import DailyLimit, usage_exceeded
-from services.platform.validation import FieldError, shown
+from services.platform.validation import FieldCode, FieldError, shown
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,10 @@ class CreateOrder:
                 "Some products are not on sale; GET /products lists those that are.",
                 [
                     FieldError(
-                        f"lines[{n}].product_id", "a product on sale", shown(line.product_id)
+                        f"lines[{n}].product_id",
+                        "a product on sale",
+                        shown(line.product_id),
+                        FieldCode.NOT_ON_SALE,
                     )
                     for n, line in enumerate(wanted.lines)
                     if line.product_id in unknown.ids
@@ -101,13 +104,14 @@ class CreateOrder:
 def _not_chargeable(error: MixedCurrencies | TotalTooHigh) -> HttpProblem:
     if isinstance(error, MixedCurrencies):
         expected, got = "products priced in one currency", ", ".join(sorted(error.currencies))
+        code = FieldCode.SEVERAL_CURRENCIES
     else:
         expected = f"a total of at most {TOTAL_MINOR_MAX} in the minor unit"
-        got = str(error.total_minor)
+        got, code = str(error.total_minor), FieldCode.TOTAL_TOO_HIGH
     return HttpProblem(
         INVALID_REQUEST,
         "The lines cannot be charged in one payment; split them into several orders.",
-        [FieldError("lines", expected, got)],
+        [FieldError("lines", expected, got, code)],
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,6 +49,18 @@ END = r"$(?!\n)"
 Model = TypeVar("Model", bound=msgspec.Struct)
 
 
+class FieldCode(StrEnum):
+    """What is wrong with a field, for programs. INVALID: another value is expected."""
+
+    INVALID = "invalid"
+    MISSING = "missing"
+    UNKNOWN_FIELD = "unknown-field"
+    TOO_MANY_ERRORS = "too-many-errors"
+    NOT_ON_SALE = "not-on-sale"
+    SEVERAL_CURRENCIES = "several-currencies"
+    TOTAL_TOO_HIGH = "total-too-high"
+
+
 @dataclass(frozen=True)
 class FieldError:
     """One invalid field, by its dotted path ("" for the whole input)."""
@@ -55,6 +68,7 @@ class FieldError:
     field: str
     expected: str
     got: str
+    code: FieldCode = FieldCode.INVALID
 
 
 class InvalidInputError(Exception):
@@ -90,11 +104,15 @@ def convert(values: Mapping[str, Any], model: type[Model], *, texts: bool = Fals
     for name in values:
         if name not in known:
             expected = "one of " + ", ".join(known) if known else "no fields"
-            errors.append(FieldError(_shortened(name), expected, "an unknown field"))
+            errors.append(
+                FieldError(_shortened(name), expected, "an unknown field", FieldCode.UNKNOWN_FIELD)
+            )
     for name, field in known.items():
         if name not in values:
             if field.required:
-                errors.append(FieldError(name, _in_words(field.type, ""), "nothing"))
+                errors.append(
+                    FieldError(name, _in_words(field.type, ""), "nothing", FieldCode.MISSING)
+                )
             continue
         value = values[name]
         try:
@@ -115,7 +133,12 @@ def _bounded(errors: list[FieldError]) -> list[FieldError]:
     more = len(errors) - MAX_ERRORS
     return [
         *errors[:MAX_ERRORS],
-        FieldError("", "only fields that the operation has", f"{more} more invalid fields"),
+        FieldError(
+            "",
+            "only fields that the operation has",
+            f"{more} more invalid fields",
+            FieldCode.TOO_MANY_ERRORS,
+        ),
     ]
 
 
@@ -150,10 +173,16 @@ def _mistake(name: str, annotation: Any, value: Any, message: str) -> FieldError
             _shortened(f"{name}{path}.{said[len(_UNKNOWN) : -1]}"),
             "no such field",
             "an unknown field",
+            FieldCode.UNKNOWN_FIELD,
         )
     if said.startswith(_MISSING):
         missing = f"{path}.{said[len(_MISSING) : -1]}"
-        return FieldError(_shortened(name + missing), _in_words(annotation, missing), "nothing")
+        return FieldError(
+            _shortened(name + missing),
+            _in_words(annotation, missing),
+            "nothing",
+            FieldCode.MISSING,
+        )
     if said.startswith(_NOT_IN_ENUM) or _PATTERN in said:
         expected = _in_words(annotation, path)
     else:

@@ -69,7 +69,8 @@ def problem_response(error: HttpProblem, path: str) -> dict[str, Any]:
     }
     if error.errors:
         document["errors"] = [
-            {"field": e.field, "expected": e.expected, "got": e.got} for e in error.errors
+            {"field": e.field, "code": e.code.value, "expected": e.expected, "got": e.got}
+            for e in error.errors
         ]
     return {
         "statusCode": error.problem.status,

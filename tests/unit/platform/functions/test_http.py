@@ -167,7 +167,12 @@ def test_an_operation_without_parameters_refuses_them() -> None:
     status, document, _ = call(operation(), event(query={"debug": "1"}))
     assert status == 400
     assert document["errors"] == [
-        {"field": "debug", "expected": "no fields", "got": "an unknown field"}
+        {
+            "field": "debug",
+            "code": "unknown-field",
+            "expected": "no fields",
+            "got": "an unknown field",
+        }
     ]
 
 
