@@ -41,7 +41,12 @@ handler = queue_function(
         Contents(
             database,
             Catalog(dynamodb, configuration.images_table),
-            ImagePresenter(s3, configuration.renditions_bucket, configuration.originals_bucket),
+            ImagePresenter(
+                s3,
+                configuration.renditions_bucket,
+                configuration.originals_bucket,
+                downloads=False,
+            ),
             Recipients(dynamodb, configuration.recipients_table),
             SessionStore(dynamodb, configuration.sessions_table),
             ApiKeyStore(dynamodb, configuration.api_keys_table),

@@ -148,8 +148,10 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Time
 
 
-class Rendition(msgspec.Struct, frozen=True, kw_only=True):
-    """One size and format of a developed photo; sizes in pixels and bytes."""
+class Rendition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One size and format of a developed photo; sizes in pixels and bytes. `url` shows it,
+    `download` saves it as a file that is named after the photo and the size; exports have `url`
+    only."""
 
     name: Annotated[str, Meta(examples=["thumb", "medium", "large"])]
     format: Annotated[str, Meta(examples=["jpeg", "webp"])]
@@ -158,6 +160,7 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     animated: bool
     url: Url
+    download: Url | None = None
 
 
 class ImageSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

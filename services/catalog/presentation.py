@@ -22,6 +22,8 @@ class ImagePresenter:
     renditions_bucket: str
     originals_bucket: str = ""
     """Empty if no links to originals are made."""
+    downloads: bool = True
+    """Whether renditions have links that save them as files."""
 
     def summary(self, record: ImageRecord) -> ImageSummary:
         """The record as a list shows it."""
@@ -42,6 +44,7 @@ class ImagePresenter:
                     bytes=item.bytes,
                     animated=item.animated,
                     url=self._link(item),
+                    download=self._link(item, _file_name(record, item)) if self.downloads else None,
                 )
                 for item in record.renditions
             ],
@@ -76,25 +79,27 @@ class ImagePresenter:
 
     def original_link(self, key: str) -> str:
         """A link that downloads the original with this key, as `_original`."""
-        # RFC 8187, since the name may have any characters.
-        name = quote(parse_original_key(key).filename, safe="")
+        return self._signed(self.originals_bucket, key, parse_original_key(key).filename)
+
+    def _link(self, rendition: StoredRendition, file_name: str | None = None) -> str:
+        return self._signed(self.renditions_bucket, rendition.key, file_name)
+
+    def _signed(self, bucket: str, key: str, file_name: str | None) -> str:
+        """A link to an object; with `file_name` it saves the object under this name."""
+        parameters = {"Bucket": bucket, "Key": key}
+        if file_name is not None:
+            # RFC 8187, since the name may have any characters.
+            name = quote(file_name, safe="")
+            parameters["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{name}"
         return str(
-            self.s3.generate_presigned_url(
-                "get_object",
-                Params={
-                    "Bucket": self.originals_bucket,
-                    "Key": key,
-                    "ResponseContentDisposition": f"attachment; filename*=UTF-8''{name}",
-                },
-                ExpiresIn=LINK_SECONDS,
-            )
+            self.s3.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
         )
 
-    def _link(self, rendition: StoredRendition) -> str:
-        return str(
-            self.s3.generate_presigned_url(
-                "get_object",
-                Params={"Bucket": self.renditions_bucket, "Key": rendition.key},
-                ExpiresIn=LINK_SECONDS,
-            )
-        )
+
+def _file_name(record: ImageRecord, rendition: StoredRendition) -> str:
+    """Such as `harbour-large.jpg` of `harbour.heic`; the image's id stands for a missing name."""
+    names = sorted(parse_original_key(key).filename for key in record.source_keys)
+    name = names[0] if names else record.image_id
+    stem = name.rpartition(".")[0] or name
+    ending = "jpg" if rendition.format == "jpeg" else rendition.format
+    return f"{stem}-{rendition.name}.{ending}"

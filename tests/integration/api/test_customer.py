@@ -59,6 +59,10 @@ def test_customer_from_sign_up_to_sign_out(lab: LabState, photo: Path) -> None:
         assert len(content) == rendition["bytes"]
         with Image.open(io.BytesIO(content)) as seen:
             assert seen.size == (rendition["width"], rendition["height"])
+    saved = httpx.get(whole["renditions"][0]["download"])
+    assert len(saved.content) == whole["renditions"][0]["bytes"]
+    name = f"harbour%20at%20dawn-{whole['renditions'][0]['name']}."
+    assert saved.headers["content-disposition"].startswith(f"attachment; filename*=UTF-8''{name}")
     original = httpx.get(whole["original"])
     assert original.content == photo.read_bytes()
     assert original.headers["content-disposition"].startswith("attachment;")
@@ -232,7 +236,12 @@ def test_request_upload_with_an_unknown_recipe_lists_the_known_ones(
     answer = httpx.post(f"{lab.api}/uploads", json=body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["errors"] == [
-        {"field": "recipe", "expected": "one of compact, standard, web", "got": '"wed"'}
+        {
+            "field": "recipe",
+            "code": "invalid",
+            "expected": "one of compact, standard, web",
+            "got": '"wed"',
+        }
     ]
 
 
