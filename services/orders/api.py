@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from services.orders.model import Order, OrderStatus, Product, Transition
+from services.orders.model import FindingCode, Order, OrderStatus, Product, Transition
 from services.platform.functions.access import Access, Scope
 from services.platform.functions.http import Answer, Operation, Problem
 from services.platform.timestamps import format_utc
@@ -160,13 +160,50 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     unit_price_minor: int
 
 
+class LineFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong with a line of the order, for programs: a page says it in its language. Only
+    the values of its `code` are there."""
+
+    line: Annotated[int, Meta(description="`number` of the line")]
+    code: Annotated[
+        str,
+        Meta(
+            description="`resolution-low` is a warning, the others end the order",
+            extra_json_schema={"enum": [code.value for code in FindingCode]},
+        ),
+    ]
+    reason: Annotated[
+        str | None, Meta(description="of `photo-rejected`: the `reason` of the photo")
+    ] = None
+    dpi: Annotated[
+        float | None, Meta(description="of `resolution-*`: the photo's pixels an inch of the print")
+    ] = None
+    required_dpi: Annotated[
+        int | None,
+        Meta(
+            description="of `resolution-too-low`: the least that is printed; of `resolution-low`: "
+            "the least that looks sharp"
+        ),
+    ] = None
+    sharp_width_mm: Annotated[
+        int | None,
+        Meta(description="of `resolution-*`: the largest print that looks sharp, if there is one"),
+    ] = None
+    sharp_height_mm: int | None = None
+    available: Annotated[
+        int | None, Meta(description="of `out-of-stock`: prints that were left of the product")
+    ] = None
+
+
 class HistoryStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When the order reached a status, and why if there is a reason."""
+    """When the order reached a status, and why if there is a reason: in English, and as findings
+    for programs."""
 
     status: Status
     at: Time
     message: str | None = None
     warnings: list[str] = []
+    findings: list[LineFinding] = []
 
 
 class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,6 +367,7 @@ def details(order: Order, transitions: tuple[Transition, ...]) -> OrderDetails:
                 at=format_utc(step.at),
                 message=step.cause or None,
                 warnings=[str(warning) for warning in step.detail.get("warnings", ())],
+                findings=msgspec.convert(step.detail.get("findings", []), list[LineFinding]),
             )
             for step in transitions
         ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.orders.loading import advance, last_transition, load_active_order
-from services.orders.model import OrderStatus, OutOfStock
+from services.orders.model import FindingCode, Order, OrderStatus, OutOfStock
 from services.orders.store import Orders
 from services.platform.functions.task import Task
 
@@ -36,7 +36,10 @@ class CheckInventory:
                     order,
                     OrderStatus.OUT_OF_STOCK,
                     _CAUSE,
-                    {"missing": {product: list(n) for product, n in error.missing.items()}},
+                    {
+                        "missing": {product: list(n) for product, n in error.missing.items()},
+                        "findings": _findings(order, error),
+                    },
                 )
         if order.status is OrderStatus.OUT_OF_STOCK:
             # No payment exists at this step.
@@ -45,3 +48,16 @@ class CheckInventory:
             missing = {name: (n[0], n[1]) for name, n in detail.get("missing", {}).items()}
             raise OutOfStock(order.id, missing)
         return {"prints": sum(line.quantity for line in order.lines)}
+
+
+def _findings(order: Order, error: OutOfStock) -> list[dict[str, Any]]:
+    """The lines of the products of which too few are left."""
+    return [
+        {
+            "line": line.number,
+            "code": FindingCode.OUT_OF_STOCK.value,
+            "available": error.missing[line.product_id][1],
+        }
+        for line in order.lines
+        if line.product_id in error.missing
+    ]

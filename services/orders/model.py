@@ -64,6 +64,17 @@ TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
 }
 
 
+class FindingCode(StrEnum):
+    """What is wrong with a line of an order, for programs. All but RESOLUTION_LOW, a warning, end
+    the order."""
+
+    PHOTO_NOT_FOUND = "photo-not-found"
+    PHOTO_REJECTED = "photo-rejected"
+    RESOLUTION_TOO_LOW = "resolution-too-low"
+    RESOLUTION_LOW = "resolution-low"
+    OUT_OF_STOCK = "out-of-stock"
+
+
 class OrderNotFound(PermanentError):  # noqa: N818  the state machine catches errors by class name
     """No order has this id."""
 
@@ -245,7 +256,8 @@ class Order:
 @dataclass(frozen=True)
 class Transition:
     """One entry of an order's append-only history. `number` counts from 1; `came_from` is None for
-    the first. Customers read `cause`; `detail` holds facts for programs."""
+    the first. Customers read `cause`; `detail` holds facts for programs, of which customers get
+    `warnings` and `findings`."""
 
     number: int
     came_from: OrderStatus | None

@@ -211,7 +211,8 @@ class Orders:
 
         A repetition changes nothing, even if the order has moved on since: check the returned
         order's status where that matters. `detail` (JSON values) is stored in the history; its
-        `warnings` (a list of strings) are shown to the customer.
+        `warnings` (a list of strings) and its `findings` (a list of the fields of
+        `services.orders.api.LineFinding`) are shown to the customer.
 
         Raises IllegalTransition, OrderNotFound, OutOfStock and StockNotReserved, without changing
         anything.

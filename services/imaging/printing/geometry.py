@@ -102,7 +102,10 @@ def check_resolution(
     around = focus or spec.focus
     crop = crop_around(width_px, height_px, sheet, around) if around else None
     verdict = _verdict(dpi)
-    return Resolution(dpi, verdict, crop, _message(verdict, dpi, sheet))
+    if verdict is Verdict.GOOD:
+        return Resolution(dpi, verdict, crop, None)
+    sharp = _largest(sheet, dpi / WARN_BELOW_DPI)
+    return Resolution(dpi, verdict, crop, _message(verdict, dpi, sheet, sharp), sharp)
 
 
 def _dpi(pixels: int, length_mm: float) -> float:
@@ -117,33 +120,36 @@ def _verdict(dpi: float) -> Verdict:
     return Verdict.LOW if dpi < WARN_BELOW_DPI else Verdict.GOOD
 
 
-def _message(verdict: Verdict, dpi: float, sheet: Sheet) -> str | None:
-    if verdict is Verdict.GOOD:
-        return None
+def _message(verdict: Verdict, dpi: float, sheet: Sheet, sharp: tuple[int, int] | None) -> str:
     expected = (
         f"at least {REFUSE_BELOW_DPI} pixels an inch"
         if verdict is Verdict.TOO_LOW
         else f"{WARN_BELOW_DPI} pixels an inch for a sharp print"
     )
-    # Down, never up: 149.96 must not read as 150.
-    found = floor(dpi * 10) / 10
     message = (
-        f"Expected {expected}, but this photo has {found:g} on a print of "
+        f"Expected {expected}, but this photo has {shown_dpi(dpi):g} on a print of "
         f"{size_in_cm(sheet.width_mm, sheet.height_mm)}."
     )
-    smaller = _largest(sheet, dpi / WARN_BELOW_DPI)
-    if smaller is None:
+    if sharp is None:
         return f"{message} Please upload a larger original."
-    return f"{message} Please choose a print of at most {smaller}, or upload a larger original."
+    return (
+        f"{message} Please choose a print of at most {size_in_cm(*sharp)}, or upload a larger "
+        "original."
+    )
 
 
-def _largest(sheet: Sheet, factor: float) -> str | None:
-    """The largest print in these proportions that is sharp, in whole centimetres."""
-    edges = [
+def shown_dpi(dpi: float) -> float:
+    """A resolution with one decimal. Down, never up: 149.96 must not read as 150."""
+    return floor(dpi * 10) / 10
+
+
+def _largest(sheet: Sheet, factor: float) -> tuple[int, int] | None:
+    """The largest print in these proportions that is sharp, in mm, in whole centimetres."""
+    width, height = (
         floor(((edge + 2 * BLEED_MM) * factor - 2 * BLEED_MM) / 10) * 10
         for edge in (sheet.width_mm, sheet.height_mm)
-    ]
-    return size_in_cm(*edges) if min(edges) >= 50 else None
+    )
+    return (width, height) if min(width, height) >= 50 else None
 
 
 def size_in_cm(width_mm: float, height_mm: float) -> str:

@@ -163,13 +163,16 @@ class Resolution:
     """The photo's own pixels per inch of print, and their assessment.
 
     `crop` is the part that is printed, bleed included; None while the focus is not known. `message`
-    is for the customer, None where the resolution is good.
+    is for the customer, None where the resolution is good. `sharp_mm` is the width and height of
+    the largest print in these proportions that is sharp; None where the resolution is good, and
+    where no print is sharp.
     """
 
     dpi: float
     verdict: Verdict
     crop: Window | None
     message: str | None
+    sharp_mm: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Photos:
                     status=status,
                     source_keys=frozenset({key}),
                     listed_at="",
+                    reason="truncated" if status is ImageStatus.REJECTED else None,
                     message="The file ends too early." if status is ImageStatus.REJECTED else None,
                     facts={"width": size[0], "height": size[1]},
                     renditions=(StoredRendition("thumb", "jpeg", 64, 96, 1, thumb),),

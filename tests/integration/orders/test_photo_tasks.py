@@ -51,7 +51,7 @@ def test_validate_order_sufficient_photos_pass(
         assert validate.handle({"order_id": order.id}, task()) == {"lines": 3}
     assert now(orders, order).status is OrderStatus.VALIDATED
     *_, step = orders.transitions(order.id)
-    assert (step.number, step.detail) == (2, {"warnings": []})
+    assert (step.number, step.detail) == (2, {"warnings": [], "findings": []})
     assert resources.published(order.id) == []
 
 
@@ -64,11 +64,14 @@ def test_validate_order_low_resolution_warns(
     lying = photos.add(owner, b"lying", (SOFT_PX[1], SOFT_PX[0]))
     order = ordered(factory, orders, owner, CREATED, sharp, soft, lying)
     validate.handle({"order_id": order.id}, task())
-    warnings = orders.transitions(order.id)[-1].detail["warnings"]
+    detail = orders.transitions(order.id)[-1].detail
+    warnings = detail["warnings"]
     assert [text.split(":")[0] for text in warnings] == [
         "Line 2 (Test print)", "Line 3 (Test print)",
     ]  # fmt: skip
     assert "this photo has 120.3 on a print of 3 x 4 cm" in warnings[0]
+    low = {"code": "resolution-low", "dpi": 120.3, "required_dpi": 150}
+    assert detail["findings"] == [{"line": 2, **low}, {"line": 3, **low}]
 
 
 def test_validate_order_considers_the_orientation(
@@ -108,6 +111,12 @@ def test_validate_order_names_every_unprintable_photo(
         assert f"Line {number} (Test print): " in messages[0]
         assert text in messages[0]
     assert "Line 1" not in messages[0]
+    missing = "photo-not-found"
+    assert orders.transitions(order.id)[-1].detail["findings"] == [
+        {"line": 2, "code": "resolution-too-low", "dpi": 80, "required_dpi": 100},
+        {"line": 3, "code": "photo-rejected", "reason": "truncated"},
+        *({"line": number, "code": missing} for number in (4, 5, 6)),
+    ]
     # Another customer's photo, a deleted one and an unknown one get the same message.
     assert messages[0].count("you have no photo") == 3
     found = now(orders, order)

@@ -96,9 +96,9 @@ def test_check_inventory_out_of_stock_is_final(factory: OrderFactory, orders: Or
     assert found.status is OrderStatus.OUT_OF_STOCK
     assert found.settled_at is not None
     assert factory.assert_balanced(orders, product, 11).reserved == 0
-    assert orders.transitions(order.id)[-1].cause == (
-        "There is not enough paper in stock for this order."
-    )
+    *_, step = orders.transitions(order.id)
+    assert step.detail["findings"] == [{"line": 1, "code": "out-of-stock", "available": 1}]
+    assert step.cause == ("There is not enough paper in stock for this order.")
 
 
 @pytest.mark.parametrize("status", ABANDONED)

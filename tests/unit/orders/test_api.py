@@ -271,6 +271,7 @@ ORDER = Order(
     updated_at=AT.astimezone(timezone(timedelta(hours=5))),
     refund_id="refund-1",
 )
+FINDING = {"line": 1, "code": "resolution-low", "dpi": 120.3, "required_dpi": 150}
 HISTORY = (
     Transition(1, None, OrderStatus.CREATED, AT),
     Transition(
@@ -279,7 +280,7 @@ HISTORY = (
         OrderStatus.VALIDATED,
         AT,
         "",
-        {"warnings": ["soft"], "payment": "x"},
+        {"warnings": ["soft"], "findings": [FINDING], "payment": "x"},
     ),
     Transition(
         3,
@@ -322,7 +323,12 @@ def test_details_show_what_the_customer_may_see() -> None:
         },
         "history": [
             {"status": "created", "at": "2026-01-02T03:04:05.678Z"},
-            {"status": "validated", "at": "2026-01-02T03:04:05.678Z", "warnings": ["soft"]},
+            {
+                "status": "validated",
+                "at": "2026-01-02T03:04:05.678Z",
+                "warnings": ["soft"],
+                "findings": [FINDING],
+            },
             {"status": "failed", "at": "2026-01-02T03:04:05.678Z", "message": "Sorry."},
         ],
     }
