@@ -1,11 +1,13 @@
-"""Ways to choose photos and to order, by which a browser's own controls matter: folders, a phone's
-camera, formats of pictures, the keyboard. In a real browser on an embedded lab."""
+"""Ways to choose, see and save photos and to order, in which a browser's own controls matter:
+folders, a phone's camera, formats of pictures, placeholders, downloads, the keyboard. In a real
+browser on an embedded lab."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import FileChooser, FilePayload, Locator, Page, expect
+from PIL import Image
+from playwright.sync_api import FileChooser, FilePayload, Locator, Page, Route, expect
 
 from services.local.state import LabState
 from tests.browser.visitors import ADDRESS, MAIL_SECONDS, PASSWORD, sign_in
@@ -114,6 +116,57 @@ def test_picture_offers_the_smallest_format_first_and_has_its_size(
     assert (image.get_attribute("width"), image.get_attribute("height")) == ("1300", "900")
     # Chromium knows AVIF, so that it loads the first.
     assert ".avif" in image.evaluate("(img) => img.currentSrc")
+
+
+def test_placeholder_is_seen_until_the_photo_is_there(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
+    sign_in(page, lab)
+    held: list[Route] = []
+    opened = False
+
+    def hold(route: Route) -> None:
+        """Holds the first pictures, not the upload."""
+        if route.request.method == "GET" and not opened:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(f"{lab.endpoint}/**", hold)
+    page.locator("input[type=file]").first.set_input_files(photo(tmp_path / "one.jpg", 645))
+    blur = page.locator(".tile img.blur")
+    expect(blur).to_be_visible()
+    # A picture of the ThumbHash, in the document itself.
+    assert str(blur.get_attribute("src")).startswith("data:image/png;base64,")
+    assert blur.evaluate("(img) => img.decode().then(() => img.naturalWidth)") > 0
+    coming = page.locator(".tile img.coming")
+    expect(coming).to_have_css("opacity", "0")
+    eventually(lambda: page.evaluate("1") and len(held), "the photo is asked for")
+    assert held[0].request.url == coming.get_attribute("src")
+    opened = True
+    for route in held:
+        route.continue_()
+    expect(page.locator(".tile img.shown")).to_have_css("opacity", "1")
+
+
+def test_original_and_sizes_are_downloaded_under_names_of_their_own(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = photo(tmp_path / "harbour at night.jpg", 646, width=1300)
+    sign_in(page, lab)
+    page.locator("input[type=file]").first.set_input_files(path)
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    page.get_by_role("link", name=path.name).click()
+    with page.expect_download() as original:
+        page.get_by_role("link", name="Download the original").click()
+    assert original.value.suggested_filename == path.name
+    assert original.value.path().read_bytes() == path.read_bytes()
+    with page.expect_download() as size:
+        page.get_by_role("link", name="medium · JPEG · 1,024").click()
+    assert size.value.suggested_filename == "harbour at night-medium.jpg"
+    with Image.open(size.value.path()) as saved:
+        assert (saved.format, saved.width) == ("JPEG", 1024)
+    expect(page.locator("dialog.photo")).to_be_visible()
 
 
 def press_until(page: Page, control: Locator) -> None:

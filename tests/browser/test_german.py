@@ -15,7 +15,9 @@ from services.local.state import LabState
 from tests.browser.visitors import sign_in, upload
 from tests.support.photos import ASCII, RATIONAL, SHORT, exif, jpeg, scene
 
-CATALOGUES = ("text.ts", "console/text.ts", "problems.ts", "photos/rejection.ts")
+CATALOGUES = (
+    "text.ts", "console/text.ts", "problems.ts", "photos/rejection.ts", "orders/findings.ts"
+)  # fmt: skip
 _ENTRY = re.compile(r'^  (?:"([\w-]+)"|(\w+)): "(.*)",$', re.MULTILINE)
 # Words that no German text has.
 _WORDS = re.compile(
@@ -156,3 +158,34 @@ def test_every_page_is_german(german: Page, lab: LabState, tmp_path: Path) -> No
         expect(german.get_by_text("Lädt …")).to_have_count(0)
         found += left_in_english(german)
     assert found == []
+
+
+def test_refused_order_says_in_german_which_line_and_why(
+    german: Page, lab: LabState, tmp_path: Path
+) -> None:
+    sign_in(german, lab)
+    path = tmp_path / "hafen.jpg"
+    path.write_bytes(jpeg(scene(650, 450, seed=631)))
+    upload(german, [path])
+    expect(german.locator(".tile img.shown")).to_have_count(1)
+    image = str(german.locator(".tile a").get_attribute("href")).rpartition("/")[2]
+    products = ("print-10x15-glossy", "poster-30x40-matte")
+    order = {
+        "lines": [{"product_id": one, "image_id": image, "quantity": 1} for one in products],
+        "payment_method": "sandbox-ok",
+        "delivery": {
+            "name": "Ada", "line1": "Allee 1", "postcode": "20457", "city": "Ulm", "country": "DE",
+        },
+    }  # fmt: skip
+    own = {"sec-fetch-site": "same-origin"}
+    created = german.context.request.post(f"{lab.api}/orders", data=order, headers=own)
+    assert created.ok, created.text()
+    german.goto(f"{lab.api}/#/orders/{created.json()['id']}")
+    expect(german.locator(".order h2")).to_contain_text("Abgelehnt")
+    # 650 pixels on 40 cm and two times 3 mm of bleed.
+    expect(german.locator(".history")).to_contain_text(
+        "Position 2, Poster 30 × 40 cm: Das Foto hat auf diesem Abzug 37,3 dpi, nötig sind "
+        "mindestens 100. Wählen Sie einen Abzug von höchstens"
+    )
+    expect(german.locator(".history")).not_to_contain_text("Position 1")
+    assert left_in_english(german) == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from services.accounts.model import Role
 from services.local.state import LabState
-from tests.browser.visitors import check, sign_in, upload
+from tests.browser.visitors import check, fill_address, sign_in, to_cart, upload
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
 
@@ -123,6 +124,80 @@ def test_operator_sees_functions_queues_and_the_trace_of_a_photo(
     expect(costs.filter(has_text=FUNCTION)).to_contain_text("$")
     console.get_by_role("link", name="Releases").click()
     expect(console.get_by_text("This lab runs the code of its checkout")).to_be_visible()
+
+
+def test_operator_sees_the_photo_of_a_dead_letter_and_what_a_discard_would_delete(
+    console: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{uuid.uuid4().hex}.jpg"
+    path.write_bytes(jpeg(scene(420, 300, seed=94)))
+    upload(console, [path])
+    expect(console.locator(".tile img.shown")).to_have_count(1)
+    bucket = lab.buckets["originals"]
+    found = lab.session.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    (key,) = [item["Key"] for item in found if item["Key"].endswith(path.name)]
+    # Put there by the test: the photo itself can be developed.
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "sequencer": "0A"}},
+    }
+    lab.session.client("sqs").send_message(
+        QueueUrl=lab.queues[FUNCTION].dead_letter_url, MessageBody=json.dumps({"Records": [record]})
+    )
+    console.get_by_role("link", name="Console").click()
+    find(console, path.name, 1)
+    picture = console.locator(".letters img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 420
+    console.locator(".letters").get_by_role("checkbox").check()
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    console.once("dialog", refuse)
+    console.get_by_role("button", name="Discard").click()
+    expect(console.get_by_role("button", name="Discard")).to_be_enabled()
+    assert asked == ["Delete the selected messages for good? Number: 1"]
+    find(console, path.name, 1)
+
+
+def test_operator_follows_an_order_from_the_list_to_its_story(
+    console: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.jpg"
+    path.write_bytes(jpeg(scene(1300, 900, seed=95)))
+    upload(console, [path])
+    expect(console.locator(".tile img.shown")).to_have_count(1)
+    to_cart(console)
+    fill_address(console)
+    console.get_by_role("button", name="Place the order").click()
+    expect(console.locator(".order h2")).to_contain_text("Shipped")
+    order = console.url.rpartition("/")[2]
+    console.get_by_role("link", name="Console").click()
+    parts = console.get_by_role("navigation", name="Console")
+    parts.get_by_role("link", name="Orders").click()
+    row = console.get_by_role("row").filter(has_text=order[:8])
+    expect(row).to_contain_text("Shipped")
+    row.get_by_role("link", name=order[:8]).click()
+    # From the order to its shipment, in the order of their beginnings.
+    spans = console.locator(".waterfall li")
+    for function in ("create-order", "process-payment", "fulfill-order", "send-order-shipped"):
+        expect(spans.filter(has_text=re.compile(rf"^{function}"))).not_to_have_count(0)
+    starts = spans.locator("rect").evaluate_all("(all) => all.map((one) => one.x.baseVal.value)")
+    widths = spans.locator("rect").evaluate_all(
+        "(all) => all.map((one) => one.width.baseVal.value)"
+    )
+    assert starts == sorted(starts)
+    assert max(starts) > min(starts)
+    assert all(
+        width > 0 and start + width <= 101 for start, width in zip(starts, widths, strict=True)
+    )
+    events = console.locator(".events li")
+    expect(events.filter(has_text="print_files_written")).to_have_count(1)
+    expect(events.filter(has_text="payment_recorded")).not_to_have_count(0)
+    assert check(console, "story of an order") == []
 
 
 def test_customer_has_no_console(page: Page, lab: LabState) -> None:

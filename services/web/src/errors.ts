@@ -1,4 +1,4 @@
-import { ApiError } from "./api/client";
+import { ApiError, type FieldCode } from "./api/client";
 import { problemText } from "./problems";
 import { later, text } from "./text";
 
@@ -21,6 +21,13 @@ const FIELDS = {
   quantity: "quantity",
 } as const;
 
+/** Mistakes that have a text of their own; the others are named by their field. */
+const REASONS: Partial<Record<FieldCode, "notOnSale" | "severalCurrencies" | "totalTooHigh">> = {
+  "not-on-sale": "notOnSale",
+  "several-currencies": "severalCurrencies",
+  "total-too-high": "totalTooHigh",
+};
+
 /** What a person reads of an error. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof ApiError)) return text("error");
@@ -29,13 +36,18 @@ export function messageOf(error: unknown): string {
   if (known === undefined) return `${text(error.transient ? "busy" : "error")} (HTTP ${error.status})`;
   const values: Record<string, string> = { later: later(error.retryAfterSeconds), ...error.values };
   const said = known.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
-  return [said, ...new Set([...error.fields.keys()].flatMap(fieldText))].join(" ");
+  return [said, ...new Set([...error.fields].flatMap(fieldText))].join(" ");
 }
 
-/** The label of an invalid field, such as `delivery.postcode`; none for one that no form has. */
-function fieldText(path: string): string[] {
+/** What is wrong with a field, such as `lines[1].product_id`: its line, and its label or the reason.
+ * Nothing for a field that no form has. */
+function fieldText([path, code]: [string, FieldCode]): string[] {
+  const index = path.match(/^lines\[(\d+)\]/)?.[1];
+  const line = index === undefined ? "" : `${text("line", { number: Number(index) + 1 })}: `;
+  const reason = REASONS[code];
+  if (reason !== undefined) return [line + text(reason)];
   const name = path.split(".").at(-1) ?? "";
   const known: Partial<Record<string, (typeof FIELDS)[keyof typeof FIELDS]>> = FIELDS;
   const key = known[name];
-  return key === undefined ? [] : [`${text(key)}.`];
+  return key === undefined ? [] : [`${line}${text(key)}.`];
 }

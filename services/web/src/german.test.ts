@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import openapi from "../../../images/get-api-document/openapi.json";
 import type { Image } from "./api/client";
 import { TEXTS as CONSOLE } from "./console/text";
+import { type Finding, FINDINGS } from "./orders/findings";
 import { REJECTIONS } from "./photos/rejection";
 import { PROBLEMS } from "./problems";
 import { TEXTS } from "./text";
@@ -20,7 +21,7 @@ beforeAll(() => {
 afterAll(() => vi.unstubAllGlobals());
 
 it("has another text for each English one", () => {
-  for (const { en, de } of [TEXTS, CONSOLE, REJECTIONS, PROBLEMS]) {
+  for (const { en, de } of [TEXTS, CONSOLE, REJECTIONS, PROBLEMS, FINDINGS]) {
     const known: Record<string, string> = de;
     const english = Object.entries(en).filter(([key, text]) => known[key] === text && !SAME.has(text));
     expect(english).toEqual([]);
@@ -38,6 +39,26 @@ it("says why a photo was rejected, for each reason of the API, and what to do", 
   expect(rejectionText({ reason: null })).toBe(TEXTS.de.rejected);
   for (const text of Object.values(REJECTIONS.de)) expect(text).toMatch(/Sie /);
   for (const text of Object.values(REJECTIONS.en)) expect(text).toMatch(/[.:,] (and )?(U|u|Choose|Export|Save|save|Make|Shorten)/);
+});
+
+it("says what is wrong with which line of an order, for each code of the API", async () => {
+  const { findingText } = await import("./orders/findings");
+  const { enum: codes } = openapi.components.schemas.LineFinding.properties.code;
+  const known = Object.keys(FINDINGS.de);
+  expect(known.filter((key) => !["line", "smaller", "larger"].includes(key)).sort()).toEqual([...codes].sort());
+  const line = {
+    number: 2, product_id: "p", product_name: "Print 20 x 30 cm", image_id: "0", quantity: 1, unit_price_minor: 1,
+  };
+  const text = (finding: Partial<Finding>) =>
+    findingText({ line: 2, code: "resolution-low", ...finding }, [line]);
+  expect(text({ code: "resolution-too-low", dpi: 80.5, required_dpi: 100, sharp_width_mm: 100, sharp_height_mm: 150 })).toBe(
+    "Position 2, Abzug 20 × 30 cm: Das Foto hat auf diesem Abzug 80,5 dpi, nötig sind mindestens 100. "
+      + "Wählen Sie einen Abzug von höchstens 10 × 15 cm, oder laden Sie ein größeres Original hoch.",
+  );
+  expect(text({ dpi: 120, required_dpi: 150 })).toMatch(/ab 150 ist es scharf. Laden Sie ein größeres/);
+  expect(text({ code: "photo-rejected", reason: "empty" })).toContain(REJECTIONS.de.empty);
+  expect(text({ code: "out-of-stock", available: 3 })).toContain("nur noch für 3 Abzüge");
+  expect(text({ code: "of-a-newer-lab" as Finding["code"] })).toBe("");
 });
 
 it("labels and formats the facts of a photo", async () => {

@@ -3,6 +3,7 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
+export type FieldCode = Schemas["Mistake"]["code"];
 export type Account = Schemas["Account"];
 export type SignedInUser = Schemas["SignedInUser"];
 export type DeadLetter = Schemas["Letter"];
@@ -37,8 +38,8 @@ export class ApiError extends Error {
     readonly slug: string,
     message: string,
     readonly retryAfterSeconds: number,
-    /** What is expected of each invalid field. */
-    readonly fields: ReadonlyMap<string, string> = new Map(),
+    /** What is wrong with each invalid field, by the API's code. */
+    readonly fields: ReadonlyMap<string, FieldCode> = new Map(),
     /** Values for the text that a person reads. */
     readonly values: Readonly<Record<string, string>> = {},
   ) {
@@ -74,6 +75,6 @@ export async function unwrap<T>(request: Promise<Result<T>>): Promise<T> {
     (problem.type ?? "").split(":").at(-1) ?? "",
     problem.detail ?? problem.title ?? `HTTP ${response.status}`,
     Number.isFinite(retryAfter) ? retryAfter : 2,
-    new Map((problem.errors ?? []).map((mistake) => [mistake.field, mistake.expected])),
+    new Map((problem.errors ?? []).map((mistake) => [mistake.field, mistake.code])),
   );
 }

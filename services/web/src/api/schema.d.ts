@@ -1069,7 +1069,8 @@ export interface components {
         };
         /**
          * HistoryStep
-         * @description When the order reached a status, and why if there is a reason.
+         * @description When the order reached a status, and why if there is a reason: in English, and as findings
+         *         for programs.
          */
         HistoryStep: {
             /**
@@ -1083,6 +1084,8 @@ export interface components {
             message?: string | null;
             /** @default [] */
             warnings?: string[];
+            /** @default [] */
+            findings?: components["schemas"]["LineFinding"][];
         };
         /**
          * Image
@@ -1333,11 +1336,56 @@ export interface components {
             unread: components["schemas"]["Unread"][];
         };
         /**
+         * LineFinding
+         * @description What is wrong with a line of the order, for programs: a page says it in its language. Only
+         *         the values of its `code` are there.
+         */
+        LineFinding: {
+            /** @description `number` of the line */
+            line: number;
+            /**
+             * @description `resolution-low` is a warning, the others end the order
+             * @enum {string}
+             */
+            code: "photo-not-found" | "photo-rejected" | "resolution-too-low" | "resolution-low" | "out-of-stock";
+            /**
+             * @description of `photo-rejected`: the `reason` of the photo
+             * @default null
+             */
+            reason?: string | null;
+            /**
+             * @description of `resolution-*`: the photo's pixels an inch of the print
+             * @default null
+             */
+            dpi?: number | null;
+            /**
+             * @description of `resolution-too-low`: the least that is printed; of `resolution-low`: the least that looks sharp
+             * @default null
+             */
+            required_dpi?: number | null;
+            /**
+             * @description of `resolution-*`: the largest print that looks sharp, if there is one
+             * @default null
+             */
+            sharp_width_mm?: number | null;
+            /** @default null */
+            sharp_height_mm?: number | null;
+            /**
+             * @description of `out-of-stock`: prints that were left of the product
+             * @default null
+             */
+            available?: number | null;
+        };
+        /**
          * Mistake
-         * @description One mistake: the field ("" for the whole body), what was expected, what came.
+         * @description One mistake: the field ("" for the whole body), what is wrong with it (for programs), what
+         *         was expected, what came.
          */
         Mistake: {
+            /** @description such as `lines[0].quantity`, from 0 */
             field: string;
+            /** @enum {string} */
+            code: "invalid" | "missing" | "unknown-field" | "too-many-errors" | "not-on-sale" | "several-currencies" | "total-too-high";
             expected: string;
             got: string;
         };
@@ -1725,7 +1773,9 @@ export interface components {
         };
         /**
          * Rendition
-         * @description One size and format of a developed photo; sizes in pixels and bytes.
+         * @description One size and format of a developed photo; sizes in pixels and bytes. `url` shows it,
+         *         `download` saves it as a file that is named after the photo and the size; exports have `url`
+         *         only.
          */
         Rendition: {
             /**
@@ -1748,6 +1798,8 @@ export interface components {
              * @description a link that is valid for a limited time
              */
             url: string;
+            /** @default null */
+            download?: string | null;
         };
         /**
          * ResetRequest

@@ -61,30 +61,39 @@ export function DeadLetters() {
 
   const letters = page?.letters ?? [];
 
-  async function resolve(action: "replays" | "discards", dryRun: boolean) {
-    const count = chosen.size;
-    if (action === "discards" && !dryRun && !confirm(label("discardConfirm", { count }))) return;
-    await attempt(async () => {
-      const body: LetterSelection = {
-        message_ids: [...chosen],
-        all: false,
-        dry_run: dryRun,
-        older_than_seconds: 0,
-        newer_than_seconds: AGE_MAX_SECONDS,
-      };
-      const done = await unwrap(
-        action === "replays"
-          ? api.POST("/operations/dead-letters/replays", { body })
-          : api.POST("/operations/dead-letters/discards", { body }),
-      );
-      const key = {
-        replays: dryRun ? "wouldReplay" : "replayed",
-        discards: dryRun ? "wouldDiscard" : "discarded",
-      } as const;
-      setMessage(label(key[action], { count: done.letters.length }));
-      if (!dryRun) await load(filters);
-    });
+  /** Replays or discards the chosen letters, or counts what it would. Returns their number. */
+  async function send(action: "replays" | "discards", dryRun: boolean): Promise<number> {
+    const body: LetterSelection = {
+      message_ids: [...chosen],
+      all: false,
+      dry_run: dryRun,
+      older_than_seconds: 0,
+      newer_than_seconds: AGE_MAX_SECONDS,
+    };
+    const done = await unwrap(
+      action === "replays"
+        ? api.POST("/operations/dead-letters/replays", { body })
+        : api.POST("/operations/dead-letters/discards", { body }),
+    );
+    return done.letters.length;
   }
+
+  const preview = () =>
+    attempt(async () => setMessage(label("wouldReplay", { count: await send("replays", true) })));
+
+  const replay = () =>
+    attempt(async () => {
+      setMessage(label("replayed", { count: await send("replays", false) }));
+      await load(filters);
+    });
+
+  /** Asks first, with the number that a dry run finds. */
+  const discard = () =>
+    attempt(async () => {
+      if (!confirm(label("discardConfirm", { count: await send("discards", true) }))) return;
+      setMessage(label("discarded", { count: await send("discards", false) }));
+      await load(filters);
+    });
 
   function toggle(id: string) {
     setChosen((known) => {
@@ -122,14 +131,14 @@ export function DeadLetters() {
             type="button"
             class="quiet"
             disabled={busy || chosen.size === 0}
-            onClick={() => void resolve("replays", true)}
+            onClick={() => void preview()}
           >
             {label("dryRun")}
           </button>
           <button
             type="button"
             disabled={busy || chosen.size === 0}
-            onClick={() => void resolve("replays", false)}
+            onClick={() => void replay()}
           >
             {label("replay")}
           </button>
@@ -137,7 +146,7 @@ export function DeadLetters() {
             type="button"
             class="danger"
             disabled={busy || chosen.size === 0}
-            onClick={() => void resolve("discards", false)}
+            onClick={() => void discard()}
           >
             {label("discard")}
           </button>

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Trace, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { plain, text } from "../text";
-import { decimal, duration, label } from "./text";
+import { type Key, decimal, duration, label } from "./text";
 
 /** The story of a photo, an order or a request: a waterfall of invocations, then the log events. */
 export function TracePage({ id }: { id: string }) {
@@ -38,6 +38,18 @@ export function TracePage({ id }: { id: string }) {
   );
 }
 
+const OUTCOMES: Partial<Record<string, Key>> = {
+  retry: "retried",
+  dead_letter: "deadLetter",
+  error: "failed",
+};
+
+/** How an invocation ended; "status 503" of a request stays as it is. */
+function outcomeText(outcome: string): string {
+  const key = OUTCOMES[outcome];
+  return key === undefined ? outcome : label(key);
+}
+
 function Story({ trace }: { trace: Trace }) {
   const began = Date.parse(trace.began);
   const whole = Math.max(trace.duration_ms, 1);
@@ -54,7 +66,7 @@ function Story({ trace }: { trace: Trace }) {
                 {span.function}
                 {span.attempt > 1 && ` #${span.attempt}`}
                 {span.cold_start && ` (${label("cold")})`}
-                {span.outcome !== "success" && ` (${span.outcome})`}
+                {span.outcome !== "success" && ` (${outcomeText(span.outcome)})`}
               </span>
               <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
                 <rect x={Math.min(start, 99.6)} y="1" width={width} height="8" />

@@ -3,8 +3,9 @@ import { changes } from "../api/changes";
 import { type OrderDetails, type OrderSummary, api, unwrap } from "../api/client";
 import { messageOf } from "../errors";
 import { named } from "../products";
-import { language, moment, money, reasonText, statusText, text } from "../text";
+import { moment, money, plain, reasonText, statusText, text } from "../text";
 import { Backoff, Pause } from "../uploads/backoff";
+import { findingText } from "./findings";
 
 /** Statuses from which an order still moves. */
 const MOVING = new Set(["created", "validated", "reserved", "paid", "fulfilled"]);
@@ -57,10 +58,11 @@ export function Orders() {
   );
 }
 
-/** Why the order is in its status; the API says in English which line was rejected. */
-function reasonOf({ status, message }: OrderDetails["history"][number]): string {
-  const exact = language === "en" && status === "rejected" ? message : undefined;
-  return exact ?? reasonText(status);
+/** Why the order is in its status: what is wrong with which line, or the reason of the whole order. */
+function reasonsOf({ status, findings }: OrderDetails["history"][number], order: OrderDetails): string[] {
+  const found = (findings ?? []).map((finding) => findingText(finding, order.lines));
+  const whole = status === "rejected" && found.length > 0 ? "" : reasonText(status);
+  return [whole, ...found].filter((reason) => reason);
 }
 
 interface OrderProps {
@@ -129,17 +131,18 @@ function Order({ id, changed }: OrderProps) {
             {order.history.map((step) => (
               <li key={step.at + step.status}>
                 <b>{statusText(step.status)}</b> <time dateTime={step.at}>{moment(step.at)}</time>
-                {reasonOf(step) && <p>{reasonOf(step)}</p>}
+                {reasonsOf(step, order).map((reason) => <p key={reason}>{plain(reason)}</p>)}
               </li>
             ))}
           </ol>
-          <ul>
+          <ol>
             {order.lines.map((line) => (
               <li key={line.number}>
-                {line.quantity} × {named(line.product_name)}
+                {line.quantity} × {named(line.product_name)}{" "}
+                <a href={`#/photos/${line.image_id}`}>{text("photo")}</a>
               </li>
             ))}
-          </ul>
+          </ol>
           {MOVING.has(order.status) && order.status !== "fulfilled" && (
             <button type="button" class="danger" onClick={() => void cancel()}>
               {text("cancel")}

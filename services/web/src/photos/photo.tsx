@@ -66,7 +66,7 @@ export function Photo({ id, cart, remove }: PhotoProps) {
               <ul class="sizes">
                 {image.renditions.map((rendition) => (
                   <li key={rendition.url}>
-                    <a href={rendition.url} target="_blank" rel="noreferrer">
+                    <a href={rendition.download ?? rendition.url} rel="noreferrer">
                       {named(rendition.name)} · {rendition.format.toUpperCase()} · {number(rendition.width)} × {number(rendition.height)}
                     </a>
                   </li>
