@@ -8,7 +8,7 @@ An emulator answers what a plan reads (account, zones); nothing is applied.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,22 +56,29 @@ def plans(lab: Terraform) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "photos only", lab.plan(**PHOTOS_ONLY)
     yield "photos only, without AVIF and e-mails", lab.plan(**WITHOUT_EMAILS)
     for environment in ENVIRONMENTS:
-        chosen = lab.folder / "chosen.auto.tfvars"
-        file = lab.folder.parent / "environments" / f"{environment}.tfvars"
-        chosen.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-        yield environment, lab.plan()
+        yield environment, plan_of(lab, environment)
+
+
+def plan_of(lab: Terraform, environment: str, **more: Any) -> dict[str, Any]:
+    """The plan with the variables of an environment, and `more` instead of or beside them."""
+    chosen = lab.folder / "chosen.auto.tfvars"
+    file = lab.folder.parent / "environments" / f"{environment}.tfvars"
+    chosen.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    try:
+        return lab.plan(**more)
+    finally:
         chosen.unlink()
 
 
-def page(lab: Terraform) -> str:
-    """The text of the page."""
+def page(planned: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of the page, from the plans by the name of their form."""
     prices = read_prices()
-    return idle_page({name: idle_bill(plan, prices) for name, plan in plans(lab)}, prices)
+    return idle_page({name: idle_bill(plan, prices) for name, plan in planned.items()}, prices)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, planner(Path(folder)) as lab:
-        PAGE.write_text(page(lab), encoding="utf-8")
+        PAGE.write_text(page(dict(plans(lab))), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,11 @@ run "aurora_serverless" {
     error_message = "expected the requested capacity"
   }
   assert {
+    # Of 16 GiB.
+    condition     = output.connection_limit == 1351
+    error_message = "expected the connections of the maximum capacity"
+  }
+  assert {
     condition     = aws_rds_cluster.this[0].manage_master_user_password && aws_rds_cluster.this[0].storage_encrypted && aws_rds_cluster.this[0].deletion_protection
     error_message = "expected the settings of an instance"
   }
@@ -216,6 +221,11 @@ run "without_proxy_and_in_one_endpoint_zone" {
     error_message = "expected the server's own address, verified"
   }
   assert {
+    # Of 1 GiB, db.t4g.micro.
+    condition     = output.connection_limit == 84
+    error_message = "expected the connections of the instance class"
+  }
+  assert {
     condition     = alltrue([for e in aws_vpc_endpoint.interface : length(e.subnet_ids) == 1])
     error_message = "expected endpoints in one zone"
   }
@@ -240,7 +250,12 @@ run "outbound_subnets_use_a_nat_gateway" {
 
 run "zones_by_id" {
   variables {
-    settings = { zone_ids = ["euc1-az1", "euc1-az2"] }
+    settings = { zone_ids = ["euc1-az1", "euc1-az2"], instance = { class = "db.m7g.8xlarge" } }
+  }
+
+  assert {
+    condition     = output.connection_limit == 5000
+    error_message = "expected RDS's limit of connections for a large class"
   }
 
   assert {

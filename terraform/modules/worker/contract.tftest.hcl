@@ -183,6 +183,10 @@ run "unhealthy_image_is_rolled_back" {
     condition     = aws_ecs_service.this.deployment_circuit_breaker[0].enable && aws_ecs_service.this.deployment_circuit_breaker[0].rollback && jsondecode(aws_ecs_task_definition.this.container_definitions)[1].healthCheck.command == ["CMD", "/darkroom-entrypoint.sh", "worker", "health"]
     error_message = "expected the circuit breaker and the worker's health check"
   }
+  assert {
+    condition     = aws_ecs_service.this.wait_for_steady_state
+    error_message = "expected the apply to wait until the new tasks run, and to fail when ECS rolls them back"
+  }
 }
 
 run "tasks_scale_by_backlog_from_and_to_zero" {
@@ -250,11 +254,16 @@ run "disabled_scaling_creates_a_service_only" {
 
   variables {
     autoscaling_enabled = false
+    scaling             = { wait_for_steady_state = false }
   }
 
   assert {
     condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_cloudwatch_metric_alarm.scaling) == 0 && aws_ecs_service.this.desired_count == 0
     error_message = "expected a service without scaling"
+  }
+  assert {
+    condition     = !aws_ecs_service.this.wait_for_steady_state
+    error_message = "expected the apply not to wait where that is set"
   }
 }
 
