@@ -1,4 +1,4 @@
-"""`darkroom deploy`, `darkroom rollback` and `darkroom plan`: their options and output."""
+"""`darkroom deploy`, `rollback`, `plan` and `delete-versions`: their options and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import boto3
 import typer
@@ -34,6 +34,7 @@ TERRAFORM = "DARKROOM_TERRAFORM"
 # Longer lists are cut; --json has all of them.
 OTHERS_SHOWN = 20
 CLIENT = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+Done = TypeVar("Done")
 
 
 Environment = Annotated[
@@ -65,6 +66,7 @@ def add(app: typer.Typer) -> None:
     app.command()(deploy)
     app.command()(rollback)
     app.command()(plan)
+    app.command("delete-versions")(delete_versions)
 
 
 def deploy(
@@ -171,8 +173,51 @@ def plan(
     return ExitCode.FAILED if fail_on_changes and found.changes else ExitCode.DONE
 
 
+def delete_versions(
+    environment: Environment,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the versions.")] = False,
+    state_bucket: StateBucket = None,
+    terraform: Binary = DEFAULT_BINARY,
+    json: Json = False,
+) -> ExitCode:
+    """Delete versions of functions in another network than the live one.
+
+    Lambda keeps network interfaces for published versions in the network that they were published
+    with, and these hold up its deletion. A rollback cannot go back to deleted versions. Exit code
+    0: done; 1: failed.
+    """
+    chosen = Terraform(LAB, environment, _work(environment), state_bucket, terraform)
+    found = _with_releaser(chosen, lambda releaser: releaser.delete_versions(dry_run=dry_run))
+    if json:
+        versions = [{"function": v.function, "version": v.number} for v in found]
+        document = {"environment": environment, "deleted": not dry_run, "versions": versions}
+        print_json(document, indent=None)
+        return ExitCode.DONE
+    if not found:
+        page.print("No version uses another network than the live one.")
+        return ExitCode.DONE
+    page.print("Would be deleted:" if dry_run else "Deleted:")
+    for version in found:
+        page.print(f"  {version.function}: version {version.number}", soft_wrap=True)
+    if not dry_run:
+        page.print("Lambda gives the network interfaces back within 20 minutes.")
+    return ExitCode.DONE
+
+
 def _run(terraform: Terraform, work: Callable[[Releaser], Outcome], *, as_json: bool) -> ExitCode:
     began = time.monotonic()
+    outcome = _with_releaser(terraform, work)
+    if as_json:
+        document = {"environment": terraform.environment, **asdict(outcome)}
+        document["seconds"] = round(time.monotonic() - began, 1)
+        print_json(document, indent=None)
+    else:
+        show(outcome, terraform.environment)
+    return ExitCode.FAILED if outcome.result is Result.TAKEN_BACK else ExitCode.DONE
+
+
+def _with_releaser(terraform: Terraform, work: Callable[[Releaser], Done]) -> Done:
+    """What `work` returns, with its progress on the terminal."""
     with people.status("reading the state") as status, terminated_like_interrupted():
 
         def step(text: str) -> None:
@@ -183,14 +228,7 @@ def _run(terraform: Terraform, work: Callable[[Releaser], Outcome], *, as_json: 
             status.update(f"no alarm; {seconds:.0f} s left")
 
         terraform.init()
-        outcome = work(Releaser(terraform, clients(terraform), Reporter(step, left)))
-    if as_json:
-        document = {"environment": terraform.environment, **asdict(outcome)}
-        document["seconds"] = round(time.monotonic() - began, 1)
-        print_json(document, indent=None)
-    else:
-        show(outcome, terraform.environment)
-    return ExitCode.FAILED if outcome.result is Result.TAKEN_BACK else ExitCode.DONE
+        return work(Releaser(terraform, clients(terraform), Reporter(step, left)))
 
 
 def _work(environment: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 _FUNCTION = re.compile(r'module\.function\["([^"]+)"\]\.aws_lambda_function\.this')
 _ALIAS = re.compile(r'module\.function\["([^"]+)"\]\.aws_lambda_alias\.live')
 _WORKER = re.compile(r'module\.worker\["([^"]+)"\]\.aws_ecs_task_definition\.this')
+_NETWORK = frozenset({"aws_security_group", "aws_subnet"})
 # Of a function's or worker's own release: their old ones are replaced each time, and hold nothing.
 _REPLACED = frozenset({"aws_ecs_task_definition", "aws_lambda_invocation"})
 
@@ -22,7 +23,8 @@ _REPLACED = frozenset({"aws_ecs_task_definition", "aws_lambda_invocation"})
 class Change:
     """What is planned: functions that get a new version, functions whose alias or weights move,
     workers that get a new task, and the addresses of all else and of what would be deleted.
-    `images` are those of new versions and tasks, by function."""
+    `images` are those of new versions and tasks, by function; `deleted_network` has the ids of
+    subnets and security groups that would be deleted."""
 
     versions: tuple[str, ...]
     aliases: tuple[str, ...]
@@ -30,6 +32,13 @@ class Change:
     others: tuple[str, ...]
     deletions: tuple[str, ...]
     images: Mapping[str, str] = field(default_factory=dict)
+    deleted_network: frozenset[str] = frozenset()
+
+    @property
+    def deleted_functions(self) -> frozenset[str]:
+        """Functions that would be deleted, with all of their versions."""
+        matches = (_FUNCTION.fullmatch(address) for address in self.deletions)
+        return frozenset(match[1] for match in matches if match)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -44,6 +53,7 @@ def read_change(plan: Mapping[str, Any] | None) -> Change:
     """The change that a plan describes."""
     versions, aliases, workers, others, deletions = [], [], [], [], []
     images: dict[str, str] = {}
+    network: set[str] = set()
     for item in (plan or {}).get("resource_changes", ()):
         actions = item["change"]["actions"]
         if item.get("mode") != "managed" or actions in (["no-op"], ["read"]):
@@ -66,6 +76,8 @@ def read_change(plan: Mapping[str, Any] | None) -> Change:
             others.append(address)
         if "delete" in actions and item["type"] not in _REPLACED:
             deletions.append(address)
+            if item["type"] in _NETWORK:
+                network.add(item["change"]["before"]["id"])
     return Change(
         versions=tuple(sorted(versions)),
         aliases=tuple(sorted(aliases)),
@@ -73,6 +85,7 @@ def read_change(plan: Mapping[str, Any] | None) -> Change:
         others=tuple(sorted(others)),
         deletions=tuple(sorted(deletions)),
         images=images,
+        deleted_network=frozenset(network),
     )
 
 

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.deploy.alarms import POLL_SECONDS, AlarmError, Watch
 from services.deploy.change import NOTHING, Change, read_change
 from services.deploy.live_images import LiveImages
+from services.deploy.networks import Networks, Version
 from services.deploy.scans import Scans, Severity
 from services.deploy.terraform import TerraformError
 from services.monitoring.release_record import Record, read_record, write_record
@@ -186,6 +187,7 @@ class Releaser:
                 f"the plan deletes {', '.join(change.deletions)}; "
                 "where that is meant: --allow-deletions"
             )
+        self._check_network(lab, change)
         self._check_scans(change, settings)
         released = {name: lab.live[name] for name in moving if name in staged}
         if not released:
@@ -246,6 +248,28 @@ class Releaser:
             held={**record.held, **back},
         )
 
+    def delete_versions(self, *, dry_run: bool = False) -> tuple[Version, ...]:
+        """Deletes published versions that use another network than the live version of their
+        function, so that Lambda gives its network interfaces back. They are no longer what a
+        rollback goes back to. Returns them. Raises ClientError."""
+        lab = read_lab(self.terraform.outputs())
+        record = self._record(lab)
+        names = {lab.names[name]: name for name in lab.names}
+        networks = Networks(self.clients("lambda"))
+        found = networks.left_behind(
+            {full: {lab.live[name], lab.newest[name]} for full, name in names.items()}
+        )
+        if dry_run or not found:
+            return found
+        gone = {(names[version.function], version.number) for version in found}
+        # First, so that a rollback never goes back to a version that is deleted.
+        before = {name: v for name, v in record.before.items() if (name, v) not in gone}
+        self._write(lab, replace(record, before=before))
+        for version in found:
+            self.report.step(f"deleting version {version.number} of {version.function}")
+            networks.delete(version)
+        return found
+
     def _stage(self, lab: Lab, record: Record, weight: float) -> tuple[Change, frozenset[str]]:
         """Plans the first step; the change, and the functions whose aliases stay while their newest
         version gets its share. A held function is among them only when it gets another image."""
@@ -256,6 +280,15 @@ class Releaser:
             if not freed:
                 return change, staged
             staged |= freed
+
+    def _check_network(self, lab: Lab, change: Change) -> None:
+        """Raises NetworkInUseError when versions of functions that stay use a network that the
+        change deletes."""
+        if not change.deleted_network:
+            return
+        self.report.step("looking for versions in the network that is deleted")
+        staying = [lab.names[name] for name in lab.names.keys() - change.deleted_functions]
+        Networks(self.clients("lambda")).check(change.deleted_network, staying)
 
     def _check_scans(self, change: Change, settings: Settings) -> None:
         """Raises ScanError when a new image has a finding that the settings refuse."""

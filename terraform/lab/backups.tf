@@ -6,7 +6,7 @@ locals {
     for name, bucket in local.topology.buckets : name => { versioned = true } if try(bucket.versioned, false) && !contains(keys(var.existing_buckets), name)
   }
   copied_tables = [for name in sort(keys(local.topology.tables)) : module.storage.table_arns[name] if try(local.topology.tables[name].backed_up, false)]
-  server        = local.has.database ? { arn = module.database[0].arn, settings = module.database[0].settings } : null
+  server        = local.has.database_server ? { arn = module.database[0].arn, settings = module.database[0].settings } : null
   # RDS replicates automated backups of instances; AWS Backup copies those of Aurora.
   clusters = try(local.server.settings.engine_mode, "") == "serverless" ? [local.server.arn] : []
   replicated_instance = try(local.server.settings.engine_mode, "") == "instance" ? {

@@ -59,6 +59,24 @@ run "emulator_without_external_database_is_refused" {
   expect_failures = [aws_secretsmanager_secret.database]
 }
 
+run "database_and_network_stay_while_functions_leave_them" {
+  command = plan
+
+  variables {
+    external_database = { url = "postgresql://darkroom@db.example/darkroom", username = "darkroom" }
+    database_retained = true
+  }
+
+  assert {
+    condition     = alltrue([for network in values(local.networks) : network == null]) && !local.token && length(aws_secretsmanager_secret.database) == 1
+    error_message = "expected functions to use the external database, outside of the network"
+  }
+  assert {
+    condition     = length(module.database) == 1 && length(module.database[0].vpc.subnet_ids) == 2
+    error_message = "expected the lab's own database and its network to stay"
+  }
+}
+
 run "photos_alone_need_no_database_network_or_api" {
   command = plan
 
@@ -109,6 +127,19 @@ run "photos_alone_have_webhooks_by_choice" {
 run "all_features_use_the_whole_topology" {
   command = plan
 
+  variables {
+    database = { instance = { class = "db.r7g.large" } }
+  }
+
+  assert {
+    # 16 GiB less a quarter are 1351 connections.
+    condition     = local.connection_threshold == 1080
+    error_message = "expected 80 % of the connections that the instance class takes"
+  }
+  assert {
+    condition     = local.interface_endpoints == toset(["email", "secretsmanager", "sns", "sqs", "states"])
+    error_message = "expected no endpoints of workers without a worker"
+  }
   assert {
     condition     = alltrue([for kinds, resources in local.topology : keys(resources) == keys(local.whole_topology[kinds])])
     error_message = "expected every resource of topology.yaml"
@@ -180,6 +211,11 @@ run "settings_reach_the_functions_that_use_them" {
   assert {
     condition     = local.replicated_instance == null && length(local.clusters) == 1
     error_message = "expected AWS Backup to copy the backups of Aurora"
+  }
+  assert {
+    # Four ACU of 2 GiB, less a quarter, are 675 connections.
+    condition     = local.connection_threshold == 540
+    error_message = "expected 80 % of the connections that Aurora's maximum capacity takes"
   }
 
   assert {
@@ -266,6 +302,14 @@ run "page_is_served_and_a_function_is_a_worker" {
   assert {
     condition     = keys(local.workers) == ["process-image"] && !contains(keys(module.function), "process-image")
     error_message = "expected the function as a worker only"
+  }
+  assert {
+    condition     = local.interface_endpoints == toset(["ecr.api", "ecr.dkr", "email", "logs", "secretsmanager", "sns", "sqs", "states"])
+    error_message = "expected three endpoints for the first worker: to pull its image and to log"
+  }
+  assert {
+    condition     = length(local.emulator_scaling) == 0
+    error_message = "expected an apply on AWS to wait for the worker's new tasks"
   }
 }
 

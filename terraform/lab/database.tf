@@ -33,7 +33,7 @@ locals {
 
 module "database" {
   source = "../modules/database"
-  count  = local.has.database ? 1 : 0
+  count  = local.has.database_server ? 1 : 0
 
   prefix              = var.prefix
   settings            = var.database

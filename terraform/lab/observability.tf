@@ -24,7 +24,7 @@ module "observability" {
   photo_function   = "process-image"
   workflow_arns    = local.values.workflow
   thresholds       = { database_connections = local.connection_threshold }
-  database = local.has.database ? {
+  database = local.has.database_server ? {
     instance_identifiers = module.database[0].instance_identifiers
     serverless           = module.database[0].settings.engine_mode == "serverless"
   } : null

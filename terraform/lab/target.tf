@@ -35,5 +35,8 @@ locals {
 
     # MiniStack has no RDS Proxy, LocalStack no RDS. `external_database` replaces them, as it can on AWS.
     database = var.target == "aws" && var.external_database == null && local.database_used
+
+    # The server and its network, also while functions leave them.
+    database_server = var.target == "aws" && (var.external_database == null || var.database_retained) && local.database_used
   }
 }

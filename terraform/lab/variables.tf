@@ -437,6 +437,12 @@ variable "external_database" {
   default = null
 }
 
+variable "database_retained" {
+  description = "Whether the lab's own database and its network stay although `external_database` is set: while data move, and until no published version of a function uses the network any more."
+  type        = bool
+  default     = false
+}
+
 variable "external_database_password" {
   description = "Password of the external database's user; not stored in plan or state."
   type        = string

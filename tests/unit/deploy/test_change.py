@@ -54,6 +54,25 @@ def test_removed_function_is_a_deletion() -> None:
     assert (change.versions, change.deletions) == ((), (gone["address"],))
 
 
+def test_deleted_and_replaced_networks_are_named_by_id() -> None:
+    subnet, group, changed = (
+        item(f"module.database[0].{kind}.it", kind, actions)
+        for kind, actions in (
+            ("aws_subnet", ["delete"]),
+            ("aws_security_group", ["delete", "create"]),
+            ("aws_security_group", ["update"]),
+        )
+    )
+    for number, found in enumerate((subnet, group, changed)):
+        found["change"]["before"] = {"id": f"id-{number}"}
+    gone = item(
+        'module.function["get-image"].aws_lambda_function.this', "aws_lambda_function", ["delete"]
+    )
+    change = read_change({"resource_changes": [subnet, group, changed, gone]})
+    assert change.deleted_network == {"id-0", "id-1"}
+    assert change.deleted_functions == {"get-image"}
+
+
 def test_data_source_read_is_no_change() -> None:
     read = item("data.aws_region.current", "aws_region", ["read"]) | {"mode": "data"}
     assert read_change({"resource_changes": [read]}) == NOTHING
