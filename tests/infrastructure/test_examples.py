@@ -7,9 +7,14 @@ root module calls all examples, which share its providers.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,20 +25,21 @@ from services.runtime.processes import die_with_parent
 from tests.infrastructure import terraform
 from tests.infrastructure.environment import Cloud
 from tests.infrastructure.terraform import Terraform
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, scaled
 
 pytestmark = pytest.mark.slow
 MODULES = PROJECT / "terraform" / "modules"
+SITE = MODULES / "site" / "examples" / "basic"
 # What the emulator lacks, as in terraform/lab/target.tf: override files of the examples.
 OVERRIDES = {
     "function": "warm_up_enabled = false",  # without a Docker engine, nothing runs the image
+    "site": 'api_url = "https://localhost"',  # refuses: an emulator's API has no TLS
     "worker": "autoscaling_enabled = false\n  scaling = { wait_for_steady_state = false }",
     "workflow": "tracing_enabled = false",
 }
 # Modules that are only planned.
 PLANNED = {
     "database": "RDS starts a server in Docker, and there is no RDS Proxy.",
-    "site": "CloudFront's functions are not there.",
 }
 # Functions of no example that these call.
 CALLED_FUNCTIONS = {"api": "get-status"}
@@ -141,6 +147,10 @@ def test_applied_examples_exist(examples: Examples) -> None:
             for name in ("originals", "renditions")
             if bucket["Name"] == f"example-storage-{name}-0815"
         },
+        "site": "https://"
+        + cloud.client("cloudfront").list_distributions()["DistributionList"]["Items"][0][
+            "DomainName"
+        ],
         "worker": cloud.client("ecs").describe_services(
             cluster="example-worker", services=[outputs["worker"]["service"]]
         )["services"][0]["serviceName"],
@@ -152,7 +162,7 @@ def test_applied_examples_exist(examples: Examples) -> None:
         name: outputs[name][output]
         for name, output in {
             "api": "url", "function": "name", "queue": "url", "storage": "buckets",
-            "worker": "service", "workflow": "arn",
+            "site": "url", "worker": "service", "workflow": "arn",
         }.items()
     }  # fmt: skip
     assert described == shown
@@ -160,6 +170,38 @@ def test_applied_examples_exist(examples: Examples) -> None:
     watched = outputs["observability"]["alarms"]["resize"]
     assert watched
     assert set(watched) <= {alarm["AlarmName"] for alarm in alarms}
+
+
+def view(examples: Examples, path: str, scheme: str = "https") -> tuple[int, HTTPMessage, str]:
+    """The answer of the example's distribution to a viewer: status, headers and body."""
+    endpoint = urlsplit(examples.cloud.endpoint)
+    host = urlsplit(examples.outputs["site"]["url"]).hostname or ""
+    with closing(HTTPConnection(endpoint.netloc, timeout=scaled(30))) as connection:
+        connection.request("GET", path, headers={"Host": host, "X-Forwarded-Proto": scheme})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+
+def test_distribution_of_the_example_serves_the_page_with_security_headers(
+    examples: Examples,
+) -> None:
+    status, headers, body = view(examples, "/")
+    assert (status, body) == (200, (SITE / "page" / "index.html").read_text(encoding="utf-8"))
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    status, headers, _ = view(examples, "/", "http")
+    assert (status, headers["Location"]) == (301, examples.outputs["site"]["url"] + "/")
+
+
+def test_distribution_of_the_example_sends_paths_of_the_api_to_the_api(
+    examples: Examples,
+) -> None:
+    """Nothing listens at the API's address: its paths fail there, others at the bucket."""
+    # The emulator runs the distribution's function, which comes before the API, with node.
+    expected = HTTPStatus.BAD_GATEWAY if shutil.which("node") else HTTPStatus.SERVICE_UNAVAILABLE
+    assert view(examples, "/photos/1")[0] == expected
+    assert view(examples, "/nowhere")[0] == HTTPStatus.FORBIDDEN
 
 
 def test_object_of_the_example_is_copied_and_its_deletion_too(examples: Examples) -> None:

@@ -148,3 +148,13 @@ run "api_without_tls_is_refused" {
 
   expect_failures = [var.api_url]
 }
+
+run "pattern_as_path_is_refused" {
+  command = plan
+
+  variables {
+    api_paths = ["/images/*"]
+  }
+
+  expect_failures = [var.api_paths]
+}

@@ -39,6 +39,10 @@ variable "api_paths" {
     condition     = length(var.api_paths) <= 23
     error_message = "api_paths may have at most 23 parts."
   }
+  validation {
+    condition     = alltrue([for part in var.api_paths : can(regex("^[^/*]+$", part))])
+    error_message = "api_paths must be first parts of paths, without / and *: images, not /images/*."
+  }
 }
 
 variable "storage_origins" {

@@ -21,7 +21,7 @@ module "site" {
   prefix          = "example"
   folder          = "${path.module}/page"
   api_url         = "https://api.example.com"
-  api_paths       = ["/photos", "/photos/*"]
+  api_paths       = ["photos"]
   storage_origins = ["https://example-renditions.s3.eu-central-1.amazonaws.com"]
 }
 
