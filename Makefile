@@ -72,8 +72,9 @@ types: $(READY) ## mypy (strict) over services/, tests/ and every handler
 	  cp "$${folder}handler.py" "$(HANDLERS)/$${name//-/_}.py"; done
 	$(BIN)/mypy $(HANDLERS)/*.py
 
+# A file stays in one process: others would set up its fixtures again.
 unit: $(READY) ## Unit tests (no network), the slow left out
-	$(PYTEST) tests/unit -n 2 -m 'not slow' --junitxml=$(RESULTS)/unit.xml
+	$(PYTEST) tests/unit -n 2 --dist loadfile -m 'not slow' --junitxml=$(RESULTS)/unit.xml
 
 # The longest files run first, so that all test processes end at about the same time. Tests wait for
 # other processes more than half of the time: two cores serve four of them.
