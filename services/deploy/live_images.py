@@ -1,4 +1,5 @@
-"""Tags the images of live and previous versions in ECR, so that the registry keeps them.
+"""Tags the images of live and previous versions and of workers in ECR, so that the registry keeps
+them.
 
 The registry's lifecycle policy (terraform/registry) expires the oldest images of a repository, but
 none with a tag `live-*`. The tags of a lab are `live-<prefix>-<digest>`: their names do not move
@@ -8,7 +9,7 @@ from image to image, because tags in the registry are immutable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,13 @@ class LiveImages:
         """Tags the images of these versions of a function on Lambda; `prune` removes the lab's
         tags from all other images of its repositories. Returns whether all images have their tag;
         an image that is not in ECR, or that ECR does not find, has none. Raises ClientError."""
-        images = [self._image(function, version) for version in sorted(set(versions))]
+        return self._protect([self._image(function, v) for v in sorted(set(versions))], prune=prune)
+
+    def protect_images(self, references: Iterable[str], *, prune: bool) -> bool:
+        """Does as `protect` with images by their references, of a worker."""
+        return self._protect([parse_image(one) for one in sorted(set(references))], prune=prune)
+
+    def _protect(self, images: Sequence[Image | None], *, prune: bool) -> bool:
         wanted = {image for image in images if image is not None}
         complete = None not in images
         for repository in {(image.account, image.repository) for image in wanted}:

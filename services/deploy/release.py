@@ -31,7 +31,7 @@ from services.operations.signals import ignore_signals
 from services.platform import timestamps
 from services.platform.errors import DarkroomError, PermanentError
 
-LAMBDA = "lambda"
+LAMBDA, WORKER = "lambda", "worker"
 # Lambda refuses calls of a version whose image it still prepares:
 # https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
 PENDING = "currently in the following state: Pending"
@@ -122,6 +122,8 @@ class Lab:
     parameter: str | None
     names: Mapping[str, str]
     """Functions' names on Lambda."""
+    worker_images: Mapping[str, str] = field(default_factory=dict)
+    """The image of each worker."""
     mail_rate_wanted: bool = False
     """Whether the sending rate of SES limits functions of the lab."""
 
@@ -139,6 +141,11 @@ def read_lab(outputs: Mapping[str, Any]) -> Lab:
         alarms={name: tuple(names) for name, names in (outputs.get("alarms") or {}).items()},
         parameter=outputs.get("release"),
         names={name: str(f["name"]) for name, f in lambdas.items() if f.get("name")},
+        worker_images={
+            name: function["image_uri"]
+            for name, function in outputs.get("functions", {}).items()
+            if function["compute"] == WORKER and function.get("image_uri")
+        },
         mail_rate_wanted=bool(outputs.get("mail_rate_wanted")),
     )
 
@@ -204,7 +211,7 @@ class Releaser:
             )
             self._apply_staged(lab, staged, settings)
             # Before the new versions are live, so that their images cannot expire in between.
-            self._protect(record, released, prune=False)
+            self._protect(lab, record, released, prune=False)
             if watch is None:
                 self.report.step("there are no alarms to watch: the release is not tried out")
             else:
@@ -341,8 +348,11 @@ class Releaser:
             )
         return Watch(watch.cloudwatch, quiet, poll_seconds)
 
-    def _protect(self, record: Record, functions: Iterable[str], *, prune: bool) -> None:
-        """Tags the images of these functions' live, newest and previous versions in ECR."""
+    def _protect(
+        self, before: Lab, record: Record, functions: Iterable[str], *, prune: bool
+    ) -> None:
+        """Tags the images of these functions' live, newest and previous versions in ECR, and those
+        of all workers now and `before`, which ECS goes back to when new tasks fail."""
         lab = read_lab(self.terraform.outputs())
         if lab.parameter is None:
             return
@@ -355,13 +365,17 @@ class Releaser:
                 versions.append(record.before[name])
             if not images.protect(lab.names[name], versions, prune=prune):
                 untagged.append(name)
+        for name, image in sorted(lab.worker_images.items()):
+            previous = before.worker_images.get(name, image)
+            if not images.protect_images([image, previous], prune=prune):
+                untagged.append(name)
         if untagged:
             self.report.step(f"images not in ECR, so not protected: {', '.join(untagged)}")
 
     def _finished(self, planned: Outcome, before: Lab, record: Record) -> Outcome:
         after = read_lab(self.terraform.outputs())
         try:
-            self._protect(record, after.names, prune=True)
+            self._protect(before, record, after.names, prune=True)
         except (BotoCoreError, ClientError) as error:
             # Released all the same; the next release tags them.
             self.report.step(f"images of live versions could not be tagged: {error}")

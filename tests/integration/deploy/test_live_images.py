@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from services.deploy.live_images import LiveImages, parse_image
+from services.deploy.release import Releaser, Reporter, Result, Settings
 from services.local import emulator as emulators
 from services.local.aws_session import LocalSession
 from services.local.emulator import free_port
+from services.monitoring.release_record import Record, write_record
 from services.runtime.processes import die_with_parent
+from tests.integration.deploy.planned import PlannedLab, worker_output
 
 REPOSITORY = "darkroom/get-image"
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -28,6 +31,7 @@ class Registry:
 
     ecr: Any
     lambda_: Any
+    ssm: Any
 
     @property
     def live(self) -> LiveImages:
@@ -64,7 +68,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     emulator = emulators.start(free_port(), tmp_path / "emulator.log", None, die_with_parent)
     try:
         session = LocalSession(emulator.endpoint)
-        made = Registry(session.client("ecr"), session.client("lambda"))
+        made = Registry(*(session.client(name) for name in ("ecr", "lambda", "ssm")))
         made.ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
         yield made
     finally:
@@ -99,6 +103,31 @@ def test_image_that_is_no_longer_live_loses_its_tag(registry: Registry) -> None:
 def test_image_that_ecr_does_not_have_is_reported(registry: Registry) -> None:
     version = registry.release(f"sha256:{'0' * 64}")
     assert not registry.live.protect(FUNCTION, [version], prune=True)
+
+
+def test_images_of_a_worker_before_and_after_a_release_get_a_tag(registry: Registry) -> None:
+    digests = [registry.push(f"r{n}") for n in range(3)]
+    registry.live.protect_images([f"{HOST}/{REPOSITORY}@{digests[0]}"], prune=True)
+    before, after = (
+        {"get-image": worker_output(FUNCTION, f"{HOST}/{REPOSITORY}@{digest}")}
+        for digest in digests[1:]
+    )
+    change = {
+        "address": 'module.worker["get-image"].aws_ecs_task_definition.this',
+        "mode": "managed",
+        "type": "aws_ecs_task_definition",
+        "change": {"actions": ["delete", "create"], "after": {}},
+    }
+    lab = PlannedLab(before, [change], after, parameter="/darkroom/release")
+    write_record(registry.ssm, lab.parameter, Record())
+    steps: list[str] = []
+    clients = {"ecr": registry.ecr, "lambda": registry.lambda_, "ssm": registry.ssm}
+    releaser = Releaser(lab, clients.__getitem__, Reporter(steps.append, lambda _left: None))
+    outcome = releaser.deploy(Settings(weight=0.1, bake_seconds=0))
+    assert (outcome.result, outcome.workers) == (Result.RELEASED, ("get-image",))
+    tags = registry.tags()
+    assert [own(digest) in tags.get(digest, ()) for digest in digests] == [False, True, True]
+    assert steps == ["applying"], "all images are protected"
 
 
 def test_image_of_another_registry_is_not_of_ecr() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,35 +15,21 @@ from services.local.emulator import free_port
 from services.monitoring.release_record import Record, parameter_name, read_record, write_record
 from services.runtime.processes import die_with_parent
 from tests.infrastructure.environment import Cloud
+from tests.integration.deploy.planned import PREFIX, PlannedLab, lambda_output
 
-PARAMETER = parameter_name("lab")
-FUNCTION, OTHER = "lab-get-image", "lab-list-images"
+PARAMETER = parameter_name(PREFIX)
+FUNCTION, OTHER = f"{PREFIX}-get-image", f"{PREFIX}-list-images"
 SETTINGS = Settings(weight=0.1, bake_seconds=0, deletions=True)
 
 
-@dataclass
-class PlannedDeletion:
-    """A lab whose plan deletes these resources, in place of Terraform's command."""
-
-    live: Mapping[str, str]
-    changes: list[dict[str, Any]]
-    environment: str = "test"
-    applied: int = field(default=0)
-
-    def outputs(self) -> dict[str, Any]:
-        functions = {
-            name.removeprefix("lab-"): {
-                "compute": "lambda", "name": name, "version": version, "live_version": version,
-            }
-            for name, version in self.live.items()
-        }  # fmt: skip
-        return {"functions": functions, "release": PARAMETER}
-
-    def plan(self, **_variables: Any) -> dict[str, Any] | None:
-        return None if self.applied else {"resource_changes": self.changes}
-
-    def apply(self) -> None:
-        self.applied += 1
+def planned(*deletions: dict[str, Any]) -> PlannedLab:
+    """A lab whose live versions are FUNCTION's 2 and OTHER's 1."""
+    live = {FUNCTION: "2", OTHER: "1"}
+    functions = {
+        name.removeprefix(f"{PREFIX}-"): lambda_output(name, version)
+        for name, version in live.items()
+    }
+    return PlannedLab(functions, list(deletions))
 
 
 @dataclass(frozen=True)
@@ -56,9 +42,9 @@ class Network:
     new: str
 
     def releaser(self, *deletions: dict[str, Any]) -> Releaser:
-        return self.of(PlannedDeletion({FUNCTION: "2", OTHER: "1"}, list(deletions)))
+        return self.of(planned(*deletions))
 
-    def of(self, terraform: PlannedDeletion) -> Releaser:
+    def of(self, terraform: PlannedLab) -> Releaser:
         reporter = Reporter(lambda _text: None, lambda _left: None)
         return Releaser(terraform, self.cloud.client, reporter)
 
@@ -112,7 +98,7 @@ def subnet(name: str) -> dict[str, Any]:
 
 
 def test_release_that_deletes_the_network_of_an_old_version_is_refused(network: Network) -> None:
-    terraform = PlannedDeletion({FUNCTION: "2", OTHER: "1"}, [subnet(network.old)])
+    terraform = planned(subnet(network.old))
     with pytest.raises(NetworkInUseError, match=rf"{network.old}, .*use: {FUNCTION} 1\. "):
         network.of(terraform).deploy(SETTINGS)
     assert terraform.applied == 0
@@ -122,7 +108,7 @@ def test_release_deletes_the_network_after_the_versions(network: Network) -> Non
     (deleted,) = network.releaser().delete_versions()
     assert (deleted.function, deleted.number) == (FUNCTION, "1")
     assert network.versions() == ["$LATEST", "2"]
-    terraform = PlannedDeletion({FUNCTION: "2", OTHER: "1"}, [subnet(network.old)])
+    terraform = planned(subnet(network.old))
     assert network.of(terraform).deploy(SETTINGS).result is Result.RELEASED
     assert terraform.applied == 1
 
@@ -144,8 +130,7 @@ def test_version_in_the_network_of_the_live_one_stays(network: Network) -> None:
     network.cloud.client("lambda").update_function_code(
         FunctionName=FUNCTION, ImageUri=f"{FUNCTION}:2", Publish=True
     )
-    live = PlannedDeletion({FUNCTION: "2", OTHER: "1"}, [])
-    assert [version.number for version in network.of(live).delete_versions()] == ["1"]
+    assert [version.number for version in network.releaser().delete_versions()] == ["1"]
     assert network.versions() == ["$LATEST", "2", "3"]
 
 
