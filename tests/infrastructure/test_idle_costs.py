@@ -57,7 +57,12 @@ def cost_of_endpoints(plan: dict[str, Any]) -> float:
 def test_page_of_idle_costs_is_current(plans: Plans) -> None:
     expected = idle_costs.PAGE.read_text(encoding="utf-8")
     assert idle_costs.page(plans.forms) == expected, "run `make idle-costs`"
-    assert idle_bill(plans.forms["photos only"], read_prices()).unpriced == ()
+
+
+def test_photos_only_cost_at_most_a_dollar_a_month_while_idle(plans: Plans) -> None:
+    bill = idle_bill(plans.forms["photos only"], read_prices())
+    assert bill.unpriced == ()
+    assert bill.total <= 1
 
 
 def test_first_worker_adds_three_interface_endpoints_at_the_documented_cost(plans: Plans) -> None:
