@@ -59,7 +59,7 @@ from services.runtime.processes import die_with_parent
 
 POLL_SECONDS = 0.1
 # A lab in memory has nothing to lose: its workers get a moment to finish, then stop at once.
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 0.3
 # A lab that keeps its data lets running work finish, and long polls end.
 KEPT_DRAIN_SECONDS = 30.0
 FORCE_SECONDS = 10.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from services.cli.main import app
+from services.cli.main import application
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "docs" / "how-to" / "runbooks"
@@ -43,7 +43,7 @@ def test_runbook_has_meaning_steps_and_end(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_of_a_runbook_exist(page: Path) -> None:
     for words in re.findall(r"`darkroom ([a-z -]+)", page.read_text(encoding="utf-8")):
-        command = get_command(app)
+        command = get_command(application())
         first, *rest = words.split()
         command = command.commands[first]  # type: ignore[attr-defined]
         if hasattr(command, "commands") and rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import subprocess
@@ -9,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from services.cli.main import main
+from services import cli
+from services.cli.main import MODULES, main
 from services.client import tokens
 from services.operations.console import SafeConsole, visible
 from tests.support.waiting import scaled
@@ -21,6 +24,35 @@ COMMAND = [sys.executable, "-m", "services.cli.main"]
 def test_command_without_arguments_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "dead-letters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_each_module_adds_the_commands_that_are_listed_for_it(module: str) -> None:
+    app = typer.Typer()
+    importlib.import_module(f"services.cli.{module}").add(app)
+    added = [one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands]
+    added += [group.name or "" for group in app.registered_groups]
+    assert sorted(added) == sorted(MODULES[module])
+
+
+def test_all_modules_with_commands_are_listed() -> None:
+    folder = Path(cli.__file__ or "").parent
+    adding = {path.stem for path in folder.glob("*.py") if "\ndef add(" in path.read_text()}
+    assert adding == set(MODULES)
+
+
+def test_a_command_imports_no_other_command() -> None:
+    code = """if True:
+        import sys
+        from services.cli.main import main
+        main(["cost", "--help"])
+        print(*sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scaled(60)
+    )
+    imported = {module for module in MODULES if f"services.cli.{module}" in done.stdout.split()}
+    assert imported == {"cost"}
 
 
 def test_interrupted_command_says_so_with_exit_code_130(
