@@ -47,7 +47,7 @@ def on_files(files: Files, /, *, config: MkDocsConfig) -> Files:
 
 def render_cli() -> str:
     main = importlib.import_module("services.cli.main")
-    body = "".join(_click(typer.main.get_command(main.app), "darkroom"))
+    body = "".join(_click(typer.main.get_command(main.application()), "darkroom"))
     return f"# The darkroom command\n\n{GENERATED}{paragraph(main.__doc__)}\n\n{body}"
 
 
