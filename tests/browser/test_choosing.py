@@ -4,8 +4,10 @@ browser on an embedded lab."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import FileChooser, FilePayload, Locator, Page, Route, expect
 
@@ -24,18 +26,34 @@ def photo(path: Path, seed: int, width: int = 420) -> Path:
     return path
 
 
+def choose_folder(page: Page, folder: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="a folder").click()
+    assert chooser.value.element.evaluate("(input) => input.webkitdirectory")
+    chooser.value.set_files(folder)
+
+
+def drop_folder(page: Page, folder: Path) -> None:
+    """Drops it as from the desktop's file manager: a script can make no directory."""
+    box = page.locator(".drop").bounding_box()
+    assert box is not None
+    browser = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
+        browser.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+
+
+@pytest.mark.parametrize("give", [choose_folder, drop_folder])
 def test_folder_is_uploaded_with_the_folders_in_it(
-    page: Page, lab: LabState, tmp_path: Path
+    page: Page, lab: LabState, tmp_path: Path, give: Callable[[Page, Path], None]
 ) -> None:
     folder = tmp_path / "summer"
     photo(folder / "beach.jpg", 640)
     photo(folder / "august" / "week 1" / "boat.jpg", 641)
     (folder / "august" / "notes.txt").write_text("no photo", encoding="utf-8")
     sign_in(page, lab)
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="a folder").click()
-    assert chooser.value.element.evaluate("(input) => input.webkitdirectory")
-    chooser.value.set_files(folder)
+    give(page, folder)
     expect(page.locator(".tile img.shown")).to_have_count(2)
     for name in ("beach.jpg", "boat.jpg"):
         expect(page.get_by_role("link", name=name)).to_be_visible()
