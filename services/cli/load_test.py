@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from services.cli.options import PORT, ExitCode, number, whole_number
 from services.imaging.recipes import STANDARD
+from services.load_test.plan import KILL_EVERY_SECONDS
 from services.local.state import PROJECT
 from services.local.terminal import page, people
 from services.operations.signals import terminated_like_interrupted
@@ -31,6 +32,7 @@ DEFAULT_RATE = 2.0
 DEFAULT_WORKERS = 2
 COUNT_MAX = 100_000
 RATE_MAX = 1_000.0
+KILL_EVERY_SECONDS_MAX = 3_600.0
 WORKERS_MAX = 64
 
 
@@ -65,6 +67,22 @@ def load_test(
     faults: Annotated[
         bool, typer.Option("--faults", help="Kill a worker every few seconds.")
     ] = False,
+    faults_after: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(0, COUNT_MAX),
+            metavar="N",
+            help="With --faults: photos that are settled before the first kill.",
+        ),
+    ] = 0,
+    kill_every: Annotated[
+        float,
+        typer.Option(
+            parser=number("seconds", KILL_EVERY_SECONDS_MAX),
+            metavar="SECONDS",
+            help="With --faults: the pause between two kills.",
+        ),
+    ] = KILL_EVERY_SECONDS,
     port: Annotated[
         int | None,
         typer.Option(
@@ -108,6 +126,8 @@ def load_test(
         folder=FOLDER / run_id,
         recipe=recipe,
         other_owner=other_owner,
+        faults_after=faults_after,
+        kill_every_seconds=kill_every,
     )
     try:
         with terminated_like_interrupted():

@@ -21,6 +21,7 @@ from services.local.state import PROJECT, ChildState, LabFiles, LabState, alive
 from services.platform import manifest
 from services.platform.errors import TransientError
 from services.platform.manifest import Feature
+from services.runtime.memory import resident_mib
 
 # The supervisor restarts a killed worker within this time.
 RESTART_SECONDS = 20.0
@@ -75,6 +76,9 @@ class EmbeddedTarget:
     def logs(self) -> Iterator[tuple[str, str]]:
         for child in self._workers():
             yield child.name, Path(child.log).read_text(encoding="utf-8", errors="replace")
+
+    def memory_mib(self) -> Mapping[str, float]:
+        return {child.name: resident_mib(child.pid) for child in self._workers()}
 
     def kill(self, draw: float) -> str:
         workers = self._workers()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.load_test.memory import Growth, growth
 from services.load_test.runner import Run
 from services.load_test.worker_log import Invocation, upload_of
 
@@ -90,6 +91,7 @@ class Figures:
     repetitions: int
     dollars: dict[Architecture, float]
     requests: float
+    memory: tuple[Growth, ...] = ()
 
     @property
     def cold_starts_left_out(self) -> tuple[str, ...]:
@@ -164,6 +166,7 @@ def figures(run: Run) -> Figures:
             a: sum(f.dollars[a] for f in functions) / photos * PHOTOS_PRICED for a in Architecture
         },
         requests=sum(f.invocations for f in functions) / photos * PHOTOS_PRICED,
+        memory=growth(run),
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from services.imaging.recipes import STANDARD
 
-# With faults a worker is killed this often, KILLS_MAX times in all, if enough photos were settled
-# since the last kill.
+# With faults a worker is killed this often by default, KILLS_MAX times in all, if enough photos
+# were settled since the last kill.
 KILL_EVERY_SECONDS = 4.0
 KILLS_MAX = 500
 SETTLED_BETWEEN_KILLS = 3
@@ -46,6 +46,9 @@ class Plan:
     recipe: str = STANDARD
     other_owner: int = 0
     """Photos of a second owner, among those of the first."""
+    faults_after: int = 0
+    """Photos that are settled before the first worker is killed."""
+    kill_every_seconds: float = KILL_EVERY_SECONDS
 
     @property
     def owner(self) -> str:

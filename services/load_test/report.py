@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.load_test import plots
 from services.load_test.figures import (
-    DOLLARS_PER_GIB_SECOND,
-    DOLLARS_PER_REQUEST,
     INVOCATIONS_PER_COLD_START,
     Architecture,
     Figures,
@@ -23,10 +22,10 @@ from services.load_test.figures import (
     latencies,
     settled_at,
 )
-from services.load_test.plan import KILL_EVERY_SECONDS, VISIBILITY_SECONDS
+from services.load_test.memory import worker_memory
 from services.load_test.plots import Axes, Bars, Series
 from services.load_test.runner import Run
-from services.load_test.summary import ledger, verdict
+from services.load_test.summary import ledger, remarks, verdict
 from services.load_test.target import TargetKind
 
 _POINTS = 1_000
@@ -89,6 +88,7 @@ def document(run: Run, figures: Figures) -> dict[str, Any]:
             "rate": run.plan.rate,
             "workers": run.plan.workers,
             "faults": run.plan.faults,
+            "faults_after": run.plan.faults_after,
             "other_owner": run.plan.other_owner,
             "photos": str(run.plan.photos) if run.plan.photos is not None else None,
         },
@@ -144,7 +144,8 @@ def _summary(run: Run) -> str:
         for group in run.worker_groups
     )
     faults = (
-        f"{len(run.kills)} workers were killed, at most one every {KILL_EVERY_SECONDS:g} seconds."
+        f"{len(run.kills)} workers were killed, at most one every {run.plan.kill_every_seconds:g} s"
+        + (f", once {run.plan.faults_after} photos were settled." if run.plan.faults_after else ".")
         if run.plan.faults
         else "No faults were made."
     )
@@ -157,48 +158,6 @@ def _summary(run: Run) -> str:
         f"{run.plan.count} photos at {run.plan.rate:g} a second{others}, {where}: {groups}. "
         f"{faults}"
     )
-
-
-def remarks(run: Run, figures: Figures) -> Iterable[str]:
-    """What a reader must know to read the figures rightly."""
-    yield (
-        "Every photo has content of its own. It counts as developed or rejected when the catalogue "
-        "has exactly one record of it, from exactly its upload, with every rendition in its "
-        "bucket; as notified when exactly one e-mail bears its event's id. Records, renditions and "
-        "e-mails that belong to no photo would count as doubled."
-    )
-    yield (
-        "The generator is an open loop: it does not wait for the lab. At worst it was "
-        f"{figures.behind:.2f} s behind its timetable."
-    )
-    exact, seen = figures.by_log, figures.latency.count if figures.latency is not None else 0
-    yield (
-        "Latency runs from the end of the upload until the photo is settled in the catalogue and "
-        f"announced; {exact} of {seen} by the time that the function logged, the others by a look "
-        "at the catalogue every half second."
-    )
-    yield (
-        "Cost is what Lambda would bill in us-east-1 for the measured invocations: "
-        f"${DOLLARS_PER_GIB_SECOND[Architecture.X86]} a GB-second on x86_64, "
-        f"${DOLLARS_PER_GIB_SECOND[Architecture.ARM]} on arm64, "
-        f"${DOLLARS_PER_REQUEST * 1_000_000:.2f} a million requests; initialisation of cold starts "
-        "is billed, where the run is long enough to tell how many there are. The milliseconds of "
-        "arm64 are taken to be those measured here; storage, queues, "
-        "tables and e-mail are not in it."
-    )
-    if run.plan.faults:
-        yield (
-            "Killed invocations leave no report line, so their milliseconds are in no figure. "
-            f"Messages held by a killed worker become visible again after {VISIBILITY_SECONDS} s "
-            "(default: 30 s)."
-        )
-        yield (
-            "An e-mail whose sending was interrupted is unconfirmed: it becomes a dead letter "
-            "and is not sent again. Afterwards the test does what an operator does: it checks "
-            "whether the e-mail was sent, discards the dead letter if so, and replays it once "
-            "if not."
-        )
-    yield from run.remarks
 
 
 def _tiles(run: Run, figures: Figures) -> list[tuple[str, str]]:
@@ -253,6 +212,8 @@ def _sections(run: Run, figures: Figures) -> Iterator[_Section]:
     )
     yield _durations(run, figures)
     yield _workers(figures)
+    if figures.memory:
+        yield _memory(run, figures)
     yield _cost(figures)
 
 
@@ -382,6 +343,37 @@ def _workers(figures: Figures) -> _Section:
     ]
     heads = ("worker", "function", "invocations", "times killed", "peak memory of its function")
     return _Section("Workers", table=_Table(heads, rows, numbers=(2, 3, 4)))
+
+
+def _memory(run: Run, figures: Figures) -> _Section:
+    styles = itertools.cycle(("s1", "s2", "s3"))
+    drawn = plots.lines(
+        Axes("photos settled", "MiB"),
+        [
+            Series(name, next(styles), plots.thinned(points, _POINTS))
+            for name, points in worker_memory(run).items()
+        ],
+        "resident memory of each worker over the photos",
+    )
+    return _Section(
+        "Memory",
+        "A line through the samples, without the first tenth of the photos and up to the first "
+        "kill. Environments are measured at the end of each invocation.",
+        table=_Table(
+            ("memory of", "MiB at first", "MiB at last", "MiB a thousand photos"),
+            [
+                [
+                    m.process,
+                    f"{m.first_mib:.0f}",
+                    f"{m.last_mib:.0f}",
+                    f"{m.mib_per_thousand_photos:+.2f}",
+                ]
+                for m in figures.memory
+            ],
+            numbers=(1, 2, 3),
+        ),
+        plots=[_Plot("", drawn)],
+    )
 
 
 def _cost(figures: Figures) -> _Section:

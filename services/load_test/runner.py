@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +16,7 @@ from services.load_test import observations, unconfirmed_emails, worker_log
 from services.load_test.generator import Generator, Upload
 from services.load_test.observations import Depth
 from services.load_test.photos import Album
-from services.load_test.plan import KILL_EVERY_SECONDS, KILLS_MAX, SETTLED_BETWEEN_KILLS, Plan
+from services.load_test.plan import KILLS_MAX, SETTLED_BETWEEN_KILLS, Plan
 from services.load_test.reconciliation import Reconciliation, reconcile
 from services.load_test.target import Target, TargetKind, WorkerGroup
 from services.load_test.unconfirmed_emails import UnconfirmedEmail
@@ -41,6 +41,8 @@ class Sample:
     uploaded: int
     settled: int
     depths: dict[str, Depth]
+    memory_mib: Mapping[str, float] = field(default_factory=dict)
+    """Resident memory of each worker, where the target tells it."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,15 @@ class Run:
 
 
 class Killer:
-    """Kills a random worker every few seconds until `stop` is called.
+    """Kills a random worker every few seconds until `stop` is called, as the plan says.
 
     `settled` is the number of photos that are settled so far. Workers that settled fewer than
     SETTLED_BETWEEN_KILLS photos since the last kill get more time: on a machine that is too slow
     for that, kills alone would use up the receives of a message.
     """
 
-    def __init__(self, target: Target, settled: Callable[[], int]) -> None:
+    def __init__(self, plan: Plan, target: Target, settled: Callable[[], int]) -> None:
+        self._plan = plan
         self._target = target
         self._settled = settled
         self._random = random.Random()  # noqa: S311  which worker dies is no secret
@@ -91,9 +94,10 @@ class Killer:
 
     def run(self) -> None:
         settled_before = 0
-        while len(self.kills) < KILLS_MAX and not self._stop.wait(KILL_EVERY_SECONDS):
+        pause = self._plan.kill_every_seconds
+        while len(self.kills) < KILLS_MAX and not self._stop.wait(pause):
             settled = self._settled()
-            if settled - settled_before < SETTLED_BETWEEN_KILLS:
+            if settled < max(self._plan.faults_after, settled_before + SETTLED_BETWEEN_KILLS):
                 continue
             settled_before, at = settled, time.time()
             self.kills.append(Kill(at, self._target.kill(self._random.random())))
@@ -115,7 +119,7 @@ class Runner:
         self._generator = Generator(plan, album, target.client("s3"), target.resources.originals)
         self._catalog = Catalog(target.client("dynamodb"), target.resources.images)
         self._seen: dict[str, float] = {}
-        self._killer = Killer(target, lambda: len(self._seen))
+        self._killer = Killer(plan, target, lambda: len(self._seen))
         self._samples: list[Sample] = []
         self._unconfirmed_emails: list[UnconfirmedEmail] = []
 
@@ -212,7 +216,9 @@ class Runner:
                 if source.announced:
                     self._seen[source.key] = time.time()
         depths = observations.depths(self._target.client("sqs"), self._target.resources)
-        sample = Sample(time.time(), len(arrived), len(self._seen), depths)
+        sample = Sample(
+            time.time(), len(arrived), len(self._seen), depths, self._target.memory_mib()
+        )
         self._samples.append(sample)
         self._progress(sample, len(self._killer.kills))
         return sample

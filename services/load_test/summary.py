@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.load_test.figures import Architecture, Figures, Spread
+from services.load_test.figures import (
+    DOLLARS_PER_GIB_SECOND,
+    DOLLARS_PER_REQUEST,
+    Architecture,
+    Figures,
+    Spread,
+)
+from services.load_test.memory import Growth
+from services.load_test.plan import VISIBILITY_SECONDS
 from services.load_test.reconciliation import DOUBLED, LOST, Fault
 from services.load_test.runner import Run
 from services.load_test.unconfirmed_emails import Verdict
@@ -56,6 +66,48 @@ def ledger(run: Run, figures: Figures) -> list[tuple[str, str]]:
     return lines
 
 
+def remarks(run: Run, figures: Figures) -> Iterable[str]:
+    """What a reader must know to read the figures rightly."""
+    yield (
+        "Every photo has content of its own. It counts as developed or rejected when the catalogue "
+        "has exactly one record of it, from exactly its upload, with every rendition in its "
+        "bucket; as notified when exactly one e-mail bears its event's id. Records, renditions and "
+        "e-mails that belong to no photo would count as doubled."
+    )
+    yield (
+        "The generator is an open loop: it does not wait for the lab. At worst it was "
+        f"{figures.behind:.2f} s behind its timetable."
+    )
+    exact, seen = figures.by_log, figures.latency.count if figures.latency is not None else 0
+    yield (
+        "Latency runs from the end of the upload until the photo is settled in the catalogue and "
+        f"announced; {exact} of {seen} by the time that the function logged, the others by a look "
+        "at the catalogue every half second."
+    )
+    yield (
+        "Cost is what Lambda would bill in us-east-1 for the measured invocations: "
+        f"${DOLLARS_PER_GIB_SECOND[Architecture.X86]} a GB-second on x86_64, "
+        f"${DOLLARS_PER_GIB_SECOND[Architecture.ARM]} on arm64, "
+        f"${DOLLARS_PER_REQUEST * 1_000_000:.2f} a million requests; initialisation of cold starts "
+        "is billed, where the run is long enough to tell how many there are. The milliseconds of "
+        "arm64 are taken to be those measured here; storage, queues, "
+        "tables and e-mail are not in it."
+    )
+    if run.plan.faults:
+        yield (
+            "Killed invocations leave no report line, so their milliseconds are in no figure. "
+            f"Messages held by a killed worker become visible again after {VISIBILITY_SECONDS} s "
+            "(default: 30 s)."
+        )
+        yield (
+            "An e-mail whose sending was interrupted is unconfirmed: it becomes a dead letter "
+            "and is not sent again. Afterwards the test does what an operator does: it checks "
+            "whether the e-mail was sent, discards the dead letter if so, and replays it once "
+            "if not."
+        )
+    yield from run.remarks
+
+
 def show(run: Run, figures: Figures, page: Console) -> None:
     """Prints the summary."""
     colour = "green" if run.reconciliation.balanced else "red"
@@ -98,6 +150,9 @@ def show(run: Run, figures: Figures, page: Console) -> None:
         )
     page.print()
     page.print(workers)
+    if figures.memory:
+        page.print()
+        page.print(_memory(figures.memory))
     page.print(
         "\nA million photos on Lambda: "
         + ", ".join(f"${figures.dollars[a]:,.2f} on {a.value}" for a in Architecture)
@@ -117,6 +172,17 @@ def show(run: Run, figures: Figures, page: Console) -> None:
             f"[red]{found.fault.value}[/] {escape(found.subject)}: {escape(found.detail)}",
             soft_wrap=True,
         )
+
+
+def _memory(found: Sequence[Growth]) -> Table:
+    heads = ("memory of", "at first", "at last", "growth a thousand photos")
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in found:
+        mib = (f"{value:.0f} MiB" for value in (line.first_mib, line.last_mib))
+        table.add_row(line.process, *mib, f"{line.mib_per_thousand_photos:+.2f} MiB")
+    return table
 
 
 def _cells(spread: Spread, unit: str, digits: int) -> list[str]:

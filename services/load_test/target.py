@@ -68,6 +68,10 @@ class Target(Protocol):
         """Each worker's name and log; those that were killed and replaced share a name."""
         ...
 
+    def memory_mib(self) -> Mapping[str, float]:
+        """Resident memory of each worker now; empty where it cannot be told at once."""
+        ...
+
     def kill(self, draw: float) -> str:
         """Kills one worker by SIGKILL and sees to a replacement; the worker's name. `draw`
         (0 <= draw < 1) chooses which."""

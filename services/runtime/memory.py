@@ -74,6 +74,15 @@ class MemoryProbe:
         self._statm = self._status = self._clear_refs = None
 
 
+def resident_mib(pid: int) -> float:
+    """Resident memory of the process now; 0 when it is gone."""
+    probe = MemoryProbe(pid)
+    try:
+        return probe.resident_mib()
+    finally:
+        probe.close()
+
+
 def _ps_mib(pid: int) -> float:
     answer = subprocess.run(
         ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=False, timeout=5

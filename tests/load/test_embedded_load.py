@@ -37,11 +37,10 @@ def test_embedded_run_with_faults_reconciles(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(load_test, "FOLDER", tmp_path / "load")
-    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(runner, "SETTLED_BETWEEN_KILLS", PHOTOS_PER_KILL)
     code = main.main(
         ["load-test", "--embedded", "--faults", "--photos", str(photos), "--count", str(PHOTOS),
-         "--rate", "3", "--workers", "2"]
+         "--rate", "3", "--workers", "2", "--kill-every", "0.1"]
     )  # fmt: skip
     told = capsys.readouterr().out
     (page,) = (tmp_path / "load").glob("*/report.html")
@@ -57,6 +56,7 @@ def test_embedded_run_with_faults_reconciles(
         "process-image",
         "send-image-email",
     }
+    assert {name for s in report["samples"] for name in s["memory_mib"]} == {"worker-1", "worker-2"}
     assert ACCESS_KEY_ID not in page.read_text()
 
 

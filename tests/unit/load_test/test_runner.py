@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from services.load_test import runner
 from services.load_test.observations import Depth
-from services.load_test.plan import SETTLED_BETWEEN_KILLS
+from services.load_test.plan import SETTLED_BETWEEN_KILLS, Plan
 from services.load_test.runner import Killer, Sample, _Progress
 from services.platform.errors import TransientError
 from tests.support.waiting import scaled
@@ -78,10 +79,16 @@ def photos_settled_at_once() -> int:
     return next(_SETTLED)
 
 
-def test_killer_until_stopped_kills_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.01)
+def plan(*, kill_every_seconds: float = 0.0, faults_after: int = 0) -> Plan:
+    return Plan(
+        "run", 10, 1.0, 1, True, None, Path("folder"),
+        faults_after=faults_after, kill_every_seconds=kill_every_seconds,
+    )  # fmt: skip
+
+
+def test_killer_until_stopped_kills_workers() -> None:
     victims: Any = Victims(3)
-    killer = Killer(victims, photos_settled_at_once)
+    killer = Killer(plan(kill_every_seconds=0.01), victims, photos_settled_at_once)
     thread = threading.Thread(target=killer.run)
     thread.start()
     assert victims.enough.wait(scaled(10))
@@ -93,16 +100,29 @@ def test_killer_until_stopped_kills_workers(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_killer_at_maximum_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(runner, "KILLS_MAX", 4)
     victims: Any = Victims(1)
-    killer = Killer(victims, photos_settled_at_once)
+    killer = Killer(plan(), victims, photos_settled_at_once)
     killer.run()
     assert len(killer.kills) == 4
 
 
-def test_killer_too_few_photos_settled_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "KILL_EVERY_SECONDS", 0.0)
+def test_killer_waits_for_the_photos_before_the_first_kill() -> None:
+    victims: Any = Victims(1)
+    counts = iter([10, 90, 99, 100])
+
+    def settled() -> int:
+        count = next(counts)
+        if count == 100:
+            killer.stop()
+        return count
+
+    killer = Killer(plan(faults_after=100), victims, settled)
+    killer.run()
+    assert len(killer.kills) == 1
+
+
+def test_killer_too_few_photos_settled_waits() -> None:
     victims: Any = Victims(1)
     counts = iter([0, 2, 3, 4, 5, 6])
 
@@ -112,6 +132,6 @@ def test_killer_too_few_photos_settled_waits(monkeypatch: pytest.MonkeyPatch) ->
             killer.stop()
         return count
 
-    killer = Killer(victims, settled)
+    killer = Killer(plan(), victims, settled)
     killer.run()
     assert len(killer.kills) == 2  # at 3 and at 6
