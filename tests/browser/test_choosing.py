@@ -187,6 +187,25 @@ def test_original_and_sizes_are_downloaded_under_names_of_their_own(
     expect(page.locator("dialog.photo")).to_be_visible()
 
 
+def test_print_is_chosen_only_when_the_products_are_known(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
+    sign_in(page, lab)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"{lab.api}/products", hold)
+    page.locator("input[type=file]").first.set_input_files(photo(tmp_path / "one.jpg", 647))
+    page.get_by_role("link", name="one.jpg").click()
+    page.get_by_role("link", name="Download the original").wait_for()
+    expect(page.get_by_label("Product")).to_have_count(0)
+    eventually(lambda: page.evaluate("1") and held, "the products are asked for")
+    held[0].continue_()
+    expect(page.get_by_label("Product").locator("option").first).to_be_attached()
+
+
 def press_until(page: Page, control: Locator) -> None:
     """Presses Tab until the control has the focus."""
     for _ in range(TABS_MAX):

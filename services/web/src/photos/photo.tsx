@@ -155,6 +155,8 @@ function Prints({ image, cart }: { image: Image; cart: CartState }) {
   }, []);
   const product = products.find(({ id }) => id === chosen);
   const [focus, setFocus] = useState<Focus>();
+  // What is chosen before the products are known would be lost.
+  if (!products.length) return <section><h3>{text("order")}</h3></section>;
   return (
     <section>
       <h3>{text("order")}</h3>
