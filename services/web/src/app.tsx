@@ -28,7 +28,9 @@ function secretOf(page: string): string {
 /** The page: sign-in, or the part that the address names after `#/`. */
 export function App() {
   const [user, setUser] = useState<SignedInUser | null | undefined>();
-  const [page, setPage] = useState<Page>(currentPage);
+  // Read when the page is drawn, since `enter` changes it too.
+  const [, setAddress] = useState(location.hash);
+  const page = currentPage();
   const [problem, setProblem] = useState("");
   const cart = useCart();
 
@@ -40,7 +42,7 @@ export function App() {
         setUser(null);
       },
     );
-    const follow = () => setPage(currentPage());
+    const follow = () => setAddress(location.hash);
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
@@ -48,6 +50,7 @@ export function App() {
   function enter(signedIn: SignedInUser) {
     // A secret does not stay in the address and the history.
     if (secretOf("confirm") || secretOf("reset")) history.replaceState(null, "", "#/photos");
+    if (user && user.id !== signedIn.id) cart.clear();
     setUser(signedIn);
   }
 
@@ -64,8 +67,9 @@ export function App() {
   }
 
   if (user === undefined) return <p class="status">{text("loading")}</p>;
-  if (user === null) {
-    const [confirmation, reset] = [secretOf("confirm"), secretOf("reset")];
+  const [confirmation, reset] = [secretOf("confirm"), secretOf("reset")];
+  // A link in an e-mail may be for another account than the one that is signed in here.
+  if (user === null || confirmation || reset) {
     return (
       <SignIn
         key={confirmation + reset}
