@@ -3,6 +3,7 @@ payments, stock and e-mails."""
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import uuid
@@ -19,7 +20,7 @@ from services.client.api import Api
 from services.local import lab as labs
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
-from services.local.parts import WORKER
+from services.local.parts import TEMPLATE, WORKER
 from services.local.state import LabFiles, LabState
 from services.orders.model import Product, StockLevel
 from services.orders.products import Products
@@ -118,27 +119,39 @@ class OrderLab:
         ]
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """A supervised process and its descendants; none while it is being restarted."""
+        """A supervised process, its descendants, and the execution environments that were forked
+        for it; none while it is being restarted."""
         children = {child.name: child.pid for child in self.state.children}
         assert name in children, f"{name} is none of {sorted(children)}"
         try:
             process = psutil.Process(children[name])
-            return [process, *process.children(recursive=True)]
+            found = [process, *process.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+        plan = LabFiles(self.root).plan(name)
+        if TEMPLATE not in children or not plan.exists():
+            return found
+        hosted = {Path(one["folder"]) for one in json.loads(plan.read_text())["functions"]}
+        with suppress(psutil.NoSuchProcess):
+            forked = psutil.Process(children[TEMPLATE]).children(recursive=True)
+            found += [one for one in forked if _folder(one) in hosted]
+        return found
 
     def environments(self, function: str) -> list[psutil.Process]:
         """The execution environments of a function in the worker host."""
-        found = []
-        for process in self.processes(WORKER):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == function:
-                    found.append(process)
-        return found
+        return [one for one in self.processes(WORKER) if _folder(one).name == function]
 
     def kill(self, name: str) -> None:
         """Kills a supervised process and its descendants with SIGKILL."""
         kill(self.processes(name))
+
+
+def _folder(process: psutil.Process) -> Path:
+    """Where the process works: an environment in its function's folder."""
+    try:
+        return Path(process.cwd())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return Path()
 
 
 def kill(processes: Iterable[psutil.Process]) -> int:
