@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import FileChooser, FilePayload, Locator, Page, Route, expect
 
 from services.local.state import LabState
-from tests.browser.visitors import ADDRESS, MAIL_SECONDS, PASSWORD, sign_in
+from tests.browser.visitors import ADDRESS, MAIL_SECONDS, PASSWORD, check, sign_in
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import eventually
 
@@ -251,3 +251,4 @@ def test_customer_orders_by_keyboard_alone(page: Page, lab: LabState, tmp_path: 
     enter(page.get_by_role("button", name="Place the order"))
     expect(page.locator(".order h2")).to_contain_text("Shipped")
     expect(page.locator(".order")).to_contain_text("1 × Print 10 x 15 cm")
+    assert check(page, "order") == []

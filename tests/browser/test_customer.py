@@ -15,6 +15,7 @@ from tests.browser.visitors import (
     PASSWORD,
     check,
     fill_address,
+    open_order,
     sign_in,
     sign_up,
     to_cart,
@@ -65,6 +66,22 @@ def test_customer_uploads_fifty_photos_and_orders_prints(
     expect(page.locator(".lines")).to_contain_text("Shipped")
     order(page, "Sandbox: is declined")
     expect(page.locator(".order h2")).to_contain_text("Payment declined", timeout=minutes)
+
+
+def test_customer_cancels_an_order_that_waits_for_its_payment(
+    page: Page, lab: LabState, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.jpg"
+    path.write_bytes(jpeg(scene(1300, 900, seed=613)))
+    sign_in(page, lab)
+    upload(page, [path])
+    expect(page.locator(".tile img.shown")).to_have_count(1)
+    open_order(page, lab, "sandbox-unavailable", "print-10x15-glossy")
+    page.get_by_role("button", name="Cancel the order").click()
+    expect(page.locator(".order h2")).to_contain_text("Cancelled")
+    expect(page.locator(".history")).to_contain_text("You cancelled the order.")
+    expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
+    expect(page.locator(".lines")).to_contain_text("Cancelled")
 
 
 def test_session_survives_a_reload_and_ends_by_sign_out(page: Page, lab: LabState) -> None:
@@ -269,14 +286,16 @@ def test_forgotten_password_is_replaced_with_the_code_of_an_email(
     expect(page.get_by_role("link", name="Photos")).to_be_visible()
 
 
-def test_file_name_that_reorders_text_is_shown_without_it(
+def test_file_name_is_shown_as_text_without_what_reorders_it(
     page: Page, lab: LabState, tmp_path: Path
 ) -> None:
-    path = tmp_path / "a\u202egpj.jpg"
+    path = tmp_path / "a\u202egp<i>j.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=98)))
     sign_in(page, lab)
     upload(page, [path])
-    expect(page.locator(".uploads .name")).to_have_text("agpj.jpg")
+    expect(page.locator(".uploads .name")).to_have_text("agp<i>j.jpg")
+    expect(page.get_by_role("link", name="agp<i>j.jpg")).to_be_visible()
+    expect(page.locator("i")).to_have_count(0)
 
 
 def with_location(seed: int) -> bytes:
@@ -346,6 +365,10 @@ def test_pages_have_no_serious_accessibility_problem(
     path = tmp_path / "one.jpg"
     path.write_bytes(jpeg(scene(420, 300, seed=97)))
     found = check(page, "sign-in")
+    for name in ("Forgotten your password?", "Sign in", "Create an account"):
+        page.get_by_role("button", name=name).last.click()
+        expect(page.get_by_label("E-mail address")).to_be_visible()
+        found += check(page, name)
     sign_in(page, lab)
     upload(page, [path])
     expect(page.locator(".tile img.shown")).to_have_count(1)

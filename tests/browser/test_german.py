@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from services.accounts.model import Role
 from services.build.web import WEB
 from services.local.state import LabState
-from tests.browser.visitors import sign_in, upload
+from tests.browser.visitors import open_order, sign_in, upload
 from tests.support.photos import ASCII, RATIONAL, SHORT, exif, jpeg, scene
 
 CATALOGUES = (
@@ -168,19 +168,7 @@ def test_refused_order_says_in_german_which_line_and_why(
     path.write_bytes(jpeg(scene(650, 450, seed=631)))
     upload(german, [path])
     expect(german.locator(".tile img.shown")).to_have_count(1)
-    image = str(german.locator(".tile a").get_attribute("href")).rpartition("/")[2]
-    products = ("print-10x15-glossy", "poster-30x40-matte")
-    order = {
-        "lines": [{"product_id": one, "image_id": image, "quantity": 1} for one in products],
-        "payment_method": "sandbox-ok",
-        "delivery": {
-            "name": "Ada", "line1": "Allee 1", "postcode": "20457", "city": "Ulm", "country": "DE",
-        },
-    }  # fmt: skip
-    own = {"sec-fetch-site": "same-origin"}
-    created = german.context.request.post(f"{lab.api}/orders", data=order, headers=own)
-    assert created.ok, created.text()
-    german.goto(f"{lab.api}/#/orders/{created.json()['id']}")
+    open_order(german, lab, "sandbox-ok", "print-10x15-glossy", "poster-30x40-matte")
     expect(german.locator(".order h2")).to_contain_text("Abgelehnt")
     # 650 pixels on 40 cm and two times 3 mm of bleed.
     expect(german.locator(".history")).to_contain_text(

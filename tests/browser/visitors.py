@@ -91,15 +91,31 @@ def to_cart(page: Page) -> None:
     page.get_by_role("link", name="Cart").click()
 
 
+def open_order(page: Page, lab: LabState, payment_method: str, *products: str) -> None:
+    """Orders a print of the first photo as each product, by the API, and opens the order."""
+    image = str(page.locator(".tile a").first.get_attribute("href")).rpartition("/")[2]
+    order = {
+        "lines": [{"product_id": one, "image_id": image, "quantity": 1} for one in products],
+        "payment_method": payment_method,
+        "delivery": {
+            "name": NAME, "line1": "Allee 1", "postcode": "20457", "city": "Ulm", "country": "DE",
+        },
+    }  # fmt: skip
+    own = {"sec-fetch-site": "same-origin"}
+    created = page.context.request.post(f"{lab.api}/orders", data=order, headers=own)
+    assert created.ok, created.text()
+    page.goto(f"{lab.api}/#/orders/{created.json()['id']}")
+
+
 def fill_address(page: Page) -> None:
     for label, value in ADDRESS.items():
         page.get_by_label(label).fill(value)
 
 
 def check(page: Page, name: str) -> list[str]:
-    """What axe finds serious or critical, and whether the page is wider than the screen or the
-    content of a dialog wider than the dialog: on a phone and on a desktop, light and dark. The page
-    has the desktop's size and is light afterwards."""
+    """What axe finds serious or critical, and whether the page is wider than the screen, from left
+    to right or from right to left, or the content of a dialog wider than the dialog: on a phone and
+    on a desktop, light and dark. The page has the desktop's size and is light afterwards."""
     if not AXE.exists():
         message = "axe-core is not installed: run `make web`"
         if os.environ.get("CI"):
@@ -118,8 +134,10 @@ def check(page: Page, name: str) -> list[str]:
                 for item in results["violations"]
                 if item["impact"] in ("serious", "critical")
             ]
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            problems.append(f"{name}: wider than a screen of {width} pixels")
+        for direction in ("rtl", "ltr"):
+            page.evaluate("(direction) => { document.documentElement.dir = direction; }", direction)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                problems.append(f"{name}: wider than a screen of {width} pixels, {direction}")
         if page.evaluate(_WIDE_DIALOG):
             problems.append(f"{name}: content wider than its dialog, {width} pixels")
     return problems
