@@ -25,7 +25,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,13 +175,12 @@ def _gone(connection: socket.socket) -> bool:
         return False
 
 
-def _close_all_but(kept: Iterable[int]) -> None:
-    first = 0
-    for fd in sorted(kept):
-        if first < fd:  # of an empty range os.closerange(0, 0) makes all numbers
-            os.closerange(first, fd)
-        first = fd + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+def _close_all_but(kept: Collection[int]) -> None:
+    # A loop to the highest number that is allowed would take minutes where that is a billion.
+    for fd in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        if fd not in kept:
+            with contextlib.suppress(OSError):  # the listing's own is closed already
+                os.close(fd)
 
 
 def load(folders: Sequence[Path]) -> dict[Path, int]:
