@@ -160,7 +160,7 @@ def template_child(
     command = [sys.executable, "-m", "services.runtime.template"]
     command += [argument for one in own for argument in ("--socket", str(one.fileno()))]
     command += [str(one.manifest.folder) for one in plans if forkable(one.environment)]
-    environment = {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
+    environment = _environment(aws)
     log = files.log(TEMPLATE)
     child = start_child(TEMPLATE, log, spawner(command, environment, log, own))
     return child, {name: of_host for name, (of_host, _) in pairs.items()}
@@ -182,13 +182,18 @@ def _child(
     }
     _write_private(path, json.dumps({**common, **plan}, indent=1))
     files.host_status(name).unlink(missing_ok=True)
-    environment = {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
+    environment = _environment(aws)
     if template is not None:
         environment["WORKER_TEMPLATE_FD"] = str(template.fileno())
     sockets = [template] if template is not None else []
     log = files.log(name)
     command = [sys.executable, "-m", *module, str(path)]
     return start_child(name, log, spawner(command, environment, log, sockets))
+
+
+def _environment(aws: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of a process that runs functions."""
+    return {**inherited_environment(), **aws, "PYTHONUNBUFFERED": "1"}
 
 
 def _write_private(path: Path, text: str) -> None:
