@@ -118,7 +118,7 @@ class ForkedProcess:
         except OSError:
             status = b""
         if not status:
-            # The template has ended, and nobody will tell how this process does.
+            # The template has ended: the exit status of this process stays unknown.
             processes.kill_group(self.pid, signal.SIGKILL)
         self._status = NUMBER.unpack(status)[0] if status else -signal.SIGKILL
         return True

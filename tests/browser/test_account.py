@@ -97,6 +97,6 @@ def test_links_of_emails_confirm_an_address_and_replace_a_password(
     page.get_by_label("Password").fill(f"{PASSWORD} reset")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="Photos")).to_be_visible()
-    # Whoever is signed in gets the form too.
+    # The form is shown to a user who is signed in, too.
     open_link(page, lab, Purpose.PASSWORD_RESET, email)
     expect(page.get_by_label("New password")).to_be_visible()
