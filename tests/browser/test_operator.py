@@ -63,16 +63,18 @@ def poison(lab: LabState) -> str:
 def find(console: Page, mark: str, count: int) -> None:
     """Filters the dead letters until `count` have the text."""
     console.get_by_role("link", name="Dead letters").first.click()
-    console.get_by_label("Contains").fill(mark)
-
-    def filtered() -> int:
-        with console.expect_response(lambda answer: "/operations/dead-letters?" in answer.url):
-            console.get_by_role("button", name="Filter").click()
-        expect(console.get_by_role("button", name="Filter")).to_be_enabled()
-        return console.locator(".letters > li").count()
-
     what = f"{count} dead letters with {mark}"
-    eventually(lambda: filtered() == count, what, pause_seconds=0.5)
+    eventually(lambda: filtered(console, {"Contains": mark}) == count, what, pause_seconds=0.5)
+
+
+def filtered(console: Page, filters: dict[str, str]) -> int:
+    """The number of dead letters that the page shows with these filters, by label."""
+    for label, value in filters.items():
+        console.get_by_label(label, exact=True).fill(value)
+    with console.expect_response(lambda answer: "/operations/dead-letters?" in answer.url):
+        console.get_by_role("button", name="Filter").click()
+    expect(console.get_by_role("button", name="Filter")).to_be_enabled()
+    return console.locator(".letters > li").count()
 
 
 def test_operator_replays_and_discards_a_dead_letter(console: Page, lab: LabState) -> None:
@@ -94,6 +96,31 @@ def test_operator_replays_and_discards_a_dead_letter(console: Page, lab: LabStat
     console.get_by_role("button", name="Discard").click()
     expect(console.get_by_role("status")).to_have_text("Discarded: 1")
     find(console, mark, 0)
+
+
+def test_operator_filters_dead_letters_by_function_error_text_and_age(
+    console: Page, lab: LabState
+) -> None:
+    mark = poison(lab)
+    other = "send-webhook"
+    lab.session.client("sqs").send_message(
+        QueueUrl=lab.queues[other].dead_letter_url, MessageBody=json.dumps({"mark": mark})
+    )
+    console.get_by_role("link", name="Console").click()
+    find(console, mark, 2)
+    letters = console.locator(".letters > li")
+    failed = letters.filter(has_text=FUNCTION).locator("p").first.inner_text()
+    error = failed.split(" · ")[1]
+    assert re.fullmatch(r"[A-Z]\w+", error)
+    filters = {"Contains": mark, "Function": other, "Error type": "", "Older than (minutes)": ""}
+    assert filtered(console, filters) == 1
+    expect(letters).to_contain_text(other)
+    assert filtered(console, filters | {"Function": "", "Error type": error}) == 1
+    expect(letters).to_contain_text(FUNCTION)
+    assert filtered(console, filters | {"Error type": error}) == 0
+    expect(console.get_by_text("No dead letters")).to_be_visible()
+    assert filtered(console, filters | {"Older than (minutes)": "60"}) == 0
+    assert filtered(console, filters | {"Function": ""}) == 2
 
 
 def test_operator_sees_functions_queues_and_the_trace_of_a_photo(

@@ -59,9 +59,8 @@ def sign_up(page: Page, mail_folder: str) -> str:
     return email
 
 
-def sign_in(page: Page, lab: LabState, role: Role = Role.CUSTOMER) -> str:
-    """Opens the page with the session of a new account, which is made in the database. Returns its
-    e-mail address. Sign-up by e-mail has tests of its own."""
+def add_account(lab: LabState, role: Role = Role.CUSTOMER) -> str:
+    """Makes an account in the database, with PASSWORD. Returns its e-mail address."""
     email = new_email()
     with closing(lab.database()) as database:
         users = Users(database)
@@ -69,6 +68,13 @@ def sign_in(page: Page, lab: LabState, role: Role = Role.CUSTOMER) -> str:
         if role is not Role.CUSTOMER:
             sessions = SessionStore(lab.session.client("dynamodb"), lab.tables["sessions"])
             assert change_role(users, sessions, email, role)
+    return email
+
+
+def sign_in(page: Page, lab: LabState, role: Role = Role.CUSTOMER) -> str:
+    """Opens the page with the session of a new account. Returns its e-mail address. Sign-up by
+    e-mail has tests of its own."""
+    email = add_account(lab, role)
     body = {"email": email, "password": PASSWORD, "cookie": True}
     answer = page.context.request.post(f"{lab.api}/sessions", data=body)
     assert answer.ok, answer.text()
