@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from services.platform.errors import TransientError
 from tests.support import order_lab
 from tests.support.emulator_mail import emulator_with_mailbox
 from tests.support.fault_proxy import Fault, FaultProxy, Rule, fault_proxy
+from tests.support.jumping_clock import READ_SECONDS, JumpingClock, jumping_clock
 from tests.support.order_lab import DELIVERY, PRICE_MINOR, OrderLab, await_empty
 from tests.support.photos import jpeg, scene
 from tests.support.waiting import Value, eventually, scaled
@@ -44,11 +46,14 @@ pytestmark = pytest.mark.slow
 
 PHOTOS, ORDERS, FAULTS = 12, 8, 10
 STOCK = 100
+RESTARTS = 3
 SETTLE_SECONDS = 300
 # The share of requests that a bad minute of AWS hits, and how long it lasts.
 BAD_SHARE, BAD_SECONDS = 0.2, 1.5
 FROZEN_SECONDS = 2.0
 REORDER_SECONDS = 4
+# Longer than any lease of the lab; AWS refuses requests that are signed 5 minutes off.
+OFFSETS_SECONDS = (-240, -40, 40, 240)
 POISON = "a body that no function can read"
 # S3's actions are not named in requests; the others are those that functions use most.
 ACTIONS = ("", "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "Publish",
@@ -72,12 +77,14 @@ class Kind(StrEnum):
     POISON = "messages that no function can read"
     REORDER = "waiting messages come in another order, and later"
     DISK_FULL = "no file of the worker host and its environments can grow"
+    CLOCKS = "the clocks of the lab's processes jump, one after the other, and back"
 
 
 @dataclass(frozen=True)
 class World:
     lab: OrderLab
     proxy: FaultProxy
+    clock: JumpingClock
 
 
 def seeds() -> list[int]:
@@ -103,9 +110,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         every_photo_has_an_email(),
         emulator_with_mailbox(folder, LabFiles(folder / "lab").mail) as cloud,
         fault_proxy(cloud.endpoint, slow_seconds=0.7) as proxy,
+        jumping_clock(folder) as clock,
         order_lab.order_lab(folder / "lab", LabOptions(cloud=proxy.url)) as lab,
     ):
-        yield World(lab, proxy)
+        yield World(lab, proxy, clock)
     assert [p.info for p in psutil.process_iter(["cmdline"]) if runs_in(folder, p)] == []
 
 
@@ -149,6 +157,10 @@ def cause(world: World, kind: Kind, chance: random.Random) -> None:
             reorder(lab, chance)
         case Kind.DISK_FULL:
             full_disk(lab)
+        case Kind.CLOCKS:
+            world.clock.jump(chance.choice(OFFSETS_SECONDS))
+            time.sleep(chance.uniform(1, 2) * READ_SECONDS)
+            world.clock.jump(0)
 
 
 def reorder(lab: OrderLab, chance: random.Random) -> None:
@@ -302,7 +314,7 @@ def test_random_faults_lose_and_double_nothing(
 ) -> None:
     chance = random.Random(seed)
     # Every seed has these; the rest of its faults is drawn.
-    kinds = [Kind.POISON, Kind.DUPLICATE, Kind.REORDER, Kind.DISK_FULL]
+    kinds = [Kind.POISON, Kind.DUPLICATE, Kind.REORDER, Kind.DISK_FULL, Kind.CLOCKS]
     kinds += chance.sample(list(Kind), FAULTS - len(kinds))
     chance.shuffle(kinds)
     record_property("faults", ", ".join(kind.name for kind in kinds))
@@ -326,6 +338,50 @@ def test_random_faults_lose_and_double_nothing(
     check_orders(lab, ended, product)
     with closing(lab.state.database()) as database:
         eventually(lambda: not open_transactions(database), "no open transaction")
+
+
+def test_clocks_of_functions_jump(world: World) -> None:
+    """Or the fault CLOCKS would show nothing."""
+    log = LabFiles(world.lab.root).log(GATEWAY)
+
+    def seconds_ahead() -> float:
+        """By the last line that a function logged, after a call."""
+        with closing(world.lab.api()) as api:
+            next(api.images())
+        lines = [line for line in log.read_text("utf-8").splitlines() if "cold_start" in line]
+        logged = datetime.fromisoformat(json.loads(lines[-1])["timestamp"])
+        return (logged - datetime.now(UTC)).total_seconds()
+
+    world.clock.jump(240)
+    try:
+        eventually(lambda: seconds_ahead() > 120, "a call from the future")
+    finally:
+        world.clock.jump(0)
+    eventually(lambda: abs(seconds_ahead()) < 60, "a call of now")
+
+
+def test_emulator_that_restarts_with_its_state_loses_no_photo(tmp_path: Path) -> None:
+    """Photos only: the emulator does not go on with the executions of a workflow."""
+    root = tmp_path / "lab"
+    names = [f"restarted-{number}.jpg" for number in range(PHOTOS)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(jpeg(scene(900, 600, seed=number)))
+    with (
+        every_photo_has_an_email(),
+        emulator_with_mailbox(tmp_path, LabFiles(root).mail, tmp_path / "cloud") as cloud,
+        order_lab.order_lab(root, LabOptions(cloud=cloud.endpoint)) as lab,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        uploads = []
+        for name in names:
+            uploads.append(pool.submit(upload, lab, tmp_path / name))
+            if len(uploads) % (PHOTOS // RESTARTS) == 0:
+                uploads[-2].result()
+                cloud.restart()
+        images = [settled_image(lab, future.result()) for future in uploads]
+        await_empty(lab, SETTLE_SECONDS)
+        check_photos(lab, images, names)
+        assert dead_letters.peek(lab.state.session.client("sqs"), lab.state.queues) == []
 
 
 def check_photos(lab: OrderLab, images: list[dict[str, Any]], names: list[str]) -> None:
