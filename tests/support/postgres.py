@@ -65,6 +65,23 @@ class FreshDatabase:
         self.close()
         self.ask(f"DROP DATABASE {self.name} WITH (FORCE)")
 
+    def empty(self) -> None:
+        """Deletes all rows but the schema's revision, and ends all connections. A database of its
+        own for each test takes Postgres four times as long."""
+        self.close()
+        with superuser(self.postgres, self.name) as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            cursor.execute(
+                "SELECT tablename FROM pg_tables "
+                "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
+            # No trigger runs: rows go in any order, and from tables that only take new ones too.
+            deletions = [f'DELETE FROM "{name}"' for (name,) in cursor.fetchall()]
+            cursor.execute("; ".join(["SET session_replication_role = replica", *deletions]))
+
     def put_secret(self, password: str) -> None:
         value = json.dumps({"username": self.postgres.username, "password": password})
         self.session.client("secretsmanager").put_secret_value(
@@ -97,9 +114,10 @@ class FreshDatabase:
 
 
 @contextmanager
-def superuser(postgres: Postgres) -> Iterator[Any]:
-    """A cursor of the server's superuser, in autocommit mode."""
-    connection = psycopg2.connect(postgres.superuser_url, password=postgres.superuser_password)
+def superuser(postgres: Postgres, database: str = "darkroom") -> Iterator[Any]:
+    """A cursor of the server's superuser in a database, in autocommit mode."""
+    url = postgres.superuser_url.replace("/darkroom?", f"/{database}?")
+    connection = psycopg2.connect(url, password=postgres.superuser_password)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:

@@ -32,12 +32,18 @@ def clock() -> Clock:
     return Clock(1_800_000_000.0)
 
 
-@pytest.fixture
-def fresh(postgres: Postgres, cloud: Emulator) -> Iterator[FreshDatabase]:
-    """A database with the lab's schema."""
+@pytest.fixture(scope="package")
+def shared_database(postgres: Postgres, cloud: Emulator) -> Iterator[FreshDatabase]:
     made = migrated_database(postgres, LocalSession(cloud.endpoint))
     yield made
     made.drop()
+
+
+@pytest.fixture
+def fresh(shared_database: FreshDatabase) -> Iterator[FreshDatabase]:
+    """A database with the lab's schema and no rows."""
+    yield shared_database
+    shared_database.empty()
 
 
 @pytest.fixture
