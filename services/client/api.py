@@ -243,17 +243,20 @@ class Api:
         )
 
     def post_form(self, form: dict[str, Any], path: Path) -> None:
-        """Posts a photo with an upload form. Raises PermanentError when the storage rejects it."""
-        with path.open("rb") as content:
-            try:
-                answer = self._http.post(
+        """Posts a photo with an upload form, again where the storage fails or does not answer: a
+        form is for one upload, so a second one changes nothing. Raises PermanentError when the
+        storage rejects the photo, TransientError when it goes on failing."""
+
+        def post() -> httpx.Response:
+            with path.open("rb") as content:
+                return self._http.post(
                     form["url"],
                     data=form["fields"],
                     files={"file": (path.name, content, form["fields"]["Content-Type"])},
                     timeout=UPLOAD_TIMEOUT_SECONDS,
                 )
-            except httpx.TransportError as error:
-                raise TransientError(f"the storage does not answer: {error!r}") from error
+
+        answer = self._sent(post, at=form["url"], repeatable=True)
         if not answer.is_success:
             raise PermanentError(
                 f"expected the storage to take {path.name}, got {answer.status_code}: "
@@ -342,7 +345,7 @@ class Api:
 
     def download(self, url: str) -> bytes:
         """What a link leads to."""
-        answer = self._sent(lambda: self._http.get(url))
+        answer = self._sent(lambda: self._http.get(url), at=url, repeatable=True)
         if not answer.is_success:
             raise PermanentError(f"expected a rendition, got {answer.status_code}")
         return answer.content
@@ -380,28 +383,29 @@ class Api:
         return document
 
     def _sent(
-        self, send: Callable[[], httpx.Response], *, repeatable: bool = False
+        self, send: Callable[[], httpx.Response], *, at: str | None = None, repeatable: bool = False
     ) -> httpx.Response:
-        """The answer; a 503 is tried again when it says. What got no answer is repeated only where
-        it is `repeatable`: whether it had an effect is not known."""
+        """The answer of the server `at` an address, by default the API's; a 503 is tried again when
+        it says. What got no answer or another 5xx is repeated only where it is `repeatable`:
+        whether it had an effect is not known."""
+        at = at or self.url
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = send()
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                raise PermanentError(
-                    f"expected an API's address, got {self.url}: {error}"
-                ) from error
+                raise PermanentError(f"expected an API's address, got {at}: {error}") from error
             except httpx.TransportError as error:
                 if repeatable and attempt < ATTEMPTS:
                     time.sleep(REPEAT_SECONDS)
                     continue
-                raise TransientError(f"{self.url} does not answer: {error!r}") from error
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                raise TransientError(f"{at} does not answer: {error!r}") from error
+            unavailable = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            if not unavailable and not (repeatable and answer.is_server_error):
                 break
             if attempt < ATTEMPTS:
                 time.sleep(float(answer.headers.get("retry-after", "1")))
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise TransientError(f"{self.url} answered {answer.status_code}: {answer.text[:300]}")
+        if answer.is_server_error:
+            raise TransientError(f"{at} answered {answer.status_code}: {answer.text[:300]}")
         return answer
 
 
