@@ -28,7 +28,7 @@ from services.catalog.model import (
 from services.catalog.originals import Original, download
 from services.catalog.renditions import late_renditions
 from services.events.images import ImageEvent, ImageEventType, event_id, publish
-from services.events.storage import ObjectEvent
+from services.events.storage import BACKFILL_SEQUENCER, ObjectEvent
 from services.imaging.model import (
     LATE_FORMAT,
     Developed,
@@ -199,12 +199,13 @@ def _source(event: ObjectEvent, original: Original) -> Source:
 
 def _is_replay(found: Source | None, event: ObjectEvent, original: Original) -> bool:
     """Whether a form that is for one upload was posted again: its original is known by another
-    event, as developed, deleted or in work."""
+    event, as developed, deleted or in work. An original that a backfill made known has had no
+    event of its own before."""
     return (
         event.posted
         and _is_true(original.metadata, METADATA_SINGLE_USE)
         and found is not None
-        and found.sequencer != event.sequencer
+        and found.sequencer not in (event.sequencer, BACKFILL_SEQUENCER)
     )
 
 

@@ -20,7 +20,8 @@ from services.platform.timestamps import format_utc
 # S3's sequencers are hexadecimal texts of different lengths. To compare two as texts, the shorter
 # is padded with zeros on the right. This is longer than S3's sequencers.
 _SEQUENCER_DIGITS = 40
-
+# The lowest, so that an event of S3 counts more. S3's are never zero.
+BACKFILL_SEQUENCER = "0" * _SEQUENCER_DIGITS
 
 _EVENTBRIDGE_SOURCE = "aws.s3"
 # Not an event name of S3's.
@@ -75,7 +76,9 @@ def parse_object_events(body: str) -> tuple[ObjectEvent, ...]:
 def backfill_event(bucket: str, key: str, size: int, etag: str, modified: datetime) -> str:
     """A message about an object that is there already, in the form of a notification. Its sequencer
     is the lowest one, so that it never replaces what a real event of the object did."""
-    described = {"key": quote_plus(key), "size": size, "eTag": etag, "sequencer": "0"}
+    described = {
+        "key": quote_plus(key), "size": size, "eTag": etag, "sequencer": BACKFILL_SEQUENCER,
+    }  # fmt: skip
     record = {
         "eventName": _BACKFILLED,
         "eventTime": format_utc(modified),

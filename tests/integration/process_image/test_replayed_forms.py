@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from services.catalog.model import METADATA_SINGLE_USE, ImageStatus, image_id
+from services.events.storage import backfill_event
 from tests.integration.process_image.support import BLUE, OWNER, RED, Environment
 
 KEY = "ann/1/a.jpg"
@@ -56,6 +57,27 @@ def test_two_uploads_in_any_order_of_their_events_develop_one_photo(
         assert [event.image_id for event in environment.events()] == [image_id(RED)]
     (record,) = environment.catalog.images(OWNER, [image_id(RED)])
     assert record.status is ImageStatus.DEVELOPED
+
+
+def test_upload_whose_event_comes_after_a_backfill_stays(environment: Environment) -> None:
+    own = environment.post(KEY, RED, **SINGLE_USE)
+    (found,) = environment.s3.list_objects_v2(Bucket=environment.originals)["Contents"]
+    backfilled = backfill_event(
+        environment.originals, KEY, found["Size"], found["ETag"].strip('"'), found["LastModified"]
+    )
+    environment.handle(backfilled, own)
+    environment.handle(*environment.receive())
+    source = environment.catalog.source(OWNER, KEY)
+    assert source is not None
+    assert source.announced
+    assert not source.removed
+    images = environment.images()
+    assert [image["status"] for image in images] == [{"S": ImageStatus.DEVELOPED}]
+    assert len(environment.versions(KEY)) == 1
+    # Now its form was used: as in any other upload, nothing changes it.
+    environment.handle(environment.post(KEY, BLUE, **SINGLE_USE))
+    assert environment.catalog.source(OWNER, KEY) == source
+    assert environment.images() == images
 
 
 def test_upload_and_copy_without_a_form_replace_the_original(environment: Environment) -> None:
