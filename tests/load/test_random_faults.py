@@ -26,6 +26,7 @@ import psutil
 import pytest
 
 from services.client.api import Api
+from services.events.storage import backfill_event
 from services.load_test.unconfirmed_emails import is_unconfirmed
 from services.local.mailbox import sent_mails
 from services.local.options import LabOptions
@@ -73,7 +74,8 @@ class Kind(StrEnum):
     SLOW_AWS = "slow answers"
     FAILED_AWS = "500 and 503"
     LOST_AWS = "lost answers"
-    DUPLICATE = "an event of S3 comes again"
+    DUPLICATE = "waiting messages come twice"
+    BACKFILL = "an operator sends events for photos that are there"
     POISON = "messages that no function can read"
     REORDER = "waiting messages come in another order, and later"
     DISK_FULL = "no file of the worker host and its environments can grow"
@@ -146,7 +148,9 @@ def cause(world: World, kind: Kind, chance: random.Random) -> None:
         case Kind.LOST_AWS:
             bad_minute(proxy, [Fault.LOST])
         case Kind.DUPLICATE:
-            repeat_event(lab, chance)
+            duplicate(lab)
+        case Kind.BACKFILL:
+            backfill(lab)
         case Kind.POISON:
             queues = lab.state.queues
             function = chance.choice(sorted(queues))
@@ -164,21 +168,40 @@ def cause(world: World, kind: Kind, chance: random.Random) -> None:
 
 
 def reorder(lab: OrderLab, chance: random.Random) -> None:
-    """Takes what waits in each queue, and gives each message back after a time of its own."""
+    """Gives what waits in each queue back after a time of its own."""
+    sqs = lab.state.session.client("sqs")
+    for url, message in waiting(lab, REORDER_SECONDS):
+        sqs.change_message_visibility(
+            QueueUrl=url,
+            ReceiptHandle=message["ReceiptHandle"],
+            VisibilityTimeout=chance.randint(0, REORDER_SECONDS),
+        )
+
+
+def duplicate(lab: OrderLab) -> None:
+    """Sends a copy of what waits in each queue."""
+    sqs = lab.state.session.client("sqs")
+    for url, message in waiting(lab, visible_again_seconds=0):
+        sqs.send_message(
+            QueueUrl=url,
+            MessageBody=message["Body"],
+            MessageAttributes=message.get("MessageAttributes", {}),
+        )
+
+
+def waiting(lab: OrderLab, visible_again_seconds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Up to ten messages of each queue, and the queue's URL. They are received for so long."""
     sqs = lab.state.session.client("sqs")
     for queue in lab.state.queues.values():
         taken = sqs.receive_message(
             QueueUrl=queue.url,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=REORDER_SECONDS,
+            VisibilityTimeout=visible_again_seconds,
             WaitTimeSeconds=0,
+            MessageAttributeNames=["All"],
         )
         for message in taken.get("Messages", ()):
-            sqs.change_message_visibility(
-                QueueUrl=queue.url,
-                ReceiptHandle=message["ReceiptHandle"],
-                VisibilityTimeout=chance.randint(0, REORDER_SECONDS),
-            )
+            yield queue.url, message
 
 
 def full_disk(lab: OrderLab) -> None:
@@ -213,28 +236,17 @@ def signal_all(processes: Sequence[psutil.Process], number: signal.Signals) -> N
             process.send_signal(number)
 
 
-def repeat_event(lab: OrderLab, chance: random.Random) -> None:
-    """Sends what S3 sends for a photo that exists."""
+def backfill(lab: OrderLab) -> None:
     state = lab.state
     bucket = state.buckets["originals"]
-    listed = state.session.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
-    item = chance.choice(sorted(listed, key=lambda item: str(item["Key"])))
-    record = {
-        "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
-        "s3": {
-            "bucket": {"name": bucket},
-            "object": {
-                "key": item["Key"],
-                "size": item["Size"],
-                "eTag": item["ETag"].strip('"'),
-                "sequencer": "0",
-            },
-        },
-    }
-    state.session.client("sqs").send_message(
-        QueueUrl=state.queues["process-image"].url, MessageBody=json.dumps({"Records": [record]})
-    )
+    sqs, url = state.session.client("sqs"), state.queues["process-image"].url
+    for item in state.session.client("s3").list_objects_v2(Bucket=bucket).get("Contents", []):
+        sqs.send_message(
+            QueueUrl=url,
+            MessageBody=backfill_event(
+                bucket, item["Key"], item["Size"], item["ETag"].strip('"'), item["LastModified"]
+            ),
+        )
 
 
 def persistently(call: Callable[[], Value]) -> Value:
@@ -314,7 +326,9 @@ def test_random_faults_lose_and_double_nothing(
 ) -> None:
     chance = random.Random(seed)
     # Every seed has these; the rest of its faults is drawn.
-    kinds = [Kind.POISON, Kind.DUPLICATE, Kind.REORDER, Kind.DISK_FULL, Kind.CLOCKS]
+    kinds = [
+        Kind.POISON, Kind.DUPLICATE, Kind.BACKFILL, Kind.REORDER, Kind.DISK_FULL, Kind.CLOCKS,
+    ]  # fmt: skip
     kinds += chance.sample(list(Kind), FAULTS - len(kinds))
     chance.shuffle(kinds)
     record_property("faults", ", ".join(kind.name for kind in kinds))
