@@ -4,6 +4,7 @@ an event."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from services.platform.aws.objects import delete_objects
 
 if TYPE_CHECKING:
     from services.imaging.model import Rendition
+
+# Those of the standard recipe. On S3 an upload takes some 30 ms, nearly all of it waiting.
+UPLOADS_AT_ONCE = 6
 
 
 def late_renditions(record: ImageRecord, recipe: Recipe) -> tuple[StoredRendition, ...]:
@@ -41,10 +45,20 @@ class RenditionStore:
     def store(
         self, owner: str, image_id: str, renditions: Iterable[Rendition]
     ) -> tuple[StoredRendition, ...]:
-        """Uploads the renditions of an image; overwrites those of an earlier attempt."""
+        """Uploads the renditions of an image at once; overwrites those of an earlier attempt. When
+        one fails, the others end first."""
+        from concurrent.futures import ThreadPoolExecutor
+
         prefix = rendition_prefix(owner, image_id)
-        with tracing.span("store"):
-            return tuple(self._store(prefix, item) for item in renditions)
+        with (
+            tracing.span("store"),
+            ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="store") as pool,
+        ):
+            # Each has the invocation's end and the open span, which belong to this thread.
+            uploads = [
+                pool.submit(copy_context().run, self._store, prefix, item) for item in renditions
+            ]
+        return tuple(upload.result() for upload in uploads)
 
     def _store(self, prefix: str, rendition: Rendition) -> StoredRendition:
         key = f"{prefix}{rendition.name}.{rendition.format.extension}"
