@@ -64,7 +64,8 @@ class Message:
     """One message of the batch. `receive_count` is 1 at the first delivery; `last_receive` tells
     that the queue will not deliver it again; `deadline` is when the invocation ends, in seconds of
     `time.monotonic`; `replayed`, that a person sent it back after it had failed for good;
-    `attributes` are the sender's texts and numbers, by name."""
+    `attributes` are the sender's texts and numbers, by name; `first_received_at` is the first
+    delivery by the clock of SQS, in seconds since 1970."""
 
     id: str
     body: str
@@ -73,6 +74,7 @@ class Message:
     deadline: float
     replayed: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
+    first_received_at: float | None = None
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -186,7 +188,9 @@ def records(event: Any) -> list[dict[str, Any]]:
 def _message(
     record: Mapping[str, Any], configuration: QueueConfiguration, ends_at: float
 ) -> Message:
-    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    system = record.get("attributes", {})
+    receives = int(system.get("ApproximateReceiveCount", 1))
+    received_ms = system.get("ApproximateFirstReceiveTimestamp")
     attributes = record.get("messageAttributes", {})
     return Message(
         id=record["messageId"],
@@ -196,6 +200,7 @@ def _message(
         deadline=ends_at,
         replayed=dead_letter.REPLAYED in attributes,
         attributes={n: a["stringValue"] for n, a in attributes.items() if "stringValue" in a},
+        first_received_at=None if received_ms is None else float(received_ms) / 1000,
     )
 
 

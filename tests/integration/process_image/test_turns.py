@@ -109,6 +109,15 @@ def test_message_that_was_received_before_is_not_postponed(turns: OwnerTurns) ->
     assert not turns.postpone(OWNER, message(receive_count=2))
 
 
+def test_fast_clock_of_an_environment_makes_no_owner_wait(
+    environment: Environment, turns: OwnerTurns, clock: Clock
+) -> None:
+    received = dataclasses.replace(message(), first_received_at=clock.now)
+    fast = _turns(environment, Clock(clock.now + 240), environments=1.0)
+    assert not fast.postpone(OWNER, received)
+    assert not turns.postpone(OWNER, received)
+
+
 def test_clock_expires(environment: Environment, turns: OwnerTurns, clock: Clock) -> None:
     turns.postpone(OWNER, message())
     key = {"owner": {"S": OWNER}, "item": {"S": TURNS_ITEM}}
