@@ -214,10 +214,13 @@ def _depth(sqs: Any, state: LabState, queue: FunctionQueue) -> QueueDepth:
 
 
 def _count(sqs: Any, url: str) -> tuple[int, int]:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    waiting, in_flight = (int(got[name]) for name in names)
-    return waiting, in_flight
+    """The messages that wait, also for a delay, and those in flight."""
+    names = ["", "Delayed", "NotVisible"]
+    got = sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names]
+    )["Attributes"]
+    waiting, delayed, in_flight = (int(got[f"ApproximateNumberOfMessages{n}"]) for n in names)
+    return waiting + delayed, in_flight
 
 
 def _problems(

@@ -42,6 +42,7 @@ SHORT_DELAYS = {
     "PAYMENTS_TIMEOUT_SECONDS": "2",
     # Covers two requests, and ends before a killed worker's message exceeds its receive count.
     "PAYMENTS_LEASE_SECONDS": "5",
+    "MAIL_LEASE_SECONDS": "20",
 }
 # Enough pixels for a small print at 300 dpi, and too few for a poster.
 PHOTO_SIZE = (1200, 900)
@@ -183,9 +184,9 @@ def order_lab(root: Path, options: LabOptions | None = None) -> Iterator[OrderLa
 
 
 def await_empty(lab: OrderLab, seconds: float = STEP_SECONDS) -> None:
-    """Waits until no queue has a message, waiting or in flight."""
+    """Waits until no queue has a message: waiting, delayed or in flight."""
     sqs, queues = lab.state.session.client("sqs"), lab.state.queues
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "Delayed", "NotVisible")]
 
     def empty(url: str) -> bool:
         got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
