@@ -82,7 +82,7 @@ def test_container_run_accounts_for_every_photo() -> None:
     assert report["plan"]["stage"] == "containers"
     assert (report["books"]["developed"], report["books"]["rejected"]) == (39, 1)
     assert report["books"]["notified"] == 40
-    assert [crew["cpus"] for crew in report["crews"]] == pytest.approx([1.0, 512 / 1769])
+    assert [crew["cpus"] for crew in report["crews"]] == pytest.approx([1536 / 1769, 512 / 1769])
     assert report["figures"]["dollars"]["arm64"] < report["figures"]["dollars"]["x86_64"]
     assert report["figures"]["workers"][0]["peak_mib"] > 50
 

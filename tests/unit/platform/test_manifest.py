@@ -16,7 +16,7 @@ def test_every_function_of_the_project_has_a_sound_manifest() -> None:
 
 def test_process_image_is_read_whole() -> None:
     item = manifest.load(ROOT / "images" / "process-image")
-    assert item.memory_mib == 1769
+    assert item.memory_mib == 1536
     assert item.visibility_timeout_seconds == 6 * item.timeout_seconds
     assert item.queue is not None
     assert item.queue.fair
