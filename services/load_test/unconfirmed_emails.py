@@ -1,8 +1,9 @@
 """Resolves unconfirmed e-mails, as an operator does.
 
 A mailer that is killed while it sends leaves it unknown whether the e-mail went out. It is not
-sent again: it becomes a dead letter (services/mail/send_image_email.py). The mailbox decides:
-what is there was sent, and its dead letter goes; what is not there is replayed.
+sent again: it becomes a dead letter (services/mail/send_image_email.py). One that is killed each
+time it holds a message says nothing, and SQS makes it a dead letter. The mailbox decides: what is
+there was sent, and its dead letter goes; what is not there is replayed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from services.monitoring import dead_letters
 from services.monitoring.dead_letter_queues import DeadLetter, Queues
 
 _DELIVERY_UNKNOWN = DeliveryUnknownError.__name__
+_MAILER = "send-image-email"
 
 
 class Verdict(StrEnum):
@@ -44,7 +46,8 @@ def resolve(
     """Discards or replays every unconfirmed dead letter, by whether its e-mail is in `mails`."""
     resolved = []
     for letter in dead_letters.peek(sqs, queues):
-        if not is_unconfirmed(letter):
+        moved_by_sqs = letter.function == _MAILER and letter.attempts is None
+        if not is_unconfirmed(letter) and not moved_by_sqs:
             continue
         event = parse_image_event(letter.body).id
         if event in mails:

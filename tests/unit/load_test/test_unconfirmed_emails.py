@@ -22,8 +22,13 @@ class FakeSqs:
         self.messages: dict[str, list[dict[str, Any]]] = {"queue": [], "dead": []}
         self.hidden: set[str] = set()
 
-    def put_dead(self, number: int, error_type: str) -> None:
-        attributes = dead_letter.attributes("reason", error_type, "request", 1, "send-image-email")
+    def put_dead(self, number: int, error_type: str | None) -> None:
+        """A dead letter of a function, or of SQS itself, which has no error type."""
+        attributes = (
+            dead_letter.attributes("reason", error_type, "request", 1, "send-image-email")
+            if error_type
+            else {}
+        )
         self.messages["dead"].append(
             {
                 "MessageId": f"message-{number}",
@@ -81,14 +86,19 @@ def test_unconfirmed_emails_are_resolved_by_mailbox_and_others_stay() -> None:
     sqs.put_dead(1, DeliveryUnknownError.__name__)
     sqs.put_dead(2, DeliveryUnknownError.__name__)
     sqs.put_dead(3, "TimeoutError")
+    sqs.put_dead(4, None)
+    sqs.put_dead(5, None)
 
-    found = unconfirmed_emails.resolve(sqs, QUEUES, frozenset({"event-1", "event-3"}))
+    found = unconfirmed_emails.resolve(sqs, QUEUES, frozenset({"event-1", "event-3", "event-4"}))
 
-    assert found == [
+    assert sorted(found, key=lambda email: email.event_id) == [
         UnconfirmedEmail("event-1", Verdict.SENT),
         UnconfirmedEmail("event-2", Verdict.REPLAYED),
+        UnconfirmedEmail("event-4", Verdict.SENT),
+        UnconfirmedEmail("event-5", Verdict.REPLAYED),
     ]
-    assert [json.loads(m["Body"])["id"] for m in sqs.messages["queue"]] == ["event-2"]
+    replayed = {json.loads(message["Body"])["id"] for message in sqs.messages["queue"]}
+    assert replayed == {"event-2", "event-5"}
     assert [m["MessageId"] for m in sqs.messages["dead"]] == ["message-3"]
 
 
