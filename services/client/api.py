@@ -345,7 +345,9 @@ class Api:
 
     def download(self, url: str) -> bytes:
         """What a link leads to."""
-        answer = self._sent(lambda: self._http.get(url), at=url, repeatable=True)
+        # Without its signature, which messages must not show.
+        at = url.partition("?")[0]
+        answer = self._sent(lambda: self._http.get(url), at=at, repeatable=True)
         if not answer.is_success:
             raise PermanentError(f"expected a rendition, got {answer.status_code}")
         return answer.content

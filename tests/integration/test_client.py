@@ -68,5 +68,12 @@ def test_download_from_failing_storage_is_repeated(api: Api) -> None:
         assert api.download(storage.url) == b"content"
 
 
+def test_download_that_fails_does_not_show_the_links_signature(api: Api) -> None:
+    with serving(lambda _: SERVER_ERROR) as storage, pytest.raises(TransientError) as caught:
+        api.download(f"{storage.url}/one.jpg?X-Amz-Signature=abc")
+    assert f"{storage.url}/one.jpg answered 500" in str(caught.value)
+    assert "abc" not in str(caught.value)
+
+
 def form(url: str) -> dict[str, object]:
     return {"url": url, "fields": {"Content-Type": "image/jpeg"}}
