@@ -36,8 +36,9 @@ class UnconfirmedEmail:
 
 
 def is_unconfirmed(letter: DeadLetter) -> bool:
-    """Whether the dead letter is an unconfirmed e-mail."""
-    return letter.error_type == _DELIVERY_UNKNOWN
+    """Whether the dead letter is an unconfirmed e-mail: its mailer says so, or said nothing."""
+    moved_by_sqs = letter.function == _MAILER and letter.attempts is None
+    return letter.error_type == _DELIVERY_UNKNOWN or moved_by_sqs
 
 
 def resolve(
@@ -46,8 +47,7 @@ def resolve(
     """Discards or replays every unconfirmed dead letter, by whether its e-mail is in `mails`."""
     resolved = []
     for letter in dead_letters.peek(sqs, queues):
-        moved_by_sqs = letter.function == _MAILER and letter.attempts is None
-        if not is_unconfirmed(letter) and not moved_by_sqs:
+        if not is_unconfirmed(letter):
             continue
         event = parse_image_event(letter.body).id
         if event in mails:
